@@ -1,0 +1,166 @@
+"""Samples stacked for a network: images all, labels only of the images that have them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from hydranet.annotations import NO_BOX, Annotation, Boxes, Keypoints, Polylines
+from hydranet.core.sample import DataError, Sample
+
+
+def _register(kind: type[Annotation]) -> None:
+    arrays, metadata = kind.arrays(), kind.metadata()
+    pytree.register_pytree_node(
+        kind,
+        lambda a: ([getattr(a, n) for n in arrays], tuple(getattr(a, n) for n in metadata)),
+        lambda children, context: kind(
+            **dict(zip(arrays, children, strict=True)), **dict(zip(metadata, context, strict=True))
+        ),
+        serialized_type_name=f"hydranet.{kind.__name__}",
+    )
+
+
+for _kind in Annotation.KINDS:
+    _register(_kind)
+
+ROWS = {Boxes, Polylines, Keypoints}
+"""Kinds whose arrays have one row an instance and are padded to the longest when stacked."""
+
+PADDING = {"label": NO_BOX, "visible": 0, "valid": False, "ignore": False, "track": NO_BOX, "occlusion": 3}
+ABSENT = {"ignore": False, "truncation": 0.0, "occlusion": 0, "track": NO_BOX, "known": True, "score": 1.0}
+"""What a missing optional array means when other images of the batch have it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images of one size with the labels they have.
+
+    image:  uint8 b 3 h w (`pixels` gives the float version that networks read).
+    labels: by task, stacked over the labelled images only.
+    rows:   by task, int n: which images those are. A task without a label in the batch has no key.
+    source: by image, the name of the source; key: by image, what identifies it there.
+    """
+
+    image: UInt8[Tensor, "b 3 h w"]
+    labels: dict[str, Annotation]
+    rows: dict[str, Tensor]
+    source: tuple[str, ...]
+    key: tuple[str, ...]
+
+    @property
+    def pixels(self) -> Tensor:
+        """float b 3 h w in 0..1, in the memory format the batch has."""
+        return self.image.float().div_(255.0)
+
+    def to(self, device: torch.device | str, channels_last: bool = False) -> "Batch":
+        """The same batch on a device."""
+        image = self.image.to(device, non_blocking=True)
+        if channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        labels = pytree.tree_map(
+            lambda t: t.to(device, non_blocking=True) if isinstance(t, Tensor) else t, self.labels
+        )
+        rows = {name: index.to(device) for name, index in self.rows.items()}
+        return Batch(image, labels, rows, self.source, self.key)
+
+
+def _tensor(value: Any) -> Tensor:
+    array = np.ascontiguousarray(value)
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)
+    if array.dtype in (np.int32, np.uint16):
+        array = array.astype(np.int64)
+    return torch.from_numpy(array) if array.ndim else torch.tensor(array[()])
+
+
+def _pad(tensor: Tensor, rows: int, columns: int | None, value: float) -> Tensor:
+    shape = [rows, *tensor.shape[1:]]
+    if columns is not None and len(shape) > 1:
+        shape[1] = columns
+    padded = tensor.new_full(shape, value)
+    padded[tuple(slice(0, n) for n in tensor.shape)] = tensor
+    return padded
+
+
+def stack(labels: Sequence[Annotation]) -> Annotation:
+    """Stacks annotations of one kind along a new first axis; instances are padded (`Boxes.label` = -1, ...).
+
+    Raises DataError where the kinds or static fields differ.
+    """
+    kind = type(labels[0])
+    for label in labels:
+        if type(label) is not kind:
+            raise DataError(
+                f"got labels of kinds {kind.__name__} and {type(label).__name__} for one task; map one of them"
+            )
+        for name in kind.metadata():
+            if getattr(label, name) != getattr(labels[0], name):
+                raise DataError(
+                    f"{kind.__name__}.{name} differs between sources: {getattr(labels[0], name)!r} and "
+                    f"{getattr(label, name)!r}; make them equal in the data sets"
+                )
+    arrays = {name: _stack_field(kind, name, labels) for name in kind.arrays()}
+    return kind(**arrays, **{name: getattr(labels[0], name) for name in kind.metadata()})
+
+
+def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]) -> Tensor | None:
+    given = [getattr(label, name) for label in labels if getattr(label, name) is not None]
+    if not given:
+        return None
+    by_row = kind in ROWS and name != "known"
+    if len(given) < len(labels) and name not in ABSENT:
+        raise DataError(
+            f"some images have {kind.__name__}.{name} and some have not; give it to all or to none"
+        )
+    like = _tensor(given[0])
+    tensors = []
+    for label in labels:
+        value = getattr(label, name)
+        if value is None:
+            rows = len(getattr(label, kind.arrays()[0]))
+            shape = (rows, *like.shape[1:]) if by_row else like.shape
+            tensors.append(torch.full(shape, ABSENT[name], dtype=like.dtype))
+        else:
+            tensors.append(_tensor(value))
+    if by_row:
+        rows = max(t.shape[0] for t in tensors)
+        columns = (
+            max(t.shape[1] for t in tensors) if kind is Polylines and name in ("points", "valid") else None
+        )
+        tensors = [_pad(t, rows, columns, PADDING.get(name, 0)) for t in tensors]
+    try:
+        return torch.stack(tensors)
+    except RuntimeError as error:
+        shapes = sorted({tuple(t.shape) for t in tensors})
+        raise DataError(
+            f"{kind.__name__}.{name} has shapes {shapes} in one batch; they must agree"
+        ) from error
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples of one image size to a batch.
+
+    Raises DataError when sizes differ (sources of different size make batches of their own).
+    """
+    sizes = {sample.size for sample in samples}
+    if len(sizes) != 1:
+        raise DataError(
+            f"got images of sizes {sorted(sizes)} in one batch, expected one size; give the sources one `size`"
+        )
+    image = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2).contiguous()
+    names = dict.fromkeys(name for sample in samples for name in sample.labels)
+    rows = {name: [i for i, sample in enumerate(samples) if name in sample.labels] for name in names}
+    labels = {name: stack([samples[i].labels[name] for i in index]) for name, index in rows.items()}
+    return Batch(
+        image,
+        labels,
+        {name: torch.tensor(index) for name, index in rows.items()},
+        tuple(sample.source for sample in samples),
+        tuple(sample.key for sample in samples),
+    )

@@ -1,0 +1,195 @@
+"""Parts, and recipes as JSON and back. A class's dotted path is its name; nothing is registered anywhere."""
+
+import difflib
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Json = Any
+
+
+class SpecError(ValueError):
+    """A recipe that cannot be understood: what was given, what was expected, the cure."""
+
+
+class Part(Generic[T]):
+    """A class and its options, to be built later: `Part(MobileNetV2, weights="imagenet")`.
+
+    Options are checked against the constructor at once, with a suggestion for a misspelt one.
+    Calling the part builds it: `part(*needed)` is `cls(*needed, **options)`.
+    """
+
+    def __init__(self, cls: type[T], /, **options: Any) -> None:
+        self.cls, self.options = cls, options
+        known = _parameters(cls)
+        for name in options:
+            if name not in known:
+                raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
+
+    def __call__(self, *needed: Any) -> T:
+        return self.cls(*needed, **self.options)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and (self.cls, self.options) == (other.cls, other.options)
+
+    def __hash__(self) -> int:
+        return hash((self.cls, repr(sorted(self.options.items()))))
+
+    def __repr__(self) -> str:
+        return f"{self.cls.__name__}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+
+def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(cls).parameters
+    return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def unknown(name: str, known: Iterable[str], what: str) -> str:
+    """'no X called ...; did you mean ...?' as one sentence."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names) or 'none'}"
+    return f"no {what} is called {name!r}; {hint}"
+
+
+def dotted(cls: type) -> str:
+    """The path a class is written under."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def to_json(value: Any) -> Json:
+    """Frozen dataclasses and Parts become {"class": path, field: value}; tuples become lists."""
+    if isinstance(value, Part):
+        return {"class": dotted(value.cls), "part": True, **{k: to_json(v) for k, v in value.options.items()}}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            "class": dotted(type(value)),
+            **{f.name: to_json(getattr(value, f.name)) for f in fields(value) if f.init},
+        }
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SpecError(
+        f"got {type(value).__name__} in a recipe, expected numbers, strings, lists, tables, dataclasses or Parts"
+    )
+
+
+Allowed = Callable[[type], bool]
+
+
+def from_json(value: Json, allowed: Allowed, moved: Mapping[str, str] | None = None) -> Any:
+    """The inverse of `to_json`. Only classes that `allowed` accepts are touched; lists become tuples.
+
+    Raises SpecError for an unknown class, a class of a foreign kind, or an unknown field.
+    """
+    if isinstance(value, list):
+        return tuple(from_json(v, allowed, moved) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if "class" not in value:
+        return {k: from_json(v, allowed, moved) for k, v in value.items()}
+    cls = find(value["class"], allowed, moved or {})
+    options = {k: from_json(v, allowed, moved) for k, v in value.items() if k not in ("class", "part")}
+    known = _parameters(cls)
+    for name in options:
+        if name not in known:
+            raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
+    try:
+        return Part(cls, **options) if value.get("part") else cls(**options)
+    except TypeError as error:
+        raise SpecError(f"cannot make {cls.__name__} of {sorted(options)}: {error}") from error
+
+
+def find(path: str, allowed: Allowed, moved: Mapping[str, str]) -> type:
+    """The class a recipe names; never runs code of a module outside the class's own package."""
+    path = moved.get(path, path)
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SpecError(
+            f"the recipe names {path!r}, which cannot be imported here ({error}); install the package it is from, "
+            "or import the module that defines it on PYTHONPATH"
+        ) from error
+    if not isinstance(found, type) or not allowed(found):
+        raise SpecError(
+            f"the recipe names {path!r}, which is no part of a recipe; expected a task, encoder, data set, ..."
+        )
+    return found
+
+
+def override(tree: Json, settings: Iterable[str]) -> Json:
+    """A copy of a JSON tree with "a.b.c=value" applied; values are JSON, else numbers such as 1e-3, else text.
+
+    List items are chosen by index or by their `name` field. Raises SpecError with a suggestion for a key that is
+    neither there nor an option of the class that stands there.
+    """
+    tree = json.loads(json.dumps(tree))
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise SpecError(f"got {setting!r}, expected key=value, such as optim.lr=1e-3")
+        *parents, last = path.strip().split(".")
+        node, so_far = tree, ""
+        for key in parents:
+            node = node[_key(node, key, so_far)]
+            so_far = f"{so_far}.{key}" if so_far else key
+        node[_key(node, last, so_far, new=True)] = _value(text.strip())
+    return tree
+
+
+def _key(node: Json, key: str, where: str, new: bool = False) -> Any:
+    place = f"key in {where!r}" if where else "key of the recipe"
+    if isinstance(node, list):
+        names = {item["name"]: i for i, item in enumerate(node) if isinstance(item, dict) and "name" in item}
+        if key in names:
+            return names[key]
+        if key.isdigit() and int(key) < len(node):
+            return int(key)
+        raise SpecError(unknown(key, [*names, *map(str, range(len(node)))], place))
+    if not isinstance(node, dict):
+        raise SpecError(f"{where!r} holds {node!r}, which has no {key!r} inside")
+    if key in node or (new and "class" not in node):
+        return key
+    known = set(node) - {"class", "part"}
+    if new and "class" in node:
+        known |= set(_parameters(find(node["class"], lambda _: True, {})))
+    if key not in known:
+        raise SpecError(unknown(key, known, place))
+    return key
+
+
+def _value(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One entry of a flattened recipe, for tables: a dotted key and its value."""
+
+    key: str
+    value: Json
+
+
+def flatten(tree: Json, prefix: str = "") -> list[Option]:
+    """Every leaf of a JSON tree with the key that `override` would take."""
+    if isinstance(tree, dict):
+        return [o for k, v in tree.items() for o in flatten(v, f"{prefix}.{k}" if prefix else k)]
+    if isinstance(tree, list) and any(isinstance(v, dict | list) for v in tree):
+        names = [v.get("name", str(i)) if isinstance(v, dict) else str(i) for i, v in enumerate(tree)]
+        return [o for n, v in zip(names, tree, strict=True) for o in flatten(v, f"{prefix}.{n}")]
+    return [Option(prefix, tree)]

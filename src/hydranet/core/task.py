@@ -1,0 +1,134 @@
+"""What a task is: a head, a loss, a decoding, and additive measurements. One folder in `tasks/` is one of these."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from hydranet.annotations import Annotation
+from hydranet.core.features import Features, Reads
+from hydranet.core.sample import DataError
+
+Raw = Any
+"""What a head returns: a tensor, or a list or dict of tensors, each with the batch axis first."""
+
+Stats = dict[str, Any]
+"""Additive measurements: numpy arrays and numbers add, lists concatenate (`merge`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A sum and the number of elements it was summed over; total / count is the mean.
+
+    Means over micro-batches and processes are (sum of totals) / (sum of counts); a mean of means would be wrong
+    whenever labels are spread unequally.
+
+    total: float tensor, attached to the graph even where count is 0.
+    count: how many elements; may be 0.
+    parts: named sums that make up total, for the log.
+    """
+
+    total: Tensor
+    count: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def mean(self) -> Tensor:
+        """total / count, and 0 where count is 0."""
+        return self.total / self.count.clamp(min=torch.finfo(self.total.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A perception task. A frozen dataclass whose fields are its hyper-parameters.
+
+    It knows no encoder, no data set, no trainer. `name` is the key of its labels, losses, weights and outputs.
+    """
+
+    name: str
+
+    kind: ClassVar[type[Annotation]]
+    """The kind of its labels and predictions."""
+    headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
+    """The metric that stands for the task in tables, and which direction is better."""
+
+    @property
+    def reads(self) -> Reads:
+        """Whether the head reads decoder levels or encoder taps."""
+        return "decoder"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of ids; empty for tasks without classes."""
+        return ()
+
+    @abstractmethod
+    def head(self, features: Features) -> nn.Module:
+        """A module `Pyramid -> Raw` for levels with these channels and strides."""
+
+    @abstractmethod
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        """Loss of a stacked label; `raw` holds the labelled images only. Computed in float32, also under autocast."""
+
+    @abstractmethod
+    def decode(self, raw: Raw) -> Annotation:
+        """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
+
+    def finish(self, seen: Annotation) -> Annotation:
+        """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
+        return seen
+
+    @abstractmethod
+    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+        """Additive statistics of one image: numpy prediction and label at the label's own resolution."""
+
+    @abstractmethod
+    def score(self, stats: Stats) -> dict[str, float]:
+        """Metrics of accumulated statistics; `headline[0]` is among them. NaN where nothing was measured."""
+
+    def protocol(self) -> dict[str, Any]:
+        """What a reader must know to compare the scores: classes, caps, crops, thresholds, evaluator."""
+        return {"classes": list(self.classes)} if self.classes else {}
+
+    def check(self, label: Annotation) -> None:
+        """Raises DataError for a label this task cannot learn from (wrong kind, id out of range, wrong shape)."""
+        if not isinstance(label, self.kind):
+            raise DataError(
+                f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}"
+            )
+
+    def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
+        """Loss against a teacher; by default the teacher's decoded output is the label."""
+        return self.loss(raw, self.decode(teacher_raw))
+
+
+def merge(stats: Iterable[Stats]) -> Stats:
+    """Adds statistics up: arrays and numbers add, lists concatenate. Exact over images, data sets and processes."""
+    total: Stats = {}
+    for part in stats:
+        for name, value in part.items():
+            total[name] = value if name not in total else total[name] + value
+    return total
+
+
+def pick(raw: Raw, rows: Tensor) -> Raw:
+    """The given images of a raw output."""
+    return pytree.tree_map(lambda t: t[rows], raw)
+
+
+def to_numpy(annotation: Annotation, index: int) -> Annotation:
+    """One image of a stacked torch annotation, as numpy arrays."""
+    kind = type(annotation)
+    arrays = {n: _numpy(getattr(annotation, n), index) for n in kind.arrays()}
+    return kind(**arrays, **{n: getattr(annotation, n) for n in kind.metadata()})
+
+
+def _numpy(value: Tensor | None, index: int) -> np.ndarray | None:
+    if value is None:
+        return None
+    one = value[index].detach().cpu()
+    return (one.float() if one.dtype in (torch.bfloat16, torch.float16) else one).numpy()

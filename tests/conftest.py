@@ -1,0 +1,22 @@
+"""What every test run shares: no hub, one thread per operator, the folder of real data."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real labelled data; the test is skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data in {DATA}; set HYDRANET_DATA to run this test")
+    return DATA
