@@ -153,6 +153,9 @@ class Tag(Annotation):
 
 @dataclass(frozen=True, eq=False)
 class Quantity(Annotation):
-    """One number for the whole image, such as an age.    value: float (0-d) in the unit the task names; NaN = unknown."""
+    """One number for the whole image, such as an age.
+
+    value: float (0-d) in the unit the task names; NaN = nobody knows.
+    """
 
     value: Array

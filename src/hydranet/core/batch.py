@@ -63,9 +63,7 @@ class Batch:
         image = self.image.to(device, non_blocking=True)
         if channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
-        labels = pytree.tree_map(
-            lambda t: t.to(device, non_blocking=True) if isinstance(t, Tensor) else t, self.labels
-        )
+        labels = pytree.tree_map(lambda t: t.to(device, non_blocking=True) if isinstance(t, Tensor) else t, self.labels)
         rows = {name: index.to(device) for name, index in self.rows.items()}
         return Batch(image, labels, rows, self.source, self.key)
 
@@ -115,9 +113,7 @@ def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]
         return None
     by_row = kind in ROWS and name != "known"
     if len(given) < len(labels) and name not in ABSENT:
-        raise DataError(
-            f"some images have {kind.__name__}.{name} and some have not; give it to all or to none"
-        )
+        raise DataError(f"some images have {kind.__name__}.{name} and some have not; give it to all or to none")
     like = _tensor(given[0])
     tensors = []
     for label in labels:
@@ -130,17 +126,13 @@ def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]
             tensors.append(_tensor(value))
     if by_row:
         rows = max(t.shape[0] for t in tensors)
-        columns = (
-            max(t.shape[1] for t in tensors) if kind is Polylines and name in ("points", "valid") else None
-        )
+        columns = max(t.shape[1] for t in tensors) if kind is Polylines and name in ("points", "valid") else None
         tensors = [_pad(t, rows, columns, PADDING.get(name, 0)) for t in tensors]
     try:
         return torch.stack(tensors)
     except RuntimeError as error:
         shapes = sorted({tuple(t.shape) for t in tensors})
-        raise DataError(
-            f"{kind.__name__}.{name} has shapes {shapes} in one batch; they must agree"
-        ) from error
+        raise DataError(f"{kind.__name__}.{name} has shapes {shapes} in one batch; they must agree") from error
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

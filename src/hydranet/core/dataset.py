@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import Component
 
 DATA_VARIABLE = "HYDRANET_DATA"
 
 
 @dataclass(frozen=True)
-class Dataset(ABC):
+class Dataset(Component, ABC):
     """Files (or a generator) to samples, in the data set's own class ids. A frozen dataclass: its fields are options.
 
     Reading is lazy and has no state beyond cached file lists, so that any process may read any index.

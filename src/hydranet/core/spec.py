@@ -5,7 +5,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,10 @@ Json = Any
 
 class SpecError(ValueError):
     """A recipe that cannot be understood: what was given, what was expected, the cure."""
+
+
+class Component:
+    """Marks the frozen dataclasses that a recipe may hold (tasks, data sets, schedules, detection heads, ...)."""
 
 
 class Part(Generic[T]):
@@ -177,19 +181,11 @@ def _value(text: str) -> Json:
         return {"none": None, "true": True, "false": False}.get(text.lower(), text)
 
 
-@dataclass(frozen=True)
-class Option:
-    """One entry of a flattened recipe, for tables: a dotted key and its value."""
-
-    key: str
-    value: Json
-
-
-def flatten(tree: Json, prefix: str = "") -> list[Option]:
-    """Every leaf of a JSON tree with the key that `override` would take."""
+def flatten(tree: Json, prefix: str = "") -> dict[str, Json]:
+    """Every value of a JSON tree by the key that `override` would take."""
     if isinstance(tree, dict):
-        return [o for k, v in tree.items() for o in flatten(v, f"{prefix}.{k}" if prefix else k)]
+        return {k2: v2 for k, v in tree.items() for k2, v2 in flatten(v, f"{prefix}.{k}" if prefix else k).items()}
     if isinstance(tree, list) and any(isinstance(v, dict | list) for v in tree):
         names = [v.get("name", str(i)) if isinstance(v, dict) else str(i) for i, v in enumerate(tree)]
-        return [o for n, v in zip(names, tree, strict=True) for o in flatten(v, f"{prefix}.{n}")]
-    return [Option(prefix, tree)]
+        return {k: v for n, item in zip(names, tree, strict=True) for k, v in flatten(item, f"{prefix}.{n}").items()}
+    return {prefix: tree}

@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from hydranet.annotations import Annotation
 from hydranet.core.features import Features, Reads
 from hydranet.core.sample import DataError
+from hydranet.core.spec import Component
 
 Raw = Any
 """What a head returns: a tensor, or a list or dict of tensors, each with the batch axis first."""
@@ -43,28 +44,22 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Task(ABC):
+class Task(Component, ABC):
     """A perception task. A frozen dataclass whose fields are its hyper-parameters.
 
     It knows no encoder, no data set, no trainer. `name` is the key of its labels, losses, weights and outputs.
     """
 
     name: str
+    classes: tuple[str, ...] = ()
+    """Class names in the order of ids; empty for tasks without classes."""
+    reads: Reads = "decoder"
+    """Whether the head reads decoder levels or encoder taps."""
 
     kind: ClassVar[type[Annotation]]
     """The kind of its labels and predictions."""
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
     """The metric that stands for the task in tables, and which direction is better."""
-
-    @property
-    def reads(self) -> Reads:
-        """Whether the head reads decoder levels or encoder taps."""
-        return "decoder"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of ids; empty for tasks without classes."""
-        return ()
 
     @abstractmethod
     def head(self, features: Features) -> nn.Module:
@@ -97,9 +92,7 @@ class Task(ABC):
     def check(self, label: Annotation) -> None:
         """Raises DataError for a label this task cannot learn from (wrong kind, id out of range, wrong shape)."""
         if not isinstance(label, self.kind):
-            raise DataError(
-                f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}"
-            )
+            raise DataError(f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}")
 
     def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
         """Loss against a teacher; by default the teacher's decoded output is the label."""

@@ -1,0 +1,157 @@
+"""A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from hydranet.augment.policy import Augment
+from hydranet.balancers.uniform import Uniform
+from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.dataset import Dataset
+from hydranet.core.features import Decoder, Encoder, Trunk
+from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json
+from hydranet.core.task import Task
+from hydranet.model import HydraNet
+from hydranet.schedule import OneCycle, Schedule
+from hydranet.sharing.hard import HardSharing
+
+MOVED: Mapping[str, str] = {}
+"""Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
+
+
+@dataclass(frozen=True)
+class Source(Component):
+    """Where samples come from, and how its labels serve the tasks.
+
+    size:    height and width of the network's input for this source; multiples of 32.
+    weight:  its share of the samples, relative to the other sources.
+    labels:  {task: label of the data set}, where they are called differently; None switches a label off.
+    classes: {task: {class of the data set: class of the task}}, where they are called differently; None = the class
+             counts as background (boxes) or unknown (maps). Classes of equal name need no entry; classes without a
+             counterpart are unknown pixels and ignored boxes, never background.
+    augment: replaces the recipe's augmentation for this source.
+    """
+
+    name: str
+    dataset: Dataset
+    size: tuple[int, int]
+    weight: float = 1.0
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    augment: Augment | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
+            raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
+        if self.weight <= 0:
+            raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
+
+
+@dataclass(frozen=True)
+class Optim(Component):
+    """The optimiser and the learning rates.
+
+    lr is the peak for decoder and heads; `factors` multiply it by parts of the network ("encoder", "decoder",
+    "heads", "balancer"). Weight decay spares biases, norms and the balancer. clip: largest gradient norm, or None.
+    """
+
+    lr: float = 1e-3
+    factors: Mapping[str, float] = field(default_factory=lambda: {"encoder": 0.3})
+    algorithm: Part[torch.optim.Optimizer] = field(default_factory=lambda: Part(torch.optim.AdamW, weight_decay=1e-2))
+    clip: float | None = 10.0
+
+
+@dataclass(frozen=True)
+class Recipe(Component):
+    """Everything that determines a run. Two runs of one recipe on one machine give the same weights.
+
+    steps:      optimiser steps.    batch: images a step, over all sources, micro-batches and processes.
+    accumulate: micro-batches a step; the result is the same as without, in less memory and more time.
+    precision:  "fp32", "bf16" or "fp16" autocast; losses are always computed in fp32.
+    ema:        decay of the averaged weights that are evaluated and kept, or None.
+    validation: sources that are evaluated; their augmentation is a letterbox to `size`.
+    evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    encoder: Part[Encoder]
+    decoder: Part[Decoder]
+    data: tuple[Source, ...]
+    validation: tuple[Source, ...] = ()
+    sharing: Part[Trunk] = field(default_factory=lambda: Part(HardSharing))
+    balancer: Part[LossBalancer | GradientBalancer] = field(default_factory=lambda: Part(Uniform))
+    augment: Augment = field(default_factory=Augment)
+    optim: Optim = field(default_factory=Optim)
+    schedule: Schedule = field(default_factory=OneCycle)
+    steps: int = 1000
+    batch: int = 8
+    accumulate: int = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    ema: float | None = None
+    seed: int = 0
+    evaluate_every: int = 0
+    save_every: int = 200
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        for what in ("steps", "batch", "accumulate"):
+            if getattr(self, what) < 1:
+                raise SpecError(f"got {what}={getattr(self, what)}, expected a whole number >= 1")
+        if self.batch % self.accumulate:
+            raise SpecError(f"batch {self.batch} cannot be split into {self.accumulate} equal micro-batches; change one")
+        if self.precision not in ("fp32", "bf16", "fp16"):
+            raise SpecError(f"got precision={self.precision!r}, expected fp32, bf16 or fp16")
+        if not self.tasks or not self.data:
+            raise SpecError(f"recipe {self.name!r} has {len(self.tasks)} tasks and {len(self.data)} sources, needs both")
+        for sources in (self.data, self.validation):
+            names = [source.name for source in sources]
+            if len(set(names)) != len(names):
+                raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
+
+    def build(self) -> HydraNet:
+        """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            trunk = self.sharing({task.name: task.reads for task in self.tasks}, self.encoder, self.decoder)
+            return HydraNet(trunk, self.tasks)
+
+    def build_balancer(self) -> LossBalancer | GradientBalancer:
+        """A fresh balancer for the recipe's tasks."""
+        return self.balancer(tuple(task.name for task in self.tasks))
+
+    def to_json(self) -> str:
+        """The recipe as text."""
+        return json.dumps(to_json(self), indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> "Recipe":
+        """A recipe from text. Raises SpecError for what is no recipe."""
+        try:
+            tree = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise SpecError(f"this is no recipe: line {error.lineno} is not JSON ({error.msg})") from error
+        recipe = from_json(tree, allowed, MOVED)
+        if not isinstance(recipe, Recipe):
+            raise SpecError(f"got JSON of a {type(recipe).__name__}, expected a recipe")
+        return recipe
+
+    def changed(self, settings: Iterable[str]) -> "Recipe":
+        """A copy with overrides such as "optim.lr=1e-3". Raises SpecError with a suggestion for an unknown key."""
+        settings = list(settings)
+        return Recipe.from_json(json.dumps(override(to_json(self), settings))) if settings else self
+
+    def difference(self, other: "Recipe") -> list[str]:
+        """The keys in which two recipes differ, as "key: mine -> theirs"."""
+        mine, theirs = flatten(to_json(self)), flatten(to_json(other))
+        keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+        return [f"{key}: {mine.get(key)} -> {theirs.get(key)}" for key in keys]
+
+
+def allowed(cls: type) -> bool:
+    """Whether a recipe may name this class: our components, torch's modules and optimisers, nothing else."""
+    return issubclass(cls, Component | torch.nn.Module | torch.optim.Optimizer)
+
