@@ -34,6 +34,11 @@ class Part(Generic[T]):
             if name not in known:
                 raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """Names of the options the class has."""
+        return frozenset(_parameters(self.cls))
+
     def __call__(self, *needed: Any) -> T:
         return self.cls(*needed, **self.options)
 

@@ -1,0 +1,159 @@
+"""What a run leaves on disk: safetensors and JSON, written whole or not at all.
+
+    RUN/model.safetensors   the weights to use, with the recipe in its header
+    RUN/recipe.json         the same recipe, to read
+    RUN/state.safetensors   everything that `--resume` needs
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from hydranet.model import HydraNet
+from hydranet.recipe import Recipe
+
+MODEL, RECIPE, STATE = "model.safetensors", "recipe.json", "state.safetensors"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written or used: what is wrong, and the cure."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Puts a file in place in one move: a full disk or a kill leaves the old file as it was.
+
+    Raises CheckpointError where it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise CheckpointError(
+            f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror}; the last good file was kept. "
+            "Make room or choose another folder, then go on with --resume"
+        ) from error
+
+
+def pack(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
+    """Tensors and text as one safetensors file."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(header))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the text of a file. Raises CheckpointError where there is none or it is damaged."""
+    if not path.is_file():
+        raise CheckpointError(f"no file {path}; give a run folder that holds {path.name}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return load_file(path), header
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); use another checkpoint") from error
+
+
+def save_model(folder: Path, model: HydraNet, recipe: Recipe) -> None:
+    """Writes the weights to use and the recipe."""
+    text = recipe.to_json()
+    write(folder / RECIPE, text.encode())
+    write(folder / MODEL, pack(model.state_dict(), {"recipe": text}))
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """The recipe of a run folder, of a model file or of a JSON file."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL if (path / MODEL).is_file() else path / RECIPE
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise CheckpointError(f"no recipe {path}; give a run folder or a recipe.json")
+        return Recipe.from_json(path.read_text())
+    header = read(path)[1]
+    if "recipe" not in header:
+        raise CheckpointError(f"{path} holds no recipe in its header; it was not written by HydraNet")
+    return Recipe.from_json(header["recipe"])
+
+
+def load_model(path: Path | str) -> tuple[HydraNet, Recipe]:
+    """The network of a run folder or model file, in eval mode. Runs no code but ours: weights are plain tensors.
+
+    Raises CheckpointError or SpecError.
+    """
+    path = Path(path)
+    file = path / MODEL if path.is_dir() else path
+    if not path.exists():
+        raise CheckpointError(f"no run or model at {path}; give the folder that `hydranet train` wrote")
+    recipe = load_recipe(file)
+    model = without_pretrained(recipe).build()
+    fill(model, read(file)[0], str(file))
+    return model.eval(), recipe
+
+
+def without_pretrained(recipe: Recipe) -> Recipe:
+    """The same network without fetching ImageNet weights that would be overwritten."""
+    return recipe.changed(["encoder.weights=null"]) if "weights" in recipe.encoder.takes else recipe
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Loads tensors into a module of exactly these names and shapes. Raises CheckpointError naming what differs."""
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    shapes = [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if missing or extra or shapes:
+        parts = [("missing", missing), ("not of this network", extra), ("of another shape", sorted(shapes))]
+        said = "; ".join(f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in parts if names)
+        raise CheckpointError(f"{where} does not fit this recipe ({said}); use the recipe it was trained with")
+    module.load_state_dict(dict(tensors))
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by parameter number and name."""
+    state = optimiser.state_dict()["state"]
+    return {f"{i}.{k}": torch.as_tensor(v) for i, entries in state.items() for k, v in entries.items()}
+
+
+def fill_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimiser_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, object]) -> None:
+    """Writes everything that resuming needs; `header` must be JSON."""
+    tensors = {f"{part}/{name}": tensor for part, entries in parts.items() for name, tensor in entries.items()}
+    write(folder / STATE, pack(tensors, {"run": json.dumps(header)}))
+
+
+def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, object]]:
+    """The inverse of `save_state`."""
+    tensors, header = read(folder / STATE)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for path, tensor in tensors.items():
+        part, _, name = path.partition("/")
+        parts.setdefault(part, {})[name] = tensor
+    try:
+        return parts, json.loads(header["run"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder / STATE} holds no run; start anew without --resume") from error
+
+

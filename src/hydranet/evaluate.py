@@ -1,0 +1,163 @@
+"""Scores of a network: decode, bring predictions back to the label's own pixels, measure, add up, score."""
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hydranet.annotations import Annotation
+from hydranet.augment.geometry import View, unwarp
+from hydranet.augment.policy import fit
+from hydranet.core.batch import collate
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.task import Stats, Task, merge, to_numpy
+from hydranet.mixture import Reader
+from hydranet.model import HydraNet
+from hydranet.recipe import Source
+
+Scores = dict[str, dict[str, dict[str, float]]]
+"""source -> task -> metric -> value."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, on what, and how. Only reports of equal `protocol` may be compared.
+
+    protocol: source -> task -> what a reader must know (classes, caps, thresholds, images, input size).
+    """
+
+    model: str
+    scores: Scores
+    protocol: dict[str, dict[str, dict[str, Any]]]
+    headlines: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def protocol_hash(self) -> str:
+        """Twelve hex digits that two comparable reports share."""
+        return hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_json(self) -> str:
+        """The report as JSON; NaN becomes null."""
+        clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
+        return json.dumps({**asdict(self), "scores": clean, "protocol_hash": self.protocol_hash}, indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> "Report":
+        """The inverse of `to_json`. Raises DataError for what is no report."""
+        try:
+            tree = json.loads(text)
+            tree.pop("protocol_hash")
+            return Report(**{**tree, "headlines": {k: tuple(v) for k, v in tree["headlines"].items()}})
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
+
+    def to_csv(self) -> str:
+        """One line a score: source, task, metric, value."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["source", "task", "metric", "value"])
+        for source, tasks in self.scores.items():
+            for task, metrics in tasks.items():
+                writer.writerows([source, task, metric, f"{value:.6g}"] for metric, value in metrics.items())
+        return text.getvalue()
+
+    def save(self, path: Path) -> None:
+        """Writes `path`.json and `path`.csv."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").write_text(self.to_json())
+        path.with_suffix(".csv").write_text(self.to_csv())
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One evaluated image: the sample as labelled, and the predictions in its pixels."""
+
+    sample: Sample
+    predictions: dict[str, Annotation]
+    done: int
+    total: int
+
+
+@torch.inference_mode()
+def look(model: HydraNet, samples: Sequence[Sample], size: tuple[int, int], tasks: Sequence[str] | None = None) -> list[
+    dict[str, Annotation]
+]:
+    """Predictions for samples of any size, each in its own pixels, before thresholds (`Task.finish`)."""
+    device = next(model.parameters()).device
+    fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), size) for sample in samples]
+    batch = collate([sample for sample, _ in fitted]).to(device, channels_last=True)
+    decoded = model.decode(model(batch.pixels, tasks))
+    found = []
+    for i, (sample, (_, view)) in enumerate(zip(samples, fitted, strict=True)):
+        ones = {name: to_numpy(annotation, i) for name, annotation in decoded.items()}
+        found.append({name: unwarp(model.tasks[name].finish(one), view, sample.size) for name, one in ones.items()})
+    return found
+
+
+class Tally:
+    """Statistics of one source that are still being added up."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = {task.name: task for task in tasks}
+        self.stats: dict[str, Stats] = {}
+        self.images: dict[str, int] = {}
+
+    def add(self, sample: Sample, predictions: dict[str, Annotation]) -> None:
+        """Measures every task that the image has a label and a prediction for."""
+        for name in sample.labels.keys() & predictions.keys():
+            stats = self.tasks[name].measure(predictions[name], sample.labels[name])
+            self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
+            self.images[name] = self.images.get(name, 0) + 1
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Metrics of each task that was measured."""
+        return {name: self.tasks[name].score(self.stats[name]) for name in self.tasks if name in self.stats}
+
+    def protocol(self, source: Source) -> dict[str, dict[str, Any]]:
+        """How it was measured."""
+        return {
+            name: {**self.tasks[name].protocol(), "images": self.images[name], "input_size": list(source.size)}
+            for name in self.stats
+        }
+
+
+def evaluate(
+    model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4
+) -> Iterator[Seen | Report]:
+    """Evaluates on every source; yields each image as it is seen, and the report last.
+
+    Scores are computed at the label's own resolution from one set of statistics a source and task, so they do not
+    depend on the batch size. Raises DataError for a bad file and where no image has a label for any task.
+    """
+    model.eval()
+    scores: Scores = {}
+    protocol: dict[str, dict[str, dict[str, Any]]] = {}
+    total = sum(len(source.dataset) for source in sources)
+    done = 0
+    for source in sources:
+        reader, tally = Reader(source, list(model.tasks.values())), Tally(list(model.tasks.values()))
+        for first in range(0, len(reader), batch):
+            samples = [reader[i] for i in range(first, min(first + batch, len(reader)))]
+            for sample, predictions in zip(samples, look(model, samples, source.size), strict=True):
+                tally.add(sample, predictions)
+                done += 1
+                yield Seen(sample, predictions, done, total)
+        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol(source)
+    if not any(scores.values()):
+        raise DataError(
+            f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "
+            f"{', '.join(model.tasks)}; check validation in the recipe"
+        )
+    yield Report(name, scores, protocol, {task.name: task.headline for task in model.tasks.values()})

@@ -1,0 +1,262 @@
+"""Sources that label different things, mixed into steps.
+
+Everything random is a pure function of (seed, slot), where a slot is the number of an image in the whole run: step s
+with batch size b holds slots s*b ... s*b + b - 1. So a run resumes exactly from its step number alone, and several
+processes that share out the slots of a step see the images that one process would.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag
+from hydranet.augment.policy import Augment
+from hydranet.core.batch import Batch, collate
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import Task
+from hydranet.recipe import Recipe, Source
+
+GOLDEN = (5**0.5 - 1) / 2
+FOREIGN, BACKGROUND = -2, -1
+"""Where a class of a data set goes that the task does not have: unknown, or known to be none of its classes."""
+
+
+def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which source each slot draws from, and the how-manieth draw of that source it is; both int, length `slots`.
+
+    A golden-ratio sequence instead of a random one: every stretch of slots holds the sources in proportion.
+    """
+    edges = np.cumsum(np.asarray(weights, dtype=np.float64) / np.sum(weights))
+    start = np.random.default_rng((seed, 0)).random()
+    source = np.searchsorted(edges, (start + GOLDEN * np.arange(slots)) % 1.0, side="right").clip(max=len(weights) - 1)
+    draw = np.zeros(slots, dtype=np.int64)
+    for i in range(len(weights)):
+        draw[source == i] = np.arange(np.count_nonzero(source == i))
+    return source, draw
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Where the classes of a data set's label go in a task.
+
+    target: by id of the data set, an id of the task, BACKGROUND or FOREIGN.
+    known:  by id of the task, whether the data set labels it.
+    """
+
+    target: np.ndarray
+    known: np.ndarray
+
+    def apply(self, label: Annotation) -> Annotation:
+        """The label in the task's ids."""
+        known = None if self.known.all() else self.known
+        if isinstance(label, ClassMap):
+            table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
+            table[: len(self.target)] = np.where(self.target < 0, UNKNOWN_ID, self.target)
+            return ClassMap(table[label.ids], self._probabilities(label.probs), known)
+        if isinstance(label, Boxes):
+            target = self._of(label.label)
+            ignore = (target == FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
+            # A region that is ignored anyway stays ignored, whatever class it is said to have.
+            mapped = replace(label, label=target.clip(min=0), ignore=ignore, known=known)
+            return _rows(mapped, (target != BACKGROUND) | ignore)
+        if isinstance(label, Polylines) and label.label is not None:
+            target = self._of(label.label)
+            return _rows(replace(label, label=target), target >= 0)
+        if isinstance(label, Tag):
+            target = self._of(np.atleast_1d(label.label))
+            return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=self._mirror(label.mirror))
+        return label
+
+    def _of(self, ids: np.ndarray) -> np.ndarray:
+        ids = np.asarray(ids)
+        valid = (ids >= 0) & (ids < len(self.target))
+        return np.where(valid, self.target[ids.clip(0, len(self.target) - 1)], FOREIGN)
+
+    def _probabilities(self, probs: np.ndarray | None) -> np.ndarray | None:
+        if probs is None:
+            return None
+        mapped = np.zeros((len(self.known), *probs.shape[1:]), dtype=probs.dtype)
+        for own, target in enumerate(self.target):
+            if target >= 0:
+                mapped[target] += probs[own]
+        return mapped
+
+    def _mirror(self, mirror: tuple[int, ...]) -> tuple[int, ...]:
+        mapped = [-1] * len(self.known) if mirror else []
+        for own, other in enumerate(mirror):
+            if self.target[own] >= 0 and other >= 0 and self.target[other] >= 0:
+                mapped[self.target[own]] = int(self.target[other])
+        return tuple(mapped)
+
+
+def _rows(label: Annotation, keep: np.ndarray) -> Annotation:
+    """The instances to keep, in every array that has one row an instance."""
+    changes = {n: getattr(label, n)[keep] for n in label.arrays() if n != "known" and getattr(label, n) is not None}
+    return replace(label, **changes)
+
+
+def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None], where: str) -> ClassTable:
+    """How classes called `own` become the task's. Raises SpecError for a name that neither side has."""
+    for mine, theirs in names.items():
+        if mine not in own:
+            raise SpecError(unknown(mine, own, f"class of {where}"))
+        if theirs is not None and theirs not in task.classes:
+            raise SpecError(unknown(theirs, task.classes, f"class of task {task.name!r}"))
+    target = np.full(max(len(own), 1), FOREIGN, dtype=np.int64)
+    for i, name in enumerate(own):
+        goal = names.get(name, name)
+        if goal is None:
+            target[i] = BACKGROUND
+        elif goal in task.classes:
+            target[i] = task.classes.index(goal)
+    known = np.isin(np.arange(len(task.classes)), target)
+    if not known.any():
+        raise SpecError(
+            f"{where} has classes {', '.join(own)}, of which task {task.name!r} ({', '.join(task.classes)}) has none; "
+            "map them in Source.classes or switch the label off in Source.labels"
+        )
+    return ClassTable(target, known)
+
+
+class Reader:
+    """A source as the tasks see it: its labels under the tasks' names, in the tasks' classes, checked."""
+
+    def __init__(self, source: Source, tasks: Sequence[Task]) -> None:
+        self.source = source
+        self.tasks = {task.name: task for task in tasks}
+        for name in [*source.labels, *source.classes]:
+            if name not in self.tasks:
+                raise SpecError(unknown(name, self.tasks, f"task (in source {source.name!r})"))
+        self.label_of = {name: source.labels.get(name, name) for name in self.tasks}
+        self.tables: dict[str, ClassTable] = {}
+        own = source.dataset.classes
+        for name, label in self.label_of.items():
+            if label in own and self.tasks[name].classes:
+                where = f"{label!r} in source {source.name!r}"
+                self.tables[name] = class_table(own[label], self.tasks[name], source.classes.get(name, {}), where)
+
+    def __len__(self) -> int:
+        return len(self.source.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Raises DataError, naming source and file, for a label that its task cannot use."""
+        sample = self.source.dataset[index]
+        labels = {}
+        for name, label_name in self.label_of.items():
+            if label_name in sample.labels:
+                label = sample.labels[label_name]
+                try:
+                    self._check_ids(label, name)
+                    labels[name] = self.tables[name].apply(label) if name in self.tables else label
+                    self.tasks[name].check(labels[name])
+                except DataError as error:
+                    raise DataError(f"{self.source.name}:{sample.key}: {error}") from error
+        return sample.but(labels=labels, source=self.source.name)
+
+    def _check_ids(self, label: Annotation, name: str) -> None:
+        """An id that the data set's own class list does not have is an error, not an unknown class."""
+        if name not in self.tables or not isinstance(label, ClassMap):
+            return
+        classes = len(self.tables[name].target)
+        present = np.bincount(label.ids.reshape(-1), minlength=256)[classes:UNKNOWN_ID].nonzero()[0] + classes
+        if len(present):
+            raise DataError(
+                f"{self.label_of[name]!r} holds class ids {present.tolist()}, expected 0..{classes - 1} or {UNKNOWN_ID} "
+                "(unknown); correct the label file or the data set's class list"
+            )
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A sample that could not be read, brought home from a worker process as a sentence."""
+
+    message: str
+
+
+class Mixture(TorchDataset[list[Batch] | Broken]):
+    """Step number to the batches of that step: one for each micro-batch and image size.
+
+    rank, world: this process and the number of processes; each takes its share of every step's slots.
+    """
+
+    def __init__(self, recipe: Recipe, rank: int = 0, world: int = 1) -> None:
+        if recipe.batch % (recipe.accumulate * world):
+            raise SpecError(
+                f"batch {recipe.batch} cannot be split over {world} processes with {recipe.accumulate} micro-batches; "
+                "choose a batch that is a multiple of their product"
+            )
+        self.recipe, self.rank, self.world = recipe, rank, world
+        self.readers = [Reader(source, recipe.tasks) for source in recipe.data]
+        for reader in self.readers:
+            if len(reader) == 0:
+                raise DataError(f"source {reader.source.name!r} has no samples; check its root and split")
+        weights = [source.weight for source in recipe.data]
+        self.source_of, self.draw_of = plan(weights, recipe.steps * recipe.batch, recipe.seed)
+        self._order: dict[int, tuple[int, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return self.recipe.steps
+
+    def __getitem__(self, step: int) -> list[Batch] | Broken:
+        cv2.setNumThreads(0)  # processes are the parallelism here
+        share = self.recipe.batch // self.world
+        first = step * self.recipe.batch + self.rank * share
+        micro = share // self.recipe.accumulate
+        try:
+            return [
+                batch
+                for begin in range(first, first + share, micro)
+                for batch in self._batches([self.sample(slot) for slot in range(begin, begin + micro)])
+            ]
+        except DataError as error:
+            return Broken(str(error))
+
+    def sample(self, slot: int) -> Sample:
+        """The augmented sample of a slot."""
+        source = int(self.source_of[slot])
+        reader = self.readers[source]
+        epoch, place = divmod(int(self.draw_of[slot]), len(reader))
+        augment: Augment = reader.source.augment or self.recipe.augment
+        index = int(self._permutation(source, epoch)[place])
+        return augment(reader[index], reader.source.size, np.random.default_rng((self.recipe.seed, 2, slot)))
+
+    def _permutation(self, source: int, epoch: int) -> np.ndarray:
+        cached = self._order.get(source)
+        if cached is None or cached[0] != epoch:
+            rng = np.random.default_rng((self.recipe.seed, 1, source, epoch))
+            cached = self._order[source] = (epoch, rng.permutation(len(self.readers[source])))
+        return cached[1]
+
+    @staticmethod
+    def _batches(samples: list[Sample]) -> list[Batch]:
+        sizes = dict.fromkeys(sample.size for sample in samples)
+        return [collate([sample for sample in samples if sample.size == size]) for size in sizes]
+
+
+def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
+    """The batches of every step from `start` on, prepared ahead by worker processes. Raises DataError."""
+    workers = mixture.recipe.workers
+    loader: DataLoader[list[Batch] | Broken] = DataLoader(
+        mixture,
+        batch_size=None,
+        sampler=range(start, len(mixture)),
+        num_workers=workers,
+        collate_fn=_as_is,
+        prefetch_factor=2 if workers else None,
+        pin_memory=False,
+        multiprocessing_context="fork" if workers and not torch.cuda.is_available() else None,
+    )
+    for batches in loader:
+        if isinstance(batches, Broken):
+            raise DataError(batches.message)
+        yield batches
+
+
+def _as_is(item: list[Batch] | Broken) -> list[Batch] | Broken:
+    return item

@@ -1,0 +1,212 @@
+"""Training, as a generator: the caller's `for` loop takes the place of callbacks."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hydranet import checkpoint
+from hydranet.checkpoint import CheckpointError
+from hydranet.core.balancer import Balancer
+from hydranet.core.batch import Batch
+from hydranet.core.spec import SpecError, unknown
+from hydranet.gradients import Diverged, Outcome, Reduce, step_gradients
+from hydranet.mixture import Mixture, load
+from hydranet.model import HydraNet
+from hydranet.processes import Processes
+from hydranet.recipe import Optim, Recipe
+
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
+"""Parts of a recipe that may change on resume without changing what is learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One finished step: what it saw, how long it took, and the run itself."""
+
+    step: int
+    steps: int
+    outcome: Outcome
+    lr: float
+    gradient_norm: float
+    images: int
+    step_s: float
+    wait_s: float
+    run: "Run"
+
+
+class Run:
+    """The state of a training run: everything that must survive a stop."""
+
+    def __init__(self, recipe: Recipe, device: str = "cpu", processes: Processes | None = None) -> None:
+        self.recipe, self.device = recipe, torch.device(device)
+        self.processes = processes or Processes()
+        self.model = recipe.build().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.balancer: Balancer = recipe.build_balancer().to(self.device)
+        self.ema = Average(self.model, recipe.ema) if recipe.ema else None
+        self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
+        self.step = 0
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The precision the network's forward pass runs in."""
+        if self.recipe.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, TYPES[self.recipe.precision])
+
+    def evaluated(self) -> HydraNet:
+        """The network to evaluate and to ship: the averaged one where the recipe averages, in eval mode."""
+        if self.ema is None:
+            return self.model.eval()
+        averaged = checkpoint.without_pretrained(self.recipe).build().to(self.device)
+        averaged.load_state_dict(self.ema.tensors)
+        return averaged.eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes model and state; on the first process only. Raises CheckpointError where the disk is full."""
+        if self.processes.rank:
+            return
+        parts = {
+            "model": self.model.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "optimiser": checkpoint.optimiser_tensors(self.optimiser),
+            "ema": self.ema.tensors if self.ema else {},
+        }
+        header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
+        checkpoint.save_state(folder, parts, header)
+        checkpoint.save_model(folder, self.evaluated(), self.recipe)
+
+    def restore(self, folder: Path) -> None:
+        """Goes on where a run stopped. Raises CheckpointError for a run of another recipe."""
+        parts, header = checkpoint.load_state(folder)
+        differs = self.recipe.difference(Recipe.from_json(str(header["recipe"])))
+        differs = [line for line in differs if not line.startswith(RESUMABLE)]
+        if differs:
+            raise CheckpointError(
+                f"{folder} is a run of another recipe ({'; '.join(differs[:4])}); resume with the recipe it holds, "
+                "or train into another folder"
+            )
+        checkpoint.fill(self.model, parts.get("model", {}), str(folder))
+        checkpoint.fill(self.balancer, parts.get("balancer", {}), str(folder))
+        checkpoint.fill_optimiser(self.optimiser, parts.get("optimiser", {}))
+        if self.ema:
+            self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
+        if header["scaler"]:
+            self.scaler.load_state_dict(header["scaler"])  # type: ignore[arg-type]
+        self.step = int(header["step"])  # type: ignore[call-overload]
+
+
+class Average:
+    """Exponential moving average of weights and buffers; the decay warms up as min(d, (1 + s) / (10 + s))."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Moves the average towards the model."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                self.tensors[name].lerp_(tensor, 1 - decay)
+            else:
+                self.tensors[name].copy_(tensor)
+
+
+def optimiser(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
+    """An optimiser with a group for each part of the network and for what is not decayed (biases, norms, balancer)."""
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        parts = name.split(".")
+        part = "heads" if parts[0] == "heads" else parts[1]
+        groups.setdefault((part, parameter.ndim > 1), []).append(parameter)
+    groups.setdefault(("balancer", False), []).extend(balancer.parameters())
+    known = {part for part, _ in groups}
+    for part in settings.factors:
+        if part not in known | {"encoder", "decoder", "heads", "balancer"}:
+            raise SpecError(unknown(part, known, "part of the network (in optim.factors)"))
+    described = [
+        {"params": parameters, "factor": settings.factors.get(part, 1.0), **({} if decayed else {"weight_decay": 0.0})}
+        for (part, decayed), parameters in groups.items()
+        if parameters
+    ]
+    for group in described:
+        group["lr"] = settings.lr * group["factor"]  # type: ignore[operator]
+    return settings.algorithm(described)
+
+
+def train(
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+) -> Iterator[Progress]:
+    """Trains a recipe into a folder and yields after every step; a `break` or a kill loses at most `save_every` steps.
+
+    resume: go on from the folder's last state, to the same weights, bit by bit, as without the stop.
+    Raises Diverged (task and images named; the last good checkpoint stays), DataError, CheckpointError, SpecError.
+    """
+    folder = Path(folder)
+    processes = Processes.joined(device)
+    run = Run(recipe, device, processes)
+    if resume:
+        run.restore(folder)
+    elif (folder / checkpoint.STATE).exists():
+        raise CheckpointError(f"{folder} already holds a run; go on with resume (--resume) or choose another folder")
+    processes.equalise(run.model)
+    mixture = Mixture(recipe, processes.rank, processes.world)
+    batches, began = load(mixture, run.step), time.perf_counter()
+    for found in batches:
+        waited = time.perf_counter()
+        moved = [batch.to(run.device, channels_last=True) for batch in found]
+        outcome, norm, lr = _step(run, moved, processes.sum)
+        run.step += 1
+        saved = recipe.save_every and run.step % recipe.save_every == 0
+        if saved or run.step == recipe.steps:
+            run.save(folder)
+        now = time.perf_counter()
+        yield Progress(run.step, recipe.steps, outcome, lr, norm, recipe.batch, now - began, waited - began, run)
+        began = time.perf_counter()
+
+
+def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, float, float]:
+    recipe = run.recipe
+    rate = recipe.schedule.factor(run.step, recipe.steps)
+    for group in run.optimiser.param_groups:
+        group["lr"] = recipe.optim.lr * group["factor"] * rate
+    run.model.train()
+    run.balancer.train()
+    run.optimiser.zero_grad(set_to_none=True)
+    seed = (recipe.seed * 1_000_003 + run.step) * 64 * run.processes.world + 64 * run.processes.rank
+    try:
+        outcome = step_gradients(
+            run.model,
+            batches,
+            run.balancer,
+            autocast=run.autocast,
+            seed=seed,
+            keep=recipe.accumulate == 1,
+            reduce=reduce,
+            factor=run.scaler.get_scale() if run.scaler.is_enabled() else 1.0,
+        )
+    except Diverged as error:
+        raise Diverged(
+            f"step {run.step}: {error}; lower optim.lr or look at these images. The last good checkpoint was kept"
+        ) from error
+    run.processes.sum_gradients(run.model)
+    run.scaler.unscale_(run.optimiser)
+    parameters = [p for p in run.model.parameters() if p.grad is not None]
+    norm = nn.utils.clip_grad_norm_(parameters, recipe.optim.clip or float("inf"))
+    run.scaler.step(run.optimiser)
+    run.scaler.update()
+    if run.ema:
+        run.ema.update(run.model, run.step)
+    return outcome, float(norm), recipe.optim.lr * rate
+
