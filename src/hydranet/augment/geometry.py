@@ -1,0 +1,202 @@
+"""What happens to a picture and to every kind of label when the picture is seen through a `View`.
+
+Three rules hold throughout. Padding is unknown (255, NaN), never background. Class ids are never interpolated. And
+what the view means for the *world* follows the picture: normals turn, left-right names swap, distances scale.
+
+Zooming in by z as an augmentation makes everything look z times closer. A network cannot tell that from a smaller
+distance, unless it is told the focal length. So we keep the focal length and divide distances by z: the picture is
+as if taken by the same camera from nearer (the canonical camera of Metric3D, Yin et al. 2023, arXiv 2307.10984, section
+3.2). Letterbox and stretch happen equally in training and deployment: they scale the focal length and leave metres.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from hydranet.annotations import (
+    UNKNOWN_ID,
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+)
+from hydranet.augment.maps import class_map, image_of, normal_map, scalar_map
+from hydranet.augment.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
+from hydranet.core.sample import Camera, DataError, Sample
+
+__all__ = [
+    "View",
+    "can_flip",
+    "crop",
+    "flip",
+    "letterbox",
+    "random_view",
+    "rotate",
+    "stretch",
+    "unwarp",
+    "warp",
+    "warp_annotation",
+]
+
+VISIBLE = 0.25
+"""A box of which a smaller part stays in view is no object to be found any more, but no background either."""
+
+SIDE_PX = 2.0
+"""The same for a box that the view made narrower than this."""
+
+EDGE_PX = 1e-3
+"""A point this far outside still lies on the picture's edge: what rounding of a map and its inverse leaves."""
+
+
+def warp(sample: Sample, view: View) -> Sample:
+    """A sample as the view shows it: picture, labels, camera. Raises DataError for labels of another size."""
+    camera = None if sample.camera is None else _camera(sample.camera, view)
+    labels = {name: warp_annotation(label, view, sample.size) for name, label in sample.labels.items()}
+    return sample.but(image=image_of(sample.image, view), labels=labels, camera=camera)
+
+
+def warp_annotation(annotation: Annotation, view: View, source_size: Size) -> Annotation:
+    """A label of a picture of `source_size` (h, w) as the view shows it. The input is left as it is.
+
+    Raises DataError for a map of another size, and where a class has no mirror image (ask `can_flip` first).
+    """
+    return _warped(annotation, view, source_size, prediction=False)
+
+
+def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
+    """A prediction made on the view, in pixels and metres of the original picture, whose (h, w) is `size`.
+
+    Differs from the inverse of `warp_annotation` in what a prediction is: it is dense and smooth, so that values are
+    interpolated (except next to unknown ones), and no box is turned into an ignored region.
+    """
+    return _warped(annotation, view.inverse(size), view.size, prediction=True)
+
+
+def can_flip(sample: Sample) -> bool:
+    """Whether every label still has a name when left and right are exchanged: a "turn left" sign may have none."""
+    tags = [label for label in sample.labels.values() if isinstance(label, Tag)]
+    return all(not tag.mirror or _mirrored_class(tag) != -1 for tag in tags)
+
+
+def _warped(annotation: Annotation, view: View, source_size: Size, prediction: bool) -> Annotation:
+    match annotation:
+        case ClassMap():
+            return class_map(annotation, view, source_size)
+        case ScalarMap():
+            return scalar_map(annotation, view, source_size, smooth=prediction)
+        case NormalMap():
+            return normal_map(annotation, view, source_size, smooth=prediction)
+        case Boxes():
+            return _boxes(annotation, view, prediction)
+        case Polylines():
+            return _polylines(annotation, view)
+        case Keypoints():
+            return _keypoints(annotation, view)
+        case Tag():
+            return _tag(annotation) if view.mirrored and annotation.mirror else annotation
+        case Quantity():
+            return annotation
+    raise TypeError(f"got a {type(annotation).__name__}, expected one of the kinds in annotations; add it to geometry")
+
+
+# --- instances ----------------------------------------------------------------------------------------------------
+
+
+def _rows(label: Annotation, keep: np.ndarray) -> dict[str, np.ndarray]:
+    """The kept rows of every array that has one row an instance."""
+    arrays = {name: getattr(label, name) for name in label.arrays() if name != "known"}
+    return {name: value[keep] for name, value in arrays.items() if value is not None}
+
+
+def _boxes(boxes: Boxes, view: View, prediction: bool) -> Boxes:
+    """The hull of the mapped corners, clipped. What is out of sight is dropped.
+
+    A label of which the view leaves little (`VISIBLE`, `SIDE_PX`) becomes an ignored region: there is a part of
+    an object, so it is not background, but nobody could tell which. `truncation` grows with what is cut off.
+    """
+    given = np.asarray(boxes.xyxy, dtype=np.float64).reshape(-1, 4)
+    corners = view.points(given[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
+    hull = np.concatenate([corners.min(1), corners.max(1)], axis=1)
+    height, width = view.size
+    seen = np.clip(hull, 0, [width, height, width, height])
+    sides = seen[:, 2:] - seen[:, :2]
+    keep = (sides > 0).all(1)
+    rows = _rows(boxes, keep) | {"xyxy": seen[keep]}
+    if prediction:
+        return replace(boxes, **rows)
+    hull, given, sides = hull[keep], given[keep], sides[keep]
+    visible = sides.prod(1) / (hull[:, 2:] - hull[:, :2]).prod(1)
+    thin = (sides.min(1) < SIDE_PX) & (sides.min(1) < (given[:, 2:] - given[:, :2]).min(1))
+    lost = thin | (visible < VISIBLE)
+    if lost.any():
+        rows["ignore"] = lost | rows.get("ignore", False)
+    if "truncation" in rows:
+        before = rows["truncation"]
+        rows["truncation"] = before + (1 - before) * (1 - visible).astype(before.dtype)
+    return replace(boxes, **rows)
+
+
+def _in_view(xy: np.ndarray, view: View) -> np.ndarray:
+    return np.all((xy >= -EDGE_PX) & (xy <= np.array(view.size[::-1]) + EDGE_PX), axis=-1)
+
+
+def _polylines(lines: Polylines, view: View) -> Polylines:
+    """Points outside become invalid; lines of which nothing is left are dropped."""
+    points = view.points(lines.points)
+    valid = lines.valid & _in_view(points, view)
+    keep = valid.any(1)
+    return replace(lines, **_rows(lines, keep) | {"points": points[keep], "valid": valid[keep]})
+
+
+def _keypoints(points: Keypoints, view: View) -> Keypoints:
+    """Points outside become unknown (visible = 0); a flip exchanges the left and the right ones."""
+    order = np.arange(points.xy.shape[1])
+    if view.mirrored and points.mirror:
+        if sorted(points.mirror) != order.tolist():
+            raise DataError(f"got mirror {points.mirror}, expected a permutation of the {len(order)} keypoints")
+        order = np.asarray(points.mirror)
+    xy = view.points(points.xy[:, order])
+    visible = np.where(_in_view(xy, view), points.visible[:, order], 0).astype(points.visible.dtype)
+    return replace(points, xy=xy, visible=visible, score=None if points.score is None else points.score[:, order])
+
+
+# --- the whole picture --------------------------------------------------------------------------------------------
+
+
+def _mirrored_class(tag: Tag) -> int:
+    label = int(tag.label)
+    if label == UNKNOWN_ID:
+        return UNKNOWN_ID
+    if not 0 <= label < len(tag.mirror):
+        raise DataError(f"got class {label}, but `mirror` names the counterparts of {len(tag.mirror)} classes only")
+    return tag.mirror[label]
+
+
+def _tag(tag: Tag) -> Tag:
+    label = _mirrored_class(tag)
+    if label == -1:
+        raise DataError(f"class {int(tag.label)} has no mirror image; do not flip this sample (ask `can_flip` first)")
+    if tag.probs is None:
+        return replace(tag, label=np.asarray(label, dtype=np.asarray(tag.label).dtype))
+    probs, mirror = np.zeros_like(tag.probs), np.asarray(tag.mirror)
+    probs[mirror[mirror >= 0]] = tag.probs[mirror >= 0]
+    return replace(tag, label=np.asarray(label, dtype=np.asarray(tag.label).dtype), probs=probs)
+
+
+def _camera(camera: Camera, view: View) -> Camera:
+    """The camera of the view. A flip or rotation turns the world with the picture; a zoom keeps the focal length.
+
+    A zoom that moves everything z times closer also makes the road z times steeper: tan(pitch) grows with it.
+    """
+    world = np.eye(3)
+    world[:2, :2] = view.turn.T
+    matrix = view.matrix @ camera.matrix @ world
+    matrix[:2, :2] /= view.zoom
+    pitch = camera.pitch_rad
+    return replace(camera, matrix=matrix, pitch_rad=None if pitch is None else math.atan(view.zoom * math.tan(pitch)))

@@ -1,0 +1,113 @@
+"""Pictures and maps (one value for every pixel) seen through a `View`: the part of `geometry` that resamples."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
+from hydranet.augment.view import Size, View, stretch
+from hydranet.core.sample import DataError
+
+PAD = 114
+"""Grey of padding in pictures."""
+
+
+def _sampled(plane: np.ndarray, matrix: np.ndarray, size: Size, how: int, border: int, fill: float = 0) -> np.ndarray:
+    """OpenCV counts from the centre of the first pixel, we from its corner: hence the half pixels."""
+    half = np.array([0.5, 0.5])
+    shifted = np.column_stack([matrix[:2, :2], matrix[:2, :2] @ half + matrix[:2, 2] - half])
+    return cv2.warpAffine(plane, shifted, size[::-1], flags=how, borderMode=border, borderValue=(fill,) * 4)
+
+
+def _nearest(plane: np.ndarray, view: View, fill: float) -> np.ndarray:
+    return _sampled(plane, view.matrix, view.size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, fill)
+
+
+def _linear(plane: np.ndarray, view: View) -> np.ndarray:
+    return _sampled(plane, view.matrix, view.size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+
+
+def _outside(view: View, source_size: Size) -> np.ndarray:
+    """bool h w: the pixels of the view whose centre shows nothing of the source."""
+    return _nearest(np.ones(source_size, dtype=np.uint8), view, 0) == 0
+
+
+def image_of(image: np.ndarray, view: View) -> np.ndarray:
+    """Bilinear; what shrinks is averaged by area first, or else thin things would flicker (aliasing)."""
+    height, width = image.shape[:2]
+    shrunk_to = tuple(
+        max(1, round(side * min(1.0, s))) for side, s in zip((height, width), view.scale[::-1], strict=True)
+    )
+    shrink = stretch((height, width), shrunk_to)
+    if shrunk_to != (height, width):
+        image = cv2.resize(image, shrunk_to[::-1], interpolation=cv2.INTER_AREA)
+    rest = shrink.inverse((height, width)).then(view)
+    seen = _linear(image, rest)
+    seen[_outside(rest, shrunk_to)] = PAD
+    return seen
+
+
+def _plane(value: np.ndarray, dtype: type, source_size: Size, kind: str) -> np.ndarray:
+    if value.shape[-2:] != source_size:
+        raise DataError(
+            f"got a {kind} of {value.shape[-2]}x{value.shape[-1]} for a picture of {source_size[0]}x{source_size[1]}; "
+            "resize it to the picture when loading"
+        )
+    return np.ascontiguousarray(value, dtype=dtype)
+
+
+def class_map(label: ClassMap, view: View, source_size: Size) -> ClassMap:
+    """Ids by nearest pixel, padding 255. Probabilities are interpolated; in padding they are all 0."""
+    ids = _nearest(_plane(label.ids, np.uint8, source_size, "ClassMap"), view, UNKNOWN_ID)
+    if label.probs is None:
+        return replace(label, ids=ids)
+    probs = np.stack([_linear(p, view) for p in _plane(label.probs, np.float32, source_size, "ClassMap")])
+    probs[:, _outside(view, source_size)] = 0
+    return replace(label, ids=ids, probs=probs)
+
+
+def _values(planes: np.ndarray, view: View, smooth: bool) -> np.ndarray:
+    """float32 c h w by nearest pixel; if `smooth`, bilinear wherever all four neighbours are known.
+
+    Labels are not smoothed: the mean of a car and the wall behind it is a distance at which nothing stands.
+    """
+    nearest = np.stack([_nearest(plane, view, np.nan) for plane in planes])
+    if not smooth:
+        return nearest
+    linear = np.stack([_linear(plane, view) for plane in planes])
+    return np.where(np.isnan(linear) | np.isnan(nearest), nearest, linear)
+
+
+def scalar_map(label: ScalarMap, view: View, source_size: Size, smooth: bool) -> ScalarMap:
+    source = _plane(label.values, np.float32, source_size, "ScalarMap")
+    values = _values(source[None], view, smooth)[0]
+    if min(view.scale) < 1:
+        values = _keep_points(values, source, view, near_is_small=label.unit != "px")
+    factor = {"m": 1 / view.zoom, "px": view.scale[0]}.get(label.unit, 1.0)
+    return replace(label, values=values if factor == 1.0 else values * np.float32(factor))
+
+
+def _keep_points(values: np.ndarray, source: np.ndarray, view: View, near_is_small: bool) -> np.ndarray:
+    """Fills pixels in which the nearest neighbour found nothing with a known point that falls into them.
+
+    Lidar knows 5 % of the pixels: picking every n-th would lose most. Of several points the nearest to the camera wins.
+    """
+    rows, columns = np.nonzero(~np.isnan(source))
+    x, y = np.floor(view.points(np.stack([columns, rows], axis=-1) + 0.5)).astype(np.intp).T
+    inside = (x >= 0) & (x < view.size[1]) & (y >= 0) & (y < view.size[0])
+    places, found = y[inside] * view.size[1] + x[inside], source[rows[inside], columns[inside]]
+    scattered = np.full(values.size, np.inf if near_is_small else -np.inf, dtype=np.float32)
+    (np.minimum if near_is_small else np.maximum).at(scattered, places, found)
+    missed = np.isnan(values) & np.isfinite(scattered).reshape(values.shape)
+    return np.where(missed, scattered.reshape(values.shape), values)
+
+
+def normal_map(label: NormalMap, view: View, source_size: Size, smooth: bool) -> NormalMap:
+    """Directions turn with the picture: a flip negates x, a rotation turns x and y. Always unit length or NaN."""
+    xyz = _values(_plane(label.xyz, np.float32, source_size, "NormalMap"), view, smooth)
+    if smooth:
+        xyz /= np.maximum(np.linalg.norm(xyz, axis=0), 1e-6)
+    if not np.array_equal(view.turn, np.eye(2)):
+        xyz[:2] = np.einsum("ij,jhw->ihw", view.turn.astype(np.float32), xyz[:2])
+    return replace(label, xyz=xyz)

@@ -1,0 +1,139 @@
+"""A view of a picture: where each of its pixels goes. Every geometric operation is one affine map and an output size.
+
+Coordinates are continuous: the centre of the top-left pixel is (0.5, 0.5), a picture of width w spans 0..w. Since views
+compose (`a.then(b)`), any chain of operations costs one resampling, and since they invert, predictions find the way
+back to the caller's pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An affine pixel map to a picture of a given size.
+
+    matrix: float64 3 3; source pixel coordinates (x, y, 1) to those of the view.
+    size:   height and width of the view.
+    zoom:   by how much the picture was magnified *as an augmentation*. Distances are divided by it, see `geometry`.
+            Fitting a picture into the network's input is no zoom: there it is 1.
+    """
+
+    matrix: np.ndarray
+    size: Size
+    zoom: float = 1.0
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.array_equal(matrix[2], (0, 0, 1)):
+            raise ValueError(f"got matrix {matrix.tolist()}, expected a finite 3x3 affine map ending in 0 0 1")
+        if min(self.size) < 1:
+            raise ValueError(f"got size {self.size}, expected (height, width) of at least one pixel each")
+        if not self.zoom > 0:
+            raise ValueError(f"got zoom {self.zoom}, expected a factor above 0 (1 = not zoomed)")
+
+    @staticmethod
+    def identity(size: Size) -> "View":
+        """The whole picture as it is."""
+        return View(np.eye(3), size)
+
+    def then(self, other: "View") -> "View":
+        """This view, and `other` of what it shows."""
+        return View(other.matrix @ self.matrix, other.size, self.zoom * other.zoom)
+
+    def inverse(self, size: Size) -> "View":
+        """The way back to the source picture, whose height and width are `size`."""
+        matrix = np.linalg.inv(self.matrix)
+        matrix[2] = 0, 0, 1
+        return View(matrix, size, 1 / self.zoom)
+
+    def points(self, xy: np.ndarray) -> np.ndarray:
+        """Maps points, float ... 2; float64, so that mirroring twice gives the same numbers again."""
+        return np.asarray(xy, dtype=np.float64) @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """By how much the view magnifies along the source's x and y axes."""
+        return float(np.hypot(*self.matrix[:2, 0])), float(np.hypot(*self.matrix[:2, 1]))
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are exchanged."""
+        return bool(np.linalg.det(self.matrix[:2, :2]) < 0)
+
+    @property
+    def turn(self) -> np.ndarray:
+        """float64 2 2: the rotation and mirroring alone, without scale (polar decomposition in closed form).
+
+        It is what happens to directions in the image plane; stretching a picture turns no direction in the world.
+        """
+        (a, b), (c, d) = self.matrix[:2, :2]
+        nearest = np.array([[a - d, b + c], [b + c, d - a]] if self.mirrored else [[a + d, b - c], [c - b, a + d]])
+        return nearest / np.hypot(*nearest[0])
+
+
+def _translate(x: float, y: float) -> np.ndarray:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype=np.float64)
+
+
+def stretch(size: Size, to: Size) -> View:
+    """The whole picture in another size; the aspect ratio changes with it."""
+    return View(np.diag([to[1] / size[1], to[0] / size[0], 1.0]), to)
+
+
+def letterbox(size: Size, to: Size) -> View:
+    """The whole picture, centred, as large as it fits into `to`, with padding left and right or above and below.
+
+    The fitted picture and the padding are whole pixels, so that a resize and a border do the same in any language.
+    """
+    factor = min(to[0] / size[0], to[1] / size[1])
+    height, width = (min(limit, max(1, round(side * factor))) for side, limit in zip(size, to, strict=True))
+    left, top = (to[1] - width) // 2, (to[0] - height) // 2
+    return View(_translate(left, top) @ stretch(size, (height, width)).matrix, to)
+
+
+def flip(size: Size) -> View:
+    """Left and right exchanged."""
+    return View(np.array([[-1.0, 0, size[1]], [0, 1, 0], [0, 0, 1]]), size)
+
+
+def crop(top: float, left: float, to: Size) -> View:
+    """A window of size `to` whose top-left corner is at (left, top); what lies outside the picture is padding."""
+    return View(_translate(-left, -top), to)
+
+
+def rotate(size: Size, angle_rad: float) -> View:
+    """The picture turned about its centre, clockwise as seen; the corners that come in are padding."""
+    height, width = size
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    return View(_translate(width / 2, height / 2) @ turn @ _translate(-width / 2, -height / 2), size)
+
+
+def random_view(
+    size: Size,
+    to: Size,
+    rng: np.random.Generator,
+    scale: tuple[float, float] = (1.0, 1.0),
+    rotate_rad: float = 0.0,
+    centred: bool = False,
+    mirror: bool = False,
+) -> View:
+    """A random window of the picture as one view: scale, crop, rotate, then mirror.
+
+    scale:      range of the factor (log-uniform), relative to the size at which the picture just covers the window:
+                at 1 and above there is no padding, below 1 there is. The factor alone becomes `View.zoom`.
+    rotate_rad: largest angle to either side.    centred: the middle of the picture instead of a random place.
+    """
+    factor = float(np.exp(rng.uniform(*np.log(scale))))
+    cover = factor * max(to[0] / size[0], to[1] / size[1])
+    slack_y, slack_x = size[0] * cover - to[0], size[1] * cover - to[1]
+    up, along = (0.5, 0.5) if centred else rng.random(2)
+    view = View(np.diag([cover, cover, 1.0]), to, factor).then(crop(up * slack_y, along * slack_x, to))
+    if rotate_rad:
+        view = view.then(rotate(to, rng.uniform(-rotate_rad, rotate_rad)))
+    return view.then(flip(to)) if mirror else view
