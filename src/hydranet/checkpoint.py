@@ -1,8 +1,8 @@
 """What a run leaves on disk: safetensors and JSON, written whole or not at all.
 
-    RUN/model.safetensors   the weights to use, with the recipe in its header
-    RUN/recipe.json         the same recipe, to read
-    RUN/state.safetensors   everything that `--resume` needs
+RUN/model.safetensors   the weights to use, with the recipe in its header
+RUN/recipe.json         the same recipe, to read
+RUN/state.safetensors   everything that `--resume` needs
 """
 
 import json
@@ -16,13 +16,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from hydranet.core.errors import UserError
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 
 MODEL, RECIPE, STATE = "model.safetensors", "recipe.json", "state.safetensors"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """A checkpoint that cannot be written or used: what is wrong, and the cure."""
 
 
@@ -155,5 +156,3 @@ def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, ob
         return parts, json.loads(header["run"])
     except (KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{folder / STATE} holds no run; start anew without --resume") from error
-
-

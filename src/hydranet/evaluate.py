@@ -91,9 +91,9 @@ class Seen:
 
 
 @torch.inference_mode()
-def look(model: HydraNet, samples: Sequence[Sample], size: tuple[int, int], tasks: Sequence[str] | None = None) -> list[
-    dict[str, Annotation]
-]:
+def look(
+    model: HydraNet, samples: Sequence[Sample], size: tuple[int, int], tasks: Sequence[str] | None = None
+) -> list[dict[str, Annotation]]:
     """Predictions for samples of any size, each in its own pixels, before thresholds (`Task.finish`)."""
     device = next(model.parameters()).device
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), size) for sample in samples]
@@ -133,9 +133,7 @@ class Tally:
         }
 
 
-def evaluate(
-    model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4
-) -> Iterator[Seen | Report]:
+def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4) -> Iterator[Seen | Report]:
     """Evaluates on every source; yields each image as it is seen, and the report last.
 
     Scores are computed at the label's own resolution from one set of statistics a source and task, so they do not

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch
+from hydranet.core.errors import UserError
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss, pick
 from hydranet.model import HydraNet
@@ -22,7 +23,7 @@ Reduce = Callable[[Tensor], Tensor]
 """Sum over all processes, in place; the identity for one process."""
 
 
-class Diverged(RuntimeError):
+class Diverged(UserError, RuntimeError):
     """A loss that is not finite: which task, on which images."""
 
 
@@ -99,7 +100,9 @@ def _blame(bad: list[str], found: Sequence[dict[str, Loss]], batches: Sequence[B
                 rows = batch.rows[name].tolist()
                 keys = ", ".join(f"{batch.source[i]}:{batch.key[i]}" for i in rows[:8])
                 where.append(f"{name} on {keys}{' ...' if len(rows) > 8 else ''}")
-    return f"the loss of {', '.join(bad)} is not finite" + (f" ({'; '.join(where)})" if where else " on another process")
+    return f"the loss of {', '.join(bad)} is not finite" + (
+        f" ({'; '.join(where)})" if where else " on another process"
+    )
 
 
 def price(balancer: LossBalancer, means: Means) -> dict[str, Tensor]:
@@ -251,7 +254,9 @@ def _at_the_cut(
         else:
             with Unmoved(model.trunk):
                 losses, one = _heads(model, batch, autocast, seed + i, factor, graph=False)
-        found.append({name: Loss(loss.total.detach(), loss.count.detach(), loss.parts) for name, loss in losses.items()})
+        found.append(
+            {name: Loss(loss.total.detach(), loss.count.detach(), loss.parts) for name, loss in losses.items()}
+        )
         cuts.append(one)
     total = means(list(model.tasks), found, batches, reduce)
     for name in total.count:

@@ -167,8 +167,8 @@ class Reader:
         present = np.bincount(label.ids.reshape(-1), minlength=256)[classes:UNKNOWN_ID].nonzero()[0] + classes
         if len(present):
             raise DataError(
-                f"{self.label_of[name]!r} holds class ids {present.tolist()}, expected 0..{classes - 1} or {UNKNOWN_ID} "
-                "(unknown); correct the label file or the data set's class list"
+                f"{self.label_of[name]!r} holds class ids {present.tolist()}, expected 0..{classes - 1} or "
+                f"{UNKNOWN_ID} (unknown); correct the label file or the data set's class list"
             )
 
 

@@ -102,11 +102,15 @@ class Recipe(Component):
             if getattr(self, what) < 1:
                 raise SpecError(f"got {what}={getattr(self, what)}, expected a whole number >= 1")
         if self.batch % self.accumulate:
-            raise SpecError(f"batch {self.batch} cannot be split into {self.accumulate} equal micro-batches; change one")
+            raise SpecError(
+                f"batch {self.batch} cannot be split into {self.accumulate} equal micro-batches; change one"
+            )
         if self.precision not in ("fp32", "bf16", "fp16"):
             raise SpecError(f"got precision={self.precision!r}, expected fp32, bf16 or fp16")
         if not self.tasks or not self.data:
-            raise SpecError(f"recipe {self.name!r} has {len(self.tasks)} tasks and {len(self.data)} sources, needs both")
+            raise SpecError(
+                f"recipe {self.name!r} has {len(self.tasks)} tasks and {len(self.data)} sources, needs both"
+            )
         for sources in (self.data, self.validation):
             names = [source.name for source in sources]
             if len(set(names)) != len(names):
@@ -154,4 +158,3 @@ class Recipe(Component):
 def allowed(cls: type) -> bool:
     """Whether a recipe may name this class: our components, torch's modules and optimisers, nothing else."""
     return issubclass(cls, Component | torch.nn.Module | torch.optim.Optimizer)
-

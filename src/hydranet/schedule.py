@@ -22,7 +22,10 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Cosine up from 1/div to 1 during `warmup`, cosine down to 1/(div * final_div) (Smith & Topin, arXiv 1708.07120)."""
+    """Cosine up from 1/div to 1 during `warmup`, then down to 1/(div * final_div).
+
+    Smith & Topin, "Super-convergence", arXiv 1708.07120, with the cosine form of torch's OneCycleLR.
+    """
 
     warmup: float = 0.1
     div: float = 25.0

@@ -209,4 +209,3 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
     if run.ema:
         run.ema.update(run.model, run.step)
     return outcome, float(norm), recipe.optim.lr * rate
-

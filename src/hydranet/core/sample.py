@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from hydranet.annotations import Annotation
+from hydranet.core.errors import UserError
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """Bad data, said in one sentence: which file, what it holds, what was expected, what to do."""
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
+from hydranet.core.errors import UserError
+
 T = TypeVar("T")
 Json = Any
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """A recipe that cannot be understood: what was given, what was expected, the cure."""
 
 

@@ -1,0 +1,129 @@
+"""Pictures from wherever they are: a file, a folder, a glob, a video."""
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.core.sample import DataError
+
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture: its name, uint8 h w 3 in RGB order, and for videos its number and time."""
+
+    name: str
+    image: np.ndarray
+    index: int = 0
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Pictures to go through once. fps is None for still pictures; count is None where nobody knows."""
+
+    paths: tuple[Path, ...]
+    fps: float | None
+    count: int | None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Raises DataError for a picture that cannot be read."""
+        return self._video(self.paths[0]) if self.fps is not None else self._stills()
+
+    def _stills(self) -> Iterator[Frame]:
+        for index, path in enumerate(self.paths):
+            data = np.fromfile(path, dtype=np.uint8)
+            picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            if picture is None:
+                raise DataError(
+                    f"broken image {path} ({data.size} bytes cannot be decoded); leave it out or restore it"
+                )
+            yield Frame(path.stem, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), index)
+
+    def _video(self, path: Path) -> Iterator[Frame]:
+        video = cv2.VideoCapture(str(path))
+        try:
+            index = 0
+            while True:
+                good, picture = video.read()
+                if not good:
+                    break
+                rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                yield Frame(f"{path.stem}_{index:06d}", rgb, index, index / (self.fps or 1.0))
+                index += 1
+        finally:
+            video.release()
+        if index == 0:
+            raise DataError(f"no frame of {path} can be decoded; convert it (ffmpeg -i {path.name} out.mp4)")
+
+
+def find_frames(what: str) -> Frames:
+    """The pictures that a path, a folder or a pattern such as "drive/*.png" means. Raises DataError for none."""
+    path = Path(what).expanduser()
+    if path.is_file() and path.suffix.lower() in VIDEOS:
+        return _open_video(path)
+    if path.is_file():
+        return Frames((path,), None, 1)
+    found = sorted(path.iterdir()) if path.is_dir() else [Path(p) for p in sorted(glob.glob(what, recursive=True))]
+    images = tuple(p for p in found if p.suffix.lower() in IMAGES and p.is_file())
+    if not images:
+        kinds = " ".join(sorted(IMAGES | VIDEOS))
+        raise DataError(f"no picture or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
+    return Frames(images, None, len(images))
+
+
+def _open_video(path: Path) -> Frames:
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise DataError(f"cannot open the video {path}; convert it (ffmpeg -i {path.name} out.mp4)")
+        count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        return Frames((path,), video.get(cv2.CAP_PROP_FPS) or 25.0, count if count > 0 else None)
+    finally:
+        video.release()
+
+
+class VideoFile:
+    """Writes frames to a file that browsers play (H.264, extra [video]); without PyAV it falls back to MPEG-4."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.path, self.fps = path, fps
+        self._container = self._stream = self._writer = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, image: np.ndarray) -> None:
+        """Appends a frame, uint8 h w 3 RGB; all frames have one size (odd rows and columns are cut)."""
+        image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
+        try:
+            import av
+        except ImportError:
+            self._add_mpeg4(image)
+            return
+        if self._container is None:
+            self._container = av.open(str(self.path), "w")
+            self._stream = self._container.add_stream("libx264", rate=round(self.fps))
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+            self._container.mux(packet)
+
+    def _add_mpeg4(self, image: np.ndarray) -> None:
+        if self._writer is None:
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self.path), code, self.fps, (image.shape[1], image.shape[0]))
+        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finishes the file."""
+        if self._container is not None:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+            self._container.close()
+        if self._writer is not None:
+            self._writer.release()

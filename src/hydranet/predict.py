@@ -1,0 +1,84 @@
+"""A trained network as a function of a picture."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hydranet.annotations import Annotation, Boxes, Polylines
+from hydranet.checkpoint import load_model
+from hydranet.core.sample import Sample
+from hydranet.core.spec import SpecError
+from hydranet.evaluate import look
+from hydranet.recipe import Recipe
+
+
+class Predictor:
+    """(uint8 h w 3 RGB picture) -> {task: annotation} in the picture's own pixels and in metres.
+
+    path:      a run folder or a model file.    heads: tasks to compute; the others cost nothing.
+    size:      height and width the network sees; default: the training size whose shape is nearest to the picture's.
+    threshold: boxes and lines below this score are left out; an argument of every call, too.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        heads: Sequence[str] | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        threshold: float = 0.3,
+        device: str = "cpu",
+    ) -> None:
+        model, self.recipe = load_model(path)
+        self.model = (model.subset(*heads) if heads else model).to(device)
+        self.size, self.threshold = size, threshold
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Class names of each task; empty for tasks without classes."""
+        return {name: task.classes for name, task in self.model.tasks.items()}
+
+    def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
+        """Raises ValueError for what is no RGB picture."""
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            given = (
+                f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            )
+            raise ValueError(
+                f"got {given}, expected a uint8 array of shape (h, w, 3) in RGB order; convert the picture"
+            )
+        found = look(self.model, [Sample(image)], self.size or nearest_size(self.recipe, image.shape[:2]))[0]
+        least = self.threshold if threshold is None else threshold
+        return {name: confident(annotation, least) for name, annotation in found.items()}
+
+
+def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:
+    """The input size of the recipe whose aspect ratio is nearest to the picture's."""
+    sizes = [source.size for source in (*recipe.validation, *recipe.data)]
+    wanted = np.log(size[0] / size[1])
+    return min(sizes, key=lambda s: abs(np.log(s[0] / s[1]) - wanted))
+
+
+def confident(annotation: Annotation, threshold: float) -> Annotation:
+    """Boxes and lines whose score reaches the threshold; other kinds as they are."""
+    if not isinstance(annotation, Boxes | Polylines) or annotation.score is None:
+        return annotation
+    keep = annotation.score >= threshold
+    rows = {
+        n: getattr(annotation, n)[keep]
+        for n in annotation.arrays()
+        if n != "known" and getattr(annotation, n) is not None
+    }
+    return replace(annotation, **rows)
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """ "192x640" as (192, 640); None for an empty text. Raises SpecError for anything else."""
+    if not text:
+        return None
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isdigit() and width.isdigit()) or int(height) % 32 or int(width) % 32:
+        raise SpecError(f"got size {text!r}, expected HEIGHTxWIDTH in multiples of 32, such as 192x640")
+    return int(height), int(width)

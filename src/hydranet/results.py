@@ -1,0 +1,61 @@
+"""Predictions on disk: a picture a task, one of all, and JSON; for a video, videos and JSON lines."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.annotations import Annotation
+from hydranet.deploy.draw import composite, draw
+from hydranet.deploy.frames import Frame, VideoFile
+from hydranet.deploy.messages import message
+
+
+class Writer:
+    """Writes what a predictor saw into a folder.
+
+    classes: class names by task.    fps: of the video the frames come from, None for still pictures.
+    """
+
+    def __init__(self, folder: Path, classes: Mapping[str, Sequence[str]], fps: float | None = None) -> None:
+        self.folder, self.classes, self.fps, self.count = folder, classes, fps, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._videos: dict[str, VideoFile] = {}
+        self._lines = (folder / "predictions.jsonl").open("w") if fps else None
+
+    def add(self, frame: Frame, predictions: Mapping[str, Annotation]) -> None:
+        """Adds one frame."""
+        drawn = {name: draw(frame.image, seen, self.classes.get(name, ())) for name, seen in predictions.items()}
+        pictures = {**drawn, "all": composite(frame.image, drawn)}
+        said = {name: message(seen, self.classes.get(name, ())) for name, seen in predictions.items()}
+        height, width = frame.image.shape[:2]
+        text = {"name": frame.name, "width": width, "height": height, "tasks": said}
+        if self.fps and self._lines:
+            self._lines.write(json.dumps({"frame": frame.index, "time_s": round(frame.time_s, 4), **text}) + "\n")
+            for name, picture in pictures.items():
+                if name not in self._videos:
+                    self._videos[name] = VideoFile(self.folder / f"{name}.mp4", self.fps)
+                self._videos[name].add(picture)
+        else:
+            for name, picture in pictures.items():
+                save_picture(self.folder / f"{frame.name}.{name}.png", picture)
+            (self.folder / f"{frame.name}.json").write_text(json.dumps(text, indent=2))
+        self.count += 1
+
+    def close(self) -> None:
+        """Finishes videos and JSON lines."""
+        for video in self._videos.values():
+            video.close()
+        if self._lines:
+            self._lines.close()
+
+
+def save_picture(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 h w 3 RGB as PNG or JPEG by suffix. Raises OSError where it cannot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not good:
+        raise OSError(f"cannot encode a picture as {path.suffix}")
+    path.write_bytes(data.tobytes())

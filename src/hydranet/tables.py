@@ -1,0 +1,73 @@
+"""Results as tables for a terminal; nothing here prints."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from hydranet.evaluate import Report
+from hydranet.find import Found
+from hydranet.info import PartInfo
+
+
+def number(value: float) -> str:
+    """Four significant digits, and a dash for what was not measured."""
+    return "–" if not math.isfinite(value) else f"{value:.4g}"
+
+
+def scores(report: Report) -> Table:
+    """One row a source and task; the headline first."""
+    table = Table(
+        "source", "task", "images", "headline", "more", title=f"{report.model}  (protocol {report.protocol_hash})"
+    )
+    for source, tasks in report.scores.items():
+        for task, metrics in tasks.items():
+            name, better = report.headlines[task]
+            arrow = "↑" if better == "higher" else "↓"
+            rest = {k: v for k, v in metrics.items() if k != name and "/" not in k}
+            more = "  ".join(f"{k} {number(v)}" for k, v in rest.items())
+            images = str(report.protocol[source][task]["images"])
+            table.add_row(source, task, images, f"{name} {arrow} [bold]{number(metrics[name])}[/bold]", more)
+    return table
+
+
+def classes(report: Report) -> list[Table]:
+    """Per-class scores, one table a source and task that has them."""
+    tables = []
+    for source, tasks in report.scores.items():
+        for task, metrics in tasks.items():
+            rows = {k: v for k, v in metrics.items() if "/" in k}
+            if rows:
+                table = Table("class", "value", title=f"{source}: {task}")
+                for name, value in rows.items():
+                    table.add_row(name, number(value))
+                tables.append(table)
+    return tables
+
+
+def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:
+    """Parameters and MACs by part."""
+    table = Table("part", "class", title=f"one image of {size[0]} x {size[1]}; 1 MAC = 2 FLOP")
+    for column in ("parameters", "M", "GMAC", "share of MACs"):
+        table.add_column(column, justify="right")
+    whole = max(lines[-1].macs, 1)
+    for line in lines:
+        style = "bold" if line is lines[-1] else ""
+        values = (
+            f"{line.parameters:,}",
+            f"{line.parameters / 1e6:.2f}",
+            f"{line.macs / 1e9:.3f}",
+            f"{line.macs / whole:.0%}",
+        )
+        table.add_row("  " * line.depth + line.name, line.kind, *values, style=style)
+    return table
+
+
+def found(sets: Mapping[str, Sequence[Found]]) -> Table:
+    """Members of the open sets."""
+    table = Table("set", "name", "what it is", "path")
+    for name, members in sets.items():
+        for i, member in enumerate(members):
+            table.add_row(name if i == 0 else "", member.name, member.summary, member.path)
+        table.add_section()
+    return table
