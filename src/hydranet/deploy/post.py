@@ -1,0 +1,53 @@
+"""From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from hydranet.annotations import Boxes
+
+
+def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, candidates: int = 1000) -> Boxes:
+    """Greedy non-maximum suppression within each class, best first.
+
+    score: boxes below are dropped.    iou: of two boxes of a class that overlap more than this, the better stays.
+    limit: how many to keep.           candidates: how many of the best to look at.
+    """
+    sure = confidence(boxes)
+    order = np.argsort(-sure, kind="stable")[:candidates]
+    order = order[(sure[order] >= score) & (boxes.label[order] >= 0)]
+    rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)
+    alive = np.ones(len(order), dtype=bool)
+    for i in np.flatnonzero(rivals.any(1)):
+        if alive[i]:
+            alive &= ~rivals[i]
+    return rows(boxes, order[alive][:limit])
+
+
+def _overlaps(xyxy: np.ndarray, label: np.ndarray, iou: float) -> np.ndarray:
+    """bool n n: row i suppresses column j, which comes after it."""
+    # far apart classes cannot overlap, so one matrix serves all of them
+    span = float(np.ptp(xyxy)) + 1 if len(xyxy) else 0.0
+    left, top, right, bottom = (xyxy.astype(np.float64) + label[:, None] * span).T
+    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    common = np.maximum(width, 0) * np.maximum(height, 0)
+    area = (right - left) * (bottom - top)
+    return np.triu(common > iou * (area[:, None] + area - common), k=1)
+
+
+def above(boxes: Boxes, score: float) -> Boxes:
+    """The boxes of at least this score. After `nms`, this equals `nms` with the higher threshold."""
+    return rows(boxes, np.flatnonzero(confidence(boxes) >= score))
+
+
+def confidence(boxes: Boxes) -> np.ndarray:
+    """Scores of the boxes; 1 for those of an annotator, which carry none."""
+    return np.ones(len(boxes.label), np.float32) if boxes.score is None else np.asarray(boxes.score)
+
+
+def rows(boxes: Boxes, index: np.ndarray) -> Boxes:
+    """The given rows, in the given order."""
+    names = [n for n in Boxes.arrays() if n != "known"]
+    chosen = {n: value[index] for n in names if (value := getattr(boxes, n)) is not None}
+    return replace(boxes, **chosen)

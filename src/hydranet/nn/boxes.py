@@ -1,0 +1,50 @@
+"""Arithmetic on boxes that several detectors share. Boxes are left top right bottom in pixels."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from hydranet.annotations import Boxes
+
+
+def area(xyxy: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n"]:
+    """Width times height; 0 for an inverted box."""
+    return (xyxy[..., 2:] - xyxy[..., :2]).clamp(min=0).prod(-1)
+
+
+def intersection(a: Float[Tensor, "*b n 4"], b: Float[Tensor, "*b m 4"]) -> Float[Tensor, "*b n m"]:
+    """Common area of every pair."""
+    left_top = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
+    right_bottom = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    return (right_bottom - left_top).clamp(min=0).prod(-1)
+
+
+def iou(a: Float[Tensor, "*b n 4"], b: Float[Tensor, "*b m 4"]) -> Float[Tensor, "*b n m"]:
+    """Intersection over union of every pair, in 0..1; 0 where both boxes are empty."""
+    common = intersection(a, b)
+    union = area(a)[..., :, None] + area(b)[..., None, :] - common
+    return common / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def inside(points: Float[Tensor, "b a 2"], xyxy: Float[Tensor, "b n 4"], least_px: float = 0) -> Bool[Tensor, "b n a"]:
+    """Which points lie in which boxes; boxes narrower than `least_px` count as that wide around their centre."""
+    centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
+    half = ((xyxy[..., 2:] - xyxy[..., :2]) / 2).clamp(min=least_px / 2)
+    return ((points[:, None] - centre[:, :, None]).abs() <= half[:, :, None]).all(-1)
+
+
+def grid(height: int, width: int, stride: int, like: Tensor) -> Float[Tensor, "a 2"]:
+    """Centres (x, y) in input pixels of the cells of a feature map, row by row."""
+    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * stride
+    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * stride
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack((columns, rows), -1).reshape(-1, 2)
+
+
+def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], candidates: int) -> Boxes:
+    """The `candidates` best pairs of box and class, by falling score: a static number, so that it can be exported."""
+    classes = scores.shape[2]
+    flat = scores.flatten(1)
+    score, index = flat.topk(min(candidates, flat.shape[1]), dim=1)
+    row: Int64[Tensor, "b k"] = torch.div(index, classes, rounding_mode="floor")
+    return Boxes(xyxy.gather(1, row[..., None].expand(-1, -1, 4)), index - row * classes, score)

@@ -1,0 +1,61 @@
+"""Which prediction is responsible for which object: pure functions of predictions and labels."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from hydranet.nn.boxes import inside, iou
+from hydranet.tasks.detection.heads import Truth
+
+
+class Assignment(NamedTuple):
+    """For each of a anchors the object it answers for.
+
+    positive: bool b a.
+    row:      int b a; row of the label, 0 where not positive.
+    target:   float b a c in 0..1; the class scores to aim at, 0 where not positive.
+    """
+
+    positive: Bool[Tensor, "b a"]
+    row: Int64[Tensor, "b a"]
+    target: Float[Tensor, "b a c"]
+
+
+@torch.no_grad()
+def task_aligned(
+    scores: Float[Tensor, "b a c"],
+    boxes: Float[Tensor, "b a 4"],
+    points: Float[Tensor, "b a 2"],
+    truth: Truth,
+    topk: int = 10,
+    alpha: float = 0.5,
+    beta: float = 6.0,
+    least_px: float = 0.0,
+) -> Assignment:
+    """Anchors that are best at class and place at once (TOOD, arXiv 2108.07755, section 3.2).
+
+    The alignment of an anchor with an object is t = score^alpha * IoU^beta (eq. 3). Each object takes the `topk`
+    best aligned anchors whose point lies in its box; an anchor wanted by several goes to the one it overlaps most.
+    Its target is t, scaled so that the object's best anchor aims at the object's best IoU.
+
+    scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centres.
+    least_px: boxes narrower than this count as this wide when points are looked for, so that none is left without.
+    """
+    overlap = iou(truth.xyxy, boxes)
+    by_object = truth.label[..., None].expand(-1, -1, scores.shape[1])
+    aligned = scores.transpose(1, 2).gather(1, by_object).pow(alpha) * overlap.pow(beta)
+    allowed = inside(points, truth.xyxy, least_px) & truth.object[..., None]
+
+    best = aligned.masked_fill(~allowed, -1).topk(min(topk, aligned.shape[2]), dim=2).indices
+    wanted = torch.zeros_like(allowed).scatter_(2, best, True) & allowed
+    row = overlap.masked_fill(~wanted, -1).argmax(1)
+    positive = wanted.any(1)
+    taken = wanted & nn.functional.one_hot(row, wanted.shape[1]).bool().transpose(1, 2)
+
+    aligned = aligned * taken
+    peak = aligned.amax(2, keepdim=True).clamp(min=torch.finfo(aligned.dtype).tiny)
+    weight = (aligned / peak * (overlap * taken).amax(2, keepdim=True)).sum(1)
+    label = truth.label.gather(1, row)
+    return Assignment(positive, row * positive, nn.functional.one_hot(label, scores.shape[2]) * weight[..., None])

@@ -1,0 +1,135 @@
+"""Detection: boxes with classes, by any of the heads beside this file."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.ops import batched_nms
+
+from hydranet.annotations import NO_BOX, Annotation, Boxes
+from hydranet.core.features import Features
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.deploy.post import nms, rows
+from hydranet.tasks.detection.heads import BoxHead
+from hydranet.tasks.detection.scoring.coco import coco_scores
+from hydranet.tasks.detection.yolov8 import YoloV8
+
+HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8}
+"""The word a recipe may use for a head with its default options."""
+
+
+@dataclass(frozen=True)
+class Detection(Task):
+    """Finds objects and their classes.
+
+    detector:        a head, or its word ("yolov8").
+    candidates:      boxes of an image that leave the network, before NMS.
+    nms_iou:         of two boxes of a class that overlap more than this, the better one stays.
+    limit:           boxes of an image that are kept, at most.
+    score_floor:     boxes below do not enter the scores: low, or the precision-recall curve is cut short.
+    score_threshold: boxes below are not shown, and not believed of a teacher.
+    """
+
+    kind: ClassVar[type[Annotation]] = Boxes
+    headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("ap50", "higher")
+
+    detector: BoxHead | str = "yolov8"
+    candidates: int = 300
+    nms_iou: float = 0.65
+    limit: int = 100
+    score_floor: float = 0.001
+    score_threshold: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise SpecError(f"detection {self.name!r} got no classes, expected their names; give classes=('car', ...)")
+        if isinstance(self.detector, str) and self.detector not in HEADS:
+            raise SpecError(unknown(self.detector, HEADS, "detection head"))
+
+    @property
+    def box_head(self) -> BoxHead:
+        """The head that `detector` means."""
+        return HEADS[self.detector]() if isinstance(self.detector, str) else self.detector
+
+    def head(self, features: Features) -> nn.Module:
+        return self.box_head.build(features, len(self.classes))
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        return self.box_head.loss(raw, _boxes(label), len(self.classes))
+
+    def decode(self, raw: Raw) -> Boxes:
+        return self.box_head.decode(raw, self.candidates)
+
+    def finish(self, seen: Annotation) -> Boxes:
+        """NMS at the evaluation floor. `deploy.post.above(task.finish(seen), threshold)` is what to show."""
+        return nms(_boxes(seen), self.score_floor, self.nms_iou, self.limit, self.candidates)
+
+    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+        """One row an image. Boxes of classes that nobody looked for in this image are left out."""
+        found, there = _boxes(seen), _boxes(label)
+        if there.known is not None:
+            found = rows(found, np.flatnonzero(np.asarray(there.known)[found.label]))
+        return {"images": [(found, there)]}
+
+    def score(self, stats: Stats) -> dict[str, float]:
+        return coco_scores(stats.get("images", []), self.classes)
+
+    def protocol(self) -> dict[str, Any]:
+        return {
+            **super().protocol(),
+            "evaluator": "COCO AP, IoU .50:.95, 101 recalls, 100 boxes a class and image, ignored boxes = crowd",
+            "nms_iou": self.nms_iou,
+            "score_floor": self.score_floor,
+            "limit": self.limit,
+        }
+
+    def check(self, label: Annotation) -> None:
+        super().check(label)
+        boxes = _boxes(label)
+        xyxy, ids = np.asarray(boxes.xyxy), np.asarray(boxes.label)
+        where = f"detection {self.name!r}"
+        if xyxy.shape != (len(ids), 4):
+            raise DataError(f"{where} got boxes of shape {xyxy.shape} for {len(ids)} labels, expected ({len(ids)}, 4)")
+        lowest = 0 if boxes.ignore is None else np.where(boxes.ignore, NO_BOX, 0)
+        bad = np.asarray((ids < lowest) | (ids >= len(self.classes)))
+        if bad.any():
+            raise DataError(
+                f"{where} got class id {ids[bad][0]}, expected 0..{len(self.classes) - 1} (-1 only for an ignored "
+                "region of any class); map the data set's classes to the task's"
+            )
+        if not np.isfinite(xyxy).all():
+            broken = xyxy[~np.isfinite(xyxy).all(1)]
+            raise DataError(f"{where} got box {broken[0].tolist()}, expected finite numbers; repair the label file")
+        if not (xyxy[:, 2:] > xyxy[:, :2]).all():
+            inverted = xyxy[~(xyxy[:, 2:] > xyxy[:, :2]).all(1)]
+            raise DataError(
+                f"{where} got box {inverted[0].tolist()}, expected left < right and top < bottom in pixels; "
+                "is it left, top, width, height?"
+            )
+        if boxes.known is not None and len(boxes.known) != len(self.classes):
+            raise DataError(f"{where} got a mask of {len(boxes.known)} known classes, expected {len(self.classes)}")
+
+    def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
+        """What the teacher is sure of is a label, what it doubts is nobody's business, the rest is background."""
+        with torch.no_grad():
+            label = self._believed(self.decode(teacher_raw))
+        return self.loss(raw, label)
+
+    def _believed(self, seen: Boxes) -> Boxes:
+        kept, score = torch.zeros_like(seen.label, dtype=torch.bool), torch.as_tensor(seen.score)
+        for image in range(len(seen.label)):
+            index = batched_nms(seen.xyxy[image], score[image], seen.label[image], self.nms_iou)
+            kept[image, index] = True
+        sure = kept & (score >= self.score_threshold)
+        unsure = kept & ~sure & (score >= self.score_threshold / 2)
+        return replace(seen, label=seen.label.where(sure | unsure, NO_BOX), score=None, ignore=unsure)
+
+
+def _boxes(annotation: Annotation) -> Boxes:
+    if not isinstance(annotation, Boxes):
+        raise DataError(f"detection got a {type(annotation).__name__}, expected Boxes")
+    return annotation
