@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Boxes
 from hydranet.core.batch import stack
-from hydranet.core.features import FeatureSpec, Features, Pyramid
+from hydranet.core.features import Features, FeatureSpec, Pyramid
 from hydranet.core.task import merge, to_numpy
 from hydranet.tasks.detection.task import Detection
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from detection_toy import CLASSES, FEATURES, ToyEncoder, batch, scene, train
 
+from detection_toy import CLASSES, FEATURES, ToyEncoder, batch, scene, train
 from hydranet.annotations import Boxes
 from hydranet.core.features import FeatureSpec
 from hydranet.core.sample import DataError
