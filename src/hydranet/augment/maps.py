@@ -93,7 +93,7 @@ def _keep_points(values: np.ndarray, source: np.ndarray, view: View, near_is_sma
 
     Lidar knows 5 % of the pixels: picking every n-th would lose most. Of several points the nearest to the camera wins.
     """
-    rows, columns = np.nonzero(~np.isnan(source))
+    rows, columns = np.divmod(np.flatnonzero(~np.isnan(source)), source.shape[1])
     x, y = np.floor(view.points(np.stack([columns, rows], axis=-1) + 0.5)).astype(np.intp).T
     inside = (x >= 0) & (x < view.size[1]) & (y >= 0) & (y < view.size[0])
     places, found = y[inside] * view.size[1] + x[inside], source[rows[inside], columns[inside]]

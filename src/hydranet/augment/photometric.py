@@ -13,7 +13,7 @@ class Light:
     """What happens to one picture: factors for the colours, and either noise or blur.
 
     brightness, contrast, saturation: factors, 1 = unchanged.    hue: turn of the colour circle, -0.5..0.5.
-    noise: standard deviation as a share of full white.          blur_px: sigma of a Gaussian.
+    noise: standard deviation of grain in brightness, as a share of white.    blur_px: sigma of a Gaussian.
     """
 
     brightness: float = 1.0
@@ -34,8 +34,8 @@ def relight(image: np.ndarray, light: Light, rng: np.random.Generator) -> np.nda
         picture = colours.adjust_hue(picture, light.hue)
     seen = np.ascontiguousarray(picture.numpy().transpose(1, 2, 0))
     if light.noise:
-        grain = rng.standard_normal(seen.shape, dtype=np.float32) * np.float32(255 * light.noise)
-        seen = np.clip(seen + grain, 0, 255).astype(np.uint8)
+        grain = rng.standard_normal(seen.shape[:2], dtype=np.float32) * np.float32(255 * light.noise)
+        seen = cv2.add(seen, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
     if light.blur_px:
         seen = cv2.GaussianBlur(seen, (0, 0), light.blur_px)
     return seen

@@ -133,7 +133,8 @@ def random_view(
     cover = factor * max(to[0] / size[0], to[1] / size[1])
     slack_y, slack_x = size[0] * cover - to[0], size[1] * cover - to[1]
     up, along = (0.5, 0.5) if centred else rng.random(2)
-    view = View(np.diag([cover, cover, 1.0]), to, factor).then(crop(up * slack_y, along * slack_x, to))
+    window = crop(int(up * slack_y), int(along * slack_x), to)  # whole pixels: a mere crop must not blur
+    view = View(np.diag([cover, cover, 1.0]), to, factor).then(window)
     if rotate_rad:
         view = view.then(rotate(to, rng.uniform(-rotate_rad, rotate_rad)))
     return view.then(flip(to)) if mirror else view
