@@ -89,7 +89,7 @@ class Boxes(Annotation):
     """Axis-aligned boxes. n = 0 says: somebody looked, there is none. No `Boxes` at all says: nobody looked.
 
     xyxy:       float n 4, left top right bottom in pixels.
-    label:      int n; class index, -1 = padding row.
+    label:      int n; class index; -1 = padding row, or with `ignore` a region that may hold any class.
     score:      float n in 0..1 or None; confidence of a prediction.
     ignore:     bool n or None; regions that are neither object nor background (DontCare, crowd, foreign classes).
     truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag
+from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag
 from hydranet.augment.policy import Augment
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
@@ -62,8 +62,8 @@ class ClassTable:
         if isinstance(label, Boxes):
             target = self._of(label.label)
             ignore = (target == FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
-            # A region that is ignored anyway stays ignored, whatever class it is said to have.
-            mapped = replace(label, label=target.clip(min=0), ignore=ignore, known=known)
+            # A foreign object might be any of ours: its region is ignored for every class, which label -1 says.
+            mapped = replace(label, label=np.where(target < 0, NO_BOX, target), ignore=ignore, known=known)
             return _rows(mapped, (target != BACKGROUND) | ignore)
         if isinstance(label, Polylines) and label.label is not None:
             target = self._of(label.label)

@@ -84,7 +84,7 @@ class Run:
     def restore(self, folder: Path) -> None:
         """Goes on where a run stopped. Raises CheckpointError for a run of another recipe."""
         parts, header = checkpoint.load_state(folder)
-        differs = self.recipe.difference(Recipe.from_json(str(header["recipe"])))
+        differs = Recipe.from_json(str(header["recipe"])).difference(self.recipe)
         differs = [line for line in differs if not line.startswith(RESUMABLE)]
         if differs:
             raise CheckpointError(

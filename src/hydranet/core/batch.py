@@ -69,12 +69,12 @@ class Batch:
 
 
 def _tensor(value: Any) -> Tensor:
-    array = np.ascontiguousarray(value)
+    array = np.asarray(value)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
     if array.dtype in (np.int32, np.uint16):
         array = array.astype(np.int64)
-    return torch.from_numpy(array) if array.ndim else torch.tensor(array[()])
+    return torch.from_numpy(np.ascontiguousarray(array)) if array.ndim else torch.tensor(array[()])
 
 
 def _pad(tensor: Tensor, rows: int, columns: int | None, value: float) -> Tensor:
