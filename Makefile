@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check slow format clean
+.PHONY: demo test check slow format constraints clean
 
 demo: $(VENV)/.ready
 	rm -rf $(RUN)
@@ -39,9 +39,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,train,export,video]' -c constraints.txt
 	touch $@
 
-constraints.txt: pyproject.toml
-	@test -x $(BIN)/uv || { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); $(BIN)/python -m pip install --quiet uv; }
-	$(BIN)/uv pip compile --quiet --universal --all-extras --no-header --no-annotate pyproject.toml -o $@
+constraints: $(VENV)/.ready
+	$(BIN)/uv pip compile --quiet --universal --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache
