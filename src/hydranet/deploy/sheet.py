@@ -1,0 +1,110 @@
+"""Many pictures on one sheet: a titled grid, or a page of HTML that holds its pictures."""
+
+import base64
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.deploy.ink import DARK, text_px, write
+
+SCREEN = 16 / 9
+JPEG_QUALITY = 88
+
+
+def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The picture and the drawings made on it as one titled grid, about as wide as a screen; uint8 h w 3.
+
+    drawn: by title; every drawing is scaled to the size of the first one.
+    """
+    tiles = {"input": image, **drawn}
+    height, width = next(iter(drawn.values()), image).shape[:2]
+    columns = _columns(len(tiles), width / height)
+    band, gap = round(1.6 * text_px(np.empty((height, width)))), 4
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.full((rows * (height + band) + gap, columns * (width + gap) + gap, 3), DARK, dtype=np.uint8)
+    for i, (title, tile) in enumerate(tiles.items()):
+        top, left = (i // columns) * (height + band), gap + (i % columns) * (width + gap)
+        write(sheet, title, left + 4, top + band * 0.18, round(band * 0.66))
+        shown = (
+            tile
+            if tile.shape[:2] == (height, width)
+            else cv2.resize(tile, (width, height), interpolation=cv2.INTER_AREA)
+        )
+        sheet[top + band : top + band + height, left : left + width] = shown
+    return sheet
+
+
+def _columns(tiles: int, aspect: float) -> int:
+    """How many columns make the sheet about as wide as a screen without many empty places."""
+
+    def flaw(columns: int) -> float:
+        rows = math.ceil(tiles / columns)
+        return abs(math.log(columns * aspect / rows / SCREEN)) + (rows * columns - tiles) / tiles
+
+    return min(range(1, tiles + 1), key=flaw)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One frame of a gallery: the picture, and by task what the network saw and what the label says."""
+
+    title: str
+    image: np.ndarray
+    seen: Mapping[str, np.ndarray]
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def gallery_html(rows: Sequence[Row], path: str | Path, title: str = "HydraNet", note: str = "") -> Path:
+    """Writes one self-contained page: a section a frame, a column a task, the prediction above its label.
+
+    note: plain text under the title, such as a table of scores. Returns the path.
+    """
+    sections = "".join(_section(row) for row in rows)
+    page = _PAGE.format(title=html.escape(title), note=html.escape(note), sections=sections)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _section(row: Row) -> str:
+    columns = [_figure("input", row.image)]
+    for name in dict.fromkeys([*row.seen, *row.labels]):
+        given = ((name, row.seen.get(name)), (f"{name}: label", row.labels.get(name)))
+        columns.append("".join(_figure(caption, picture) for caption, picture in given if picture is not None))
+    return f"<h2>{html.escape(row.title)}</h2><div class=row>{''.join(f'<div>{c}</div>' for c in columns)}</div>"
+
+
+def _figure(caption: str, picture: np.ndarray) -> str:
+    """Raises ValueError for a picture that cannot be stored as JPEG."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    fine, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not fine:
+        raise ValueError(f"got a picture of shape {picture.shape}, expected uint8 h w 3")
+    source = base64.b64encode(data.tobytes()).decode()
+    name = html.escape(caption)
+    return f'<figure><figcaption>{name}</figcaption><img alt="{name}" src="data:image/jpeg;base64,{source}"></figure>'
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ background: #16181c; color: #e8e8e8; font: 15px/1.45 system-ui, sans-serif; margin: 2rem; }}
+h1 {{ font-weight: 600; }}
+h2 {{ font-size: 1rem; font-weight: 500; color: #9aa4b2; margin: 2rem 0 .4rem; }}
+pre {{ color: #c8d0da; }}
+.row {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 8px; }}
+figure {{ margin: 0 0 8px; }}
+figcaption {{ color: #9aa4b2; font-size: .85rem; padding: 2px 0; }}
+img {{ width: 100%; display: block; border-radius: 3px; }}
+</style></head>
+<body><h1>{title}</h1><pre>{note}</pre>
+{sections}
+</body></html>
+"""
