@@ -1,5 +1,7 @@
 """Arithmetic on boxes that several detectors share. Boxes are left top right bottom in pixels."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -48,3 +50,30 @@ def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], cand
     score, index = flat.topk(min(candidates, flat.shape[1]), dim=1)
     row: Int64[Tensor, "b k"] = torch.div(index, classes, rounding_mode="floor")
     return Boxes(xyxy.gather(1, row[..., None].expand(-1, -1, 4)), index - row * classes, score)
+
+
+def as_offsets(
+    xyxy: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
+) -> Float[Tensor, "*n 4"]:
+    """Boxes as seen from anchors: shift of the centre in anchor sizes, logarithm of the size ratio.
+
+    Fast R-CNN (arXiv 1504.08083, section 2.3; R-CNN, eq. 6-9). gain: factors on shift and size that bring both to
+    unit variance; SSD writes them as variances 0.1 and 0.2.
+    """
+    centre, size = _centre_and_size(xyxy)
+    home, scale = _centre_and_size(anchors)
+    return torch.cat((gain[0] * (centre - home) / scale, gain[1] * (size / scale).log()), -1)
+
+
+def from_offsets(
+    offsets: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
+) -> Float[Tensor, "*n 4"]:
+    """The inverse of `as_offsets`; no box gets larger than 62.5 anchors, so that a wild output stays finite."""
+    home, scale = _centre_and_size(anchors)
+    centre = home + offsets[..., :2] / gain[0] * scale
+    half = scale / 2 * (offsets[..., 2:] / gain[1]).clamp(max=math.log(1000 / 16)).exp()
+    return torch.cat((centre - half, centre + half), -1)
+
+
+def _centre_and_size(xyxy: Float[Tensor, "*n 4"]) -> tuple[Float[Tensor, "*n 2"], Float[Tensor, "*n 2"]]:
+    return (xyxy[..., :2] + xyxy[..., 2:]) / 2, xyxy[..., 2:] - xyxy[..., :2]

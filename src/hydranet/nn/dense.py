@@ -1,0 +1,43 @@
+"""What tasks that answer for every pixel share: a head at stride 4, and the way back to full size."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hydranet.core.features import Features, Pyramid
+from hydranet.core.spec import SpecError
+
+STRIDE = 4
+"""Every dense head answers at this stride, whatever its pyramid is."""
+
+
+class DenseHead(nn.Module):
+    """Grouped 1x1 convolution, ReLU6, 3x3 convolution with bias on the finest level (arXiv 1809.04766, section III).
+
+    Answers at stride 4: a coarser finest level is enlarged first, finer ones are passed over. Raises SpecError where
+    all levels are finer.
+    """
+
+    def __init__(self, features: Features, out_channels: int) -> None:
+        super().__init__()
+        usable = [(i, level) for i, level in enumerate(features) if level.stride >= STRIDE]
+        if not usable:
+            raise SpecError(
+                f"got levels of strides {[f.stride for f in features]}, expected one of {STRIDE} or more; "
+                "read another part of the network"
+            )
+        self.place, level = usable[0]
+        self.enlarge = level.stride // STRIDE
+        channels = level.channels
+        self.before = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        self.after = nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, pyramid: Pyramid) -> Float[Tensor, "b c h w"]:
+        x = nn.functional.relu6(self.before(pyramid[self.place]))
+        if self.enlarge > 1:
+            x = nn.functional.interpolate(x, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+        return self.after(x)
+
+
+def full_size(raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h4 w4"]:
+    """A dense head's answer at the size of the network's input, in float32."""
+    return nn.functional.interpolate(raw.float(), scale_factor=float(STRIDE), mode="bilinear", align_corners=False)

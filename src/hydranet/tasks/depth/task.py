@@ -1,0 +1,119 @@
+"""Metric depth: metres along the camera's axis for every pixel."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from hydranet.annotations import Annotation, ScalarMap
+from hydranet.core.features import Features
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.nn.dense import DenseHead, full_size
+from hydranet.tasks.depth.losses import LOSSES
+
+CROPS = {"none": (0.0, 1.0, 0.0, 1.0), "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229)} | {
+    "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229)
+}
+"""Top, bottom, left, right of the scored part, as shares of the picture (KITTI's usual protocols)."""
+
+
+@dataclass(frozen=True)
+class Depth(Task):
+    """The head answers z, depth is d = min_m exp(softplus-free z) clipped to the range when decoding.
+
+    The parametrisation is d = sqrt(min_m max_m) exp(z): positive everywhere, with a gradient everywhere, no bound that
+    kills it, and equal relative steps near and far.
+
+    min_m, max_m: the range that is decoded and scored; labels beyond it are unknown.
+    objective:    "berhu", "l1", "log_l1", "silog" (see losses.py).    crop: scored part, "none", "garg" or "eigen".
+    """
+
+    kind: ClassVar[type[Annotation]] = ScalarMap
+    headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("abs_rel", "lower")
+
+    min_m: float = 1e-1
+    max_m: float = 80.0
+    objective: str = "berhu"
+    crop: str = "none"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_m < self.max_m:
+            raise SpecError(f"{self.name!r} got a range of {self.min_m} to {self.max_m} m, expected 0 < min_m < max_m")
+        if self.objective not in LOSSES:
+            raise SpecError(unknown(self.objective, LOSSES, "depth loss"))
+        if self.crop not in CROPS:
+            raise SpecError(unknown(self.crop, CROPS, "crop"))
+
+    def head(self, features: Features) -> nn.Module:
+        return DenseHead(features, 1)
+
+    def metres(self, raw: Raw) -> torch.Tensor:
+        """float32 b h w at the input's size, not yet clipped to the range."""
+        # Beyond e^8 times the middle of the range only overflow awaits.
+        return math.sqrt(self.min_m * self.max_m) * torch.exp(full_size(raw)[:, 0].clamp(-8.0, 8.0))
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        """Sum over pixels with a label inside the range; sparse and empty labels are fine."""
+        assert isinstance(label, ScalarMap)
+        wanted = label.values.float()
+        valid = torch.isfinite(wanted) & (wanted >= self.min_m) & (wanted <= self.max_m)
+        seen = self.metres(raw)
+        total = LOSSES[self.objective](seen[valid], wanted[valid])
+        # Adding nothing of everything keeps the graph where no pixel is valid.
+        return Loss(total + 0.0 * raw.float().sum(), valid.sum().float())
+
+    def decode(self, raw: Raw) -> Annotation:
+        return ScalarMap(self.metres(raw).clamp(self.min_m, self.max_m), unit="m")
+
+    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+        """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""
+        assert isinstance(seen, ScalarMap)
+        assert isinstance(label, ScalarMap)
+        height, width = label.values.shape
+        top, bottom, left, right = CROPS[self.crop]
+        rows, columns = slice(int(top * height), int(bottom * height)), slice(int(left * width), int(right * width))
+        wanted, found = label.values[rows, columns].astype(np.float64), seen.values[rows, columns].astype(np.float64)
+        valid = np.isfinite(wanted) & (wanted >= self.min_m) & (wanted <= self.max_m) & np.isfinite(found)
+        if not valid.any():
+            return {"images": 0, "pixels": 0, "sums": np.zeros(len(METRICS))}
+        errors = metrics(found[valid].clip(self.min_m, self.max_m), wanted[valid])
+        return {"images": 1, "pixels": int(valid.sum()), "sums": np.array([errors[name] for name in METRICS])}
+
+    def score(self, stats: Stats) -> dict[str, float]:
+        count = stats["images"]
+        means = stats["sums"] / count if count else np.full(len(METRICS), np.nan)
+        return dict(zip(METRICS, map(float, means), strict=True))
+
+    def protocol(self) -> dict[str, Any]:
+        return {
+            "range_m": [self.min_m, self.max_m],
+            "crop": self.crop,
+            "average": "over the pixels of an image, then over images; no alignment of scale",
+        }
+
+    def check(self, label: Annotation) -> None:
+        super().check(label)
+        assert isinstance(label, ScalarMap)
+        if label.unit != "m":
+            raise DataError(f"{self.name!r} got values in {label.unit!r}, expected metres ('m'); convert the label")
+        if np.any(np.asarray(label.values) < 0):
+            raise DataError(f"{self.name!r} got negative distances, expected metres > 0 or NaN (unknown)")
+
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3")
+
+
+def metrics(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """The seven numbers of Eigen, Puhrsch, Fergus (NeurIPS 2014, arXiv 1406.2283) for float n and n, both > 0."""
+    error, ratio = found - wanted, np.maximum(found / wanted, wanted / found)
+    return {
+        "abs_rel": float(np.mean(np.abs(error) / wanted)),
+        "sq_rel": float(np.mean(error**2 / wanted)),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "rmse_log": float(np.sqrt(np.mean((np.log(found) - np.log(wanted)) ** 2))),
+    } | {f"delta{i}": float(np.mean(ratio < 1.25**i)) for i in (1, 2, 3)}

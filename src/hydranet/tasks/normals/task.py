@@ -1,0 +1,80 @@
+"""Surface normals: a direction for every pixel."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from hydranet.annotations import Annotation, NormalMap
+from hydranet.core.features import Features
+from hydranet.core.sample import DataError
+from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.nn.dense import DenseHead, full_size
+
+BINS_PER_DEGREE = 10
+
+
+@dataclass(frozen=True)
+class Normals(Task):
+    """Unit vectors in camera axes; the loss is 1 - cos of the angle to the label, over known pixels."""
+
+    kind: ClassVar[type[Annotation]] = NormalMap
+    headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("mean_deg", "lower")
+
+    def head(self, features: Features) -> nn.Module:
+        return DenseHead(features, 3)
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        assert isinstance(label, NormalMap)
+        wanted = label.xyz.float()
+        valid = torch.isfinite(wanted).all(1)
+        wanted = torch.where(valid[:, None], wanted, 0.0)
+        cosine = (unit(full_size(raw)) * wanted).sum(1)
+        return Loss(((1 - cosine) * valid).sum(), valid.sum().float())
+
+    def decode(self, raw: Raw) -> Annotation:
+        return NormalMap(unit(full_size(raw)))
+
+    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+        """A histogram of angles in tenths of a degree, so that the median adds up too; exact sums beside it."""
+        assert isinstance(seen, NormalMap)
+        assert isinstance(label, NormalMap)
+        valid = np.isfinite(label.xyz).all(0) & np.isfinite(seen.xyz).all(0)
+        a, b = seen.xyz[:, valid].astype(np.float64), label.xyz[:, valid].astype(np.float64)
+        length = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
+        angle = np.degrees(np.arccos(((a * b).sum(0) / np.maximum(length, 1e-12)).clip(-1, 1)))
+        bins = np.minimum((angle * BINS_PER_DEGREE).astype(np.int64), 180 * BINS_PER_DEGREE - 1)
+        within = np.array([np.count_nonzero(angle < limit) for limit in LIMITS_DEG.values()])
+        histogram = np.bincount(bins, minlength=180 * BINS_PER_DEGREE)
+        return {"histogram": histogram, "sum_deg": float(angle.sum()), "within": within, "pixels": int(valid.sum())}
+
+    def score(self, stats: Stats) -> dict[str, float]:
+        count = stats["pixels"]
+        if not count:
+            return dict.fromkeys(("mean_deg", "median_deg", *LIMITS_DEG), float("nan"))
+        middle = int(np.searchsorted(np.cumsum(stats["histogram"]), count / 2))
+        shares = {name: float(n / count) for name, n in zip(LIMITS_DEG, stats["within"], strict=True)}
+        return {"mean_deg": stats["sum_deg"] / count, "median_deg": middle / BINS_PER_DEGREE, **shares}
+
+    def protocol(self) -> dict[str, Any]:
+        return {"average": "over all known pixels of the set", "median": "lower edge of bins of 0.1 degree"}
+
+    def check(self, label: Annotation) -> None:
+        super().check(label)
+        assert isinstance(label, NormalMap)
+        length = np.linalg.norm(label.xyz, axis=0)
+        bad = np.abs(length[np.isfinite(length)] - 1) > 0.02
+        if bad.any():
+            raise DataError(
+                f"{self.name!r} got {bad.sum()} vectors that are not of length 1; normalise them, NaN = unknown"
+            )
+
+
+LIMITS_DEG = {"within_11.25": 11.25, "within_22.5": 22.5, "within_30": 30.0}
+
+
+def unit(xyz: torch.Tensor) -> torch.Tensor:
+    """float b 3 h w, each vector of length 1."""
+    return nn.functional.normalize(xyz, dim=1, eps=1e-6)
