@@ -1,17 +1,20 @@
 """What a data set is, and how files are read so that a bad one is named in a sentence."""
 
+import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from hydranet.annotations import UNKNOWN_ID, ClassMap
 from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import Component
+from hydranet.core.spec import Component, SpecError, unknown
 
 DATA_VARIABLE = "HYDRANET_DATA"
 
@@ -103,3 +106,60 @@ def read_lines(path: Path) -> list[str]:
         raise DataError(f"missing file {path}; restore it or take it out of the split") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises DataError, with line and column, where it is broken."""
+    try:
+        return json.loads("\n".join(read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise DataError(f"broken JSON in {path}: {error.msg} at line {error.lineno}, column {error.colno}") from error
+
+
+def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
+    """A picture of class ids. The ids `void` become "nobody knows"; so does 255.
+
+    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a picture that
+    is not of `size` (height, width).
+    """
+    ids = read_map(path)
+    if ids.ndim != 2 or ids.dtype != np.uint8:
+        raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte a pixel: class ids; convert it")
+    check_size(path, ids, size)
+    ids = np.where(np.isin(ids, void), UNKNOWN_ID, ids).astype(np.uint8)
+    present = np.bincount(ids.reshape(-1), minlength=256)
+    foreign = np.flatnonzero(present[classes:UNKNOWN_ID]) + classes
+    if len(foreign):
+        raise DataError(
+            f"{path} holds class ids {foreign.tolist()}, expected 0..{classes - 1}"
+            f"{f', {list(void)}' if void else ''} or {UNKNOWN_ID}; correct the file or the data set's class list"
+        )
+    return ClassMap(ids)
+
+
+def check_size(path: Path, values: np.ndarray, size: tuple[int, int] | None) -> None:
+    """Raises DataError where a label map (h w ...) is not as large as its picture."""
+    if size is not None and values.shape[:2] != size:
+        raise DataError(
+            f"{path} is {values.shape[1]}x{values.shape[0]}, its picture {size[1]}x{size[0]}; they must be of one size"
+        )
+
+
+def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raises SpecError, with a suggestion, for an option that the data set does not have."""
+    known = tuple(known)
+    for name in given:
+        if name not in known:
+            raise SpecError(unknown(name, known, what))
+
+
+def in_ranges(ranges: str, numbers: Sequence[int]) -> list[int]:
+    """Which of `numbers` are in "0-59,65"; both ends belong to a range. Raises SpecError for other text."""
+    chosen: set[int] = set()
+    for part in ranges.replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        try:
+            chosen.update(range(int(first), int(last or first) + 1))
+        except ValueError as error:
+            raise SpecError(f"got {ranges!r}, expected numbers and ranges such as '0-59,65'") from error
+    return [number for number in numbers if number in chosen]

@@ -1,0 +1,149 @@
+"""The files of the KITTI benchmarks: calibration, object labels, velodyne scans, depth pictures.
+
+KITTI counts pixels from the centre of the first one: its pixel (0, 0) is our (0.5, 0.5). Label boxes end at width - 1
+where an object leaves the picture, and a projected scan equals the published depth pictures to the bit when it is
+rounded, not floored. So half a pixel is added to boxes and principal points, and a box at the border ends half a
+pixel before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hydranet.annotations import NO_BOX, Boxes, ScalarMap
+from hydranet.core.box_rows import BoxRow, boxes_of, numbers
+from hydranet.core.dataset import check_size, read_lines, read_map
+from hydranet.core.sample import Camera, DataError
+
+KITTI_CLASSES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
+ALIASES = {"Person": "Person_sitting"}
+"""Tracking labels write Person for what object labels call Person_sitting."""
+DONT_CARE = "DontCare"
+
+OCCLUSION_UNKNOWN = 3
+CENTRE_PX = 0.5
+CAMERA_HEIGHT_M = 1.65
+"""Height of all cameras above the road (KITTI's sensor setup page)."""
+STEPS_PER_M = 256
+"""Depth pictures store metres x 256 in 16 bits, 0 = no point."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a frame's calib file says about camera 2.
+
+    p2:      float64 3 4, rectified camera coordinates in metres to pixels.
+    to_rect: float64 4 4, velodyne coordinates to rectified camera coordinates: R0_rect · Tr_velo_to_cam.
+    """
+
+    p2: np.ndarray
+    to_rect: np.ndarray
+
+    @property
+    def camera(self) -> Camera:
+        """Camera 2 as ours: the principal point measured from the picture's corner."""
+        matrix = self.p2[:, :3].copy()
+        matrix[:2, 2] += CENTRE_PX
+        return Camera(matrix, height_m=CAMERA_HEIGHT_M)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Reads object and tracking files (Tr_velo_to_cam, R0_rect; Tr_velo_cam, R_rect). Raises DataError."""
+    rows: dict[str, list[float]] = {}
+    for i, line in enumerate(read_lines(path), start=1):
+        name, *words = line.replace(":", " ").split()
+        rows[name] = numbers(words, f"{path}:{i}")
+    rotation, to_camera = np.eye(4), np.eye(4)
+    rotation[:3, :3] = _matrix(rows, ("R0_rect", "R_rect"), (3, 3), path)
+    to_camera[:3] = _matrix(rows, ("Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
+    return Calibration(_matrix(rows, ("P2",), (3, 4), path), rotation @ to_camera)
+
+
+def _matrix(rows: dict[str, list[float]], names: Sequence[str], shape: tuple[int, int], path: Path) -> np.ndarray:
+    values = next((rows[name] for name in names if name in rows), [])
+    if len(values) != shape[0] * shape[1]:
+        raise DataError(
+            f"{path} has {len(values)} numbers for {names[0]}, expected {shape[0] * shape[1]}; restore the file"
+        )
+    return np.array(values).reshape(shape)
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One line of a label file, as far as pictures go: truncation 0..1 and occlusion 0..3 (3 = unknown)."""
+
+    box: BoxRow
+    truncation: float
+    occlusion: int
+
+
+def parse_object(words: Sequence[str], where: str) -> ObjectRow:
+    """The 15 columns of an object label. Raises DataError naming the place."""
+    if len(words) < 15:
+        raise DataError(f"{where}: {len(words)} columns, expected the 15 of a KITTI label; restore the line")
+    name = ALIASES.get(words[0], words[0])
+    if name not in (*KITTI_CLASSES, DONT_CARE):
+        raise DataError(f"{where}: class {words[0]!r}, expected one of {', '.join(KITTI_CLASSES)} or {DONT_CARE}")
+    values = numbers(words[1:15], where)
+    left, top, right, bottom = (value + CENTRE_PX for value in values[3:7])
+    if name == DONT_CARE:
+        row = BoxRow(where, (left, top, right, bottom), NO_BOX, ignore=True)
+        return ObjectRow(row, 0.0, OCCLUSION_UNKNOWN)
+    if not (values[0] >= 0 and values[1] in (0, 1, 2, 3)):
+        raise DataError(f"{where}: truncation {words[1]} and occlusion {words[2]}, expected >= 0 and 0..3; correct it")
+    box = BoxRow(where, (left, top, right, bottom), KITTI_CLASSES.index(name))
+    return ObjectRow(box, values[0], int(values[1]))
+
+
+def read_objects(path: Path) -> list[ObjectRow]:
+    """A label file of the object benchmark; an empty one says that nothing is there."""
+    return [parse_object(line.split(), f"{path}:{i}") for i, line in enumerate(read_lines(path), start=1)]
+
+
+def object_boxes(rows: Sequence[ObjectRow], size: tuple[int, int]) -> Boxes:
+    """Rows as boxes with truncation and occlusion. Raises DataError naming the row."""
+    return replace(
+        boxes_of([row.box for row in rows], size),
+        truncation=np.array([row.truncation for row in rows], dtype=np.float32),
+        occlusion=np.array([row.occlusion for row in rows], dtype=np.int64),
+    )
+
+
+def read_depth_picture(path: Path, size: tuple[int, int]) -> ScalarMap:
+    """Metres along the camera's axis, NaN where no laser point is. Raises DataError."""
+    stored = read_map(path)
+    if stored.dtype != np.uint16 or stored.ndim != 2:
+        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit grey picture: metres x 256")
+    check_size(path, stored, size)
+    values = stored.astype(np.float32) / STEPS_PER_M
+    values[stored == 0] = np.nan
+    return ScalarMap(values, unit="m")
+
+
+def read_velodyne(path: Path) -> np.ndarray:
+    """float32 n 3, metres, velodyne axes (x forward, y left, z up). Raises DataError for a broken file."""
+    try:
+        data = np.fromfile(path, dtype=np.float32)
+    except FileNotFoundError as error:
+        raise DataError(f"missing file {path}; restore it or choose depth='velo_png'") from error
+    if not data.size or path.stat().st_size % 16:
+        raise DataError(f"broken scan {path}: {path.stat().st_size} bytes, expected 16 a point; restore it")
+    points = data.reshape(-1, 4)[:, :3]
+    return points[np.isfinite(points).all(1)]
+
+
+def project_velodyne(points: np.ndarray, calibration: Calibration, size: tuple[int, int]) -> ScalarMap:
+    """A scan seen by camera 2: float32 h w, metres along its axis, NaN where no point falls; the nearest point wins."""
+    rect = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ calibration.to_rect.T
+    u, v, depth_m = (rect @ calibration.p2.T).T
+    front = depth_m > 0
+    depth_m = depth_m[front]
+    column, row = (np.round(axis[front] / depth_m).astype(np.int64) for axis in (u, v))
+    inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    column, row, depth_m = column[inside], row[inside], depth_m[inside]
+    far_to_near = np.argsort(-depth_m)
+    values = np.full(size, np.nan, dtype=np.float32)
+    values[row[far_to_near], column[far_to_near]] = depth_m[far_to_near]
+    return ScalarMap(values, unit="m")

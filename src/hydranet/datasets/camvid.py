@@ -1,0 +1,56 @@
+"""CamVid: road scenes with a class for every pixel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hydranet.core.dataset import FileDataset, listed, read_class_map, read_rgb
+from hydranet.core.sample import Sample
+
+CLASSES = (
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+)
+VOID = len(CLASSES)
+
+
+@dataclass(frozen=True)
+class CamVid(FileDataset):
+    """CamVid: 11 classes at 480x360 in the split of SegNet; id 11 is void: nobody knows.
+
+    root:  holds train, trainannot, val, valannot (and test, testannot).
+    split: "train", "val" or "test".
+
+    Brostow, Fauqueur, Cipolla: Semantic Object Classes in Video, 2009. For research.
+    """
+
+    split: str = "train"
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return {"semantic": CLASSES}
+
+    @cached_property
+    def frames(self) -> list[Path]:
+        """The pictures of the split, by name."""
+        return listed(self.folder / self.split, "*.*g", "pictures")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.frames[index]
+        image = read_rgb(path)
+        annotation = self.folder / f"{self.split}annot" / f"{path.stem}.png"
+        label = read_class_map(annotation, len(CLASSES), void=(VOID,), size=image.shape[:2])
+        return Sample(image, {"semantic": label}, key=path.relative_to(self.folder).as_posix())
