@@ -1,0 +1,82 @@
+"""The camera that looks at the scene: projection, and the depth of planes at every pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hydranet.core.sample import Camera
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A pinhole camera above the origin, tilted down by `pitch_rad`, in pixels of a height_px x width_px picture.
+
+    Depth is the distance along the camera's forward axis. Inverse depth of any plane is linear in pixel coordinates,
+    1 / depth = a * u + b * v + c, which is what makes the depth labels exact.
+    """
+
+    height_px: int
+    width_px: int
+    focal_px: float
+    height_m: float
+    pitch_rad: float
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """The principal point (x, y): the middle of the picture."""
+        return self.width_px / 2, self.height_px / 2
+
+    @property
+    def columns(self) -> np.ndarray:
+        """float64 w: x of the pixel centres."""
+        return np.arange(self.width_px) + 0.5
+
+    @property
+    def rows(self) -> np.ndarray:
+        """float64 h: y of the pixel centres."""
+        return np.arange(self.height_px) + 0.5
+
+    @property
+    def down(self) -> np.ndarray:
+        """float64 3: the direction of gravity in camera axes."""
+        return np.array([0.0, np.cos(self.pitch_rad), np.sin(self.pitch_rad)])
+
+    def label(self) -> Camera:
+        """This camera as it is told to users."""
+        x, y = self.centre_px
+        matrix = np.array([[self.focal_px, 0, x], [0, self.focal_px, y], [0, 0, 1]])
+        return Camera(matrix, height_m=self.height_m, pitch_rad=self.pitch_rad)
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """World points (x right, y up, z forward from the ground below) to camera axes; float ... 3."""
+        c, s = np.cos(self.pitch_rad), np.sin(self.pitch_rad)
+        below = self.height_m - points[..., 1]
+        return np.stack([points[..., 0], c * below - s * points[..., 2], s * below + c * points[..., 2]], axis=-1)
+
+    def turned(self, direction: np.ndarray) -> np.ndarray:
+        """World directions to camera axes; float ... 3."""
+        c, s = np.cos(self.pitch_rad), np.sin(self.pitch_rad)
+        y, z = -direction[..., 1], direction[..., 2]
+        return np.stack([direction[..., 0], c * y - s * z, s * y + c * z], axis=-1)
+
+    def project(self, seen: np.ndarray) -> np.ndarray:
+        """Points in camera axes to pixels; float ... 2."""
+        return self.focal_px * seen[..., :2] / seen[..., 2:] + self.centre_px
+
+    def rays(self) -> tuple[np.ndarray, np.ndarray]:
+        """x by column and y by row of the points at depth 1."""
+        x, y = self.centre_px
+        return (self.columns - x) / self.focal_px, (self.rows - y) / self.focal_px
+
+    def planes(self, normal: np.ndarray, point: np.ndarray) -> np.ndarray:
+        """float n 3: a, b, c of 1 / depth = a u + b v + c for planes given in camera axes by normal and point."""
+        (x, y), f = self.centre_px, self.focal_px
+        across = np.sum(normal * point, axis=-1)
+        across = np.where(np.abs(across) < 1e-9, 1e-9, across)
+        nx, ny, nz = np.moveaxis(normal, -1, 0)
+        return np.stack([nx / f, ny / f, nz - (nx * x + ny * y) / f], axis=-1) / across[..., None]
+
+    def ground(self) -> np.ndarray:
+        """float64 h: 1 / depth of the ground by row; negative above the horizon."""
+        _, y = self.rays()
+        return (np.cos(self.pitch_rad) * y + np.sin(self.pitch_rad)) / self.height_m

@@ -1,0 +1,173 @@
+"""Exact labels from the raster, one function per label; each knows nothing of the picture's colours."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, ScalarMap
+from hydranet.datasets.scenes import classes, road
+from hydranet.datasets.scenes.raster import FIRST, GROUND_FACE, SKY_FACE
+from hydranet.datasets.scenes.shade import View
+from hydranet.datasets.scenes.vehicles import MIRROR
+
+LANE_POINTS = 24
+"""Points of a lane polyline."""
+
+LANE_REACH_M = 60.0
+"""Lane lines are labelled up to this distance ahead."""
+
+SMALL_PX = 5.0
+"""An object lower than this in the picture is a region to ignore."""
+
+HIDDEN = 0.1
+"""So is one of which less than this share is seen."""
+
+OCCLUSION_STEPS = (0.9, 0.5, HIDDEN)
+"""Visible shares where KITTI's occlusion goes from 0 (fully visible) to 1, 2 and 3 (can hardly be told)."""
+
+GROUND_CLASS = {
+    road.TERRAIN: classes.TERRAIN,
+    road.VERGE: classes.TERRAIN,
+    road.PAVEMENT: classes.PAVEMENT,
+    road.KERB: classes.PAVEMENT,
+}
+DRIVABLE_CLASS = {road.OWN_LANE: 1, road.SAME_WAY: 2}
+
+
+def semantic_ids(view: View) -> np.ndarray:
+    """uint8 h w: the class of what is seen at the pixel's centre."""
+    things = np.array([thing.semantic for thing in view.world.things])
+    table = np.concatenate([[classes.SKY, classes.ROAD], things[view.faces.thing[FIRST:]]]).astype(np.uint8)
+    ids = table.take(view.raster.face)
+    strips = np.array([GROUND_CLASS.get(s, classes.ROAD) for s in view.ground.road.strips], dtype=np.uint8)
+    floor = np.where(view.ground.paint >= 0.5, np.uint8(classes.LANE_MARKING), strips.take(view.ground.strip))
+    below = np.s_[view.ground.top :]
+    np.copyto(ids[below], floor, where=view.raster.face[below] == GROUND_FACE)
+    return ids
+
+
+def semantic(view: View) -> ClassMap:
+    """Classes in SEMANTIC."""
+    return ClassMap(semantic_ids(view))
+
+
+def depth(view: View) -> ScalarMap:
+    """Metres along the camera's axis; unknown in the sky."""
+    with np.errstate(divide="ignore"):
+        values = 1 / view.raster.inverse_depth
+    values[view.raster.face == SKY_FACE] = np.nan
+    return ScalarMap(values, unit="m")
+
+
+def normals(view: View) -> NormalMap:
+    """The normal of the polygon that is seen; unknown in the sky."""
+    table = view.faces.normal.astype(np.float32)
+    return NormalMap(np.stack([table[:, axis].take(view.raster.face) for axis in range(3)]))
+
+
+def edges(view: View) -> ClassMap:
+    """Pixels on either side of a step from one surface, object or class to another."""
+    ids, plane = semantic_ids(view), view.faces.plane.take(view.raster.face)
+    found = np.zeros(ids.shape, dtype=np.uint8)
+    across = (ids[:, 1:] != ids[:, :-1]) | (plane[:, 1:] != plane[:, :-1])
+    down = (ids[1:] != ids[:-1]) | (plane[1:] != plane[:-1])
+    found[:, 1:] |= across
+    found[:, :-1] |= across
+    found[1:] |= down
+    found[:-1] |= down
+    return ClassMap(found)
+
+
+def drivable(view: View) -> ClassMap:
+    """Visible road surface, markings included: our own lane, other lanes of our direction."""
+    table = np.array([DRIVABLE_CLASS.get(s, 0) for s in view.ground.road.strips], dtype=np.uint8)
+    ids = np.zeros(view.raster.face.shape, dtype=np.uint8)
+    below = np.s_[view.ground.top :]
+    np.copyto(ids[below], table.take(view.ground.strip), where=view.raster.face[below] == GROUND_FACE)
+    return ClassMap(ids)
+
+
+def lane_mask(view: View) -> ClassMap:
+    """Lane lines with the gaps of dashes filled, also where a vehicle hides them; at least one pixel wide."""
+    ground = view.ground
+    ids = np.zeros(view.raster.face.shape, dtype=np.uint8)
+    below = ids[ground.top :]
+    near = (ground.z_m <= LANE_REACH_M)[:, None]
+    for line in ground.road.lines:
+        middle = ground.column(line.u_m)
+        half = np.maximum(line.width_m / 2 / ground.scale, 0.75).astype(np.float32)
+        window = ground.around(middle, half)
+        inside = (np.abs(ground.columns()[:, window[1]] - middle[:, None]) <= half[:, None]) & near
+        below[window][inside] = 1 if line.solid else 2
+    return ClassMap(ids)
+
+
+def lanes(view: View) -> Polylines:
+    """Lane lines at even steps of the picture's rows, near to far, also where a vehicle hides them."""
+    ground = view.ground
+    reach = np.flatnonzero(ground.z_m <= LANE_REACH_M)
+    steps = np.linspace(len(ground.z_m) - 1, reach[0] if len(reach) else 0, LANE_POINTS).round().astype(int)
+    y = steps + ground.top + 0.5
+    points = np.stack(
+        [np.stack([ground.column(line.u_m)[steps], y], axis=1) for line in ground.road.lines]
+        or [np.zeros((LANE_POINTS, 2))]
+    )
+    valid = (points[..., 0] >= 0) & (points[..., 0] < ground.lens.width_px)
+    label = np.array([0 if line.solid else 1 for line in ground.road.lines] or [0])
+    keep = (valid.sum(axis=1) >= 2) & (len(ground.road.lines) > 0)
+    return Polylines(points[keep].astype(np.float32), valid[keep], label=label[keep])
+
+
+def detection(view: View) -> Boxes:
+    """Boxes around the whole object, clipped to the picture; with the visible share from the z-buffer."""
+    things, raster, lens = view.world.things, view.raster, view.ground.lens
+    seen = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
+    boxed = np.array([thing.box >= 0 for thing in things])
+    rows = np.flatnonzero(boxed & (seen > 0))
+    whole = raster.extent[rows]
+    clipped = np.clip(whole, 0, [lens.width_px, lens.height_px] * 2)
+    share = seen[rows] / np.maximum(raster.covered[rows], 1)
+    area = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.prod(whole[:, 2:] - whole[:, :2], axis=1)
+    return Boxes(
+        clipped.astype(np.float32),
+        np.array([things[k].box for k in rows], dtype=np.int64),
+        ignore=(share < HIDDEN) | (clipped[:, 3] - clipped[:, 1] < SMALL_PX),
+        truncation=(1 - area).astype(np.float32),
+        occlusion=np.sum(share[:, None] < OCCLUSION_STEPS, axis=1),
+        track=rows,
+    )
+
+
+def keypoints(view: View) -> Keypoints:
+    """KEYPOINTS of every vehicle that is seen; 2 = seen, 1 = hidden by this or another object, 0 = outside."""
+    things, raster, lens = view.world.things, view.raster, view.ground.lens
+    owner = view.faces.thing.take(raster.face)
+    shown = np.bincount(owner.ravel() + 1, minlength=len(things) + 1)[1:]
+    rows = [k for k, thing in enumerate(things) if thing.keypoints is not None and shown[k] > 0]
+    world = np.array([things[k].keypoints for k in rows]).reshape(-1, len(MIRROR), 3)
+    camera = lens.seen(world)
+    xy = lens.project(camera)
+    inside = ((xy >= 0) & (xy < (lens.width_px, lens.height_px))).all(axis=-1)
+    visible = np.where(inside, 1, 0)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            column = (xy[..., 0] + dx).astype(int).clip(0, lens.width_px - 1)
+            row = (xy[..., 1] + dy).astype(int).clip(0, lens.height_px - 1)
+            same = owner[row, column] == np.array(rows, dtype=int)[:, None]
+            close = np.abs(camera[..., 2] * raster.inverse_depth[row, column] - 1) < 0.02
+            visible[inside & same & close] = 2
+    return Keypoints(xy.astype(np.float32), visible.astype(np.int64), mirror=MIRROR)
+
+
+LABELS: Mapping[str, Callable[[View], Annotation]] = {
+    "semantic": semantic,
+    "depth": depth,
+    "normals": normals,
+    "detection": detection,
+    "lanes": lanes,
+    "lane_mask": lane_mask,
+    "drivable": drivable,
+    "edges": edges,
+    "keypoints": keypoints,
+}
+"""How each label is made."""
