@@ -126,9 +126,10 @@ def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tup
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte a pixel: class ids; convert it")
     check_size(path, ids, size)
-    ids = np.where(np.isin(ids, void), UNKNOWN_ID, ids).astype(np.uint8)
-    present = np.bincount(ids.reshape(-1), minlength=256)
-    foreign = np.flatnonzero(present[classes:UNKNOWN_ID]) + classes
+    table = np.arange(256, dtype=np.uint8)
+    table[list(void)] = UNKNOWN_ID
+    ids = cv2.LUT(ids, table)
+    foreign = np.unique(ids[(ids >= classes) & (ids != UNKNOWN_ID)])
     if len(foreign):
         raise DataError(
             f"{path} holds class ids {foreign.tolist()}, expected 0..{classes - 1}"

@@ -31,8 +31,6 @@ CAMERA = Camera(np.array([[518.857901, 0.0, 325.582449 + 0.5], [0.0, 519.469611,
 
 STEPS_PER_M_8BIT = 25.5
 STEPS_PER_M_16BIT = 5000
-RADIUS_8BIT_PX, RADIUS_16BIT_PX = 10, 4
-"""Windows of the normals: 8-bit depth has steps of 4 cm, which only a large window averages out."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,8 @@ class NyuV2(FileDataset):
             labels["semantic"] = read_class_map(folder / "label40" / name, OTHER_PROP, void=(OTHER_PROP,), size=size)
         if "depth" in self.labels or "normals" in self.labels:
             depth = _depth_8bit(folder / "depth8" / name, size)
-            labels |= _surface(depth, self.labels, RADIUS_8BIT_PX)
+            labels |= {"depth": depth} if "depth" in self.labels else {}
+            labels |= {"normals": normals_from_depth(depth.values, CAMERA)} if "normals" in self.labels else {}
         return Sample(image, labels, CAMERA, key=path.relative_to(self.folder).as_posix())
 
 
@@ -122,13 +121,6 @@ class NyuV2Examples(FileDataset):
         if "normals" in self.labels and normals.exists():
             labels["normals"] = _stored_normals(normals, size)
         return Sample(image, labels, CAMERA, key=path.relative_to(self.folder).as_posix())
-
-
-def _surface(depth: ScalarMap, wanted: tuple[str, ...], radius_px: int) -> dict[str, Annotation]:
-    labels: dict[str, Annotation] = {"depth": depth} if "depth" in wanted else {}
-    if "normals" in wanted:
-        labels["normals"] = normals_from_depth(depth.values, CAMERA, radius_px)
-    return labels
 
 
 def _depth_8bit(path: Path, size: tuple[int, int]) -> ScalarMap:

@@ -1,0 +1,30 @@
+"""Pictures without labels."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hydranet.core.dataset import FileDataset, read_rgb
+from hydranet.core.sample import DataError, Sample
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Folder(FileDataset):
+    """The pictures of a folder and of the folders inside, by name, without labels; for teachers and predictions."""
+
+    @cached_property
+    def frames(self) -> list[Path]:
+        """All files that end like a picture."""
+        found = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise DataError(f"no pictures in {self.folder} ({' '.join(SUFFIXES)}); check the root")
+        return found
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.frames[index]
+        return Sample(read_rgb(path), key=path.relative_to(self.folder).as_posix())

@@ -1,0 +1,48 @@
+"""Class maps made by a teacher network, laid over the pictures of another data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from hydranet.core.dataset import Dataset, FileDataset, read_class_map
+from hydranet.core.sample import Sample
+from hydranet.core.spec import SpecError
+
+
+@dataclass(frozen=True)
+class PseudoMaps(FileDataset):
+    """A data set with class maps from folders of png files added to its labels.
+
+    root:    holds one folder a label; in it every picture has a png at its own relative path: the map of
+             train/a.jpg is LABEL/train/a.png. 255 = the teacher was not sure.
+    dataset: the pictures, and labels that stay.
+    maps:    by label (and folder), the class names in the order of ids.
+
+    For distillation: never report scores against a teacher's maps as if they were ground truth.
+    """
+
+    dataset: Dataset = field(kw_only=True)
+    maps: Mapping[str, tuple[str, ...]] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.maps:
+            raise SpecError(
+                "PseudoMaps got no maps; give label folders and classes, such as {'drivable': ('no', 'yes')}"
+            )
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return {**self.dataset.classes, **{name: tuple(classes) for name, classes in self.maps.items()}}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[index]
+        added = {
+            name: read_class_map(
+                self.folder / name / PurePosixPath(sample.key).with_suffix(".png"), len(classes), size=sample.size
+            )
+            for name, classes in self.maps.items()
+        }
+        return sample.but(labels={**sample.labels, **added})

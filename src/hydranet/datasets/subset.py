@@ -1,0 +1,38 @@
+"""A part of another data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hydranet.core.dataset import Dataset, in_ranges
+from hydranet.core.sample import DataError, Sample
+
+
+@dataclass(frozen=True)
+class Subset(Dataset):
+    """The samples of a data set at some positions; holds frames out where there is no official split.
+
+    dataset:   the whole.
+    positions: such as "0-199,250", counted from 0, both ends included; positions past the end are left out.
+    """
+
+    dataset: Dataset
+    positions: str
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return self.dataset.classes
+
+    @cached_property
+    def chosen(self) -> list[int]:
+        """Positions in the whole."""
+        chosen = in_ranges(self.positions, range(len(self.dataset)))
+        if not chosen:
+            raise DataError(f"none of the {len(self.dataset)} samples is at {self.positions!r}; check the positions")
+        return chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.chosen[index]]

@@ -1,0 +1,66 @@
+"""Boxes in the text files of YOLO, one a picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hydranet.core.box_rows import BoxRow, boxes_of, numbers
+from hydranet.core.dataset import FileDataset, listed, read_lines, read_rgb
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError
+
+
+@dataclass(frozen=True)
+class Yolo(FileDataset):
+    """YOLO text files: boxes of the classes that you name.
+
+    root:   the folder.
+    names:  the classes, in the order of ids. Required.
+    images: folder of the pictures, relative to root.
+    labels: folder of the text files, relative to root. A line is "class x y width height", the centre and size of a
+            box as shares of the picture. An empty file says that nothing is there; a missing one is an error.
+
+    Redmon et al.: You Only Look Once, CVPR 2016 (the layout of its code, Darknet).
+    """
+
+    names: tuple[str, ...] = ()
+    images: str = "images/train"
+    labels: str = "labels/train"
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise SpecError("Yolo got no names; give the classes in the order of ids, such as names=('car', 'person')")
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return {"detection": self.names}
+
+    @cached_property
+    def frames(self) -> list[Path]:
+        """The pictures, by name."""
+        return listed(self.folder / self.images, "*.*g", "pictures")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.frames[index]
+        image = read_rgb(path)
+        height, width = image.shape[:2]
+        file = self.folder / self.labels / f"{path.stem}.txt"
+        lines = enumerate(read_lines(file), start=1)
+        rows = [parse_line(line, (width, height), len(self.names), f"{file}:{i}") for i, line in lines]
+        key = path.relative_to(self.folder).as_posix()
+        return Sample(image, {"detection": boxes_of(rows, (height, width))}, key=key)
+
+
+def parse_line(line: str, size: tuple[int, int], classes: int, where: str) -> BoxRow:
+    """One box of a picture of `size` (width, height). Raises DataError naming the line."""
+    values = numbers(line.split(), where)
+    if len(values) != 5:
+        raise DataError(f"{where}: {len(values)} numbers, expected class, x, y, width, height; correct it")
+    if values[0] not in range(classes):
+        raise DataError(f"{where}: class {line.split()[0]}, expected 0..{classes - 1}; correct it or Yolo.names")
+    x, y, width, height = (value * side for value, side in zip(values[1:], size * 2, strict=True))
+    return BoxRow(where, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), int(values[0]))
