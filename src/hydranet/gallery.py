@@ -1,0 +1,56 @@
+"""Predictions beside labels, to look at before believing a score."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.annotations import Annotation
+from hydranet.core.spec import SpecError
+from hydranet.core.task import Task
+from hydranet.deploy.draw import Row, composite, draw, gallery_html
+from hydranet.evaluate import Seen
+from hydranet.predict import confident
+from hydranet.results import save_picture
+
+
+def write_gallery(
+    rows: Sequence[Seen], tasks: Mapping[str, Task], path: Path, *, title: str, note: str = "", threshold: float = 0.3
+) -> None:
+    """Writes an HTML page, or one picture of predictions where `path` ends in .png or .jpg.
+
+    threshold: least score of the boxes and lines that are shown.    Raises SpecError for another ending.
+    """
+    if path.suffix == ".html":
+        gallery_html([_row(row, tasks, threshold) for row in rows], path, title, note)
+    elif path.suffix in (".png", ".jpg"):
+        save_picture(path, sheet(rows, tasks, threshold))
+    else:
+        raise SpecError(f"got gallery {str(path)!r}, expected a name that ends in .html, .png or .jpg")
+
+
+def sheet(rows: Sequence[Seen], tasks: Mapping[str, Task], threshold: float = 0.3) -> np.ndarray:
+    """The predictions for several images below one another, uint8 h w 3."""
+    grids = [composite(row.sample.image, _drawn(row.sample.image, row.predictions, tasks, threshold)) for row in rows]
+    width = min(grid.shape[1] for grid in grids)
+    heights = [round(grid.shape[0] * width / grid.shape[1]) for grid in grids]
+    return np.concatenate(
+        [
+            cv2.resize(grid, (width, height), interpolation=cv2.INTER_AREA)
+            for grid, height in zip(grids, heights, strict=True)
+        ]
+    )
+
+
+def _drawn(
+    image: np.ndarray, seen: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
+) -> dict[str, np.ndarray]:
+    return {name: draw(image, confident(one, threshold), tasks[name].classes) for name, one in seen.items()}
+
+
+def _row(row: Seen, tasks: Mapping[str, Task], threshold: float) -> Row:
+    image, name = row.sample.image, f"{row.sample.source}: {Path(row.sample.key).name}"
+    return Row(
+        name, image, _drawn(image, row.predictions, tasks, threshold), _drawn(image, row.sample.labels, tasks, 0.0)
+    )
