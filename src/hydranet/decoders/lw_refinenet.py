@@ -1,6 +1,5 @@
 """Light-Weight RefineNet (Nekrasov, Shen, Reid, BMVC 2018, arXiv 1810.03272), in the two-task form of arXiv 1809.04766."""
 
-import torch
 from torch import Tensor, nn
 
 from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
@@ -46,13 +45,11 @@ class LightWeightRefineNet(Decoder):
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
         levels: Pyramid = []
-        from_below: Tensor | None = None
         for place in reversed(range(len(self.strides))):
-            parts = [self.adapt[i](pyramid[i]) for i in self.taps[place]]
-            if from_below is not None:
-                size = parts[0].shape[-2:]
-                parts.append(nn.functional.interpolate(from_below, size, mode="bilinear", align_corners=False))
-            refined = self.pool[place](nn.functional.relu6(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]))
-            levels.insert(0, refined)
-            from_below = self.carry[place - 1](refined) if place else None
-        return levels
+            first, *others = (self.adapt[i](pyramid[i]) for i in self.taps[place])
+            x = sum(others, start=first)
+            if levels:
+                below = self.carry[place](levels[-1])
+                x = x + nn.functional.interpolate(below, x.shape[-2:], mode="bilinear", align_corners=False)
+            levels.append(self.pool[place](nn.functional.relu6(x)))
+        return levels[::-1]

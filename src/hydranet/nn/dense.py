@@ -13,17 +13,17 @@ STRIDE = 4
 class DenseHead(nn.Module):
     """Grouped 1x1 convolution, ReLU6, 3x3 convolution with bias on the finest level (arXiv 1809.04766, section III).
 
-    Answers at stride 4: a coarser finest level is enlarged first, finer ones are passed over. Raises SpecError where
-    all levels are finer.
+    Answers at stride 4: finer levels are passed over, and if the next one is coarser, it is enlarged. Raises SpecError
+    where no level can be.
     """
 
     def __init__(self, features: Features, out_channels: int) -> None:
         super().__init__()
-        usable = [(i, level) for i, level in enumerate(features) if level.stride >= STRIDE]
+        usable = [(i, level) for i, level in enumerate(features) if level.stride % STRIDE == 0]
         if not usable:
             raise SpecError(
-                f"got levels of strides {[f.stride for f in features]}, expected one of {STRIDE} or more; "
-                "read another part of the network"
+                f"got levels of strides {[f.stride for f in features]}, expected a multiple of {STRIDE} among them; "
+                "read another part of the network (reads='encoder' or 'decoder')"
             )
         self.place, level = usable[0]
         self.enlarge = level.stride // STRIDE
