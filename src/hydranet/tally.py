@@ -1,0 +1,188 @@
+"""What labels hold, counted: one function for every kind of annotation, never for a task."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from hydranet.annotations import (
+    UNKNOWN_ID,
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+)
+
+SAMPLED = 500
+"""Values of a map that are kept, evenly spread, beside the least and the greatest: enough for a median."""
+
+TINY_PX = 8
+"""Boxes lower or narrower than this are hard to see even for people."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """What one label holds.
+
+    empty:   nothing is known, or nothing is there.
+    counts:  named numbers that add up over samples.
+    classes: by class id how many `unit`s.
+    ranges:  named values whose range is of interest.
+    """
+
+    kind: str
+    empty: bool
+    counts: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[int, int] = field(default_factory=dict)
+    unit: str = ""
+    ranges: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@singledispatch
+def tally(label: Annotation, size: tuple[int, int]) -> Tally:
+    """Counts one label of a picture of `size` (height, width)."""
+    raise TypeError(f"no tally for a {type(label).__name__}; add one in tally.py")
+
+
+def _map(label: Annotation, known: np.ndarray, **more: Any) -> Tally:
+    counts = {"pixels": known.size, "known pixels": int(np.count_nonzero(known))} | more.pop("counts", {})
+    return Tally(type(label).__name__, not counts["known pixels"], counts, **more)
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """The least, the greatest and some between."""
+    if not values.size:
+        return values
+    return np.concatenate([values[:: -(-values.size // SAMPLED)], [values.min(), values.max()]])
+
+
+def _by_class(ids: np.ndarray) -> dict[int, int]:
+    classes, count = np.unique(ids, return_counts=True)
+    return dict(zip(classes.tolist(), count.tolist(), strict=True))
+
+
+@tally.register
+def _(label: ClassMap, size: tuple[int, int]) -> Tally:
+    known = label.ids != UNKNOWN_ID
+    return _map(label, known, classes=_by_class(label.ids[known]), unit="pixels")
+
+
+@tally.register
+def _(label: ScalarMap, size: tuple[int, int]) -> Tally:
+    known = np.isfinite(label.values)
+    return _map(label, known, ranges={label.unit or "values": _some(label.values[known])})
+
+
+@tally.register
+def _(label: NormalMap, size: tuple[int, int]) -> Tally:
+    known = np.isfinite(label.xyz).all(0)
+    xyz = label.xyz[:, known]
+    wrong = int(np.count_nonzero(np.abs(np.linalg.norm(xyz, axis=0) - 1) > 0.01))
+    return _map(
+        label,
+        known,
+        counts={"not of length 1": wrong},
+        ranges={axis: _some(values) for axis, values in zip("xyz", xyz, strict=True)},
+    )
+
+
+@tally.register
+def _(label: Boxes, size: tuple[int, int]) -> Tally:
+    ignore = np.zeros(len(label.label), dtype=bool) if label.ignore is None else np.asarray(label.ignore)
+    xyxy, ids = label.xyxy[~ignore], label.label[~ignore]
+    sides = xyxy[:, 2:] - xyxy[:, :2]
+    height, width = size
+    border = ((xyxy <= 0.5) | (xyxy >= np.array([width, height, width, height]) - 0.5)).any(1)
+    counts = {
+        "boxes": len(ids),
+        "ignored": int(ignore.sum()),
+        "at the border": int(border.sum()),
+        f"under {TINY_PX} px": int((sides < TINY_PX).any(1).sum()),
+    }
+    ranges = {"width px": sides[:, 0], "height px": sides[:, 1]}
+    return Tally("Boxes", not len(ids), counts, _by_class(ids), "boxes", ranges)
+
+
+@tally.register
+def _(label: Polylines, size: tuple[int, int]) -> Tally:
+    counts = {"lines": len(label.points), "points": int(np.count_nonzero(label.valid))}
+    classes = {} if label.label is None else _by_class(label.label)
+    return Tally("Polylines", not counts["points"], counts, classes, "lines")
+
+
+@tally.register
+def _(label: Keypoints, size: tuple[int, int]) -> Tally:
+    visible = np.asarray(label.visible)
+    counts = {"instances": len(visible), "seen": int((visible == 2).sum()), "hidden": int((visible == 1).sum())}
+    return Tally("Keypoints", not visible.any(), counts | {"unknown": int((visible == 0).sum())})
+
+
+@tally.register
+def _(label: Tag, size: tuple[int, int]) -> Tally:
+    known = int(label.label) != UNKNOWN_ID
+    return Tally("Tag", not known, classes={int(label.label): 1} if known else {}, unit="images")
+
+
+@tally.register
+def _(label: Quantity, size: tuple[int, int]) -> Tally:
+    value = np.atleast_1d(np.asarray(label.value, dtype=np.float64))
+    known = np.isfinite(value)
+    return Tally("Quantity", not known.any(), ranges={"value": value[known]})
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What the labels of one name hold, over a data set.
+
+    images:  pictures that have the label.    empty: those of them where nothing is known or nothing is there.
+    counts:  named sums.    classes: by class name how many `unit`s.    in_images: in how many pictures.
+    ranges:  least, median and greatest value by name.
+    """
+
+    kind: str
+    images: int
+    empty: int
+    counts: Mapping[str, int]
+    classes: Mapping[str, int]
+    in_images: Mapping[str, int]
+    unit: str
+    ranges: Mapping[str, tuple[float, float, float]]
+
+
+def add_up(tallies: Sequence[Tally], names: Sequence[str]) -> LabelReport:
+    """Tallies of one label's samples (at least one), with class names in the order of ids."""
+    counts: dict[str, int] = {}
+    classes, in_images = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    values: dict[str, list[np.ndarray]] = {}
+    for one in tallies:
+        for name, count in one.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        for index, count in one.classes.items():
+            name = names[index] if 0 <= index < len(names) else str(index)
+            classes[name] = classes.get(name, 0) + count
+            in_images[name] = in_images.get(name, 0) + 1
+        for name, some in one.ranges.items():
+            values.setdefault(name, []).append(some)
+    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+    return LabelReport(
+        kind=tallies[0].kind,
+        images=len(tallies),
+        empty=sum(one.empty for one in tallies),
+        counts=counts,
+        classes=classes,
+        in_images=in_images,
+        unit=tallies[0].unit,
+        ranges={name: _range(all_values) for name, all_values in joined.items() if all_values.size},
+    )
+
+
+def _range(values: np.ndarray) -> tuple[float, float, float]:
+    least, middle, greatest = np.quantile(values, (0, 0.5, 1)).tolist()
+    return least, middle, greatest
