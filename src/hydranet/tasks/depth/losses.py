@@ -1,4 +1,4 @@
-"""Losses of depth: float32 n predictions and n labels in metres, both positive, to a sum over n."""
+"""Losses of depth: float32 n predictions and n labels of one image in metres, all positive, to a sum over n."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,14 +12,14 @@ Flat = Float[Tensor, " n"]
 def berhu(seen: Flat, wanted: Flat) -> Tensor:
     """|e| up to c, (e^2 + c^2) / 2c above, c = 0.2 max |e| (Laina et al., 3DV 2016, arXiv 1606.00373, eq. 1).
 
-    c is a constant to the gradient and never 0, so that a perfect fit has a loss of 0 and not of 0/0. One outlier
-    must not set it: the maximum is taken below the 99th percentile.
+    The maximum is of this image, and 1 % of its pixels may exceed it: one wrong label does not turn the loss of all
+    others into L1. c is a constant to the gradient, and at least a millimetre: a perfect fit costs 0, not 0/0.
     """
     error = (seen - wanted).abs()
     if not len(error):
         return error.sum()
-    step = max(1, len(error) // 4096)
-    c = (0.2 * torch.quantile(error.detach()[::step], 0.99)).clamp(min=1e-3)
+    few = error.detach()[:: max(1, len(error) // 4096)]
+    c = (0.2 * torch.quantile(few, 0.99)).clamp(min=1e-3)
     return torch.where(error <= c, error, (error**2 + c**2) / (2 * c)).sum()
 
 
@@ -36,10 +36,10 @@ def log_l1(seen: Flat, wanted: Flat) -> Tensor:
 def silog(seen: Flat, wanted: Flat, share: float = 0.5) -> Tensor:
     """n (mean(g^2) - share mean(g)^2), g = log d - log d* (Eigen et al., arXiv 1406.2283, eq. 4).
 
-    The mean of g is taken over the micro-batch, so this one is not the same for every split of a batch.
+    A wrong scale of the whole image costs only 1 - share of what it would cost.
     """
     g = seen.log() - wanted.log()
-    return len(g) * (g.square().mean() - share * g.mean().square()) if len(g) else g.sum()
+    return g.square().sum() - share * g.sum().square() / max(len(g), 1)
 
 
 LOSSES: Mapping[str, Callable[[Flat, Flat], Tensor]] = {"berhu": berhu, "l1": l1, "log_l1": log_l1, "silog": silog}

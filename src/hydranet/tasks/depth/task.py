@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, ScalarMap
 from hydranet.core.features import Features
@@ -16,18 +17,25 @@ from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.nn.dense import DenseHead, full_size
 from hydranet.tasks.depth.losses import LOSSES
 
-CROPS = {"none": (0.0, 1.0, 0.0, 1.0), "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229)} | {
-    "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229)
+CROPS = {
+    "none": (0.0, 1.0, 0.0, 1.0),
+    "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
+    "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229),
 }
 """Top, bottom, left, right of the scored part, as shares of the picture (KITTI's usual protocols)."""
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3")
+
+FARTHEST = 8.0
+"""Beyond e^8 times the middle of the range, squared errors only overflow."""
 
 
 @dataclass(frozen=True)
 class Depth(Task):
-    """The head answers z, depth is d = min_m exp(softplus-free z) clipped to the range when decoding.
+    """The head answers z, the distance is d = sqrt(min_m max_m) exp(z) metres.
 
-    The parametrisation is d = sqrt(min_m max_m) exp(z): positive everywhere, with a gradient everywhere, no bound that
-    kills it, and equal relative steps near and far.
+    So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
+    are no walls where gradients die: it is clipped to min_m..max_m only when it is decoded.
 
     min_m, max_m: the range that is decoded and scored; labels beyond it are unknown.
     objective:    "berhu", "l1", "log_l1", "silog" (see losses.py).    crop: scored part, "none", "garg" or "eigen".
@@ -52,20 +60,27 @@ class Depth(Task):
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, 1)
 
-    def metres(self, raw: Raw) -> torch.Tensor:
-        """float32 b h w at the input's size, not yet clipped to the range."""
-        # Beyond e^8 times the middle of the range only overflow awaits.
-        return math.sqrt(self.min_m * self.max_m) * torch.exp(full_size(raw)[:, 0].clamp(-8.0, 8.0))
+    def metres(self, raw: Raw) -> Float[Tensor, "b h w"]:
+        """float32 at the input's size, not yet clipped to the range."""
+        z = full_size(raw)[:, 0]
+        # Bounded in value only: a gradient leads back from any z.
+        z = z + (z.clamp(-FARTHEST, FARTHEST) - z).detach()
+        return math.sqrt(self.min_m * self.max_m) * z.exp()
 
     def loss(self, raw: Raw, label: Annotation) -> Loss:
-        """Sum over pixels with a label inside the range; sparse and empty labels are fine."""
+        """Sum over images of the objective on their pixels with a label inside the range; may be none of them.
+
+        Image by image, since some objectives set a threshold or a mean by what they see: so sums over any split of a
+        batch are the same.
+        """
         assert isinstance(label, ScalarMap)
         wanted = label.values.float()
-        valid = torch.isfinite(wanted) & (wanted >= self.min_m) & (wanted <= self.max_m)
-        seen = self.metres(raw)
-        total = LOSSES[self.objective](seen[valid], wanted[valid])
-        # Adding nothing of everything keeps the graph where no pixel is valid.
-        return Loss(total + 0.0 * raw.float().sum(), valid.sum().float())
+        # Comparing with NaN says no.
+        valid = (wanted >= self.min_m) & (wanted <= self.max_m)
+        objective = LOSSES[self.objective]
+        images = zip(self.metres(raw), wanted, valid, strict=True)
+        total = torch.stack([objective(d[known], there[known]) for d, there, known in images]).sum()
+        return Loss(total, valid.sum().float())
 
     def decode(self, raw: Raw) -> Annotation:
         return ScalarMap(self.metres(raw).clamp(self.min_m, self.max_m), unit="m")
@@ -78,7 +93,7 @@ class Depth(Task):
         top, bottom, left, right = CROPS[self.crop]
         rows, columns = slice(int(top * height), int(bottom * height)), slice(int(left * width), int(right * width))
         wanted, found = label.values[rows, columns].astype(np.float64), seen.values[rows, columns].astype(np.float64)
-        valid = np.isfinite(wanted) & (wanted >= self.min_m) & (wanted <= self.max_m) & np.isfinite(found)
+        valid = (wanted >= self.min_m) & (wanted <= self.max_m) & np.isfinite(found)
         if not valid.any():
             return {"images": 0, "pixels": 0, "sums": np.zeros(len(METRICS))}
         errors = metrics(found[valid].clip(self.min_m, self.max_m), wanted[valid])
@@ -102,10 +117,9 @@ class Depth(Task):
         if label.unit != "m":
             raise DataError(f"{self.name!r} got values in {label.unit!r}, expected metres ('m'); convert the label")
         if np.any(np.asarray(label.values) < 0):
-            raise DataError(f"{self.name!r} got negative distances, expected metres > 0 or NaN (unknown)")
-
-
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3")
+            raise DataError(
+                f"{self.name!r} got negative distances, expected metres, NaN where nobody knows; convert the label"
+            )
 
 
 def metrics(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, NormalMap
 from hydranet.core.features import Features
@@ -14,6 +15,7 @@ from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.nn.dense import DenseHead, full_size
 
 BINS_PER_DEGREE = 10
+LIMITS_DEG = {"within_11.25": 11.25, "within_22.5": 22.5, "within_30": 30.0}
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Normals(Task):
         assert isinstance(label, NormalMap)
         valid = np.isfinite(label.xyz).all(0) & np.isfinite(seen.xyz).all(0)
         a, b = seen.xyz[:, valid].astype(np.float64), label.xyz[:, valid].astype(np.float64)
-        length = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-        angle = np.degrees(np.arccos(((a * b).sum(0) / np.maximum(length, 1e-12)).clip(-1, 1)))
+        # Exact for small angles, where the arc cosine of a dot product is not.
+        angle = np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b, axis=0), axis=0), (a * b).sum(0)))
         bins = np.minimum((angle * BINS_PER_DEGREE).astype(np.int64), 180 * BINS_PER_DEGREE - 1)
         within = np.array([np.count_nonzero(angle < limit) for limit in LIMITS_DEG.values()])
         histogram = np.bincount(bins, minlength=180 * BINS_PER_DEGREE)
@@ -54,9 +56,11 @@ class Normals(Task):
         count = stats["pixels"]
         if not count:
             return dict.fromkeys(("mean_deg", "median_deg", *LIMITS_DEG), float("nan"))
-        middle = int(np.searchsorted(np.cumsum(stats["histogram"]), count / 2))
+        # The two middle ones of an even number, twice the middle one of an odd number.
+        ranks = ((count - 1) // 2 + 1, count // 2 + 1)
+        median = np.searchsorted(np.cumsum(stats["histogram"]), ranks).mean() / BINS_PER_DEGREE
         shares = {name: float(n / count) for name, n in zip(LIMITS_DEG, stats["within"], strict=True)}
-        return {"mean_deg": stats["sum_deg"] / count, "median_deg": middle / BINS_PER_DEGREE, **shares}
+        return {"mean_deg": stats["sum_deg"] / count, "median_deg": float(median), **shares}
 
     def protocol(self) -> dict[str, Any]:
         return {"average": "over all known pixels of the set", "median": "lower edge of bins of 0.1 degree"}
@@ -65,16 +69,17 @@ class Normals(Task):
         super().check(label)
         assert isinstance(label, NormalMap)
         length = np.linalg.norm(label.xyz, axis=0)
-        bad = np.abs(length[np.isfinite(length)] - 1) > 0.02
-        if bad.any():
+        known = np.isfinite(length)
+        bad = np.count_nonzero(np.abs(length[known] - 1) > 0.02)
+        if bad:
+            raise DataError(f"{self.name!r} got {bad} vectors that are not of length 1; normalise them, NaN = unknown")
+        if known.any() and label.xyz[2][known].mean() > 0:
             raise DataError(
-                f"{self.name!r} got {bad.sum()} vectors that are not of length 1; normalise them, NaN = unknown"
+                f"{self.name!r} got normals that point away from the camera (mean z > 0), expected x right, y down, "
+                "z forward, facing the camera (z < 0); negate them or their axes"
             )
 
 
-LIMITS_DEG = {"within_11.25": 11.25, "within_22.5": 22.5, "within_30": 30.0}
-
-
-def unit(xyz: torch.Tensor) -> torch.Tensor:
-    """float b 3 h w, each vector of length 1."""
+def unit(xyz: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Each vector at length 1; the zero vector, which has no direction, stays 0."""
     return nn.functional.normalize(xyz, dim=1, eps=1e-6)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap
@@ -21,7 +21,7 @@ class Semantic(Task):
     """Cross-entropy over pixels whose class is known; mean IoU from one confusion matrix over the whole set.
 
     class_weights: a factor on the loss of each class's pixels, in the order of `classes`; empty = all 1.
-    smoothing:     label smoothing, 0..1.
+    smoothing:     share of the target that is spread evenly over the classes, 0 <= smoothing < 1.
     """
 
     kind: ClassVar[type[Annotation]] = ClassMap
@@ -33,53 +33,67 @@ class Semantic(Task):
     def __post_init__(self) -> None:
         if not 1 < len(self.classes) <= UNKNOWN_ID:
             raise SpecError(f"{self.name!r} got {len(self.classes)} classes, expected 2 to {UNKNOWN_ID}; name them")
+        if len(set(self.classes)) != len(self.classes):
+            raise SpecError(f"{self.name!r} got classes {self.classes}, expected every name once; rename one")
         if self.class_weights and len(self.class_weights) != len(self.classes):
             raise SpecError(
                 f"{self.name!r} got {len(self.class_weights)} class weights for {len(self.classes)} classes; "
                 "give one for each class or none"
             )
+        if not 0 <= self.smoothing < 1:
+            raise SpecError(f"{self.name!r} got smoothing={self.smoothing}, expected 0 <= smoothing < 1")
 
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, len(self.classes))
 
     def loss(self, raw: Raw, label: Annotation) -> Loss:
-        """Sum of -w_y log softmax(z)_y over known pixels; the count is the sum of their weights.
+        """Sum of -w_y log softmax(z)_y over pixels whose class y is known; the count is the sum of w_y.
 
-        Where a data set labels some of the classes only (`ClassMap.known`), the softmax runs over these: classes
-        nobody looked for are not pushed down. With `probs` the label is soft.
+        Where a data set labels some of the classes only (`ClassMap.known`), the softmax and the smoothing run over
+        these: classes nobody looked for are not pushed down. With `probs` the label is soft (`soft_cross_entropy`).
         """
         assert isinstance(label, ClassMap)
         logits = full_size(raw)
-        if label.known is not None:
-            logits = logits.masked_fill(~label.known.bool()[:, :, None, None], -1e4)
-        weight = torch.tensor(self.class_weights, device=logits.device) if self.class_weights else None
+        listed = torch.ones_like(logits[:, :, 0, 0], dtype=torch.bool) if label.known is None else label.known.bool()
+        weight = logits.new_tensor(self.class_weights or [1.0] * len(self.classes))
+        # Not -inf: an image without any listed class would give NaN.
+        log_p = logits.masked_fill(~listed[:, :, None, None], torch.finfo(logits.dtype).min).log_softmax(1)
         ids = label.ids.long()
-        known = ids != UNKNOWN_ID
+        certain = ids != UNKNOWN_ID
+        certain &= listed.gather(1, ids.where(certain, 0).flatten(1)).view_as(ids)
         if label.probs is not None:
-            return _soft(logits, label.probs.float(), known, weight)
-        total = nn.functional.cross_entropy(
-            logits, ids, weight, ignore_index=UNKNOWN_ID, reduction="sum", label_smoothing=self.smoothing
-        )
-        count = known.sum() if weight is None else weight[ids[known]].sum()
-        return Loss(total, count.float())
+            return soft_cross_entropy(log_p, label.probs.float(), listed, certain, weight)
+        target = ids.where(certain, UNKNOWN_ID)
+        total = nn.functional.nll_loss(log_p, target, weight, ignore_index=UNKNOWN_ID, reduction="sum")
+        if self.smoothing:
+            share = listed / listed.sum(1, keepdim=True).clamp(min=1)
+            even = torch.where(listed[:, :, None, None], log_p, 0.0) * (share * weight)[:, :, None, None]
+            total = (1 - self.smoothing) * total - self.smoothing * (even.sum(1) * certain).sum()
+        return Loss(total, weight[ids[certain]].sum())
 
     def decode(self, raw: Raw) -> Annotation:
         # max(1).indices is an order of magnitude faster than argmax(1) on CPUs.
         return ClassMap(full_size(raw).max(1).indices.to(torch.uint8))
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
-        """int64 c c, rows = label, columns = prediction, over the pixels whose class is known."""
+        """int64 c c+1: rows = label, columns = prediction (the last: no answer), over pixels whose class is known.
+
+        A pixel where the prediction is a class that nobody looked for (`known`) is neither right nor wrong.
+        """
         assert isinstance(seen, ClassMap)
         assert isinstance(label, ClassMap)
         count = len(self.classes)
-        valid = (label.ids != UNKNOWN_ID) & (seen.ids < count)
-        pairs = label.ids[valid].astype(np.int64) * count + seen.ids[valid]
-        return {"confusion": np.bincount(pairs, minlength=count * count).reshape(count, count)}
+        found = np.minimum(seen.ids, count)
+        valid = label.ids != UNKNOWN_ID
+        if label.known is not None:
+            valid &= np.append(label.known, True)[found]
+        pairs = label.ids[valid].astype(np.int64) * (count + 1) + found[valid]
+        return {"confusion": np.bincount(pairs, minlength=count * (count + 1)).reshape(count, count + 1)}
 
     def score(self, stats: Stats) -> dict[str, float]:
-        """miou averages over the classes that occur in the labels."""
+        """IoU, pixel accuracy and mean class accuracy (recall); means are over the classes that occur in labels."""
         confusion = stats["confusion"].astype(np.float64)
-        hit, there, said = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+        hit, there, said = np.diag(confusion), confusion.sum(1), confusion[:, :-1].sum(0)
         with np.errstate(invalid="ignore", divide="ignore"):
             iou = np.where(there > 0, hit / (there + said - hit), np.nan)
             accuracy = hit.sum() / confusion.sum()
@@ -99,21 +113,27 @@ class Semantic(Task):
     def check(self, label: Annotation) -> None:
         super().check(label)
         assert isinstance(label, ClassMap)
+        classes = len(self.classes)
         count = np.bincount(np.asarray(label.ids).reshape(-1), minlength=256)
-        bad = count[len(self.classes) : UNKNOWN_ID].nonzero()[0] + len(self.classes)
+        bad = count[classes:UNKNOWN_ID].nonzero()[0] + classes
         if len(bad):
             raise DataError(
-                f"{self.name!r} got class ids {bad.tolist()}, expected 0..{len(self.classes) - 1} or {UNKNOWN_ID} "
-                "(unknown); map the data set's classes to the task's"
+                f"{self.name!r} got class ids {bad.tolist()}, expected 0..{classes - 1} or {UNKNOWN_ID} (unknown); "
+                "map the data set's classes to the task's"
             )
+        for what, array in (("probs", label.probs), ("known", label.known)):
+            if array is not None and len(array) != classes:
+                raise DataError(f"{self.name!r} got {what} of {len(array)} classes, expected {classes}: the task's")
 
 
-def _soft(
-    logits: Float[Tensor, "b c h w"], probs: Float[Tensor, "b c h w"], known: Tensor, weight: Tensor | None
+def soft_cross_entropy(
+    log_p: Float[Tensor, "b c h w"],
+    probs: Float[Tensor, "b c h w"],
+    listed: Bool[Tensor, "b c"],
+    certain: Bool[Tensor, "b h w"],
+    weight: Float[Tensor, " c"],
 ) -> Loss:
-    """Sum of -sum_k w_k p_k log softmax(z)_k."""
-    weighted = probs * known[:, None]
-    if weight is not None:
-        weighted = weighted * weight[:, None, None]
-    total = -(weighted * nn.functional.log_softmax(logits, 1)).sum()
-    return Loss(total, weighted.sum())
+    """Sum of -sum_k w_k p_k log softmax(z)_k over certain pixels; p is rescaled to sum to 1 over the listed classes."""
+    wanted = probs * listed[:, :, None, None]
+    wanted = wanted / wanted.sum(1, keepdim=True).clamp(min=1e-6) * certain[:, None] * weight[:, None, None]
+    return Loss(-(wanted * torch.where(listed[:, :, None, None], log_p, 0.0)).sum(), wanted.sum())
