@@ -43,7 +43,7 @@ class NyuV2(FileDataset):
 
     label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabelled, nobody can tell which: unknown.
     depth8:  metres = (value + 0.5) / 25.5, holes filled by the authors; 255 is "9.99 m or more": unknown.
-    normals: planes fitted to depth (`core.surface`); coarse where depth steps are.
+    normals: planes fitted to depth (`core.surface`).
 
     Silberman, Hoiem, Kohli, Fergus: Indoor Segmentation and Support Inference from RGBD Images. ECCV 2012.
     """
