@@ -18,19 +18,22 @@ class Timm(Encoder):
 
     model:   such as "tf_efficientnet_lite0", "resnet50", "convnext_tiny"; `timm.list_models()` lists them.
     weights: "imagenet", a path of safetensors in timm's names, or None for random ones.
-    Raises SpecError for an unknown name or a network without levels, WeightsError where weights cannot be had.
+    Raises SpecError for an unknown name or a network that is no pyramid, WeightsError where weights cannot be had.
     """
 
     def __init__(self, model: str = "tf_efficientnet_lite0", weights: str | None = "imagenet") -> None:
         super().__init__()
         self.network: Any = classifier(model, weights)
         self.normalise = Normalise(self.network.pretrained_cfg["mean"], self.network.pretrained_cfg["std"])
-        try:
-            levels = [FeatureSpec(level["num_chs"], level["reduction"]) for level in self.network.feature_info]
-            self.kept = [i for i, level in enumerate(levels) if level.stride >= FINEST]
-            self.network.prune_intermediate_layers(self.kept, prune_norm=True, prune_head=True)
-        except AttributeError as error:
-            raise SpecError(f"timm's {model} has no levels ({error}); choose another, such as resnet50") from error
+        levels = [FeatureSpec(level["num_chs"], level["reduction"]) for level in self.network.feature_info]
+        strides = [level.stride for level in levels]
+        if len(set(strides)) < len(strides) or any(stride & (stride - 1) for stride in strides):
+            raise SpecError(
+                f"timm's {model} has levels of strides {strides}, expected 2, 4, 8, ... once each; "
+                "choose a convolutional network, such as resnet50"
+            )
+        self.kept = [i for i, stride in enumerate(strides) if stride >= FINEST]
+        self.network.prune_intermediate_layers(self.kept, prune_norm=True, prune_head=True)
         self.features = tuple(levels[i] for i in self.kept)
 
     def forward(self, image: Tensor) -> Pyramid:
