@@ -13,7 +13,8 @@ from hydranet.datasets.scenes.camera import Lens
 from hydranet.datasets.scenes.ground import ground_of
 from hydranet.datasets.scenes.labels import LABELS
 from hydranet.datasets.scenes.raster import faces_of, rasterise
-from hydranet.datasets.scenes.shade import View, picture
+from hydranet.datasets.scenes.shade import picture
+from hydranet.datasets.scenes.view import View
 from hydranet.datasets.scenes.weather import forecast
 from hydranet.datasets.scenes.world import build
 

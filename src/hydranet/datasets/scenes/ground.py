@@ -46,14 +46,27 @@ class Ground:
         return found
 
     @cached_property
+    def deep_m(self) -> np.ndarray:
+        """float32 r w: distance ahead of the camera."""
+        return np.repeat(self.z_m.astype(np.float32)[:, None], self.lens.width_px, axis=1)
+
+    @property
+    def pixel_m(self) -> np.ndarray:
+        """float32 r 1: width of a pixel on the ground."""
+        return self.scale.astype(np.float32)[:, None]
+
+    @property
+    def span_m(self) -> np.ndarray:
+        """float32 r 1: length of a pixel on the ground."""
+        return (self.far_m - self.near_m).astype(np.float32)[:, None]
+
+    @cached_property
     def paint(self) -> np.ndarray:
-        """float32 r w 1: the share of each pixel that is painted, lines and crossing together."""
+        """float32 r w: the share of each pixel that is painted, lines and crossing together."""
         total = np.zeros(self.lateral_m.shape, dtype=np.float32)
-        for line in self.road.lines:
-            window, share = self.line(line)
+        layers = [self.line(line) for line in self.road.lines]
+        for window, share in [*layers, self.zebra()] if self.road.crossing_m is not None else layers:
             np.maximum(total[window], share, out=total[window])
-        if self.road.crossing_m is not None:
-            self._zebra(total, self.road.crossing_m)
         return total
 
     def columns(self) -> np.ndarray:
@@ -75,22 +88,26 @@ class Ground:
 
     def around(self, middle: np.ndarray, half: np.ndarray) -> tuple[slice, slice]:
         """All rows, and the columns that a curve of this width touches."""
-        low = int(np.clip(np.floor((middle - half).min()), 0, self.lens.width_px))
-        high = int(np.clip(np.ceil((middle + half).max()), 0, self.lens.width_px))
+        low = int(np.clip(np.floor((middle - half).min(initial=self.lens.width_px)), 0, self.lens.width_px))
+        high = int(np.clip(np.ceil((middle + half).max(initial=0)), 0, self.lens.width_px))
         return np.s_[:, low:high]
 
-    def _zebra(self, total: np.ndarray, start_m: float) -> None:
-        left, right = self.road.verge_m
-        inside = np.flatnonzero((self.far_m > start_m) & (self.near_m < start_m + ZEBRA_M))
-        if not len(inside):
-            return
-        rows = slice(inside[0], inside[-1] + 1)
-        reach = np.minimum(self.far_m[rows], start_m + ZEBRA_M) - np.maximum(self.near_m[rows], start_m)
-        along = (reach / (self.far_m[rows] - self.near_m[rows])).astype(np.float32)[:, None]
-        u, pixel = self.lateral_m[rows], self.scale[rows].astype(np.float32)[:, None]
+    def within(self, left_m: float, right_m: float, near_m: float, far_m: float) -> np.ndarray:
+        """bool r w: the pixels of a rectangle on the road."""
+        columns, rows = self.columns(), (self.z_m > near_m) & (self.z_m < far_m)
+        return (columns > self.column(left_m)[:, None]) & (columns < self.column(right_m)[:, None]) & rows[:, None]
+
+    def zebra(self) -> tuple[tuple[slice, slice], np.ndarray]:
+        """A window (rows, columns) around the crossing and the share of each of its pixels that is painted."""
+        start, (left, right) = self.road.crossing_m or 0.0, self.road.verge_m
+        inside = np.flatnonzero((self.far_m > start) & (self.near_m < start + ZEBRA_M))
+        rows = slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0)
+        reach = np.minimum(self.far_m[rows], start + ZEBRA_M) - np.maximum(self.near_m[rows], start)
+        along = reach.astype(np.float32)[:, None] / self.span_m[rows]
+        u = self.lateral_m[rows]
         off = np.abs(np.mod(u - left, STRIPE_M) - STRIPE_M / 2)
-        stripes = np.clip((STRIPE_M / 4 - off) / pixel + 0.5, 0, 1) * ((u > left) & (u < right))
-        total[rows] = np.maximum(total[rows] * (1 - along), stripes * along)
+        stripes = np.clip((STRIPE_M / 4 - off) / self.pixel_m[rows] + 0.5, 0, 1) * ((u > left) & (u < right))
+        return (rows, slice(None)), stripes * along
 
 
 def ground_of(lens: Lens, road: Road) -> Ground:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, ScalarMap
-from hydranet.datasets.scenes import classes, road
-from hydranet.datasets.scenes.raster import FIRST, GROUND_FACE, SKY_FACE
-from hydranet.datasets.scenes.shade import View
+from hydranet.datasets.scenes import road
+from hydranet.datasets.scenes.raster import GROUND_FACE, SKY_FACE
 from hydranet.datasets.scenes.vehicles import MIRROR
+from hydranet.datasets.scenes.view import View
 
 LANE_POINTS = 24
 """Points of a lane polyline."""
@@ -25,30 +25,12 @@ HIDDEN = 0.1
 OCCLUSION_STEPS = (0.9, 0.5, HIDDEN)
 """Visible shares where KITTI's occlusion goes from 0 (fully visible) to 1, 2 and 3 (can hardly be told)."""
 
-GROUND_CLASS = {
-    road.TERRAIN: classes.TERRAIN,
-    road.VERGE: classes.TERRAIN,
-    road.PAVEMENT: classes.PAVEMENT,
-    road.KERB: classes.PAVEMENT,
-}
 DRIVABLE_CLASS = {road.OWN_LANE: 1, road.SAME_WAY: 2}
 
 
-def semantic_ids(view: View) -> np.ndarray:
-    """uint8 h w: the class of what is seen at the pixel's centre."""
-    things = np.array([thing.semantic for thing in view.world.things])
-    table = np.concatenate([[classes.SKY, classes.ROAD], things[view.faces.thing[FIRST:]]]).astype(np.uint8)
-    ids = table.take(view.raster.face)
-    strips = np.array([GROUND_CLASS.get(s, classes.ROAD) for s in view.ground.road.strips], dtype=np.uint8)
-    floor = np.where(view.ground.paint >= 0.5, np.uint8(classes.LANE_MARKING), strips.take(view.ground.strip))
-    below = np.s_[view.ground.top :]
-    np.copyto(ids[below], floor, where=view.raster.face[below] == GROUND_FACE)
-    return ids
-
-
 def semantic(view: View) -> ClassMap:
-    """Classes in SEMANTIC."""
-    return ClassMap(semantic_ids(view))
+    """The class of what is seen at the pixel's centre."""
+    return ClassMap(view.classes)
 
 
 def depth(view: View) -> ScalarMap:
@@ -67,7 +49,7 @@ def normals(view: View) -> NormalMap:
 
 def edges(view: View) -> ClassMap:
     """Pixels on either side of a step from one surface, object or class to another."""
-    ids, plane = semantic_ids(view), view.faces.plane.take(view.raster.face)
+    ids, plane = view.classes, view.faces.plane.take(view.raster.face)
     found = np.zeros(ids.shape, dtype=np.uint8)
     across = (ids[:, 1:] != ids[:, :-1]) | (plane[:, 1:] != plane[:, :-1])
     down = (ids[1:] != ids[:-1]) | (plane[1:] != plane[:-1])
@@ -124,7 +106,7 @@ def detection(view: View) -> Boxes:
     seen = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
     boxed = np.array([thing.box >= 0 for thing in things])
     rows = np.flatnonzero(boxed & (seen > 0))
-    whole = raster.extent[rows]
+    whole = view.faces.extent[rows]
     clipped = np.clip(whole, 0, [lens.width_px, lens.height_px] * 2)
     share = seen[rows] / np.maximum(raster.covered[rows], 1)
     area = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.prod(whole[:, 2:] - whole[:, :2], axis=1)
@@ -134,7 +116,6 @@ def detection(view: View) -> Boxes:
         ignore=(share < HIDDEN) | (clipped[:, 3] - clipped[:, 1] < SMALL_PX),
         truncation=(1 - area).astype(np.float32),
         occlusion=np.sum(share[:, None] < OCCLUSION_STEPS, axis=1),
-        track=rows,
     )
 
 

@@ -5,7 +5,7 @@ go counter-clockwise as seen from its front, so that a projected polygon shows i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -15,10 +15,10 @@ CORNERS = 12
 PLAIN, ROUGH, FACADE = 0, 1, 2
 """What a surface looks like: one colour; foliage, plaster or bark; a wall with windows."""
 
-PAINT = (-1.0, -1.0, -1.0)
-"""Stands for the colour that an instance of a mesh brings along."""
-
 Colour = tuple[float, float, float]
+
+PAINT: Colour = (-1.0, -1.0, -1.0)
+"""Stands for the colour that an instance of a mesh brings along; (-0.5, -0.5, -0.5) for half its brightness."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Face:
 class Mesh:
     """p polygons as arrays.
 
-    points: float64 p CORNERS 3.    colour: float64 p 3, negative = the instance's paint.
+    points: float64 p CORNERS 3.    colour: float64 p 3, negative = a share of the instance's paint.
     plane:  int p, the polygon whose plane each lies on.    glow: float64 p.    look: int p.    fine: bool p.
     """
 
@@ -79,21 +79,27 @@ def picture(faces: Sequence[Face]) -> Mesh:
 
 def join(meshes: Sequence[Mesh]) -> Mesh:
     """Several meshes as one."""
-    starts = np.cumsum([0] + [len(part) for part in meshes[:-1]])
+    sizes = [len(part) for part in meshes]
+    starts = np.cumsum([0, *sizes[:-1]])
     return Mesh(
         points=np.concatenate([part.points for part in meshes]),
         colour=np.concatenate([part.colour for part in meshes]),
-        plane=np.concatenate([part.plane + start for part, start in zip(meshes, starts, strict=True)]),
+        plane=np.concatenate([part.plane for part in meshes]) + np.repeat(starts, sizes),
         glow=np.concatenate([part.glow for part in meshes]),
         look=np.concatenate([part.look for part in meshes]),
         fine=np.concatenate([part.fine for part in meshes]),
     )
 
 
-def placed(template: Mesh, where: np.ndarray, paint: Colour = (0.5, 0.5, 0.5)) -> Mesh:
-    """A template moved by the affine map `where` (float 3 4, see `standing`) and given its paint."""
-    points = template.points @ where[:, :3].T + where[:, 3]
-    return replace(template, points=points, colour=np.where(template.colour < 0, paint, template.colour))
+def chosen(whole: Mesh, keep: np.ndarray) -> Mesh:
+    """Some polygons of a mesh (bool p); `plane` still counts in the whole mesh."""
+    return Mesh(*(getattr(whole, f.name)[keep] for f in fields(whole)))
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """A lighter or darker version of a colour, of PAINT too."""
+    r, g, b = (min(1.0, c * factor) for c in colour)
+    return r, g, b
 
 
 def standing(x_m: float, z_m: float, heading_rad: float, scale: Sequence[float] = (1.0, 1.0, 1.0)) -> np.ndarray:
@@ -145,7 +151,7 @@ def disc(centre: Sequence[float], radius_m: float, across: Sequence[float], n: i
     return np.asarray(centre) + flat[:, :1] * np.asarray(across) + flat[:, 1:] * np.array([0.0, 1.0, 0.0])
 
 
-def flat(xy: Sequence[tuple[float, float]]) -> np.ndarray:
+def flat(xy: Sequence[tuple[float, float]] | np.ndarray) -> np.ndarray:
     """A polygon in the plane z = 0 that is seen from -z."""
     points = np.asarray(xy, dtype=np.float64)
     return np.column_stack([points, np.zeros(len(points))])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hydranet.datasets.scenes.camera import Lens
-from hydranet.datasets.scenes.mesh import CORNERS, Mesh, join
-from hydranet.datasets.scenes.world import NEAREST_M, Thing
+from hydranet.datasets.scenes.mesh import Mesh, chosen
+from hydranet.datasets.scenes.things import Thing, in_world
 
 SKY_FACE, GROUND_FACE, FIRST = 0, 1, 2
 """Numbers of the two faces that every picture has, and of the first polygon."""
@@ -26,6 +26,7 @@ class Faces:
     inverse: float f 3, the plane as 1 / depth = a u + b v + c.
     plane:   int f, number of the surface; faces on one plane of one object share it.
     thing:   int f, index of the object, -1 for sky and ground.
+    extent:  float t 4, the box around each object's whole projection, not clipped.
     """
 
     mesh: Mesh
@@ -34,6 +35,7 @@ class Faces:
     inverse: np.ndarray
     plane: np.ndarray
     thing: np.ndarray
+    extent: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,20 +43,19 @@ class Raster:
     """What is seen.
 
     face:    int32 h w, number of the face.    inverse_depth: float32 h w, 1/m; 0 = sky.
-    extent:  float t 4, box around each object's projection, not clipped; inf for objects behind the camera.
     covered: int t, pixels each object would have if nothing stood before it (0 for objects without a box).
     """
 
     face: np.ndarray
     inverse_depth: np.ndarray
-    extent: np.ndarray
     covered: np.ndarray
 
 
 def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
     """The polygons of the objects as the camera sees them; those that turn their back are left out."""
-    scene = join([thing.mesh for thing in things])
-    owner = np.repeat(np.arange(len(things)), [len(thing.mesh) for thing in things])
+    scene = in_world(things)
+    sizes = np.array([len(thing.shape) for thing in things])
+    owner, starts = np.repeat(np.arange(len(things)), sizes), np.cumsum(sizes) - sizes
     seen = lens.seen(scene.points)
     pixels = lens.project(seen)
     normal = lens.turned(_normals(scene.points))[scene.plane]
@@ -64,19 +65,15 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
     keep &= _in_picture(pixels, lens)
     ground = -lens.down
     return Faces(
-        mesh=Mesh(
-            scene.points[keep],
-            scene.colour[keep],
-            scene.plane[keep],
-            scene.glow[keep],
-            scene.look[keep],
-            scene.fine[keep],
-        ),
+        mesh=chosen(scene, keep),
         pixels=pixels[keep],
         normal=np.concatenate([np.full((1, 3), np.nan), ground[None], normal[keep]]),
         inverse=np.concatenate([np.zeros((2, 3)), lens.planes(normal, seen[scene.plane, 0])[keep]]),
         plane=np.concatenate([[SKY_FACE, GROUND_FACE], scene.plane[keep] + FIRST]),
         thing=np.concatenate([[-1, -1], owner[keep]]),
+        extent=np.concatenate(
+            [np.minimum.reduceat(pixels.min(axis=1), starts), np.maximum.reduceat(pixels.max(axis=1), starts)], axis=1
+        ),
     )
 
 
@@ -96,73 +93,96 @@ def _in_picture(pixels: np.ndarray, lens: Lens) -> np.ndarray:
     return (high > 0).all(1) & (low[:, 0] < lens.width_px) & (low[:, 1] < lens.height_px)
 
 
-def _spans(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where polygons begin and end in a row: two arrays float p 2 CORNERS of x = slope * y + start, by edge.
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Rows of pixels inside polygons, of all polygons one after the other; polygon p has rows start[p]:start[p + 1].
 
-    Counter-clockwise seen from the front is clockwise in pixels (y points down): edges that go up bound a polygon on
-    the right... and the interior of a row lies between the largest left and the smallest right bound.
+    begin, end: int n 1, first column inside and first one outside.    base: float32 n 1, b v + c of 1 / depth.
+    rectangle:  p x (left, top, right, bottom) around each polygon in the picture; lists, as plain numbers are faster.
     """
-    ends = np.roll(pixels, -1, axis=1)
-    step = ends - pixels
+
+    start: list[int]
+    begin: np.ndarray
+    end: np.ndarray
+    base: np.ndarray
+    rectangle: list[list[int]]
+
+
+def _spans(faces: Faces, lens: Lens) -> Spans:
+    """Cuts polygons into rows.
+
+    Seen from its front a polygon runs counter-clockwise: down its left side and up its right side, in pixels. A row
+    lies inside between the rightmost of the left edges and the leftmost of the right ones.
+    """
+    size = (lens.width_px, lens.height_px)
+    low = np.ceil(faces.pixels.min(axis=1) - 0.5).clip(0, size).astype(int)
+    high = np.ceil(faces.pixels.max(axis=1) - 0.5).clip(0, size).astype(int)
+    rows = np.maximum(high[:, 1] - low[:, 1], 0)
+    start = np.concatenate([[0], np.cumsum(rows)])
+    polygon = np.repeat(np.arange(len(rows)), rows)
+    y = np.arange(start[-1]) - start[polygon] + low[polygon, 1] + 0.5
+    step = np.roll(faces.pixels, -1, axis=1) - faces.pixels
     level = np.abs(step[..., 1]) < 1e-9
     slope = np.where(level, 0.0, step[..., 0] / np.where(level, 1.0, step[..., 1]))
-    start = pixels[..., 0] - slope * pixels[..., 1]
-    left, right = (step[..., 1] > 0) & ~level, (step[..., 1] < 0) & ~level
-    begins = np.stack([np.where(left, slope, 0.0), np.where(left, start, -np.inf)], axis=1)
-    stops = np.stack([np.where(right, slope, 0.0), np.where(right, start, np.inf)], axis=1)
-    return begins, stops
+    offset = faces.pixels[..., 0] - slope * faces.pixels[..., 1]
+    left = np.where((step[..., 1] > 0) & ~level, offset, -np.inf)
+    right = np.where((step[..., 1] < 0) & ~level, offset, np.inf)
+    lean = slope[polygon] * y[:, None] - 0.5
+    begin = np.ceil((lean + left[polygon]).max(axis=1)).clip(0, lens.width_px)
+    end = np.ceil((lean + right[polygon]).min(axis=1)).clip(0, lens.width_px)
+    _, b, c = faces.inverse[polygon + FIRST].T
+    base = (b * y + c).astype(np.float32)
+    return Spans(
+        start=start.tolist(),
+        begin=begin.astype(np.int32)[:, None],
+        end=end.astype(np.int32)[:, None],
+        base=base[:, None],
+        rectangle=np.concatenate([low, high], axis=1).tolist(),
+    )
 
 
 def rasterise(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
     """Draws all objects into a z-buffer that starts with sky and ground."""
-    h, w = lens.height_px, lens.width_px
-    ground = lens.ground()
-    nearest = np.repeat(np.maximum(ground, 0).astype(np.float32)[:, None], w, axis=1)
+    ground = np.maximum(lens.ground(), 0).astype(np.float32)[:, None]
+    nearest = np.repeat(ground, lens.width_px, axis=1)
     shown = np.where(nearest > 0, GROUND_FACE, SKY_FACE).astype(np.int32)
-    begins, stops = _spans(faces.pixels)
-    low = np.ceil(faces.pixels.min(axis=1) - 0.5).clip(0).astype(int)
-    high = np.ceil(faces.pixels.max(axis=1) - 0.5).clip(None, (w, h)).astype(int)
-    owner = faces.thing[FIRST:]
+    spans = _spans(faces, lens)
     covered = np.zeros(len(things), dtype=np.int64)
-    rows, columns = lens.rows, lens.columns
-    firsts = np.searchsorted(owner, np.arange(len(things) + 1))
+    firsts = np.searchsorted(faces.thing[FIRST:], np.arange(len(things) + 1))
     for k, thing in enumerate(things):
-        part = range(firsts[k], firsts[k + 1])
-        if not part:
+        first, last = firsts[k], firsts[k + 1]
+        if first == last:
             continue
-        x0, y0 = low[part.start : part.stop].min(axis=0)
-        x1, y1 = high[part.start : part.stop].max(axis=0)
-        if x0 >= x1 or y0 >= y1:
+        if thing.box < 0:
+            _draw(faces, spans, (first, last), (0, 0), nearest, shown)
             continue
-        # an object with a box is drawn alone first: how much of it would be seen is part of its label
-        alone = thing.box >= 0
-        depth = np.zeros((y1 - y0, x1 - x0), np.float32) if alone else nearest[y0:y1, x0:x1]
-        face = np.zeros(depth.shape, np.int32) if alone else shown[y0:y1, x0:x1]
-        for p in part:
-            (xa, ya), (xb, yb) = low[p], high[p]
-            if xa >= xb or ya >= yb:
-                continue
-            y, x = rows[ya:yb], columns[xa:xb]
-            left = (begins[p, 0][:, None] * y + begins[p, 1][:, None]).max(axis=0)
-            right = (stops[p, 0][:, None] * y + stops[p, 1][:, None]).min(axis=0)
-            a, b, c = faces.inverse[p + FIRST]
-            inverse = ((b * y + c)[:, None] + a * x).astype(np.float32)
-            window = np.s_[ya - y0 : yb - y0, xa - x0 : xb - x0]
-            front = (x >= left[:, None]) & (x < right[:, None]) & (inverse >= depth[window])
-            np.copyto(depth[window], inverse, where=front)
-            np.copyto(face[window], p + FIRST, where=front)
-        if alone:
-            covered[k] = np.count_nonzero(face)
-            front = depth > nearest[y0:y1, x0:x1]
-            np.copyto(nearest[y0:y1, x0:x1], depth, where=front)
-            np.copyto(shown[y0:y1, x0:x1], face, where=front)
-    return Raster(shown, nearest, _extents(things, lens), covered)
+        # an object with a box is drawn alone first: how much of it could be seen is part of its label
+        lefts, tops, rights, bottoms = zip(*spans.rectangle[first:last], strict=True)
+        x0, y0, x1, y1 = min(lefts), min(tops), max(rights), max(bottoms)
+        depth, face = np.zeros((y1 - y0, x1 - x0), np.float32), np.zeros((y1 - y0, x1 - x0), np.int32)
+        _draw(faces, spans, (first, last), (x0, y0), depth, face)
+        covered[k] = np.count_nonzero(face)
+        front = depth > nearest[y0:y1, x0:x1]
+        np.copyto(nearest[y0:y1, x0:x1], depth, where=front)
+        np.copyto(shown[y0:y1, x0:x1], face, where=front)
+    return Raster(shown, nearest, covered)
 
 
-def _extents(things: Sequence[Thing], lens: Lens) -> np.ndarray:
-    pixels = [lens.project(lens.seen(thing.mesh.points)).reshape(-1, 2) if thing.box >= 0 else None for thing in things]
-    none = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    return np.stack([none if p is None else np.concatenate([p.min(axis=0), p.max(axis=0)]) for p in pixels])
-
-
-__all__ = ["CORNERS", "NEAREST_M", "Faces", "Raster", "faces_of", "rasterise"]
+def _draw(
+    faces: Faces, spans: Spans, part: tuple[int, int], corner: tuple[int, int], depth: np.ndarray, face: np.ndarray
+) -> None:
+    """Draws some polygons into a z-buffer whose first pixel is `corner` (x, y) of the picture. In place."""
+    x0, y0 = corner
+    columns = np.arange(x0, x0 + depth.shape[1], dtype=np.int32)
+    centres = columns.astype(np.float32) + np.float32(0.5)
+    slopes = faces.inverse[FIRST:, 0].astype(np.float32)
+    for p in range(*part):
+        xa, ya, xb, yb = spans.rectangle[p]
+        if xa >= xb or ya >= yb:
+            continue
+        rows, x = slice(spans.start[p], spans.start[p + 1]), slice(xa - x0, xb - x0)
+        inverse = spans.base[rows] + slopes[p] * centres[x]
+        window = slice(ya - y0, yb - y0), x
+        front = (columns[x] >= spans.begin[rows]) & (columns[x] < spans.end[rows]) & (inverse >= depth[window])
+        np.copyto(depth[window], inverse, where=front)
+        np.copyto(face[window], np.int32(p + FIRST), where=front)

@@ -4,12 +4,16 @@ The lateral coordinate u is measured from the middle of our own lane, to the rig
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 TERRAIN, PAVEMENT, KERB, VERGE, OWN_LANE, SAME_WAY, ONCOMING, PARKING = range(8)
 """What the ground can be."""
+
+CARRIAGEWAY = (OWN_LANE, SAME_WAY, ONCOMING, PARKING)
+"""The asphalt: what vehicles drive or stand on."""
 
 BEND_END_M = 100.0
 """From here on the road runs straight: a parabola would leave the world's edge."""
@@ -85,7 +89,7 @@ class Road:
     @property
     def verge_m(self) -> tuple[float, float]:
         """The lateral positions where the carriageway ends, left and right."""
-        inside = [k for k, strip in enumerate(self.strips) if strip in (OWN_LANE, SAME_WAY, ONCOMING, PARKING)]
+        inside = [k for k, strip in enumerate(self.strips) if strip in CARRIAGEWAY]
         return self.edges_m[inside[0] - 1], self.edges_m[inside[-1]]
 
     @property
@@ -171,7 +175,7 @@ def _lines(lanes: list[Lane], width: float, edges: bool, rng: np.random.Generato
     dashed = Line(0.0, thick, duty * period, period, phase)
     lines = [Line(ordered[0].u_m - width / 2 + 0.2, thick), Line(ordered[-1].u_m + width / 2 - 0.2, thick)]
     lines = lines if edges else []
-    for a, b in zip(ordered[:-1], ordered[1:], strict=True):
+    for a, b in pairwise(ordered):
         u = (a.u_m + b.u_m) / 2
         if a.direction == b.direction or middle == "dashed":
             colour = WHITE if a.direction == b.direction else yellow

@@ -33,7 +33,7 @@ Patch = tuple[np.ndarray, Colour]
 """A convex polygon (float k 2, counter-clockwise with y up) and its colour."""
 
 SEGMENTS = {"0": "abcdef", "3": "abgcd", "5": "afgcd", "S": "afgcd", "T": "ahi", "O": "abcdef", "P": "abefg"}
-"""Strokes of each letter on a display of seven segments (a top, b c right, d bottom, e f left, g middle, h i a stem)."""
+"""Strokes of letters on a display of segments (a top, b c right, d bottom, e f left, g middle, h i a stem)."""
 
 
 @cache

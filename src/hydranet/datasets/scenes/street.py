@@ -8,14 +8,14 @@ from hydranet.datasets.scenes.mesh import FACADE, PAINT, ROUGH, Colour, Face, Me
 from hydranet.datasets.scenes.signs import design
 
 STEEL = (0.42, 0.43, 0.44)
-DOOR = (0.23, 0.16, 0.12)
-FLOOR_M = 3.0
+DOOR, PLINTH = (0.23, 0.16, 0.12), (0.42, 0.40, 0.38)
+FLOOR_M, POLE_M = 3.0, 2.4
 
 
 @cache
-def pole(height_m: float, half_m: float = 0.05) -> Mesh:
-    """A post seen from the front (flat, like everything thin)."""
-    return picture([Face(flat([(-half_m, 0), (half_m, 0), (half_m, height_m), (-half_m, height_m)]), STEEL)])
+def pole() -> Mesh:
+    """A post, flat like everything thin."""
+    return picture([Face(flat([(-0.05, 0), (0.05, 0), (0.05, POLE_M + 0.2), (-0.05, POLE_M + 0.2)]), STEEL)])
 
 
 @cache
@@ -47,13 +47,13 @@ def reflector() -> Mesh:
 
 
 @cache
-def plate(label: int, radius_m: float, centre_m: float) -> Mesh:
-    """A sign's plate at this height, 3 cm in front of its pole."""
-    faces = [Face(flat(points * radius_m + (0, centre_m)) - (0, 0, 0.03), colour) for points, colour in design(label)]
-    return picture(faces)
+def plate(label: int) -> Mesh:
+    """A sign's plate of radius 1 around the origin, in front of its pole."""
+    return picture([Face(flat(points) - (0, 0, 0.05), colour) for points, colour in design(label)])
 
 
-def block(depth_m: float, width_m: float, floors: int, plinth: Colour) -> Mesh:
+@cache
+def block(depth_m: float, width_m: float, floors: int) -> Mesh:
     """A town house with a flat roof: z along the street, its walls in the instance's paint."""
     high = floors * FLOOR_M + 0.9
     walls = prism(((0, 0), (width_m, 0), (width_m, high), (0, high)), depth_m / 2)
@@ -61,12 +61,13 @@ def block(depth_m: float, width_m: float, floors: int, plinth: Colour) -> Mesh:
     faces += [Face(points, PAINT, look=ROUGH) for points in walls[3:]]
     for side in (0, 1):
         quad = walls[side] if side == 0 else np.roll(walls[1], 2, axis=0)
-        faces.append(Face(inset(quad, (0, 1), (0, 0.6 / high)), plinth, on=side, fine=True))
-        faces.append(Face(inset(quad, (0, 1), (1 - 0.35 / high, 1)), plinth, on=side, fine=True))
+        faces.append(Face(inset(quad, (0, 1), (0, 0.6 / high)), PLINTH, on=side, fine=True))
+        faces.append(Face(inset(quad, (0, 1), (1 - 0.35 / high, 1)), PLINTH, on=side, fine=True))
         faces.append(Face(inset(quad, (0.45, 0.45 + 1.3 / width_m), (0, 2.3 / high)), DOOR, on=side, fine=True))
     return mesh(faces)
 
 
+@cache
 def cottage(depth_m: float, width_m: float, floors: int, tiles: Colour) -> Mesh:
     """A house with a gable roof: z along the street, the ridge along z or across it by its proportions."""
     high, rise = floors * FLOOR_M + 0.3, 0.36 * depth_m
@@ -80,8 +81,9 @@ def cottage(depth_m: float, width_m: float, floors: int, tiles: Colour) -> Mesh:
         slope = np.array([(edge, low, 0), (edge, low, width_m), (0, ridge, width_m), (0, ridge, 0)], dtype=np.float64)
         faces.append(Face(slope if x > 0 else slope[::-1], tiles, look=ROUGH))
     gable = np.array([(-half, high, 0), (half, high, 0), (0, high + rise, 0)], dtype=np.float64)
+    far_gable = gable + np.array([0, 0, width_m])
     faces.append(Face(gable, PAINT, on=3, look=ROUGH))
-    faces.append(Face((gable + (0, 0, width_m))[::-1], PAINT, on=2, look=ROUGH))
+    faces.append(Face(far_gable[::-1], PAINT, on=2, look=ROUGH))
     return mesh(faces)
 
 

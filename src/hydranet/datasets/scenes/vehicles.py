@@ -1,12 +1,12 @@
 """Cars, vans and trucks in their own axes: x right, y up, z forward (the way they drive), the origin below them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import CORNERS, PAINT, Face, Mesh, disc, inset, mesh, prism
+from hydranet.datasets.scenes.mesh import PAINT, Face, Mesh, disc, inset, mesh, prism
 
 GLASS = (0.10, 0.13, 0.17)
 TYRE = (0.05, 0.05, 0.055)
@@ -118,7 +118,7 @@ TRUCK = Plan(
     windows=1,
 )
 
-PLANS = (SEDAN, HATCHBACK, OFF_ROADER, VAN, TRUCK)
+CARS = (SEDAN, HATCHBACK, OFF_ROADER)
 
 
 @cache
@@ -182,7 +182,8 @@ def _cabin(faces: list[Face], plan: Plan) -> None:
     """The upper part: its sides lean inwards; windows all around."""
     base = plan.cabin[0][1]
     lean = [(z, y - base) for z, y in plan.cabin]
-    sides = [points + (0.0, base, 0.0) for points in prism(lean, plan.half_m - 0.01, plan.tilt)]
+    up = np.array([0.0, base, 0.0])
+    sides = [points + up for points in prism(lean, plan.half_m - 0.01, plan.tilt)]
     start = len(faces)
     faces += [Face(points) for points in sides]
     front, rear = np.roll(sides[3], 2, axis=0), sides[5]
@@ -191,7 +192,7 @@ def _cabin(faces: list[Face], plan: Plan) -> None:
     for side, quad in ((0, sides[0]), (1, np.roll(sides[1], 2, axis=0))):
         edges = np.array([0.1, 0.5, 0.9]) if plan.windows == 2 else np.array([0.66, 0.92])
         edges = edges if side == 0 else 1 - edges[::-1]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             faces.append(Face(inset(quad, (a + 0.015, b - 0.015), (0.15, 0.88)), GLASS, start + side))
 
 
@@ -207,16 +208,3 @@ def _cargo(faces: list[Face], plan: Plan) -> None:
     for side in (0, 1):
         quad = sides[side] if side == 0 else np.roll(sides[side], 2, axis=0)
         faces.append(Face(inset(quad, (0.05, 0.95), (0.35, 0.6)), PAINT, start + side, fine=True))
-
-
-def scaled(model: Vehicle, scale: Sequence[float]) -> Vehicle:
-    """The model with other proportions along x, y, z."""
-    x, y, z = scale
-    points = model.mesh.points.reshape(-1, CORNERS, 3) * np.asarray(scale)
-    return Vehicle(
-        replace(model.mesh, points=points),
-        model.keypoints * np.asarray(scale),
-        model.length_m * z,
-        model.half_m * x,
-        model.height_m * y,
-    )

@@ -41,7 +41,7 @@ def forecast(rng: np.random.Generator, night: float, fog: float, rain: float) ->
     strength = 0.75 * (1 - 0.85 * overcast**3)
     zenith = _mix((0.25, 0.47, 0.83), (0.62, 0.66, 0.71), overcast**2)
     horizon = _mix((0.74, 0.85, 0.95), (0.78, 0.80, 0.82), overcast**2)
-    ambient = _mix((0.50, 0.54, 0.62), (0.70, 0.72, 0.74), overcast)
+    ambient = _mix((0.60, 0.63, 0.69), (0.78, 0.79, 0.81), overcast)
     if wet:
         zenith, horizon, ambient = zenith * 0.75, horizon * 0.8, ambient * 0.85
     if dark:
