@@ -32,9 +32,9 @@ def write(path: Path, data: bytes) -> None:
 
     Raises CheckpointError where it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
             file.write(data)
             file.flush()
@@ -45,7 +45,7 @@ def write(path: Path, data: bytes) -> None:
             partial.unlink()
         raise CheckpointError(
             f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror}; the last good file was kept. "
-            "Make room or choose another folder, then go on with --resume"
+            "Make room or choose another folder; a run that stopped goes on with --resume"
         ) from error
 
 
@@ -81,10 +81,13 @@ def load_recipe(path: Path | str) -> Recipe:
     if path.suffix == ".json":
         if not path.is_file():
             raise CheckpointError(f"no recipe {path}; give a run folder or a recipe.json")
-        return Recipe.from_json(path.read_text())
+        try:
+            return Recipe.from_json(path.read_text())
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"{path} is damaged or no JSON file ({error}); use another one") from error
     header = read(path)[1]
     if "recipe" not in header:
-        raise CheckpointError(f"{path} holds no recipe in its header; it was not written by HydraNet")
+        raise CheckpointError(f"{path} holds no recipe in its header; give model.safetensors or the folder of a run")
     return Recipe.from_json(header["recipe"])
 
 
@@ -147,6 +150,10 @@ def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], header: 
 
 def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, object]]:
     """The inverse of `save_state`."""
+    if not (folder / STATE).is_file():
+        raise CheckpointError(
+            f"no run to resume in {folder}: it has no {STATE}; check --out, or start without --resume"
+        )
     tensors, header = read(folder / STATE)
     parts: dict[str, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():

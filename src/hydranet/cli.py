@@ -1,18 +1,21 @@
 """The command line: the only place that prints."""
 
-import signal
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from hydranet import terminal
 from hydranet.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from hydranet.evaluate import Report
+    from hydranet.evaluate import Report, Seen
+    from hydranet.model import HydraNet
     from hydranet.recipe import Recipe
     from hydranet.train import Progress
 
@@ -21,6 +24,7 @@ app = typer.Typer(
     help="One image encoder, many perception heads: train, evaluate, look, ship.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help and errors: loading rich for them doubles the time they take
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,11 +41,16 @@ Settings = Annotated[Optional[list[str]], typer.Argument(help="Overrides such as
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps")]
 
 
-def say(*what: Any) -> None:
-    """Prints text or tables."""
+FILE_COLUMNS = 160
+"""How wide tables are where nobody says how wide the screen is."""
+
+
+def say(what: Any) -> None:
+    """Prints a line of text, or a table."""
     from rich.console import Console
 
-    Console(highlight=False).print(*what)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else FILE_COLUMNS
+    Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
 
 
 @app.command()
@@ -53,74 +62,58 @@ def train(
     device: Device = "cpu",
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
-    from hydranet import find
+    from hydranet import find, tables
     from hydranet.log import RunLog
     from hydranet.train import train as run_training
 
     chosen = find.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / chosen.name
-    stop = _stop_on_interrupt()
-    tasks = ", ".join(task.name for task in chosen.tasks)
-    say(f"{chosen.name}: {tasks}; {chosen.steps} steps of {chosen.batch} images -> {folder}")
-    log: RunLog | None = None
-    with _bar() as bar:
+    stop = terminal.stop_on_signal()
+    steps = run_training(chosen, folder, device=find.device(device), resume=resume)
+    say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
+    with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
-        for progress in run_training(chosen, folder, device=device, resume=resume):
-            log = log or RunLog(folder, progress.step - 1)
+        for progress in steps:
+            if progress.run.processes.rank:  # the first process speaks for all
+                if stop:
+                    raise terminal.Stopped(f"stopped after step {progress.step}")
+                continue
             log.step(progress)
-            bar.update(job, completed=progress.step, note=_note(progress))
-            every = chosen.evaluate_every
+            bar.update(job, completed=progress.step, note=tables.losses(progress))
+            if bar.disable and progress.step % max(chosen.steps // 20, 1) == 0:
+                say(f"step {progress.step}/{chosen.steps}  {tables.losses(progress)}")
             last = progress.step == chosen.steps
-            if (
-                chosen.validation
-                and ((every and progress.step % every == 0) or last)
-                and progress.run.processes.rank == 0
-            ):
-                report = _evaluated(bar, progress.run.evaluated(), chosen, folder.name)
-                log.report(progress.step, report)
-                report.save(folder / "report")
-                _say_scores(report)
-            if stop and not last:
-                progress.run.save(folder)
-                say(f"stopped after step {progress.step}; go on with: hydranet train {recipe} --out {folder} --resume")
-                raise typer.Exit(130)
-    if log:
-        log.close()
+            due = last or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
+            if due and chosen.validation and not stop:
+                report = _evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
+                if report:
+                    log.report(progress.step, report)
+                    report.save(folder / "report")
+                    say(tables.scores(report))
+            if stop:
+                _stopped(progress, " ".join(["hydranet train", recipe, *(settings or [])]), folder)
     say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
 
 
-def _stop_on_interrupt() -> list[int]:
-    """A list that is filled by the first Ctrl-C; the second one ends the program at once."""
-    seen: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
-    return seen
-
-
-def _bar() -> "Bar":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    return Bar(*columns, *times, console=Console(highlight=False), transient=not sys.stdout.isatty())
-
-
-def _note(progress: "Progress") -> str:
-    losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.outcome.losses.items())
-    return f"{losses}  {progress.images / progress.step_s:.1f} img/s"
+def _stopped(progress: "Progress", again: str, folder: Path) -> None:
+    """Saves a run and ends the program with an error that says how to go on."""
+    if progress.step == progress.steps:
+        raise terminal.Stopped(f"stopped after the last step; for the scores: hydranet evaluate {folder}")
+    progress.run.save(folder)
+    raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again} --out {folder} --resume")
 
 
 def _evaluated(
-    bar: "Bar", model: Any, recipe: "Recipe", name: str, rows: list[Any] | None = None, keep: int = 0
-) -> "Report":
+    bar: "Bar",
+    model: "HydraNet",
+    recipe: "Recipe",
+    name: str,
+    *,
+    rows: "list[Seen] | None" = None,
+    keep: int = 0,
+    stop: Sequence[int] = (),
+) -> "Report | None":
+    """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
     from hydranet.evaluate import Report
     from hydranet.evaluate import evaluate as run_evaluation
 
@@ -130,17 +123,13 @@ def _evaluated(
         if isinstance(seen, Report):
             bar.remove_task(job)
             return seen
+        if stop:
+            break
         bar.update(job, completed=seen.done, total=seen.total)
         kept[seen.sample.source] = kept.get(seen.sample.source, 0) + 1
         if rows is not None and kept[seen.sample.source] <= keep:
             rows.append(seen)
-    raise RuntimeError("evaluate() ended without a report")
-
-
-def _say_scores(report: "Report") -> None:
-    from hydranet import tables
-
-    say(tables.scores(report))
+    return None
 
 
 @app.command()
@@ -150,27 +139,34 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Where to write report.json and report.csv; default: the run")
     ] = None,
-    gallery: Annotated[Path | None, typer.Option(help="Also write an HTML page of predictions beside labels")] = None,
-    pictures: Annotated[int, typer.Option(help="Pictures of each source in the gallery")] = 8,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Also write a page (.html) or picture (.png) of predictions")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures of each source in the gallery")] = 8,
     device: Device = "cpu",
 ) -> None:
     """Score a network on its recipe's validation sources; overrides may point them elsewhere.
 
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
-    from hydranet import tables
+    from hydranet import find, tables
     from hydranet.checkpoint import load_model
-    from hydranet.gallery import write_gallery
+    from hydranet.gallery import check_format, write_gallery
 
+    if gallery:
+        check_format(gallery)
     model, recipe = load_model(run)
     recipe = recipe.changed(settings or [])
-    rows: list[Any] = []
-    with _bar() as bar:
-        report = _evaluated(bar, model.to(device), recipe, run.name, rows, pictures if gallery else 0)
+    place = run.resolve() if run.is_dir() else run.resolve().parent
+    model.to(find.device(device))
+    rows: list[Seen] = []
+    with terminal.bar() as bar:
+        report = _evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)
+    assert report  # nothing stops this evaluation
     for table in tables.classes(report):
         say(table)
-    _say_scores(report)
-    place = out or (run if run.is_dir() else run.parent)
+    say(tables.scores(report))
+    place = out or place
     report.save(place / "report")
     say(f"report: {place / 'report.json'}")
     if gallery:
@@ -188,24 +184,33 @@ def predict(
     size: Annotated[
         str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")
     ] = "",
+    arrays: Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")] = False,
     device: Device = "cpu",
 ) -> None:
-    """Look at pictures: one picture a task, one of all, and JSON."""
+    """Look at pictures: one picture a task, one of all, and JSON.
+
+    Pictures are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of the upright picture.
+    """
+    from hydranet import find
+    from hydranet.core.sample import DataError
     from hydranet.deploy.frames import find_frames
     from hydranet.predict import Predictor, parse_size
     from hydranet.results import Writer
 
     frames = find_frames(pictures)
     names = [name.strip() for name in heads.split(",") if name.strip()]
-    predictor = Predictor(run, names or None, size=parse_size(size), threshold=threshold, device=device)
-    writer = Writer(out, predictor.classes, frames.fps)
-    with _bar() as bar:
+    shape = parse_size(size)
+    predictor = Predictor(run, names or None, size=shape, threshold=threshold, device=find.device(device))
+    broken: list[DataError] = []
+    with terminal.bar() as bar, Writer(out, predictor.classes, frames.fps, arrays=arrays) as writer:
         job = bar.add_task("predicting", total=frames.count, note="")
-        for frame in frames:
+        for frame in frames.readable(broken.append):
             writer.add(frame, predictor(frame.image))
             bar.advance(job)
-    writer.close()
     say(f"{writer.count} {'frames' if frames.fps else 'pictures'} -> {out}")
+    if broken:
+        others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise DataError(f"{broken[0]}{others}")
 
 
 @data_app.command("check")
@@ -222,7 +227,7 @@ def data_check(
     from hydranet.check import check_recipe, summary
 
     broken = 0
-    with _bar() as bar:
+    with terminal.bar() as bar:
         job = bar.add_task("reading", total=None, note="")
         for seen in check_recipe(find.recipe(recipe).changed(settings or []), out, limit or None):
             bar.update(job, completed=seen.done, total=seen.total, note=seen.source)
@@ -274,24 +279,21 @@ def info(
 
 def main() -> None:
     """Runs a command; errors meant for the user end in one sentence and exit code 1."""
+    for variable, quiet in {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}.items():
+        os.environ.setdefault(variable, quiet)  # a broken picture is one sentence of ours, not a page of OpenCV's
     try:
         app()
-    except UserError as error:
+    except terminal.Stopped as stopped:
+        _fail(str(stopped), terminal.INTERRUPTED)
+    except (UserError, ImportError) as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("interrupted; the last checkpoint was kept")
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except (ImportError, ValueError) as error:
-        _fail(str(error))
 
 
-def _fail(message: str) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"error: {message}")
-    sys.exit(1)
+def _fail(message: str, code: int = 1) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

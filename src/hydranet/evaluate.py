@@ -15,6 +15,7 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
+from hydranet.checkpoint import write
 from hydranet.core.batch import collate
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.task import Stats, Task, merge, to_numpy
@@ -54,8 +55,13 @@ class Report:
         try:
             tree = json.loads(text)
             tree.pop("protocol_hash")
-            return Report(**{**tree, "headlines": {k: tuple(v) for k, v in tree["headlines"].items()}})
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            headlines = {task: (metric, better) for task, (metric, better) in tree["headlines"].items()}
+            scores = {
+                s: {t: {m: number(v) for m, v in ms.items()} for t, ms in ts.items()}
+                for s, ts in tree["scores"].items()
+            }
+            return Report(**{**tree, "scores": scores, "headlines": headlines})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 
     def to_csv(self) -> str:
@@ -69,15 +75,19 @@ class Report:
         return text.getvalue()
 
     def save(self, path: Path) -> None:
-        """Writes `path`.json and `path`.csv."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".json").write_text(self.to_json())
-        path.with_suffix(".csv").write_text(self.to_csv())
+        """Writes `path`.json and `path`.csv, each whole or not at all. Raises CheckpointError where that fails."""
+        write(path.with_name(path.name + ".json"), self.to_json().encode())
+        write(path.with_name(path.name + ".csv"), self.to_csv().encode())
 
 
 def finite(value: float) -> float | None:
     """The value, or None where it is not finite."""
     return value if math.isfinite(value) else None
+
+
+def number(value: float | None) -> float:
+    """The inverse of `finite`: None becomes NaN."""
+    return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True, eq=False)

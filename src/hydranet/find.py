@@ -1,19 +1,30 @@
-"""Finds what a user names: recipes by name, file or run; parts of the package by walking it."""
+"""Finds what a user names: recipes by name, file or run; parts of the package by walking it; devices."""
 
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from hydranet.checkpoint import MODEL, RECIPE, load_recipe
+from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.dataset import Dataset
+from hydranet.core.errors import UserError
+from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import Task
 from hydranet.recipe import Recipe
 
 OPEN = ("tasks", "encoders", "decoders", "sharing", "balancers", "datasets", "recipes")
 """The open sets: packages whose modules are found by looking, never by registering."""
+
+PROTOCOLS = (Task, Encoder, Decoder, Trunk, LossBalancer, GradientBalancer, Dataset)
 
 
 @dataclass(frozen=True)
@@ -34,66 +45,110 @@ def modules(package: str) -> Iterator[str]:
 
 
 def members(package: str) -> list[Found]:
-    """Public classes that are parts (for recipes: functions), in the modules of one open set."""
-    from hydranet.core.balancer import GradientBalancer, LossBalancer
-    from hydranet.core.dataset import Dataset
-    from hydranet.core.features import Decoder, Encoder, Trunk
-    from hydranet.core.task import Task
+    """Public classes that are parts (for recipes: functions), in the modules of one open set.
 
-    protocols = (Task, Encoder, Decoder, Trunk, LossBalancer, GradientBalancer, Dataset)
-    found = []
+    A module that cannot be imported (an extra is missing, or it is broken) is one member that says why, so that it
+    does not cost the others.
+    """
+    found: list[Found] = []
     for name in modules(package):
-        for attribute, value in inspect.getmembers(importlib.import_module(name)):
-            if attribute.startswith("_") or getattr(value, "__module__", None) != name:
-                continue
-            part = inspect.isclass(value) and issubclass(value, protocols) and not inspect.isabstract(value)
-            if part or (package == "recipes" and inspect.isfunction(value) and _is_recipe(value)):
-                found.append(Found(attribute, f"{name}.{attribute}", (inspect.getdoc(value) or "").partition("\n")[0]))
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:  # whatever it is, it is this one module's affair
+            found.append(Found(name.rpartition(".")[2], name, f"cannot be imported: {_said(error)}"))
+            continue
+        for part, value in vars(module).items():
+            wanted = _is_recipe(value) if package == "recipes" else _is_part(value)
+            if wanted and not part.startswith("_") and value.__module__ == name:
+                found.append(Found(part, f"{name}.{part}", (inspect.getdoc(value) or "").partition("\n")[0]))
     return sorted(found, key=lambda f: f.path)
 
 
-def _is_recipe(function: object) -> bool:
-    return inspect.signature(function).return_annotation is Recipe  # type: ignore[arg-type]
+def _is_part(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, PROTOCOLS) and not inspect.isabstract(value)
+
+
+def _is_recipe(value: object) -> bool:
+    if not inspect.isfunction(value):
+        return False
+    signature = inspect.signature(value)
+    optional = all(p.default is not p.empty for p in signature.parameters.values())
+    return optional and signature.return_annotation in (Recipe, "Recipe")
 
 
 def recipe(what: str) -> Recipe:
     """The recipe that a name, "file.py", "file.py:function", a recipe.json or a run folder means.
 
-    Raises SpecError with a suggestion for an unknown name.
+    Raises SpecError with a suggestion for an unknown name, CheckpointError for a damaged run.
     """
-    from hydranet.checkpoint import load_recipe
-
     path, _, function = what.partition(":")
     if path.endswith(".py"):
         return _from_file(Path(path), function)
-    if path.endswith((".json", ".safetensors")) or Path(path).is_dir():
+    if path.endswith((".json", ".safetensors")) or any((Path(path) / name).is_file() for name in (MODEL, RECIPE)):
         return load_recipe(path)
-    known = {found.name: found for found in members("recipes")}
+    known = {found.name: found.path for found in members("recipes")}
     if what not in known:
         raise SpecError(unknown(what, known, "recipe") + " (or give a file.py, a recipe.json or a run folder)")
-    module, _, name = known[what].path.rpartition(".")
+    module, _, name = known[what].rpartition(".")
+    if module == "hydranet.recipes":  # the path of a whole module: it was found, but could not be imported
+        _attempt(lambda: importlib.import_module(known[what]), f"recipe {what!r}")
     made: Recipe = getattr(importlib.import_module(module), name)()
     return made
 
 
 def _from_file(path: Path, function: str) -> Recipe:
-    if not path.is_file():
-        raise SpecError(f"no file {path}; give a python file with a function that returns a Recipe")
-    sys.path.insert(0, str(path.parent.resolve()))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise SpecError(f"{path} cannot be imported as a module; rename it to a python identifier")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    makers = {
-        n: f for n, f in inspect.getmembers(module, inspect.isfunction) if _is_recipe(f) and f.__module__ == path.stem
-    }
+    module = _attempt(lambda: _load(path.resolve()), str(path))
+    makers = {n: f for n, f in vars(module).items() if _is_recipe(f) and f.__module__ == path.stem}
     if function and function not in makers:
         raise SpecError(unknown(function, makers, f"recipe in {path}"))
-    if not function and len(makers) != 1:
-        raise SpecError(
-            f"{path} has {len(makers)} functions that return a Recipe ({', '.join(makers)}); say {path}:NAME"
-        )
-    made: Recipe = makers[function or next(iter(makers))]()
+    if not makers:
+        raise SpecError(f"{path} has no function that returns a recipe; write one as `def name() -> Recipe:`")
+    if not function and len(makers) > 1:
+        raise SpecError(f"{path} has {len(makers)} recipes ({', '.join(makers)}); say which: {path}:NAME")
+    made: Recipe = _attempt(makers[function or next(iter(makers))], str(path))
     return made
+
+
+def _load(path: Path) -> ModuleType:
+    """Imports a file under its own name, which is the name of its classes in the recipe's JSON."""
+    if not path.is_file():
+        raise SpecError(f"no file {path}; give a python file with a function that returns a Recipe")
+    loaded = sys.modules.get(path.stem)
+    if loaded is None and (known := importlib.util.find_spec(path.stem)) and known.origin != str(path):
+        raise SpecError(f"{path} has the name of another module ({known.origin}); rename the file")
+    if loaded is not None and (loaded.__spec__ is None or loaded.__spec__.origin != str(path)):
+        raise SpecError(f"{path} has the name of a module that is in use ({path.stem}); rename the file")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    importlib.invalidate_caches()
+    return loaded or importlib.import_module(path.stem)
+
+
+def _attempt(work: Callable[[], Any], what: str) -> Any:
+    """The result of a user's code; whatever it raises becomes one sentence that says where."""
+    try:
+        return work()
+    except UserError:
+        raise
+    except Exception as error:
+        raise SpecError(f"{what} cannot be read: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Kind, message and place of an error in one line."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+
+
+def device(name: str) -> str:
+    """The name of a device that is there. Raises SpecError for any other."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).partition("\n")[0].partition(". ")[0]
+        raise SpecError(f"got device {name!r}, which this machine does not offer ({said}); try cpu") from error
+    return name

@@ -22,11 +22,16 @@ def write_gallery(
 
     threshold: least score of the boxes and lines that are shown.    Raises SpecError for another ending.
     """
+    check_format(path)
     if path.suffix == ".html":
         gallery_html([_row(row, tasks, threshold) for row in rows], path, title, note)
-    elif path.suffix in (".png", ".jpg"):
-        save_picture(path, sheet(rows, tasks, threshold))
     else:
+        save_picture(path, sheet(rows, tasks, threshold))
+
+
+def check_format(path: Path) -> None:
+    """Raises SpecError for a file name whose ending `write_gallery` does not know."""
+    if path.suffix not in (".html", ".png", ".jpg"):
         raise SpecError(f"got gallery {str(path)!r}, expected a name that ends in .html, .png or .jpg")
 
 

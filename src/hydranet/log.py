@@ -2,28 +2,37 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self, TextIO
 
-from hydranet.evaluate import Report
+from hydranet.checkpoint import write
+from hydranet.evaluate import Report, finite
 from hydranet.train import Progress
 
 LOG = "log.jsonl"
 
 
 class RunLog:
-    """Writes RUN/log.jsonl and RUN/tensorboard. On resume, lines past the resumed step are dropped first."""
+    """Writes RUN/log.jsonl and RUN/tensorboard; used in a `with` statement.
 
-    def __init__(self, folder: Path, first_step: int = 0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / LOG
-        kept = [line for line in read(folder) if line["step"] <= first_step] if path.exists() else []
-        self.file = path.open("w")
-        for line in kept:
-            self.file.write(json.dumps(line) + "\n")
-        self.board = _board(folder, first_step)
+    At the first step it drops the lines that an earlier, longer run of the folder left about this and later steps.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file: TextIO | None = None
+        self.board: Any = None
+
+    def _open(self, first_step: int) -> TextIO:
+        path = self.folder / LOG
+        kept = [line for line in read(self.folder) if line["step"] < first_step] if path.exists() else []
+        write(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self.board = _board(self.folder, first_step)
+        return path.open("a")
 
     def step(self, progress: Progress) -> None:
         """Adds what one step saw."""
+        self.file = self.file or self._open(progress.step)
         seen = progress.outcome
         line: dict[str, Any] = {
             "step": progress.step,
@@ -31,7 +40,7 @@ class RunLog:
             "parts": seen.parts,
             "weights": seen.weights,
             "lr": progress.lr,
-            "gradient_norm": progress.gradient_norm,
+            "gradient_norm": finite(progress.gradient_norm),
             "images_per_s": progress.images / progress.step_s,
             "wait_share": progress.wait_s / progress.step_s,
         }
@@ -53,12 +62,16 @@ class RunLog:
                         self.board.add_scalar(f"{source}/{task}/{metric}", value, step)
 
     def _write(self, line: dict[str, Any]) -> None:
+        assert self.file  # a report follows a step
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
 
-    def close(self) -> None:
-        """Closes the files."""
-        self.file.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if self.file:
+            self.file.close()
         if self.board:
             self.board.close()
 
@@ -79,4 +92,4 @@ def _board(folder: Path, first_step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)

@@ -79,6 +79,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
     if not text:
         return None
     height, cross, width = text.lower().partition("x")
-    if not (cross and height.isdigit() and width.isdigit()) or int(height) % 32 or int(width) % 32:
+    sides = [int(side) if side.isdecimal() else 0 for side in (height, width)]
+    if not cross or any(side <= 0 or side % 32 for side in sides):
         raise SpecError(f"got size {text!r}, expected HEIGHTxWIDTH in multiples of 32, such as 192x640")
-    return int(height), int(width)
+    return sides[0], sides[1]

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import cv2
 import numpy as np
@@ -14,13 +16,16 @@ from hydranet.deploy.messages import message
 
 
 class Writer:
-    """Writes what a predictor saw into a folder.
+    """Writes what a predictor saw into a folder; used in a `with` statement, which finishes videos and JSON lines.
 
     classes: class names by task.    fps: of the video the frames come from, None for still pictures.
+    arrays:  also write every array as it is to NAME.npz, under `task.field`: class ids, metres, boxes.
     """
 
-    def __init__(self, folder: Path, classes: Mapping[str, Sequence[str]], fps: float | None = None) -> None:
-        self.folder, self.classes, self.fps, self.count = folder, classes, fps, 0
+    def __init__(
+        self, folder: Path, classes: Mapping[str, Sequence[str]], fps: float | None = None, *, arrays: bool = False
+    ) -> None:
+        self.folder, self.classes, self.fps, self.arrays, self.count = folder, classes, fps, arrays, 0
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, VideoFile] = {}
         self._lines = (folder / "predictions.jsonl").open("w") if fps else None
@@ -42,14 +47,28 @@ class Writer:
             for name, picture in pictures.items():
                 save_picture(self.folder / f"{frame.name}.{name}.png", picture)
             (self.folder / f"{frame.name}.json").write_text(json.dumps(text, indent=2))
+        if self.arrays:
+            np.savez_compressed(self.folder / f"{frame.name}.npz", **arrays(predictions))  # type: ignore[arg-type]
         self.count += 1
 
-    def close(self) -> None:
-        """Finishes videos and JSON lines."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         for video in self._videos.values():
             video.close()
         if self._lines:
             self._lines.close()
+
+
+def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
+    """The arrays of every prediction as "task.field", such as "depth.values" and "detection.xyxy"."""
+    return {
+        f"{task}.{name}": np.asarray(value)
+        for task, seen in predictions.items()
+        for name in seen.arrays()
+        if (value := getattr(seen, name)) is not None
+    }
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:

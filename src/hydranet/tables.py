@@ -8,11 +8,18 @@ from rich.table import Table
 from hydranet.evaluate import Report
 from hydranet.find import Found
 from hydranet.info import PartInfo
+from hydranet.train import Progress
 
 
 def number(value: float) -> str:
     """Four significant digits, and a dash for what was not measured."""
     return "–" if not math.isfinite(value) else f"{value:.4g}"
+
+
+def losses(progress: Progress) -> str:
+    """What a step saw, in one line."""
+    means = "  ".join(f"{name} {value:.3f}" for name, value in progress.outcome.losses.items())
+    return f"{means}  {progress.images / progress.step_s:.1f} img/s"
 
 
 def scores(report: Report) -> Table:

@@ -155,11 +155,11 @@ def train(
     """
     folder = Path(folder)
     processes = Processes.joined(device)
+    if not resume:
+        _claim(folder, recipe, processes)
     run = Run(recipe, device, processes)
     if resume:
         run.restore(folder)
-    elif (folder / checkpoint.STATE).exists():
-        raise CheckpointError(f"{folder} already holds a run; go on with resume (--resume) or choose another folder")
     processes.equalise(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()
@@ -174,6 +174,14 @@ def train(
         now = time.perf_counter()
         yield Progress(run.step, recipe.steps, outcome, lr, norm, recipe.batch, now - began, waited - began, run)
         began = time.perf_counter()
+
+
+def _claim(folder: Path, recipe: Recipe, processes: Processes) -> None:
+    """Makes sure, before anything costs time, that the folder is free and can be written."""
+    if any((folder / name).exists() for name in (checkpoint.STATE, checkpoint.MODEL)):
+        raise CheckpointError(f"{folder} already holds a run; go on with resume (--resume) or choose another folder")
+    if processes.rank == 0:
+        checkpoint.write(folder / checkpoint.RECIPE, recipe.to_json().encode())
 
 
 def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, float, float]:

@@ -1,9 +1,12 @@
 """Pictures from wherever they are: a file, a folder, a glob, a video."""
 
 import glob
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +15,9 @@ from hydranet.core.sample import DataError
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
+
+WHOLE = 0.9
+"""A video that ends before this share of the frames its header announces is damaged; headers may be off by a few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +32,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures to go through once. fps is None for still pictures; count is None where nobody knows."""
+    """Pictures to go through. fps is None for still pictures; count is None where nobody knows.
+
+    Grey, transparent, 16-bit and CMYK files become 8-bit RGB. A picture is turned upright as its EXIF tag says, as
+    viewers show it: networks learn an upright world. Data sets, whose labels lie in stored pixels, ignore the tag.
+    """
 
     paths: tuple[Path, ...]
     fps: float | None
@@ -34,19 +44,25 @@ class Frames:
 
     def __iter__(self) -> Iterator[Frame]:
         """Raises DataError for a picture that cannot be read."""
-        return self._video(self.paths[0]) if self.fps is not None else self._stills()
+        return self.readable(_raise)
 
-    def _stills(self) -> Iterator[Frame]:
-        for index, path in enumerate(self.paths):
-            data = np.fromfile(path, dtype=np.uint8)
-            picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-            if picture is None:
-                raise DataError(
-                    f"broken image {path} ({data.size} bytes cannot be decoded); leave it out or restore it"
-                )
-            yield Frame(path.stem, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), index)
+    def readable(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
+        """The frames that can be read; `note` is told of each picture that cannot, so that it does not cost the others.
 
-    def _video(self, path: Path) -> Iterator[Frame]:
+        A video that breaks off is told of after its last frame.
+        """
+        return self._video(self.paths[0], note) if self.fps is not None else self._stills(note)
+
+    def _stills(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
+        for index, (path, name) in enumerate(zip(self.paths, names(self.paths), strict=True)):
+            try:
+                picture = read_picture(path)
+            except DataError as error:
+                note(error)
+            else:
+                yield Frame(name, picture, index)
+
+    def _video(self, path: Path, note: Callable[[DataError], None]) -> Iterator[Frame]:
         video = cv2.VideoCapture(str(path))
         try:
             index = 0
@@ -59,8 +75,40 @@ class Frames:
                 index += 1
         finally:
             video.release()
-        if index == 0:
-            raise DataError(f"no frame of {path} can be decoded; convert it (ffmpeg -i {path.name} out.mp4)")
+        if index < WHOLE * (self.count or 1):
+            note(
+                DataError(
+                    f"only {index} of {self.count or 'all'} frames of {path} can be decoded; "
+                    f"convert it (ffmpeg -i {path.name} out.mp4)"
+                )
+            )
+
+
+def _raise(error: DataError) -> None:
+    raise error
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """uint8 h w 3, RGB, upright. Raises DataError for what is no picture."""
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except cv2.error as error:
+        raise DataError(f"cannot decode {path}: {error.err}; make it smaller or leave it out") from error
+    if picture is None:
+        raise DataError(f"broken image {path} ({data.size} bytes cannot be decoded); leave it out or restore it")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def names(paths: tuple[Path, ...]) -> list[str]:
+    """A name for each picture that no other has: its stem, or where stems repeat, its path below the common folder."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    common = os.path.commonpath([path.parent for path in paths])
+    return [os.path.relpath(path, common).replace(os.sep, "_") for path in paths]
 
 
 def find_frames(what: str) -> Frames:
@@ -70,8 +118,8 @@ def find_frames(what: str) -> Frames:
         return _open_video(path)
     if path.is_file():
         return Frames((path,), None, 1)
-    found = sorted(path.iterdir()) if path.is_dir() else [Path(p) for p in sorted(glob.glob(what, recursive=True))]
-    images = tuple(p for p in found if p.suffix.lower() in IMAGES and p.is_file())
+    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
+    images = tuple(sorted(p for p in found if p.suffix.lower() in IMAGES and p.is_file()))
     if not images:
         kinds = " ".join(sorted(IMAGES | VIDEOS))
         raise DataError(f"no picture or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
@@ -94,7 +142,9 @@ class VideoFile:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
-        self._container = self._stream = self._writer = None
+        self._container: Any = None  # PyAV, or
+        self._stream: Any = None
+        self._writer: Any = None  # OpenCV
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, image: np.ndarray) -> None:
@@ -107,7 +157,7 @@ class VideoFile:
             return
         if self._container is None:
             self._container = av.open(str(self.path), "w")
-            self._stream = self._container.add_stream("libx264", rate=round(self.fps))
+            self._stream = self._container.add_stream("libx264", rate=Fraction(self.fps).limit_denominator(1001))
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv420p"
         for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
@@ -117,6 +167,8 @@ class VideoFile:
         if self._writer is None:
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self.path), code, self.fps, (image.shape[1], image.shape[0]))
+            if not self._writer.isOpened():
+                raise DataError(f"cannot write the video {self.path}; choose another folder or install hydranet[video]")
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:

@@ -21,11 +21,17 @@ from hydranet.annotations import (
 
 
 def _name(classes: Sequence[str], index: int) -> str:
+    if index == UNKNOWN_ID:
+        return "unknown"
     return classes[index] if 0 <= index < len(classes) else str(index)
 
 
-def _numbers(values: np.ndarray) -> list[Any]:
-    return np.asarray(values, dtype=np.float64).round(3).tolist()
+def _numbers(values: np.ndarray) -> Any:
+    """Rounded to a thousandth; null for what is not finite, which JSON cannot say."""
+    given = np.asarray(values, dtype=np.float64)
+    said = np.array(given.round(3), dtype=object)
+    said[~np.isfinite(given)] = None
+    return said.tolist()
 
 
 @singledispatch
@@ -76,7 +82,7 @@ def _(annotation: Polylines, classes: Sequence[str] = ()) -> dict[str, Any]:
     for i, (points, valid) in enumerate(zip(annotation.points, annotation.valid, strict=True)):
         row: dict[str, Any] = {"points": _numbers(points[np.asarray(valid, bool)])}
         if annotation.label is not None:
-            row["class"] = _name(classes, int(annotation.label[i]))
+            row |= {"class": _name(classes, int(annotation.label[i])), "label": int(annotation.label[i])}
         if annotation.score is not None:
             row["score"] = round(float(annotation.score[i]), 4)
         rows.append(row)
@@ -86,10 +92,10 @@ def _(annotation: Polylines, classes: Sequence[str] = ()) -> dict[str, Any]:
 @message.register
 def _(annotation: Keypoints, classes: Sequence[str] = ()) -> dict[str, Any]:
     pairs = zip(annotation.xy, annotation.visible, strict=True)
-    return {
-        "kind": "Keypoints",
-        "instances": [{"xy": _numbers(xy), "visible": np.asarray(v).tolist()} for xy, v in pairs],
-    }
+    rows: list[dict[str, Any]] = [{"xy": _numbers(xy), "visible": np.asarray(v).tolist()} for xy, v in pairs]
+    if annotation.score is not None:
+        rows = [row | {"score": _numbers(score)} for row, score in zip(rows, annotation.score, strict=True)]
+    return {"kind": "Keypoints", "instances": rows}
 
 
 @message.register
@@ -101,4 +107,4 @@ def _(annotation: Tag, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 @message.register
 def _(annotation: Quantity, classes: Sequence[str] = ()) -> dict[str, Any]:
-    return {"kind": "Quantity", "value": float(annotation.value)}
+    return {"kind": "Quantity", "value": _numbers(annotation.value)}
