@@ -14,7 +14,7 @@ from hydranet.core.task import Raw, Task
 class HydraNet(nn.Module):
     """A trunk and a head for each task.
 
-    Raises SpecError where two tasks have one name.
+    Raises SpecError where two tasks have one name, or one has a name that cannot be a key.
     """
 
     def __init__(self, trunk: Trunk, tasks: Sequence[Task]) -> None:
@@ -22,6 +22,9 @@ class HydraNet(nn.Module):
         names = [task.name for task in tasks]
         if len(set(names)) != len(names):
             raise SpecError(f"got tasks {names}, expected every name once; rename one (Task.name)")
+        taken = [name for name in names if not name or "." in name or name in dir(nn.ModuleDict)]
+        if taken:
+            raise SpecError(f"got tasks named {taken}, expected no dot and no word of torch (type, keys); rename them")
         self.tasks = {task.name: task for task in tasks}
         self.trunk = trunk
         self.heads = nn.ModuleDict({task.name: task.head(trunk.features[task.name]) for task in tasks})
@@ -57,7 +60,8 @@ class HydraNet(nn.Module):
         smaller.tasks = {name: self.tasks[name] for name in chosen}
         smaller.trunk = self.trunk
         smaller.heads = nn.ModuleDict({name: self.heads[name] for name in chosen})
-        return smaller.train(self.training)
+        smaller.training = self.training
+        return smaller
 
     def _chosen(self, names: Iterable[str] | None) -> list[str]:
         chosen = list(self.tasks) if names is None else list(names)
