@@ -96,7 +96,9 @@ class Task(Component, ABC):
 
     def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
         """Loss against a teacher; by default the teacher's decoded output is the label."""
-        return self.loss(raw, self.decode(teacher_raw))
+        with torch.no_grad():
+            label = self.decode(teacher_raw)
+        return self.loss(raw, label)
 
 
 def merge(stats: Iterable[Stats]) -> Stats:
