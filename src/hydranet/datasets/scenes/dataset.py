@@ -27,6 +27,9 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "edges": classes.EDGES,
 }
 
+PITCH_JITTER_RAD = 0.05
+"""How far the pitch varies where `jitter` is 1: a car that brakes or is loaded."""
+
 
 @dataclass(frozen=True)
 class Scenes(Dataset):
@@ -34,8 +37,8 @@ class Scenes(Dataset):
 
     labels:          which labels to make; leave out what an experiment should not see.
     camera_height_m: height of the camera above the road, 0.5..6.
-    pitch_rad:       its tilt downwards, -0.1..0.3.    focal: focal length as a share of the width, 0.4..2.
-    jitter:          by how much height (relative) and pitch (times 0.05 rad) vary from scene to scene.
+    pitch_rad:       its tilt downwards, -0.1..0.1.    focal: focal length as a share of the width, 0.4..2.
+    jitter:          how much height (relative) and pitch vary from scene to scene, 0..0.5.
     night, fog, rain: the share of scenes with it; 0 or 1 for experiments on domain shift.
     """
 
@@ -57,7 +60,7 @@ class Scenes(Dataset):
                 raise ValueError(unknown(name, LABELS, "label of the scenes"))
         for name, low, high in (
             ("camera_height_m", 0.5, 6.0),
-            ("pitch_rad", -0.1, 0.3),
+            ("pitch_rad", -0.1, 0.1),
             ("focal", 0.4, 2.0),
             ("jitter", 0.0, 0.5),
             ("night", 0.0, 1.0),
@@ -66,7 +69,14 @@ class Scenes(Dataset):
         ):
             value = vars(self)[name]
             if not low <= value <= high:
-                raise ValueError(f"got {name}={value}, expected {low}..{high}")
+                raise ValueError(f"got {name}={value}, expected {low}..{high}; choose a value in between")
+        height, width = self.size
+        horizon = abs(self.pitch_rad) + PITCH_JITTER_RAD * self.jitter
+        if min(self.size) < 32 or self.focal * width * np.tan(horizon) > 0.4 * height:
+            raise ValueError(
+                f"got size={self.size}, expected (height, width) of at least 32 with the horizon well inside; "
+                "make the picture higher or pitch_rad smaller"
+            )
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
@@ -103,5 +113,5 @@ class Scenes(Dataset):
             width_px=self.size[1],
             focal_px=self.focal * self.size[1],
             height_m=self.camera_height_m * (1 + height),
-            pitch_rad=self.pitch_rad + 0.05 * pitch,
+            pitch_rad=self.pitch_rad + PITCH_JITTER_RAD * pitch,
         )

@@ -101,22 +101,33 @@ def lanes(view: View) -> Polylines:
 
 
 def detection(view: View) -> Boxes:
-    """Boxes around the whole object, clipped to the picture; with the visible share from the z-buffer."""
+    """Boxes around whole objects, hidden parts included, as far as they lie in the picture; KITTI's attributes.
+
+    Truncation is the share of the projection's box that is outside, occlusion follows from the share of pixels seen.
+    """
     things, raster, lens = view.world.things, view.raster, view.ground.lens
     seen = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
-    boxed = np.array([thing.box >= 0 for thing in things])
-    rows = np.flatnonzero(boxed & (seen > 0))
-    whole = view.faces.extent[rows]
-    clipped = np.clip(whole, 0, [lens.width_px, lens.height_px] * 2)
-    share = seen[rows] / np.maximum(raster.covered[rows], 1)
-    area = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.prod(whole[:, 2:] - whole[:, :2], axis=1)
+    rows = np.flatnonzero(np.array([thing.box >= 0 for thing in things]) & (seen > 0))
+    whole, reach = view.faces.extent[rows], raster.reach[rows]
+    boxes = np.clip(whole, 0, (lens.width_px, lens.height_px) * 2)
+    outside = 1 - _area(boxes) / _area(whole)
+    # a corner outside the picture says nothing about the part inside: there the pixels do, give or take one
+    tight = np.concatenate(
+        [np.maximum(boxes[:, :2], reach[:, :2] - 1), np.minimum(boxes[:, 2:], reach[:, 2:] + 1)], axis=1
+    )
+    boxes = np.where((outside > 0)[:, None], tight, boxes)
+    share = seen[rows] / raster.covered[rows]
     return Boxes(
-        clipped.astype(np.float32),
+        boxes.astype(np.float32),
         np.array([things[k].box for k in rows], dtype=np.int64),
-        ignore=(share < HIDDEN) | (clipped[:, 3] - clipped[:, 1] < SMALL_PX),
-        truncation=(1 - area).astype(np.float32),
+        ignore=(share < HIDDEN) | (boxes[:, 3] - boxes[:, 1] < SMALL_PX),
+        truncation=outside.astype(np.float32),
         occlusion=np.sum(share[:, None] < OCCLUSION_STEPS, axis=1),
     )
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
 
 def keypoints(view: View) -> Keypoints:

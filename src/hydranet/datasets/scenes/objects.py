@@ -106,4 +106,4 @@ def windows(
     glass = np.stack([light * np.float32(value) + frame for value in tone])
     lit_up = (chance > 0.62) & weather.night
     glass = np.where(lit_up, LAMPLIGHT[:, None] * (0.4 + 0.6 * chance), glass)
-    return fill, glass, fill * lit_up
+    return fill, glass, 0.35 * fill * lit_up

@@ -44,11 +44,13 @@ class Raster:
 
     face:    int32 h w, number of the face.    inverse_depth: float32 h w, 1/m; 0 = sky.
     covered: int t, pixels each object would have if nothing stood before it (0 for objects without a box).
+    reach:   float t 4, the box around those pixels (the whole picture for objects without a box).
     """
 
     face: np.ndarray
     inverse_depth: np.ndarray
     covered: np.ndarray
+    reach: np.ndarray
 
 
 def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
@@ -148,6 +150,7 @@ def rasterise(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
     shown = np.where(nearest > 0, GROUND_FACE, SKY_FACE).astype(np.int32)
     spans = _spans(faces, lens)
     covered = np.zeros(len(things), dtype=np.int64)
+    reach = np.tile((0.0, 0.0, lens.width_px, lens.height_px), (len(things), 1))
     firsts = np.searchsorted(faces.thing[FIRST:], np.arange(len(things) + 1))
     for k, thing in enumerate(things):
         first, last = firsts[k], firsts[k + 1]
@@ -162,10 +165,13 @@ def rasterise(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
         depth, face = np.zeros((y1 - y0, x1 - x0), np.float32), np.zeros((y1 - y0, x1 - x0), np.int32)
         _draw(faces, spans, (first, last), (x0, y0), depth, face)
         covered[k] = np.count_nonzero(face)
+        if covered[k]:
+            columns, rows = np.flatnonzero(face.any(axis=0)), np.flatnonzero(face.any(axis=1))
+            reach[k] = x0 + columns[0], y0 + rows[0], x0 + columns[-1] + 1, y0 + rows[-1] + 1
         front = depth > nearest[y0:y1, x0:x1]
         np.copyto(nearest[y0:y1, x0:x1], depth, where=front)
         np.copyto(shown[y0:y1, x0:x1], face, where=front)
-    return Raster(shown, nearest, covered)
+    return Raster(shown, nearest, covered, reach)
 
 
 def _draw(

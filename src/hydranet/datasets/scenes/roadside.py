@@ -31,7 +31,7 @@ def ridge(leaf: Colour, rng: np.random.Generator) -> Thing:
 
 def town(road: Road, side: int, rng: np.random.Generator) -> list[Thing]:
     """A row of tall houses with few gaps, directly behind the pavement."""
-    things, z = [], rng.uniform(2, 8)
+    things, z = [], rng.uniform(3.5, 8)
     while z < 1.5 * FARTHEST_M:
         depth, width, floors = (int(n) for n in rng.integers((8, 9, 2), (12, 20, 7)))
         shape = street.block(depth, width, floors)

@@ -38,7 +38,7 @@ def traffic(road: Road, kind: str, rng: np.random.Generator) -> list[Thing]:
             u = lane.u_m + rng.normal(0, 0.15)
             found = _vehicle(road, u, z, lane.direction, BIG_SHARE.get(kind, 0.2), rng)
             things += [] if _on_crossing(road, z) else found
-            z += 8.5 + rng.exponential(GAP_M.get(kind, 17.0))
+            z += 9.5 + rng.exponential(GAP_M.get(kind, 17.0))
     return things
 
 
