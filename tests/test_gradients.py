@@ -11,8 +11,10 @@ from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
 from hydranet.core.balancer import GradientBalancer, Losses
 from hydranet.core.batch import Batch, collate
-from hydranet.gradients import Diverged, cut, step_gradients
+from hydranet.cut import cut
+from hydranet.gradients import step_gradients
 from hydranet.model import HydraNet
+from hydranet.step_losses import Diverged
 from toys import Noise, toy_recipe
 
 TASKS = ("bright", "glow")

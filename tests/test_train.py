@@ -14,8 +14,8 @@ from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint import CheckpointError, load_model, load_recipe
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part
-from hydranet.gradients import Diverged
 from hydranet.recipe import Recipe, Source
+from hydranet.step_losses import Diverged
 from hydranet.train import train
 from toys import Noise, toy_recipe
 

@@ -4,8 +4,8 @@ Whatever the number of processes, sources and micro-batches, a step has one mean
 L_t = (sum of totals) / (sum of counts), and the balancer sees exactly these. Its weights are w_t = d objective / d L_t.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,18 +13,11 @@ from torch import Tensor, nn
 
 from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch
-from hydranet.core.errors import UserError
 from hydranet.core.features import Pyramid
-from hydranet.core.task import Loss, pick
+from hydranet.core.task import Loss
+from hydranet.cut import Cut, cut, gramian, pull
 from hydranet.model import HydraNet
-
-Autocast = Callable[[], AbstractContextManager[object]]
-Reduce = Callable[[Tensor], Tensor]
-"""Sum over all processes, in place; the identity for one process."""
-
-
-class Diverged(UserError, RuntimeError):
-    """A loss that is not finite: which task, on which images."""
+from hydranet.step_losses import Autocast, Means, Reduce, detached, forward, losses_of, means
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,73 +29,14 @@ class Outcome:
     weights: dict[str, float]
     gramian: Tensor | None = None
 
-
-def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str, Loss]:
-    """The loss of every task that has labels in the batch and an output."""
-    found = {}
-    for name, label in batch.labels.items():
-        if name in raw:
-            with torch.autocast(batch.image.device.type, enabled=False):
-                found[name] = model.tasks[name].loss(pick(raw[name], batch.rows[name]), label)
-    return found
-
-
-def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dict[str, Loss]:
-    """Losses of a batch with the graph attached; `seed` fixes dropout, so that a second look sees the same."""
-    torch.manual_seed(seed)
-    labelled = [name for name in model.tasks if name in batch.labels]
-    with autocast():
-        raw = model(batch.pixels, labelled)
-    return losses_of(model, raw, batch)
-
-
-@dataclass(frozen=True, eq=False)
-class Means:
-    """Totals and counts of a step, summed over everything, by task present anywhere."""
-
-    total: dict[str, Tensor]
-    count: dict[str, Tensor]
-    parts: dict[str, dict[str, Tensor]]
-
-    def value(self, name: str) -> Tensor:
-        return self.total[name] / self.count[name]
-
-
-def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch], reduce: Reduce) -> Means:
-    """Adds losses up over batches and processes. Raises Diverged, on every process, for one that is not finite."""
-    device = batches[0].image.device if batches else torch.device("cpu")
-    sums = torch.zeros(len(tasks), 2, dtype=torch.float64, device=device)
-    for losses in found:
-        for name, loss in losses.items():
-            sums[tasks.index(name)] += torch.stack([loss.total.detach().double(), loss.count.detach().double()])
-    sums = reduce(sums)
-    bad = [name for name, row in zip(tasks, sums, strict=True) if not torch.isfinite(row).all()]
-    if bad:
-        raise Diverged(_blame(bad, found, batches))
-    present = [name for name, row in zip(tasks, sums, strict=True) if row[1] > 0]
-    parts: dict[str, dict[str, Tensor]] = {name: {} for name in present}
-    for losses in found:
-        for name in losses.keys() & set(present):
-            for part, value in losses[name].parts.items():
-                parts[name][part] = parts[name].get(part, torch.zeros((), device=device)) + value.detach()
-    return Means(
-        {name: sums[tasks.index(name), 0].float() for name in present},
-        {name: sums[tasks.index(name), 1].float() for name in present},
-        parts,
-    )
-
-
-def _blame(bad: list[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch]) -> str:
-    where = []
-    for losses, batch in zip(found, batches, strict=True):
-        for name in bad:
-            if name in losses and not torch.isfinite(losses[name].total):
-                rows = batch.rows[name].tolist()
-                keys = ", ".join(f"{batch.source[i]}:{batch.key[i]}" for i in rows[:8])
-                where.append(f"{name} on {keys}{' ...' if len(rows) > 8 else ''}")
-    return f"the loss of {', '.join(bad)} is not finite" + (
-        f" ({'; '.join(where)})" if where else " on another process"
-    )
+    def cosines(self) -> dict[str, float]:
+        """Cosine between the gradients of every two tasks, as {"a/b": cosine}; empty where no Gramian was needed."""
+        if self.gramian is None:
+            return {}
+        norms = self.gramian.diagonal().sqrt().clamp(min=1e-30)
+        matrix = (self.gramian / torch.outer(norms, norms)).tolist()
+        names = list(self.losses)
+        return {f"{a}/{b}": matrix[i][j] for i, a in enumerate(names) for j, b in enumerate(names) if i < j}
 
 
 def price(balancer: LossBalancer, means: Means) -> dict[str, Tensor]:
@@ -138,8 +72,28 @@ def step_gradients(
     factor: gradients are multiplied by it (the loss scale of fp16).
     A task without a label on any process keeps grad None. Raises Diverged for a loss that is not finite.
     """
-    if isinstance(balancer, GradientBalancer):
-        return _at_the_cut(model, batches, balancer, autocast, seed, keep, reduce, factor)
+    if isinstance(balancer, LossBalancer):
+        outcome = _of_losses(model, batches, balancer, autocast, seed, keep, reduce, factor)
+    elif balancer.at == "cut":
+        outcome = _at_the_cut(model, batches, balancer, autocast, seed, keep, reduce, factor)
+    else:
+        outcome = _at_the_parameters(model, batches, balancer, autocast, seed, reduce, factor)
+    for parameter in balancer.parameters():
+        if parameter.grad is not None:
+            parameter.grad *= factor
+    return outcome
+
+
+def _of_losses(
+    model: HydraNet,
+    batches: Sequence[Batch],
+    balancer: LossBalancer,
+    autocast: Autocast,
+    seed: int,
+    keep: bool,
+    reduce: Reduce,
+    factor: float,
+) -> Outcome:
     tasks = list(model.tasks)
     if keep:
         found = [forward(model, batch, autocast, seed + i) for i, batch in enumerate(batches)]
@@ -178,63 +132,12 @@ class Unmoved(AbstractContextManager[None]):
                 buffer.copy_(self.buffers[name])
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """Where heads were separated from the trunk: the trunk's tensors, and for each task its own copies of them."""
-
-    trunk: list[Tensor]
-    leaves: dict[str, dict[int, Tensor]]
-
-    def gradient(self, task: str, index: int) -> Tensor | None:
-        leaf = self.leaves[task].get(index)
-        return None if leaf is None else leaf.grad
-
-
-def cut(pyramids: dict[str, Pyramid]) -> tuple[dict[str, Pyramid], Cut]:
-    """Detached copies of the pyramids, one set for each task, and the way back.
-
-    Gradients asked for at *attached* levels would be wrong, since a finer level depends on a coarser one.
-    """
-    trunk: list[Tensor] = []
-    index: dict[int, int] = {}
-    leaves: dict[str, dict[int, Tensor]] = {}
-    seen: dict[str, Pyramid] = {}
-    for task, pyramid in pyramids.items():
-        leaves[task] = {}
-        seen[task] = []
-        for level in pyramid:
-            place = index.setdefault(id(level), len(trunk))
-            if place == len(trunk):
-                trunk.append(level)
-            leaf = level.detach().requires_grad_()
-            leaves[task][place] = leaf
-            seen[task].append(leaf)
-    return seen, Cut(trunk, leaves)
-
-
-def gramian(cuts: Sequence[Cut], counts: dict[str, Tensor]) -> Tensor:
-    """t t inner products of the gradients of the mean losses at the cut; those of several batches add up."""
-    tasks = list(counts)
-    device = next(iter(counts.values())).device
-    matrix = torch.zeros(len(tasks), len(tasks), dtype=torch.float64, device=device)
-    for one in cuts:
-        for i, a in enumerate(tasks):
-            for j, b in enumerate(tasks[: i + 1]):
-                product = _inner(one, a, b) / (counts[a].double() * counts[b].double())
-                matrix[i, j] += product
-                if i != j:
-                    matrix[j, i] += product
-    return matrix
-
-
-def _inner(one: Cut, a: str, b: str) -> Tensor:
-    total = torch.zeros((), dtype=torch.float64, device=one.trunk[0].device)
-    if a in one.leaves and b in one.leaves:
-        for index in one.leaves[a].keys() & one.leaves[b].keys():
-            left, right = one.gradient(a, index), one.gradient(b, index)
-            if left is not None and right is not None:
-                total += torch.dot(left.flatten().float(), right.flatten().float()).double()
-    return total
+def _ask(balancer: GradientBalancer, products: Tensor, total: Means) -> dict[str, Tensor]:
+    """The balancer's weights; 1 where fp16 overflowed, since that step is left out and must not move its state."""
+    values = {name: total.value(name) for name in total.count}
+    if not torch.isfinite(products).all():
+        return {name: torch.ones_like(value) for name, value in values.items()}
+    return dict(zip(values, balancer(products.float(), values), strict=True))
 
 
 def _at_the_cut(
@@ -248,62 +151,109 @@ def _at_the_cut(
     factor: float,
 ) -> Outcome:
     found, cuts = [], []
+    units: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
-        if keep:
-            losses, one = _heads(model, batch, autocast, seed + i, factor)
-        else:
-            with Unmoved(model.trunk):
-                losses, one = _heads(model, batch, autocast, seed + i, factor, graph=False)
-        found.append(
-            {name: Loss(loss.total.detach(), loss.count.detach(), loss.parts) for name, loss in losses.items()}
-        )
+        with nullcontext() if keep else Unmoved(model.trunk):
+            losses, one = _heads(model, batch, autocast, seed + i, factor, units, graph=keep)
+        found.append(detached(losses))
         cuts.append(one)
     total = means(list(model.tasks), found, batches, reduce)
-    for name in total.count:
-        for parameter in model.heads[name].parameters():
-            if parameter.grad is not None:
-                parameter.grad /= total.count[name]
-    products = reduce(gramian(cuts, total.count)) / factor**2
-    values = {name: total.value(name) for name in total.count}
-    weights = dict(zip(values, balancer(products.float(), values), strict=True))
+    if not total.count:
+        return _outcome(total, {})
+    shares = _finish_heads(model, total, units)
+    products = reduce(gramian(cuts, shares)) / factor**2
+    weights = _ask(balancer, products, total)
     for i, (batch, one) in enumerate(zip(batches, cuts, strict=True)):
         tensors = one.trunk if keep else _trunk(model, batch, autocast, seed + i)
-        _pull(one, tensors, {name: weights[name] / total.count[name] for name in weights})
+        pull(one, tensors, {name: weight * shares[name] for name, weight in weights.items()})
     return _outcome(total, weights, products)
 
 
 def _trunk(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> list[Tensor]:
     torch.manual_seed(seed)
     with autocast():
-        pyramids = model.trunk(batch.pixels, [name for name in model.tasks if name in batch.labels])
-    return cut(pyramids)[1].trunk
+        return cut(_pyramids(model, batch))[1].trunk
+
+
+def _pyramids(model: HydraNet, batch: Batch) -> dict[str, Pyramid]:
+    labelled = [name for name in model.tasks if name in batch.labels]
+    return model.trunk(batch.pixels, labelled) if labelled else {}
 
 
 def _heads(
-    model: HydraNet, batch: Batch, autocast: Autocast, seed: int, factor: float, graph: bool = True
+    model: HydraNet,
+    batch: Batch,
+    autocast: Autocast,
+    seed: int,
+    factor: float,
+    units: dict[str, Tensor],
+    graph: bool,
 ) -> tuple[dict[str, Loss], Cut]:
     torch.manual_seed(seed)
-    labelled = [name for name in model.tasks if name in batch.labels]
     with autocast():
         with torch.set_grad_enabled(graph):
-            pyramids = model.trunk(batch.pixels, labelled)
+            pyramids = _pyramids(model, batch)
         seen, one = cut(pyramids)
         raw = model.answer(seen)
     losses = losses_of(model, raw, batch)
     # Every task has leaves of its own, so one backward pass gives all task gradients apart.
-    if losses:
-        (torch.stack([loss.total for loss in losses.values()]).sum() * factor).backward()
+    backward(losses, _inverse(units, losses), factor)
     return losses, one
 
 
-def _pull(one: Cut, trunk: list[Tensor], weights: dict[str, Tensor]) -> None:
-    """One backward pass through the trunk with the weighted sum of the task gradients."""
-    tensors, gradients = [], []
-    for index, level in enumerate(trunk):
-        parts = [(weights[t], one.gradient(t, index)) for t in one.leaves if t in weights]
-        weighted = [weight.to(g.dtype) * g for weight, g in parts if g is not None]
-        if weighted and level.requires_grad:
-            tensors.append(level)
-            gradients.append(torch.stack(weighted).sum(0) if len(weighted) > 1 else weighted[0])
-    if tensors:
-        torch.autograd.backward(tensors, gradients)
+def _inverse(units: dict[str, Tensor], losses: dict[str, Loss]) -> dict[str, Tensor]:
+    """1 / the task's count where it was first seen: gradients of about a mean loss, which fit into half precision."""
+    return {name: 1 / units.setdefault(name, loss.count.detach().clamp(min=1)) for name, loss in losses.items()}
+
+
+def _finish_heads(model: HydraNet, total: Means, units: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Turns the heads' gradients, taken per unit, into those of the means; returns the factor for the trunk's."""
+    shares = {name: units.get(name, count) / count for name, count in total.count.items()}
+    for name, share in shares.items():
+        for parameter in model.heads[name].parameters():
+            if parameter.grad is not None:
+                parameter.grad *= share
+    return shares
+
+
+def _at_the_parameters(
+    model: HydraNet,
+    batches: Sequence[Batch],
+    balancer: GradientBalancer,
+    autocast: Autocast,
+    seed: int,
+    reduce: Reduce,
+    factor: float,
+) -> Outcome:
+    """As in the papers, a backward pass for each task; every batch is looked at once."""
+    tasks, found = list(model.tasks), []
+    trunk = [p for p in model.trunk.parameters() if p.requires_grad]
+    sizes = [p.numel() for p in trunk]
+    vectors = torch.zeros(len(tasks), sum(sizes), device=next(model.parameters()).device)
+    units: dict[str, Tensor] = {}
+    used = [False] * len(trunk)
+    for i, batch in enumerate(batches):
+        losses = forward(model, batch, autocast, seed + i)
+        scale = _inverse(units, losses)
+        for name, loss in losses.items():
+            heads = [p for p in model.heads[name].parameters() if p.requires_grad]
+            objective = factor * scale[name] * loss.total
+            last = name == next(reversed(losses))
+            grads = torch.autograd.grad(objective, [*trunk, *heads], retain_graph=not last, allow_unused=True)
+            used = [before or g is not None for before, g in zip(used, grads, strict=False)]
+            flat = [torch.zeros_like(p) if g is None else g for p, g in zip(trunk, grads, strict=False)]
+            vectors[tasks.index(name)] += torch.cat([g.flatten() for g in flat])
+            for p, g in zip(heads, grads[len(trunk) :], strict=True):
+                p.grad = g if p.grad is None or g is None else p.grad + g
+        found.append(detached(losses))
+    total = means(tasks, found, batches, reduce)
+    if not total.count:
+        return _outcome(total, {})
+    shares = _finish_heads(model, total, units)
+    vectors = torch.stack([share * vectors[tasks.index(name)] for name, share in shares.items()])
+    joint = reduce(vectors.clone())
+    products = (joint @ joint.T).double() / factor**2
+    weights = _ask(balancer, products, total)
+    for p, part, touched in zip(trunk, (torch.stack(list(weights.values())) @ vectors).split(sizes), used, strict=True):
+        p.grad = part.view_as(p) if touched else None
+    return _outcome(total, weights, products)

@@ -14,11 +14,12 @@ from hydranet.checkpoint import CheckpointError
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.core.spec import SpecError, unknown
-from hydranet.gradients import Diverged, Outcome, Reduce, step_gradients
+from hydranet.gradients import Outcome, step_gradients
 from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.processes import Processes
 from hydranet.recipe import Optim, Recipe
+from hydranet.step_losses import Diverged, Reduce
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")

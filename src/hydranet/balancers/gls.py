@@ -1,0 +1,27 @@
+"""The geometric mean of the losses (Chennupati, Sistu, Yogamani, Rawashdeh, CVPR workshops 2019, arXiv 1904.08492)."""
+
+import torch
+from torch import Tensor
+
+from hydranet.core.balancer import LossBalancer, Losses
+
+
+class GLS(LossBalancer):
+    """Geometric loss strategy: (prod_t L_t)^(1/n) over the n tasks present, so w_t = objective / (n L_t).
+
+    The unit of a loss does not matter: scaling one of them scales the objective, not its direction. Losses below
+    `floor` count as it and get no weight. Raises ValueError for a negative loss, which has no geometric mean.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], floor: float = 1e-8) -> None:
+        super().__init__(tasks)
+        self.floor = floor
+
+    def forward(self, losses: Losses) -> Tensor:
+        for name, loss in losses.items():
+            if loss < 0:
+                raise ValueError(
+                    f"got a loss of {float(loss):.3g} for task {name!r}, expected >= 0 for a geometric mean; "
+                    "choose another balancer"
+                )
+        return torch.exp(torch.log(torch.stack(list(losses.values())).clamp(min=self.floor)).mean())

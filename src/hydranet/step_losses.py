@@ -1,0 +1,94 @@
+"""The losses of one step: forward passes, and means over processes, sources and micro-batches."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hydranet.core.batch import Batch
+from hydranet.core.errors import UserError
+from hydranet.core.task import Loss, pick
+from hydranet.model import HydraNet
+
+Autocast = Callable[[], AbstractContextManager[object]]
+Reduce = Callable[[Tensor], Tensor]
+"""Sum over all processes, in place; the identity for one process."""
+
+
+class Diverged(UserError, RuntimeError):
+    """A loss that is not finite: which task, on which images."""
+
+
+def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str, Loss]:
+    """The loss of every task that has labels in the batch and an output."""
+    found = {}
+    for name, label in batch.labels.items():
+        if name in raw:
+            with torch.autocast(batch.image.device.type, enabled=False):
+                found[name] = model.tasks[name].loss(pick(raw[name], batch.rows[name]), label)
+    return found
+
+
+def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dict[str, Loss]:
+    """Losses of a batch with the graph attached; `seed` fixes dropout, so that a second look sees the same."""
+    torch.manual_seed(seed)
+    labelled = [name for name in model.tasks if name in batch.labels]
+    with autocast():
+        raw = model(batch.pixels, labelled) if labelled else {}
+    return losses_of(model, raw, batch)
+
+
+def detached(losses: dict[str, Loss]) -> dict[str, Loss]:
+    """The same losses without their graph."""
+    return {name: Loss(loss.total.detach(), loss.count.detach(), loss.parts) for name, loss in losses.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Totals and counts of a step, summed over everything, by task present anywhere."""
+
+    total: dict[str, Tensor]
+    count: dict[str, Tensor]
+    parts: dict[str, dict[str, Tensor]]
+
+    def value(self, name: str) -> Tensor:
+        return self.total[name] / self.count[name]
+
+
+def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch], reduce: Reduce) -> Means:
+    """Adds losses up over batches and processes. Raises Diverged, on every process, for one that is not finite."""
+    device = batches[0].image.device if batches else torch.device("cpu")
+    sums = torch.zeros(len(tasks), 2, dtype=torch.float64, device=device)
+    for losses in found:
+        for name, loss in losses.items():
+            sums[tasks.index(name)] += torch.stack([loss.total.detach().double(), loss.count.detach().double()])
+    sums = reduce(sums)
+    bad = [name for name, row in zip(tasks, sums, strict=True) if not torch.isfinite(row).all()]
+    if bad:
+        raise Diverged(_blame(bad, found, batches))
+    present = [name for name, row in zip(tasks, sums, strict=True) if row[1] > 0]
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in present}
+    for losses in found:
+        for name in losses.keys() & set(present):
+            for part, value in losses[name].parts.items():
+                parts[name][part] = parts[name].get(part, torch.zeros((), device=device)) + value.detach()
+    return Means(
+        {name: sums[tasks.index(name), 0].float() for name in present},
+        {name: sums[tasks.index(name), 1].float() for name in present},
+        parts,
+    )
+
+
+def _blame(bad: list[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch]) -> str:
+    where = []
+    for losses, batch in zip(found, batches, strict=True):
+        for name in bad:
+            if name in losses and not torch.isfinite(losses[name].total):
+                rows = batch.rows[name].tolist()
+                keys = ", ".join(f"{batch.source[i]}:{batch.key[i]}" for i in rows[:8])
+                where.append(f"{name} on {keys}{' ...' if len(rows) > 8 else ''}")
+    return f"the loss of {', '.join(bad)} is not finite" + (
+        f" ({'; '.join(where)})" if where else " on another process"
+    )
