@@ -207,13 +207,15 @@ def _save(path: Path, picture: np.ndarray) -> None:
 def summary(report: Report) -> "Table":
     """The report as a table for a terminal."""
     from rich.table import Table
+    from rich.text import Text
 
     good = report.read - len({broken.index for broken in report.broken})
     title = f"{report.source}: {report.dataset}, {good} of {report.read} samples read well"
     title += f" ({report.samples} in all)" if report.samples != report.read else ""
-    table = Table("label", "images", "what", title=title, caption=_caption(report), caption_justify="left")
+    # Text: a message such as "[a, b]" is no markup
+    table = Table("label", "images", "what", title=Text(title), caption=Text(_caption(report)), caption_justify="left")
     for name, label in report.labels.items():
-        table.add_row(name, str(label.images), "\n".join(_said(label)))
+        table.add_row(Text(name), str(label.images), Text("\n".join(_said(label))))
     return table
 
 

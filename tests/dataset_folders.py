@@ -1,0 +1,208 @@
+"""Tiny folders in the layout of every data set, filled with noise: loaders are tested without the real data."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.core.dataset import Dataset
+from hydranet.datasets.bdd100k import Bdd100k
+from hydranet.datasets.camvid import CamVid
+from hydranet.datasets.coco import Coco
+from hydranet.datasets.folder import Folder
+from hydranet.datasets.idd_lite import IddLite
+from hydranet.datasets.kitti_object import KittiObject
+from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
+from hydranet.datasets.pseudo_maps import PseudoMaps
+from hydranet.datasets.subset import Subset
+from hydranet.datasets.voc import Voc
+from hydranet.datasets.yolo import Yolo
+
+HEIGHT, WIDTH = 24, 32
+RNG = np.random.default_rng(0)
+
+P2 = "P2: 20 0 15.5 0 0 20 11.5 0 0 0 1 0"
+CALIBRATION = f"{P2}\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 0\n\n"
+"""A camera at the laser: velodyne x forward, y left, z up become camera z, -x, -y."""
+CAR = "Car 0.25 1 -1.57 4.00 5.00 20.00 15.00 1.5 1.6 3.7 1.0 1.7 10.0 -1.5"
+DONT_CARE = "DontCare -1 -1 -10 22.00 3.00 28.00 8.00 -1 -1 -1 -1000 -1000 -1000 -10"
+
+
+def write(path: Path, content: str | np.ndarray) -> Path:
+    """Writes text, or an image by suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        assert cv2.imwrite(str(path), content)
+    return path
+
+
+def noise(top: int = 256, channels: int | None = None) -> np.ndarray:
+    """uint8 HEIGHT WIDTH (channels), below `top`."""
+    shape = (HEIGHT, WIDTH) if channels is None else (HEIGHT, WIDTH, channels)
+    return RNG.integers(0, top, shape, dtype=np.uint8)
+
+
+def depth_picture() -> np.ndarray:
+    """uint16, metres x 256, half of it empty."""
+    return (RNG.integers(1, 80, (HEIGHT, WIDTH)) * 256 * RNG.integers(0, 2, (HEIGHT, WIDTH))).astype(np.uint16)
+
+
+def scan(path: Path) -> np.ndarray:
+    """Writes and returns a velodyne file: float32 n 4 in front of, behind and beside the camera."""
+    points = RNG.uniform([-20, -30, -5, 0], [60, 30, 5, 1], (500, 4)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points.tofile(path)
+    return points
+
+
+def kitti_object(root: Path) -> KittiObject:
+    training = root / "training"
+    for name, suffix, text in (
+        ("000000", "png", f"{CAR}\n{DONT_CARE}\n"),
+        ("000001", "jpg", CAR),
+        ("000007", "png", ""),
+    ):
+        write(training / "image_2" / f"{name}.{suffix}", noise(channels=3))
+        write(training / "label_2" / f"{name}.txt", text)
+        write(training / "calib" / f"{name}.txt", CALIBRATION)
+        write(training / "depth_velo" / f"{name}.png", depth_picture())
+        scan(training / "velodyne" / f"{name}.bin")
+    return KittiObject(str(root))
+
+
+def kitti_tracking(root: Path) -> KittiTracking:
+    for sequence in ("0001", "0003"):
+        for frame in range(2):
+            write(root / "image_02" / sequence / f"{frame:06d}.png", noise(channels=3))
+            write(root / "depth_velo" / sequence / f"{frame:06d}.png", depth_picture())
+        person = CAR.replace("Car 0.25", "Person 2")
+        write(
+            root / "label_02" / f"{sequence}.txt", f"0 5 {CAR.replace('0.25', '1')}\n0 -1 {DONT_CARE}\n1 7 {person}\n"
+        )
+        tracking = CALIBRATION.replace("R0_rect:", "R_rect").replace("Tr_velo_to_cam:", "Tr_velo_cam")
+        write(root / "calib" / f"{sequence}.txt", tracking)
+    return KittiTracking(str(root))
+
+
+def camvid(root: Path) -> CamVid:
+    for name in ("a", "b"):
+        write(root / "train" / f"{name}.jpg", noise(channels=3))
+        write(root / "trainannot" / f"{name}.png", noise(12))
+    return CamVid(str(root))
+
+
+def idd_lite(root: Path) -> IddLite:
+    write(root / "leftImg8bit/train/7/frame1_image.jpg", noise(channels=3))
+    write(root / "gtFine/train/7/frame1_label.png", np.where(noise(4) == 0, 255, noise(7)).astype(np.uint8))
+    return IddLite(str(root))
+
+
+def nyuv2(root: Path) -> NyuV2:
+    write(root / "train/image/0001.jpg", noise(channels=3))
+    write(root / "train/label40/0001.png", noise(40))
+    write(root / "train/depth8/0001.png", np.maximum(noise(), 10))
+    return NyuV2(str(root))
+
+
+def nyuv2_examples(root: Path) -> NyuV2Examples:
+    write(root / "three/000433.png", noise(channels=3))
+    write(root / "three/segm_gt_000433.png", noise(40))
+    write(root / "three/depth_gt_000433.png", depth_picture())
+    normals = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
+    normals[4:] = (127, 0, 127)  # BGR: the camera's z is -1
+    write(root / "three/norm_gt_000433.png", normals)
+    write(root / "joint/000464.png", noise(channels=3))
+    write(root / "joint/segm_gt_000464.png", noise(40))
+    write(root / "joint/depth_gt_000464.png", depth_picture())
+    return NyuV2Examples(str(root))
+
+
+def bdd100k(root: Path) -> Bdd100k:
+    def label(category: str, *corners: float) -> dict[str, object]:
+        return {"category": category, "box2d": dict(zip(("x1", "y1", "x2", "y2"), corners, strict=True))}
+
+    lane = {"category": "lane", "poly2d": []}
+    labels = [label("car", 2.5, 3, 9, 8), label("pedestrian", 1, 1, 4, 9), label("trailer", 0, 0, 5, 5), lane]
+    entries = [{"name": "a.jpg", "labels": labels}, {"name": "b.jpg", "labels": None}, {"name": "c.jpg", "labels": []}]
+    for entry in entries:
+        write(root / "images" / str(entry["name"]), noise(channels=3))
+    write(root / "det_labels.json", json.dumps(entries))
+    return Bdd100k(str(root))
+
+
+def voc_object(name: str, corners: tuple[float, ...], difficult: int = 0) -> str:
+    sides = "".join(f"<{s}>{v}</{s}>" for s, v in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
+    return f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{sides}</bndbox></object>"
+
+
+def voc(root: Path) -> Voc:
+    objects = voc_object("car", (1, 1, WIDTH, HEIGHT)) + voc_object("bike", (3, 4, 10, 12), difficult=1)
+    for name, text in (("a", objects), ("b", "")):
+        write(root / "JPEGImages" / f"{name}.jpg", noise(channels=3))
+        write(root / "Annotations" / f"{name}.xml", f"<annotation>\n{text}\n</annotation>")
+    return Voc(str(root), names=("bike", "car"))
+
+
+def coco_tables() -> dict[str, list[dict[str, object]]]:
+    return {
+        "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 3, "file_name": "b.jpg"}],
+        "categories": [{"id": 9, "name": "dog"}, {"id": 2, "name": "cat"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 9, "bbox": [2, 3, 10, 5], "iscrowd": 0},
+            {"id": 2, "image_id": 7, "category_id": 2, "bbox": [0, 0, 4, 5], "iscrowd": 1},
+        ],
+    }
+
+
+def coco(root: Path) -> Coco:
+    for name in ("a", "b"):
+        write(root / "train2017" / f"{name}.jpg", noise(channels=3))
+    write(root / "annotations/instances_train2017.json", json.dumps(coco_tables()))
+    return Coco(str(root))
+
+
+def yolo(root: Path) -> Yolo:
+    for name, text in (("a", "1 0.5 0.5 0.25 0.5\n0 0 0 0.5 0.5\n"), ("b", "")):
+        write(root / "images/train" / f"{name}.png", noise(channels=3))
+        write(root / "labels/train" / f"{name}.txt", text)
+    return Yolo(str(root), names=("car", "person"))
+
+
+def folder(root: Path) -> Folder:
+    write(root / "b.png", noise(channels=3))
+    write(root / "deep/a.jpg", noise(channels=3))
+    return Folder(str(root))
+
+
+def pseudo_maps(root: Path) -> PseudoMaps:
+    pictures = folder(root / "pictures")
+    for name in ("b.png", "deep/a.png"):
+        write(root / "maps/drivable" / name, np.where(noise(3) == 2, 255, noise(2)).astype(np.uint8))
+    return PseudoMaps(str(root / "maps"), dataset=pictures, maps={"drivable": ("other", "drivable")})
+
+
+def subset(root: Path) -> Subset:
+    return Subset(kitti_object(root), "1-2")
+
+
+FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
+    KittiObject: kitti_object,
+    KittiTracking: kitti_tracking,
+    CamVid: camvid,
+    IddLite: idd_lite,
+    NyuV2: nyuv2,
+    NyuV2Examples: nyuv2_examples,
+    Bdd100k: bdd100k,
+    Voc: voc,
+    Coco: coco,
+    Yolo: yolo,
+    Folder: folder,
+    PseudoMaps: pseudo_maps,
+    Subset: subset,
+}
+"""A small one of every data set that reads files; one without an entry must be constructible without arguments."""
