@@ -137,7 +137,7 @@ class Reader:
         self.tables: dict[str, ClassTable] = {}
         own = source.dataset.classes
         for name, label in self.label_of.items():
-            if label in own and self.tasks[name].classes:
+            if label is not None and label in own and self.tasks[name].classes:
                 where = f"{label!r} in source {source.name!r}"
                 self.tables[name] = class_table(own[label], self.tasks[name], source.classes.get(name, {}), where)
 
