@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from commands import write_recipes
+
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -20,3 +22,9 @@ def data_root() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real data in {DATA}; set HYDRANET_DATA to run this test")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the recipes `toy` and `slow`; one for all tests, since a module is imported once."""
+    return write_recipes(tmp_path_factory.mktemp("recipes"))

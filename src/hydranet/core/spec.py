@@ -6,7 +6,8 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, Generic, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from hydranet.core.errors import UserError
 
@@ -31,10 +32,7 @@ class Part(Generic[T]):
 
     def __init__(self, cls: type[T], /, **options: Any) -> None:
         self.cls, self.options = cls, options
-        known = _parameters(cls)
-        for name in options:
-            if name not in known:
-                raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
+        _check_options(cls, options)
 
     @property
     def takes(self) -> frozenset[str]:
@@ -57,6 +55,45 @@ class Part(Generic[T]):
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(cls).parameters
     return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _check_options(cls: type, options: Mapping[str, Any]) -> None:
+    """Raises SpecError for an option that the class does not have, or that is plainly of another type."""
+    known = _parameters(cls)
+    for name, value in options.items():
+        if name not in known:
+            raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
+        wanted = known[name].annotation
+        if not fits(value, wanted):
+            raise SpecError(f"got {name}={value!r} for {cls.__name__}, expected {_said(wanted)}")
+
+
+def fits(value: Any, wanted: Any) -> bool:
+    """Whether a value may stand where a type is wanted: numbers, text, choices, and tuples and unions of them.
+
+    Of other types it knows nothing and says yes.
+    """
+    inner = get_args(wanted)
+    if wanted in (int, float):
+        return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
+    if wanted in (str, bool, NoneType):
+        return isinstance(value, wanted)
+    if get_origin(wanted) is Literal:
+        return value in inner
+    if get_origin(wanted) in (Union, UnionType):
+        return any(fits(value, one) for one in inner)
+    if get_origin(wanted) is tuple and isinstance(value, tuple | list):
+        every = inner[:1] * len(value) if inner[-1] is ... else inner
+        return len(every) == len(value) and all(map(fits, value, every))
+    return get_origin(wanted) is not tuple
+
+
+def _said(wanted: Any) -> str:
+    inner = get_args(wanted)
+    if get_origin(wanted) is tuple or not inner:
+        return wanted.__name__ if isinstance(wanted, type) and not inner else str(wanted)
+    words = [str(one) if get_origin(wanted) is Literal else _said(one) for one in inner]
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
@@ -108,13 +145,12 @@ def from_json(value: Json, allowed: Allowed, moved: Mapping[str, str] | None = N
         return {k: from_json(v, allowed, moved) for k, v in value.items()}
     cls = find(value["class"], allowed, moved or {})
     options = {k: from_json(v, allowed, moved) for k, v in value.items() if k not in ("class", "part")}
-    known = _parameters(cls)
-    for name in options:
-        if name not in known:
-            raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
+    _check_options(cls, options)
     try:
         return Part(cls, **options) if value.get("part") else cls(**options)
-    except TypeError as error:
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
         raise SpecError(f"cannot make {cls.__name__} of {sorted(options)}: {error}") from error
 
 

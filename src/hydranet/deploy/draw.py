@@ -29,7 +29,9 @@ from hydranet.deploy.sheet import Row, composite, gallery_html
 __all__ = ["Row", "composite", "draw", "gallery_html", "palette"]
 
 READABLE_PX = 360
-"""Pictures are enlarged until their shorter side has about this length."""
+"""Pictures are enlarged until their shorter side has about this length, ..."""
+LONGEST_PX = 4096
+"""... but never beyond this length of the longer one."""
 
 SUBPIXEL_BITS = 4
 GREY: Colour = (150, 150, 150)
@@ -44,7 +46,7 @@ def draw(
     classes: names by class id ("class 7" where missing).    colours: by class id; default is `palette`.
     Returns uint8 k·h k·w 3, where k > 1 for small pictures only.
     """
-    factor = max(1, round(READABLE_PX / min(image.shape[:2])))
+    factor = max(1, min(round(READABLE_PX / min(image.shape[:2])), LONGEST_PX // max(image.shape[:2])))
     canvas = (
         cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
     )

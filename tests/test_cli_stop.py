@@ -1,0 +1,94 @@
+"""A stopped run ends with the weights of an unbroken one, bit by bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from commands import hydranet
+from hydranet import checkpoint
+from hydranet.log import LOG, read
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Process:
+    """A training in a process of its own."""
+
+    command: tuple[str, ...]
+    folder: Path
+    handle: "subprocess.Popen[str]"
+
+    def at_step(self, step: int) -> "Process":
+        """Waits until the log says so."""
+        deadline = time.monotonic() + 120
+        while not (self.folder / LOG).is_file() or len(read(self.folder)) < step:
+            assert self.handle.poll() is None, self.handle.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self
+
+    def stopped_by(self, number: int) -> tuple[int, str]:
+        """Exit code and stderr."""
+        self.handle.send_signal(number)
+        _, err = self.handle.communicate(timeout=60)
+        return self.handle.returncode, err
+
+
+def started(recipes: Path, folder: Path) -> Process:
+    command = ("train", f"{recipes}:slow", "--out", str(folder))
+    code = "from hydranet.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return Process(command, folder, subprocess.Popen([sys.executable, "-c", code, *command], env=environment, **pipes))
+
+
+@pytest.fixture(scope="module")
+def processes(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process]]:
+    """Two at once, since starting one takes seconds."""
+    both = tuple(started(recipes, tmp_path_factory.mktemp("runs") / name) for name in ("interrupted", "killed"))
+    yield both
+    for process in both:
+        process.handle.kill()
+        process.handle.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert hydranet("train", f"{recipes}:slow", "--out", folder).code == 0
+    return folder
+
+
+def ends_like(whole: Path, stopped: Process) -> None:
+    ended = hydranet(*stopped.command, "--resume")
+    assert ended.code == 0, ended.err
+    for name in (checkpoint.MODEL, checkpoint.STATE):
+        assert (stopped.folder / name).read_bytes() == (whole / name).read_bytes()
+    losses = [[(line["step"], line["losses"]) for line in read(folder)] for folder in (whole, stopped.folder)]
+    assert losses[0] == losses[1]
+
+
+def test_killed_at_any_step(processes: tuple[Process, Process], whole: Path) -> None:
+    code, _ = processes[1].at_step(9).stopped_by(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    ends_like(whole, processes[1])
+
+
+def test_interrupted(processes: tuple[Process, Process], whole: Path) -> None:
+    code, err = processes[0].at_step(3).stopped_by(signal.SIGINT)
+    assert code == 130, err
+    first, last = err.splitlines()
+    assert first == "stopping after this step; once more stops at once"
+    step = len(read(processes[0].folder))
+    assert last.startswith(f"error: stopped after step {step}; go on with: hydranet train ")
+    assert last.endswith(f":slow --out {processes[0].folder} --resume")
+    assert checkpoint.load_state(processes[0].folder)[1]["step"] == step
+    ends_like(whole, processes[0])
