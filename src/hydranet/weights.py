@@ -188,7 +188,10 @@ def _from_file(model: str, file: Path) -> Network:
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise WeightsError(f"{file} holds no weights of timm's {model} ({reason:.160}); use another file") from error
+        raise WeightsError(
+            f"{file} holds no weights of timm's {model} ({reason:.160}); delete it and get it again, or "
+            "give another file"
+        ) from error
     return network
 
 
