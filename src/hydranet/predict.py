@@ -42,7 +42,13 @@ class Predictor:
 
     def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
         """Raises ValueError for what is no RGB picture."""
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        if (
+            not isinstance(image, np.ndarray)
+            or image.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[2] != 3
+            or not image.size
+        ):
             given = (
                 f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
             )

@@ -1,0 +1,92 @@
+"""Scores are properties of network and data: not of the batch size, not of the network's input size."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hydranet.core.sample import DataError
+from hydranet.evaluate import Report, evaluate
+from hydranet.recipe import Source
+from toys import Noise, toy_recipe
+
+SOURCES = (
+    Source("even", Noise(count=5, seed=1), (32, 64)),
+    Source("odd", Noise(count=3, seed=2, size=(33, 71), labels=("glow",), holes=0.0), (32, 64)),
+)
+
+
+def report(batch: int = 4, sources: tuple[Source, ...] = SOURCES) -> Report:
+    last = list(evaluate(toy_recipe().build(), sources, name="toy", batch=batch))[-1]
+    assert isinstance(last, Report)
+    return last
+
+
+def test_scores_do_not_depend_on_the_batch_size() -> None:
+    one, many = report(1), report(5)
+    assert one.protocol == many.protocol
+    for source, tasks in one.scores.items():
+        for task, metrics in tasks.items():
+            assert metrics == pytest.approx(many.scores[source][task], rel=1e-5)
+
+
+def test_every_source_is_scored_for_what_it_labels() -> None:
+    found = report()
+    assert {source: set(tasks) for source, tasks in found.scores.items()} == {
+        "even": {"bright", "glow"},
+        "odd": {"glow"},
+    }
+    assert found.protocol["even"]["bright"]["images"] == 5
+    assert found.protocol["odd"]["glow"] == {"images": 3, "input_size": [32, 64]}
+
+
+def test_predictions_have_the_labels_own_resolution() -> None:
+    *seen, _ = evaluate(toy_recipe().build(), SOURCES[1:])
+    assert [one.predictions["glow"].values.shape for one in seen] == [(33, 71)] * 3
+    assert (seen[-1].done, seen[-1].total) == (3, 3)
+
+
+def test_report_survives_json_and_csv() -> None:
+    found = report()
+    again = Report.from_json(found.to_json())
+    assert again == found
+    assert again.protocol_hash == found.protocol_hash
+    rows = [line.split(",") for line in found.to_csv().splitlines()]
+    assert rows[0] == ["source", "task", "metric", "value"]
+    assert {tuple(row[:3]) for row in rows[1:]} == {
+        ("even", "bright", "mae"),
+        ("even", "glow", "mae"),
+        ("odd", "glow", "mae"),
+    }
+    assert float(rows[1][3]) == pytest.approx(found.scores["even"][rows[1][1]]["mae"], rel=1e-5)
+
+
+def test_not_a_number_becomes_null_and_comes_back() -> None:
+    found = replace(report(), scores={"even": {"glow": {"mae": math.nan}}})
+    text = found.to_json()
+    assert json.loads(text)["scores"]["even"]["glow"]["mae"] is None
+    assert math.isnan(Report.from_json(text).scores["even"]["glow"]["mae"])
+
+
+def test_the_hash_is_of_the_protocol_alone() -> None:
+    found = report()
+    other = {source: {task: {"mae": np.pi} for task in tasks} for source, tasks in found.scores.items()}
+    assert replace(found, scores=other, model="other").protocol_hash == found.protocol_hash
+    assert (
+        report(sources=(replace(SOURCES[0], size=(64, 64)),)).protocol_hash != report(sources=SOURCES[:1]).protocol_hash
+    )
+    assert report(sources=SOURCES[:1]).protocol_hash != found.protocol_hash
+
+
+def test_what_is_no_report() -> None:
+    for text in ("{", "[]", "{}", '{"protocol_hash": 1}'):
+        with pytest.raises(DataError, match="this is no report of `hydranet evaluate`"):
+            Report.from_json(text)
+
+
+def test_nothing_to_evaluate() -> None:
+    sources = (Source("bare", Noise(labels=()), (32, 64)),)
+    with pytest.raises(DataError, match=r"nothing to evaluate: sources \['bare'\] hold no label for bright, glow"):
+        list(evaluate(toy_recipe().build(), sources))

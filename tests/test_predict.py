@@ -1,0 +1,109 @@
+"""A network as a function of a picture: the caller's pixels, the heads asked for, thresholds at call time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hydranet import checkpoint
+from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
+from hydranet.core.spec import SpecError
+from hydranet.core.task import Raw
+from hydranet.predict import Predictor, parse_size
+from toys import Brightness, Noise, toy_recipe
+
+
+@dataclass(frozen=True)
+class Corners(Brightness):
+    """Answers two boxes, whatever it sees: one is sure, one is not."""
+
+    def decode(self, raw: Raw) -> Annotation:
+        count = len(raw)
+        xyxy = torch.tensor([[0.0, 0.0, 16.0, 16.0], [32.0, 16.0, 64.0, 32.0]]).expand(count, 2, 4)
+        label = torch.zeros(count, 2, dtype=torch.int64)
+        return Boxes(xyxy, label, score=torch.tensor([0.9, 0.4]).expand(count, 2))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("run")
+    recipe = toy_recipe()
+    recipe = replace(recipe, tasks=(*recipe.tasks, Corners("corners", ("corner",))))
+    checkpoint.save_model(folder, recipe.build(), recipe)
+    return folder
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (33, 71), (100, 31), (1, 1), (5, 300)])
+def test_answers_lie_in_the_pictures_own_pixels(run: Path, size: tuple[int, int]) -> None:
+    seen = Predictor(run)(picture(*size))
+    assert isinstance(seen["bright"], Quantity)
+    assert isinstance(seen["glow"], ScalarMap)
+    assert seen["glow"].values.shape == size
+    boxes = seen["corners"]
+    assert isinstance(boxes, Boxes)
+    assert boxes.xyxy.min() >= 0
+    assert (boxes.xyxy <= np.array([size[1], size[0]] * 2) + 1e-3).all()
+
+
+def test_boxes_scale_with_the_picture(run: Path) -> None:
+    seen = Predictor(run, ["corners"])(picture(64, 128))["corners"]
+    assert isinstance(seen, Boxes)
+    np.testing.assert_allclose(seen.xyxy, [[0, 0, 32, 32], [64, 32, 128, 64]], atol=1e-4)
+
+
+def test_a_subset_of_heads(run: Path) -> None:
+    whole, part = Predictor(run), Predictor(run, ["glow"])
+    image = picture(33, 71)
+    assert part(image).keys() == part.classes.keys() == {"glow"}
+    np.testing.assert_array_equal(part(image)["glow"].values, whole(image)["glow"].values)
+    with pytest.raises(SpecError, match="no task of this network is called 'glwo'; did you mean 'glow'"):
+        Predictor(run, ["glwo"])
+
+
+def test_threshold_at_call_time(run: Path) -> None:
+    predictor = Predictor(run, threshold=0.5)
+    counts = [len(predictor(picture(32, 64), threshold)["corners"].score) for threshold in (None, 0.0, 0.4, 0.95)]
+    assert counts == [1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.zeros((8, 8, 3), np.float32), r"got float32 array of shape \(8, 8, 3\), expected a uint8 array of shape"),
+        (np.zeros((8, 8), np.uint8), r"got uint8 array of shape \(8, 8\)"),
+        (np.zeros((3, 8, 8), np.uint8), r"got uint8 array of shape \(3, 8, 8\)"),
+        (np.zeros((8, 8, 4), np.uint8), "in RGB order; convert the picture"),
+        (np.zeros((0, 8, 3), np.uint8), r"got uint8 array of shape \(0, 8, 3\)"),
+        (torch.zeros(8, 8, 3), "got Tensor, expected"),
+    ],
+)
+def test_what_is_no_picture(run: Path, given: np.ndarray, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Predictor(run)(given)
+
+
+def test_the_nearest_training_size_is_chosen(tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    wide, tall = recipe.data[0], replace(recipe.data[0], name="tall", dataset=Noise(seed=3), size=(64, 32))
+    recipe = replace(recipe, data=(wide, tall))
+    checkpoint.save_model(tmp_path, recipe.build(), recipe)
+    from hydranet.predict import nearest_size
+
+    assert nearest_size(recipe, (100, 230)) == (32, 64)
+    assert nearest_size(recipe, (400, 200)) == (64, 32)
+    assert Predictor(tmp_path, size=(64, 64))(picture(30, 30))["glow"].values.shape == (30, 30)
+
+
+def test_sizes_as_text() -> None:
+    assert parse_size("") is None
+    assert parse_size("192x640") == (192, 640)
+    for wrong in ("0x32", "33x64", "64", "²x32", "-32x32"):
+        with pytest.raises(SpecError, match="expected HEIGHTxWIDTH in multiples of 32"):
+            parse_size(wrong)
