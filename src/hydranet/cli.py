@@ -213,6 +213,20 @@ def predict(
         raise DataError(f"{broken[0]}{others}")
 
 
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run folder or report.json")],
+    second: Annotated[Path, typer.Argument(help="Another one")],
+    every: Annotated[bool, typer.Option("--all", help="Per-class scores, too")] = False,
+) -> None:
+    """Compare two reports of `hydranet evaluate`; refused where they were not measured in the same way."""
+    from hydranet import tables
+    from hydranet.compare import changes, read_report
+
+    reports = read_report(first), read_report(second)
+    say(tables.comparison(changes(*reports, every=every), [str(first), str(second)]))
+
+
 @data_app.command("check")
 def data_check(
     recipe: RecipeName,

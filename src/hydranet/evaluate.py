@@ -31,7 +31,8 @@ Scores = dict[str, dict[str, dict[str, float]]]
 class Report:
     """What was measured, on what, and how. Only reports of equal `protocol` may be compared.
 
-    protocol: source -> task -> what a reader must know (classes, caps, thresholds, images, input size).
+    protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images).
+    The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
     model: str
@@ -42,7 +43,7 @@ class Report:
     @property
     def protocol_hash(self) -> str:
         """Twelve hex digits that two comparable reports share."""
-        return hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
+        return digest(self.protocol)
 
     def to_json(self) -> str:
         """The report as JSON; NaN becomes null."""
@@ -78,6 +79,11 @@ class Report:
         """Writes `path`.json and `path`.csv, each whole or not at all. Raises CheckpointError where that fails."""
         write(path.with_name(path.name + ".json"), self.to_json().encode())
         write(path.with_name(path.name + ".csv"), self.to_csv().encode())
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits that stand for a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def finite(value: float) -> float | None:
@@ -122,24 +128,24 @@ class Tally:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = {task.name: task for task in tasks}
         self.stats: dict[str, Stats] = {}
-        self.images: dict[str, int] = {}
+        self.images: dict[str, list[str]] = {}
 
     def add(self, sample: Sample, predictions: dict[str, Annotation]) -> None:
         """Measures every task that the image has a label and a prediction for."""
         for name in sample.labels.keys() & predictions.keys():
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
-            self.images[name] = self.images.get(name, 0) + 1
+            self.images.setdefault(name, []).append(Path(sample.key).name)
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Metrics of each task that was measured."""
         return {name: self.tasks[name].score(self.stats[name]) for name in self.tasks if name in self.stats}
 
-    def protocol(self, source: Source) -> dict[str, dict[str, Any]]:
-        """How it was measured."""
+    def protocol(self) -> dict[str, dict[str, Any]]:
+        """How each task was measured, and on which images: their number and a digest of their names."""
         return {
-            name: {**self.tasks[name].protocol(), "images": self.images[name], "input_size": list(source.size)}
-            for name in self.stats
+            name: {**self.tasks[name].protocol(), "images": len(keys), "images_digest": digest(sorted(keys))}
+            for name, keys in self.images.items()
         }
 
 
@@ -162,7 +168,7 @@ def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batc
                 tally.add(sample, predictions)
                 done += 1
                 yield Seen(sample, predictions, done, total)
-        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol(source)
+        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol()
     if not any(scores.values()):
         raise DataError(
             f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "

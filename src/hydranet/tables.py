@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from hydranet.compare import Change
 from hydranet.evaluate import Report
 from hydranet.find import Found
 from hydranet.info import PartInfo
@@ -50,6 +51,16 @@ def classes(report: Report) -> list[Table]:
                     table.add_row(name, number(value))
                 tables.append(table)
     return tables
+
+
+def comparison(rows: Sequence[Change], names: Sequence[str]) -> Table:
+    """One row a metric: both values, and the difference, green where the second is better."""
+    table = Table("source", "task", "metric", *names, "difference")
+    for row in rows:
+        colour = {True: "green", False: "red", None: "white"}[row.better]
+        difference = f"[{colour}]{row.difference:+.4g}[/{colour}]" if math.isfinite(row.difference) else "–"
+        table.add_row(row.source, row.task, row.metric, number(row.first), number(row.second), difference)
+    return table
 
 
 def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:

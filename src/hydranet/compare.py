@@ -1,0 +1,84 @@
+"""Two reports side by side, if they measured the same thing in the same way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydranet.core.errors import UserError
+from hydranet.core.sample import DataError
+from hydranet.evaluate import Report
+
+
+class NotComparable(UserError, ValueError):
+    """Reports made differently: what differs."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric in both reports; better says whether the second one is, None for a metric without a direction."""
+
+    source: str
+    task: str
+    metric: str
+    first: float
+    second: float
+    better: bool | None
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+
+def read_report(path: Path) -> Report:
+    """The report of a run folder or of a file. Raises DataError where there is none."""
+    file = path / "report.json" if path.is_dir() else path
+    if not file.is_file():
+        raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
+    return Report.from_json(file.read_text())
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any], where: str) -> list[str]:
+    """What two protocols of a task say differently."""
+    keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
+    return [f"{where}.{key}: {first.get(key)} / {second.get(key)}" for key in keys]
+
+
+def changes(first: Report, second: Report, *, every: bool = False) -> list[Change]:
+    """Every metric that both reports hold; per-class ones with `every`.
+
+    Raises NotComparable, with all differences, where any task that both measured was measured differently (other
+    classes, caps, thresholds, images), and where they have no task of a source in common.
+    """
+    both = [(s, t) for s, tasks in first.protocol.items() for t in tasks if t in second.protocol.get(s, {})]
+    if not both:
+        have = [
+            ", ".join(f"{s}/{t}" for s, tasks in report.protocol.items() for t in tasks) for report in (first, second)
+        ]
+        raise NotComparable(f"the reports have nothing in common: one has {have[0]}, the other {have[1]}")
+    found = [line for s, t in both for line in differences(first.protocol[s][t], second.protocol[s][t], f"{s}/{t}")]
+    if found:
+        raise NotComparable(
+            f"the reports were not made in the same way ({'; '.join(found)}); evaluate both with one protocol"
+        )
+    return [
+        Change(
+            s,
+            t,
+            metric,
+            value,
+            second.scores[s][t][metric],
+            _better(first, t, metric, second.scores[s][t][metric] - value),
+        )
+        for s, t in both
+        for metric, value in first.scores[s][t].items()
+        if metric in second.scores[s][t] and (every or "/" not in metric)
+    ]
+
+
+def _better(report: Report, task: str, metric: str, difference: float) -> bool | None:
+    name, direction = report.headlines[task]
+    if metric != name or difference == 0:
+        return None
+    return (difference > 0) == (direction == "higher")

@@ -1,0 +1,45 @@
+"""Reports are compared only where they were measured in the same way."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hydranet.compare import NotComparable, changes, read_report
+from hydranet.core.sample import DataError
+from hydranet.evaluate import Report
+
+ONE = Report(
+    "a",
+    {"val": {"seg": {"miou": 0.5, "iou/car": 0.4}, "far": {"abs_rel": 0.2}}},
+    {"val": {"seg": {"classes": ["car", "road"], "images": 3}, "far": {"range_m": [1, 80], "images": 3}}},
+    {"seg": ("miou", "higher"), "far": ("abs_rel", "lower")},
+)
+OTHER = replace(ONE, model="b", scores={"val": {"seg": {"miou": 0.6, "iou/car": 0.3}, "far": {"abs_rel": 0.3}}})
+
+
+def test_differences_have_a_direction() -> None:
+    found = {change.metric: change for change in changes(ONE, OTHER)}
+    assert found["miou"].difference == pytest.approx(0.1)
+    assert found["miou"].better is True
+    assert found["abs_rel"].better is False
+    assert "iou/car" not in found
+    assert "iou/car" in {change.metric for change in changes(ONE, OTHER, every=True)}
+
+
+def test_other_classes_are_refused_and_named() -> None:
+    protocol = {"val": {**ONE.protocol["val"], "seg": {"classes": ["car"], "images": 3}}}
+    with pytest.raises(NotComparable, match=r"val/seg.classes: \['car', 'road'\] / \['car'\]"):
+        changes(ONE, replace(OTHER, protocol=protocol))
+
+
+def test_nothing_in_common() -> None:
+    with pytest.raises(NotComparable, match="nothing in common: one has val/seg, val/far, the other test/seg"):
+        changes(ONE, replace(OTHER, protocol={"test": {"seg": {}}}))
+
+
+def test_reports_come_from_runs_and_files(tmp_path: Path) -> None:
+    ONE.save(tmp_path / "report")
+    assert read_report(tmp_path) == read_report(tmp_path / "report.json") == ONE
+    with pytest.raises(DataError, match="make one with `hydranet evaluate"):
+        read_report(tmp_path / "nowhere")
