@@ -68,6 +68,7 @@ def test_a_data_set_that_is_not_there_is_one_broken_entry(tmp_path: Path) -> Non
     report = report_of(CamVid(str(tmp_path / "nowhere")))
     assert report.samples == report.read == 0
     assert "no data folder" in report.broken[0].message
+    assert "0 of 0 samples" in text_of(report)
     assert "no data folder" in text_of(report)
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from dataset_folders import CALIBRATION, CAR, DONT_CARE, HEIGHT, WIDTH, kitti_object, kitti_tracking, scan, write
 from hydranet.annotations import Boxes, ScalarMap
-from hydranet.core import kitti_format as kitti
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.formats import kitti
 
 
 def boxes(sample_labels: dict) -> Boxes:

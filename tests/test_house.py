@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "hydranet"
 FILES = sorted(SOURCE.rglob("*.py"))
-FIRST_READ = ("annotations.py", "core", "model.py", "gradients.py", "train.py")
+FIRST_READ = ("annotations.py", "core/*.py", "model.py", "gradients.py", "train.py")
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
@@ -65,7 +65,9 @@ def code_lines(path: Path) -> int:
 
 
 def test_what_a_newcomer_reads_first_stays_short() -> None:
-    paths = [p for name in FIRST_READ for p in ([SOURCE / name] if name.endswith(".py") else (SOURCE / name).glob("*.py"))]
+    paths = [
+        p for name in FIRST_READ for p in ([SOURCE / name] if name.endswith(".py") else (SOURCE / name).glob("*.py"))
+    ]
     counts = {str(p.relative_to(SOURCE)): code_lines(p) for p in paths}
     assert sum(counts.values()) <= 1000, counts
 

@@ -209,11 +209,12 @@ def summary(report: Report) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    good = report.read - len({broken.index for broken in report.broken})
-    title = f"{report.source}: {report.dataset}, {good} of {report.read} samples read well"
+    bad = {broken.index for broken in report.broken if broken.index >= 0}
+    title = f"{report.source}: {report.dataset}, {report.read - len(bad)} of {report.read} samples read well"
     title += f" ({report.samples} in all)" if report.samples != report.read else ""
     # Text: a message such as "[a, b]" is no markup
-    table = Table("label", "images", "what", title=Text(title), caption=Text(_caption(report)), caption_justify="left")
+    caption = Text(_caption(report))
+    table = Table("label", "images", "what", title=Text(title), caption=caption, caption_justify="left", min_width=80)
     for name, label in report.labels.items():
         table.add_row(Text(name), str(label.images), Text("\n".join(_said(label))))
     return table

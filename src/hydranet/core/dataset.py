@@ -1,22 +1,11 @@
-"""What a data set is, and how files are read so that a bad one is named in a sentence."""
+"""What a data set is."""
 
-import json
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
-from hydranet.annotations import UNKNOWN_ID, ClassMap
-from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import Component, SpecError, unknown
-
-DATA_VARIABLE = "HYDRANET_DATA"
+from hydranet.core.sample import Sample
+from hydranet.core.spec import Component
 
 
 @dataclass(frozen=True)
@@ -37,130 +26,3 @@ class Dataset(Component, ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
         """Raises DataError naming the file where one is missing or broken; IndexError past the end."""
-
-
-@dataclass(frozen=True)
-class FileDataset(Dataset):
-    """A data set in a folder.
-
-    root: the folder; where it does not exist as given, it is looked for under $HYDRANET_DATA.
-    """
-
-    root: str
-
-    @cached_property
-    def folder(self) -> Path:
-        """The folder that `root` means. Raises DataError where there is none."""
-        given = Path(self.root).expanduser()
-        places = [given] if given.is_absolute() else [given, Path(os.environ.get(DATA_VARIABLE, ".")) / given]
-        for place in places:
-            if place.is_dir():
-                return place
-        looked = " and ".join(str(place) for place in dict.fromkeys(places))
-        raise DataError(
-            f"no data folder {self.root!r} for {type(self).__name__}: looked for {looked}; "
-            f"give the right root or set {DATA_VARIABLE} to the folder that holds it"
-        )
-
-
-def listed(folder: Path, pattern: str, what: str) -> list[Path]:
-    """Sorted files of a folder that match a glob. Raises DataError where there are none."""
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
-    if not found:
-        raise DataError(f"no {what} in {folder} (pattern {pattern}); check the root and the split")
-    return found
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """uint8 h w 3 in RGB order. Raises DataError for a missing or broken file."""
-    picture = _decode(path, cv2.IMREAD_COLOR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def read_map(path: Path) -> np.ndarray:
-    """A label image as stored: uint8 or uint16, h w (or h w 3 in RGB order). Raises DataError as `read_rgb` does."""
-    picture = _decode(path, cv2.IMREAD_UNCHANGED)
-    return picture if picture.ndim == 2 else cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2RGB)
-
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or take it out of the split") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    picture = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    if picture is None:
-        raise DataError(
-            f"broken image {path} ({data.size} bytes cannot be decoded); restore it or take it out of the split"
-        )
-    return picture
-
-
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file without empty ones. Raises DataError where it is missing or not text."""
-    try:
-        return [line for line in path.read_text().splitlines() if line.strip()]
-    except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or take it out of the split") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises DataError, with line and column, where it is broken."""
-    try:
-        return json.loads("\n".join(read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise DataError(f"broken JSON in {path}: {error.msg} at line {error.lineno}, column {error.colno}") from error
-
-
-def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
-    """A picture of class ids. The ids `void` become "nobody knows"; so does 255.
-
-    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a picture that
-    is not of `size` (height, width).
-    """
-    ids = read_map(path)
-    if ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte a pixel: class ids; convert it")
-    check_size(path, ids, size)
-    table = np.arange(256, dtype=np.uint8)
-    table[list(void)] = UNKNOWN_ID
-    ids = cv2.LUT(ids, table)
-    foreign = np.unique(ids[(ids >= classes) & (ids != UNKNOWN_ID)])
-    if len(foreign):
-        raise DataError(
-            f"{path} holds class ids {foreign.tolist()}, expected 0..{classes - 1}"
-            f"{f', {list(void)}' if void else ''} or {UNKNOWN_ID}; correct the file or the data set's class list"
-        )
-    return ClassMap(ids)
-
-
-def check_size(path: Path, values: np.ndarray, size: tuple[int, int] | None) -> None:
-    """Raises DataError where a label map (h w ...) is not as large as its picture."""
-    if size is not None and values.shape[:2] != size:
-        raise DataError(
-            f"{path} is {values.shape[1]}x{values.shape[0]}, its picture {size[1]}x{size[0]}; they must be of one size"
-        )
-
-
-def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises SpecError, with a suggestion, for an option that the data set does not have."""
-    known = tuple(known)
-    for name in given:
-        if name not in known:
-            raise SpecError(unknown(name, known, what))
-
-
-def in_ranges(ranges: str, numbers: Sequence[int]) -> list[int]:
-    """Which of `numbers` are in "0-59,65"; both ends belong to a range. Raises SpecError for other text."""
-    chosen: set[int] = set()
-    for part in ranges.replace(" ", "").split(","):
-        first, _, last = part.partition("-")
-        try:
-            chosen.update(range(int(first), int(last or first) + 1))
-        except ValueError as error:
-            raise SpecError(f"got {ranges!r}, expected numbers and ranges such as '0-59,65'") from error
-    return [number for number in numbers if number in chosen]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.annotations import NO_BOX
-from hydranet.core.box_rows import BoxRow, boxes_of
-from hydranet.core.dataset import FileDataset, read_json, read_rgb
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats.box_rows import BoxRow, boxes_of
+from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
 ALIASES = {"pedestrian": "person", "motorcycle": "motor", "bicycle": "bike"}

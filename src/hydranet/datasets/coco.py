@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hydranet.core.box_rows import BoxRow, boxes_of
-from hydranet.core.dataset import FileDataset, read_json, read_rgb
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats.box_rows import BoxRow, boxes_of
+from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 
 @dataclass(frozen=True)

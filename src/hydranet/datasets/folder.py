@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hydranet.core.dataset import FileDataset, read_rgb
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats.files import FileDataset, read_rgb
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 

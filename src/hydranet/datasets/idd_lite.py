@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hydranet.core.dataset import FileDataset, listed, read_class_map, read_rgb
 from hydranet.core.sample import Sample
+from hydranet.formats.files import FileDataset, listed, read_class_map, read_rgb
 
 CLASSES = ("drivable", "non-drivable", "living things", "vehicles", "roadside objects", "far objects", "sky")
 IMAGE_END, LABEL_END = "_image.jpg", "_label.png"

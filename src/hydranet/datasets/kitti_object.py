@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from hydranet.annotations import Annotation
-from hydranet.core import kitti_format as kitti
-from hydranet.core.dataset import FileDataset, check_names, in_ranges, listed, read_lines, read_rgb
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats import kitti
+from hydranet.formats.files import FileDataset, check_names, in_ranges, listed, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from hydranet.annotations import Annotation, Boxes
-from hydranet.core import kitti_format as kitti
-from hydranet.core.dataset import FileDataset, check_names, listed, read_lines, read_rgb
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats import kitti
+from hydranet.formats.files import FileDataset, check_names, listed, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 MOST_TRUNCATED = 2

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
-from hydranet.core.dataset import FileDataset, check_names, check_size, listed, read_class_map, read_map, read_rgb
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.core.surface import normals_from_depth
+from hydranet.formats.files import FileDataset, check_names, check_size, listed, read_class_map, read_map, read_rgb
+from hydranet.formats.surface import normals_from_depth
 
 LABELS = ("semantic", "depth", "normals")
 
@@ -43,7 +43,7 @@ class NyuV2(FileDataset):
 
     label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabelled, nobody can tell which: unknown.
     depth8:  metres = (value + 0.5) / 25.5, holes filled by the authors; 255 is "9.99 m or more": unknown.
-    normals: planes fitted to depth (`core.surface`).
+    normals: planes fitted to depth (`formats.surface`).
 
     Silberman, Hoiem, Kohli, Fergus: Indoor Segmentation and Support Inference from RGBD Images. ECCV 2012.
     """

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from hydranet.core.dataset import Dataset, FileDataset, read_class_map
+from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
+from hydranet.formats.files import FileDataset, read_class_map
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from hydranet.core.dataset import Dataset, in_ranges
+from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
+from hydranet.formats.files import in_ranges
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
-from hydranet.core.box_rows import BoxRow, boxes_of, numbers
-from hydranet.core.dataset import FileDataset, listed, read_lines, read_rgb
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
+from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
+from hydranet.formats.files import FileDataset, listed, read_lines, read_rgb
 
 
 @dataclass(frozen=True)

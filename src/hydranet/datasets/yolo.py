@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hydranet.core.box_rows import BoxRow, boxes_of, numbers
-from hydranet.core.dataset import FileDataset, listed, read_lines, read_rgb
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
+from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
+from hydranet.formats.files import FileDataset, listed, read_lines, read_rgb
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Light-Weight RefineNet (Nekrasov, Shen, Reid, BMVC 2018, arXiv 1810.03272), in the two-task form of arXiv 1809.04766."""
+"""Light-Weight RefineNet (Nekrasov, Shen, Reid, BMVC 2018, arXiv 1810.03272) as in the two-task arXiv 1809.04766."""
 
 from torch import Tensor, nn
 

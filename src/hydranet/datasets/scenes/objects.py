@@ -16,7 +16,7 @@ def paint(canvas: np.ndarray, glow: np.ndarray, view: View) -> None:
     """Puts all objects on a canvas (float32 3 h w) and their own light on `glow` (float32 h w). In place."""
     faces, weather, lens = view.faces, view.weather, view.ground.lens
     where = np.flatnonzero(view.raster.face >= FIRST)
-    face = view.raster.face.ravel().take(where)
+    face = view.raster.face.ravel().take(where).astype(np.intp)
     depth = 1 / view.raster.inverse_depth.ravel().take(where)
     row, column = np.divmod(where.astype(np.int32), np.int32(lens.width_px))
     rx, ry = (axis.astype(np.float32) for axis in lens.rays())
@@ -47,8 +47,8 @@ def paint(canvas: np.ndarray, glow: np.ndarray, view: View) -> None:
     pixels *= 1 - 0.4 * np.exp(
         np.minimum(-high, 0) * np.float32(1 / 0.35)
     )  # less light reaches what is near the ground
-    canvas.reshape(3, -1)[:, where] = pixels
-    glow.reshape(-1)[where] = shine
+    for plane, values in zip((*canvas, glow), (*pixels, shine), strict=True):
+        plane.reshape(-1)[where] = values
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ def windows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of walls at n places given by metres along and above the ground; every house has its own measures.
 
-    Returns float32 n: the share of each pixel that is window; 3 n: its colour; n: the light of lit ones at night.
+    Returns float32 n: the share of each pixel that is window; 3 n: its colour; n: how much the lit ones shine at night.
     """
     step = 2.3 + 1.4 * np.mod(house * 0.618, 1)
     half = 0.25 + 0.09 * np.mod(house * 0.37, 1)
@@ -105,5 +105,5 @@ def windows(
     tone = 0.5 * (weather.zenith + weather.horizon)
     glass = np.stack([light * np.float32(value) + frame for value in tone])
     lit_up = (chance > 0.62) & weather.night
-    glass = np.where(lit_up, LAMPLIGHT[:, None] * (0.4 + 0.6 * chance), glass)
-    return fill, glass, 0.35 * fill * lit_up
+    glass = np.where(lit_up, LAMPLIGHT[:, None] * (1.3 * chance - 0.55), glass)
+    return fill, glass, 0.25 * fill * lit_up
