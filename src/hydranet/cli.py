@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -12,11 +11,7 @@ from hydranet import terminal
 from hydranet.core.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
-    from hydranet.evaluate import Report, Seen
-    from hydranet.model import HydraNet
-    from hydranet.recipe import Recipe
+    from hydranet.evaluate import Seen
     from hydranet.train import Progress
 
 app = typer.Typer(
@@ -85,7 +80,7 @@ def train(
             last = progress.step == chosen.steps
             due = last or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
             if due and chosen.validation and not stop:
-                report = _evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
+                report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
                 if report:
                     log.report(progress.step, report)
                     report.save(folder / "report")
@@ -101,35 +96,6 @@ def _stopped(progress: "Progress", again: str, folder: Path) -> None:
         raise terminal.Stopped(f"stopped after the last step; for the scores: hydranet evaluate {folder}")
     progress.run.save(folder)
     raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again} --out {folder} --resume")
-
-
-def _evaluated(
-    bar: "Bar",
-    model: "HydraNet",
-    recipe: "Recipe",
-    name: str,
-    *,
-    rows: "list[Seen] | None" = None,
-    keep: int = 0,
-    stop: Sequence[int] = (),
-) -> "Report | None":
-    """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
-    from hydranet.evaluate import Report
-    from hydranet.evaluate import evaluate as run_evaluation
-
-    job = bar.add_task("evaluating", total=None, note="")
-    kept: dict[str, int] = {}
-    for seen in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
-        if isinstance(seen, Report):
-            bar.remove_task(job)
-            return seen
-        if stop:
-            break
-        bar.update(job, completed=seen.done, total=seen.total)
-        kept[seen.sample.source] = kept.get(seen.sample.source, 0) + 1
-        if rows is not None and kept[seen.sample.source] <= keep:
-            rows.append(seen)
-    return None
 
 
 @app.command()
@@ -161,7 +127,7 @@ def evaluate(
     model.to(find.device(device))
     rows: list[Seen] = []
     with terminal.bar() as bar:
-        report = _evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)
+        report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)
     assert report  # nothing stops this evaluation
     for table in tables.classes(report):
         say(table)

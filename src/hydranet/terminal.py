@@ -3,12 +3,17 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hydranet.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+    from hydranet.evaluate import Report, Seen
+    from hydranet.model import HydraNet
+    from hydranet.recipe import Recipe
 
 INTERRUPTED = 130
 """The exit code of a program that a signal stopped, by the custom of shells."""
@@ -46,3 +51,32 @@ def bar() -> "Bar":
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False))
     return Bar(*columns, *times, console=Console(highlight=False), disable=not sys.stdout.isatty())
+
+
+def evaluated(
+    bar: "Bar",
+    model: "HydraNet",
+    recipe: "Recipe",
+    name: str,
+    *,
+    rows: "list[Seen] | None" = None,
+    keep: int = 0,
+    stop: Sequence[int] = (),
+) -> "Report | None":
+    """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
+    from hydranet.evaluate import Report
+    from hydranet.evaluate import evaluate as run_evaluation
+
+    job = bar.add_task("evaluating", total=None, note="")
+    kept: dict[str, int] = {}
+    for seen in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
+        if isinstance(seen, Report):
+            bar.remove_task(job)
+            return seen
+        if stop:
+            break
+        bar.update(job, completed=seen.done, total=seen.total)
+        kept[seen.sample.source] = kept.get(seen.sample.source, 0) + 1
+        if rows is not None and kept[seen.sample.source] <= keep:
+            rows.append(seen)
+    return None

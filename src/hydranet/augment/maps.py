@@ -80,6 +80,7 @@ def _values(planes: np.ndarray, view: View, smooth: bool) -> np.ndarray:
 
 
 def scalar_map(label: ScalarMap, view: View, source_size: Size, smooth: bool) -> ScalarMap:
+    """Numbers move with the picture and change with its zoom as their unit says; unknown ones stay unknown."""
     source = _plane(label.values, np.float32, source_size, "ScalarMap")
     values = _values(source[None], view, smooth)[0]
     if min(view.scale) < 1:
