@@ -68,14 +68,6 @@ class Lens:
         x, y = self.centre_px
         return (self.columns - x) / self.focal_px, (self.rows - y) / self.focal_px
 
-    def planes(self, normal: np.ndarray, point: np.ndarray) -> np.ndarray:
-        """float n 3: a, b, c of 1 / depth = a u + b v + c for planes given in camera axes by normal and point."""
-        (x, y), f = self.centre_px, self.focal_px
-        across = np.sum(normal * point, axis=-1)
-        across = np.where(np.abs(across) < 1e-9, 1e-9, across)
-        nx, ny, nz = np.moveaxis(normal, -1, 0)
-        return np.stack([nx / f, ny / f, nz - (nx * x + ny * y) / f], axis=-1) / across[..., None]
-
     def ground(self) -> np.ndarray:
         """float64 h: 1 / depth of the ground by row; negative above the horizon."""
         _, y = self.rays()

@@ -65,7 +65,9 @@ class Ground:
         """float32 r w: the share of each pixel that is painted, lines and crossing together."""
         total = np.zeros(self.lateral_m.shape, dtype=np.float32)
         layers = [self.line(line) for line in self.road.lines]
-        for window, share in [*layers, self.zebra()] if self.road.crossing_m is not None else layers:
+        if self.road.crossing_m is not None:
+            layers.append(zebra(self, self.road.crossing_m))
+        for window, share in layers:
             np.maximum(total[window], share, out=total[window])
         return total
 
@@ -92,22 +94,24 @@ class Ground:
         high = int(np.clip(np.ceil((middle + half).max(initial=0)), 0, self.lens.width_px))
         return np.s_[:, low:high]
 
-    def within(self, left_m: float, right_m: float, near_m: float, far_m: float) -> np.ndarray:
-        """bool r w: the pixels of a rectangle on the road."""
-        columns, rows = self.columns(), (self.z_m > near_m) & (self.z_m < far_m)
-        return (columns > self.column(left_m)[:, None]) & (columns < self.column(right_m)[:, None]) & rows[:, None]
 
-    def zebra(self) -> tuple[tuple[slice, slice], np.ndarray]:
-        """A window (rows, columns) around the crossing and the share of each of its pixels that is painted."""
-        start, (left, right) = self.road.crossing_m or 0.0, self.road.verge_m
-        inside = np.flatnonzero((self.far_m > start) & (self.near_m < start + ZEBRA_M))
-        rows = slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0)
-        reach = np.minimum(self.far_m[rows], start + ZEBRA_M) - np.maximum(self.near_m[rows], start)
-        along = reach.astype(np.float32)[:, None] / self.span_m[rows]
-        u = self.lateral_m[rows]
-        off = np.abs(np.mod(u - left, STRIPE_M) - STRIPE_M / 2)
-        stripes = np.clip((STRIPE_M / 4 - off) / self.pixel_m[rows] + 0.5, 0, 1) * ((u > left) & (u < right))
-        return (rows, slice(None)), stripes * along
+def within(ground: Ground, left_m: float, right_m: float, near_m: float, far_m: float) -> np.ndarray:
+    """bool r w: the pixels of a rectangle on the road."""
+    columns, rows = ground.columns(), (ground.z_m > near_m) & (ground.z_m < far_m)
+    return (columns > ground.column(left_m)[:, None]) & (columns < ground.column(right_m)[:, None]) & rows[:, None]
+
+
+def zebra(ground: Ground, start_m: float) -> tuple[tuple[slice, slice], np.ndarray]:
+    """A window (rows, columns) around a crossing and the share of each of its pixels that is painted."""
+    left, right = ground.road.verge_m
+    inside = np.flatnonzero((ground.far_m > start_m) & (ground.near_m < start_m + ZEBRA_M))
+    rows = slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0)
+    reach = np.minimum(ground.far_m[rows], start_m + ZEBRA_M) - np.maximum(ground.near_m[rows], start_m)
+    along = reach.astype(np.float32)[:, None] / ground.span_m[rows]
+    u = ground.lateral_m[rows]
+    off = np.abs(np.mod(u - left, STRIPE_M) - STRIPE_M / 2)
+    stripes = np.clip((STRIPE_M / 4 - off) / ground.pixel_m[rows] + 0.5, 0, 1) * ((u > left) & (u < right))
+    return (rows, slice(None)), stripes * along
 
 
 def ground_of(lens: Lens, road: Road) -> Ground:

@@ -12,8 +12,8 @@ import numpy as np
 CORNERS = 12
 """Every polygon is stored with this many points; the last one is repeated where there are fewer."""
 
-PLAIN, ROUGH, FACADE = 0, 1, 2
-"""What a surface looks like: one colour; foliage, plaster or bark; a wall with windows."""
+PLAIN, ROUGH, PLASTER, FACADE = range(4)
+"""What a surface looks like: one colour; leaves or bark; a bare wall or roof; a wall with windows."""
 
 Colour = tuple[float, float, float]
 
@@ -27,7 +27,7 @@ class Face:
 
     points: float k 3.    colour: red, green, blue in 0..1.
     on:     index of the face whose plane it lies on (a window on a wall); -1 = its own plane.
-    glow:   0..1, how much of its light is its own.    look: PLAIN, ROUGH or FACADE.
+    glow:   0..1, how much of its light is its own.    look: PLAIN, ROUGH, PLASTER or FACADE.
     fine:   a detail that may be left out when the object is far.
     """
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import FACADE, PLAIN
+from hydranet.datasets.scenes.mesh import FACADE, PLAIN, PLASTER
 from hydranet.datasets.scenes.raster import FIRST, Faces
 from hydranet.datasets.scenes.street import FLOOR_M
 from hydranet.datasets.scenes.texture import noise, sample
@@ -14,39 +14,36 @@ LAMPLIGHT = np.array((0.95, 0.75, 0.42), dtype=np.float32)
 
 def paint(canvas: np.ndarray, glow: np.ndarray, view: View) -> None:
     """Puts all objects on a canvas (float32 3 h w) and their own light on `glow` (float32 h w). In place."""
-    faces, weather, lens = view.faces, view.weather, view.ground.lens
+    faces, lens = view.faces, view.ground.lens
     where = np.flatnonzero(view.raster.face >= FIRST)
     face = view.raster.face.ravel().take(where).astype(np.intp)
     depth = 1 / view.raster.inverse_depth.ravel().take(where)
     row, column = np.divmod(where.astype(np.int32), np.int32(lens.width_px))
     rx, ry = (axis.astype(np.float32) for axis in lens.rays())
     c, s = np.float32(np.cos(lens.pitch_rad)), np.float32(np.sin(lens.pitch_rad))
+    x, ahead = rx.take(column) * depth, (c - s * ry).take(row) * depth
     high = np.float32(lens.height_m) - (c * ry + s).take(row) * depth
-    table = lit(faces, view).astype(np.float32)
+
+    table = _lit(view).astype(np.float32)
     pixels = np.stack([np.ascontiguousarray(table[:, k]).take(face) for k in range(3)])
     shine = _padded(faces.mesh.glow).take(face)
-
     look = _padded(faces.mesh.look).take(face)
     rough = np.flatnonzero(look != PLAIN)
-    at, far, above = face.take(rough), depth.take(rough), high.take(rough)
-    axis = _along(faces)
-    along = axis[0].take(at) * rx.take(column.take(rough)) * far - axis[2].take(at)
-    along += axis[1].take(at) * (c - s * ry).take(row.take(rough)) * far
-    pixel_m = far * np.float32(1 / lens.focal_px)
-    factor = np.ones(len(where), dtype=np.float32)
-    factor[rough] = _grain(along, above, pixel_m, look.take(rough) == FACADE)
-    pixels *= factor
+    at, above, pixel_m = face.take(rough), high.take(rough), depth.take(rough) * np.float32(1 / lens.focal_px)
+    axis_x, axis_z, start = _along(faces)
+    along = axis_x.take(at) * x.take(rough) + axis_z.take(at) * ahead.take(rough) - start.take(at)
+    look = look.take(rough)
 
-    walls = np.flatnonzero(look.take(rough) == FACADE)
-    house = faces.thing.take(at.take(walls)).astype(np.float32)
-    fill, glass, lamps = windows(along.take(walls), above.take(walls), pixel_m.take(walls), house, weather)
-    chosen = rough.take(walls)
+    # less light reaches what is near the ground
+    factor = 1 - 0.4 * np.exp(np.minimum(-high, 0) * np.float32(1 / 0.35))
+    factor[rough] *= _grain(along, above, pixel_m, look >= PLASTER)
+    pixels *= factor
+    walls = np.flatnonzero(look == FACADE)
+    house, chosen = faces.thing.take(at.take(walls)).astype(np.float32), rough.take(walls)
+    fill, glass, lamps = _windows(along.take(walls), above.take(walls), pixel_m.take(walls), house, view.weather)
     for channel, colour in zip(pixels, glass, strict=True):
         channel[chosen] += fill * (colour - channel[chosen])
     shine[chosen] = lamps
-    pixels *= 1 - 0.4 * np.exp(
-        np.minimum(-high, 0) * np.float32(1 / 0.35)
-    )  # less light reaches what is near the ground
     for plane, values in zip((*canvas, glow), (*pixels, shine), strict=True):
         plane.reshape(-1)[where] = values
 
@@ -56,9 +53,9 @@ def _padded(values: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(FIRST), values]).astype(np.float32)
 
 
-def lit(faces: Faces, view: View) -> np.ndarray:
+def _lit(view: View) -> np.ndarray:
     """float f 3: the colour of each face by Lambert's law, from the sun and, more from above, the sky."""
-    weather, lens = view.weather, view.ground.lens
+    weather, lens, faces = view.weather, view.ground.lens, view.faces
     normal = faces.normal[FIRST:]
     sun = np.clip(normal @ lens.turned(weather.sun), 0, 1)[:, None] * weather.sunlight
     sky = weather.ambient * (0.85 - 0.15 * (normal @ lens.down))[:, None]
@@ -83,7 +80,7 @@ def _grain(along: np.ndarray, high: np.ndarray, pixel_m: np.ndarray, plaster: np
     return np.clip(1 + (fine + coarse) * np.where(plaster, np.float32(0.35), np.float32(1)), 0.3, 1.8)
 
 
-def windows(
+def _windows(
     along: np.ndarray, high: np.ndarray, pixel_m: np.ndarray, house: np.ndarray, weather: Weather
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of walls at n places given by metres along and above the ground; every house has its own measures.

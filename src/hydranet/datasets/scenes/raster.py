@@ -70,7 +70,7 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
         mesh=chosen(scene, keep),
         pixels=pixels[keep],
         normal=np.concatenate([np.full((1, 3), np.nan), ground[None], normal[keep]]),
-        inverse=np.concatenate([np.zeros((2, 3)), lens.planes(normal, seen[scene.plane, 0])[keep]]),
+        inverse=np.concatenate([np.zeros((2, 3)), _planes(normal, seen[scene.plane, 0], lens)[keep]]),
         plane=np.concatenate([[SKY_FACE, GROUND_FACE], scene.plane[keep] + FIRST]),
         thing=np.concatenate([[-1, -1], owner[keep]]),
         extent=np.concatenate(
@@ -88,6 +88,15 @@ def _normals(points: np.ndarray) -> np.ndarray:
     spokes = points[:, 1:] - points[:, :1]
     normal = -np.cross(spokes[:, :-1], spokes[:, 1:]).sum(axis=1)
     return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+
+
+def _planes(normal: np.ndarray, point: np.ndarray, lens: Lens) -> np.ndarray:
+    """float n 3: a, b, c of 1 / depth = a u + b v + c for planes given in camera axes by normal and point."""
+    (x, y), f = lens.centre_px, lens.focal_px
+    across = np.sum(normal * point, axis=-1)
+    across = np.where(np.abs(across) < 1e-9, 1e-9, across)
+    nx, ny, nz = normal.T
+    return np.stack([nx / f, ny / f, nz - (nx * x + ny * y) / f], axis=-1) / across[:, None]
 
 
 def _in_picture(pixels: np.ndarray, lens: Lens) -> np.ndarray:

@@ -63,6 +63,7 @@ class Road:
 
     offset_m, heading_rad, curvature_per_m: centre(z) of our lane, a parabola.
     edges_m: lateral boundaries, ascending.    strips: what lies between them, one more than there are edges.
+    lanes: from left to right.
     crossing_m: where a zebra crossing begins, or None.
     """
 
@@ -124,40 +125,34 @@ def lay(course: Course, rng: np.random.Generator) -> Road:
     width = rng.uniform(*course.lane_m)
     same = int(rng.integers(course.same_way[0], course.same_way[1] + 1))
     back = int(rng.integers(course.oncoming[0], course.oncoming[1] + 1))
-    ours = int(rng.integers(same))  # lanes of our direction to the left of us
-    lanes = [Lane(width * (k - ours), 1) for k in range(same)] + [
-        Lane(-width * (ours + 1 + k), -1) for k in range(back)
-    ]
-    left, right = -width * (ours + back + 0.5), width * (same - ours - 0.5)
-    across = [(left, -1)]  # (left edge, what begins there)
-    across += [(lane.u_m - width / 2, _strip(lane)) for lane in sorted(lanes, key=lambda lane: lane.u_m)]
-    parks = rng.random(2) < course.parking
-    across[0] = (left - 2.1 * parks[0], PARKING)
-    across.append((right, PARKING))
-    end = right + 2.1 * parks[1]
-    pavement = rng.uniform(*course.pavement_m)
-    start = across[0][0]
-    if pavement > 0:
-        across = [(start - pavement - 0.15, PAVEMENT), (start - 0.15, KERB), *across]
-        across += [(end, KERB), (end + 0.15, PAVEMENT), (end + 0.15 + pavement, TERRAIN)]
-    else:
-        shoulder = 2.2 if back == 0 else 0.35
-        across = [(start - 1.2, VERGE), (start - shoulder / 3, PARKING), *across]
-        across += [(end + shoulder, VERGE), (end + shoulder + 1.2, TERRAIN)]
-    across = [
-        (edge, strip) for k, (edge, strip) in enumerate(across) if k + 1 == len(across) or across[k + 1][0] > edge
-    ]
-    crossing = rng.uniform(12, 40)
+    ours = int(rng.integers(same))  # as many lanes of our direction lie to the left of us
+    lanes = tuple(Lane(width * (k - ours), 1 if k >= 0 else -1) for k in range(-back, same))
+    pavement, crossing = rng.uniform(*course.pavement_m), rng.uniform(12, 40)
+    parking = rng.random(2) < course.parking
+    left, right = (
+        _beside(course, pavement, bool(parked), outer) for parked, outer in zip(parking, (0, 1), strict=True)
+    )
+    across = [*left[::-1], *((_strip(lane), width) for lane in lanes), *right]
+    start = lanes[0].u_m - width / 2 - sum(size for _, size in left)
+    edges = start + np.cumsum([0.0, *(size for _, size in across)])
     return Road(
         offset_m=rng.normal(0, 0.15),
         heading_rad=rng.normal(0, 0.012),
         curvature_per_m=rng.uniform(-1, 1) * course.bend_per_m * rng.uniform(0, 1),
-        edges_m=tuple(edge for edge, _ in across),
-        strips=(TERRAIN, *(strip for _, strip in across)),
-        lanes=tuple(lanes),
+        edges_m=tuple(edges.tolist()),
+        strips=(TERRAIN, *(strip for strip, _ in across), TERRAIN),
+        lanes=lanes,
         lines=_lines(lanes, width, rng.random() < course.edge_lines, rng),
         crossing_m=crossing if pavement > 0 and rng.random() < 0.35 else None,
     )
+
+
+def _beside(course: Course, pavement_m: float, parked: bool, outer: int) -> list[tuple[int, float]]:
+    """What follows a carriageway sideways, from its edge outwards: (strip, width) pairs; outer 1 = on our side."""
+    if pavement_m > 0:
+        return [(PARKING, 2.1)] * parked + [(KERB, 0.15), (PAVEMENT, pavement_m)]
+    motorway = course.oncoming == (0, 0)
+    return [(PARKING, 2.2 if motorway and outer else 0.4), (VERGE, 1.2)]
 
 
 def _strip(lane: Lane) -> int:
@@ -166,20 +161,19 @@ def _strip(lane: Lane) -> int:
     return OWN_LANE if lane.u_m == 0 else SAME_WAY
 
 
-def _lines(lanes: list[Lane], width: float, edges: bool, rng: np.random.Generator) -> tuple[Line, ...]:
+def _lines(lanes: tuple[Lane, ...], width: float, edges: bool, rng: np.random.Generator) -> tuple[Line, ...]:
     """Dashes between lanes of one direction, a dashed, solid or double line between directions, lines at the edges."""
-    ordered = sorted(lanes, key=lambda lane: lane.u_m)
     period, duty, phase, thick = rng.uniform(6, 12), rng.uniform(0.35, 0.6), rng.uniform(0, 12), rng.uniform(0.11, 0.18)
     middle = rng.choice(["dashed", "solid", "double"])
     yellow = YELLOW if rng.random() < 0.3 else WHITE
-    dashed = Line(0.0, thick, duty * period, period, phase)
-    lines = [Line(ordered[0].u_m - width / 2 + 0.2, thick), Line(ordered[-1].u_m + width / 2 - 0.2, thick)]
-    lines = lines if edges else []
-    for a, b in pairwise(ordered):
+    lines = []
+    if edges:
+        lines = [Line(lanes[0].u_m - width / 2 + 0.2, thick), Line(lanes[-1].u_m + width / 2 - 0.2, thick)]
+    for a, b in pairwise(lanes):
         u = (a.u_m + b.u_m) / 2
         if a.direction == b.direction or middle == "dashed":
             colour = WHITE if a.direction == b.direction else yellow
-            lines.append(Line(u, thick, dashed.dash_m, period, phase, colour))
+            lines.append(Line(u, thick, duty * period, period, phase, colour))
         elif middle == "solid":
             lines.append(Line(u, thick, colour=yellow))
         else:

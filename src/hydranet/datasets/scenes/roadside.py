@@ -24,7 +24,7 @@ RIDGE_M = 350.0
 
 def ridge(leaf: Colour, rng: np.random.Generator) -> Thing:
     """The end of the world: hills that hide the horizon from every camera."""
-    hills = np.interp(np.linspace(0, 8, 33), np.arange(9), rng.uniform(10, 26, 9)) + rng.uniform(0, 3, 33)
+    hills = np.interp(np.linspace(0, 8, 21), np.arange(9), rng.uniform(10, 26, 9)) + rng.uniform(0, 3, 21)
     shape = street.skyline(hills, 1100.0)
     return Thing(shape, standing(0, RIDGE_M, 0), shade(leaf, 0.8), classes.VEGETATION)
 

@@ -4,7 +4,20 @@ from functools import cache
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import FACADE, PAINT, ROUGH, Colour, Face, Mesh, flat, inset, mesh, picture, prism
+from hydranet.datasets.scenes.mesh import (
+    FACADE,
+    PAINT,
+    PLASTER,
+    ROUGH,
+    Colour,
+    Face,
+    Mesh,
+    flat,
+    inset,
+    mesh,
+    picture,
+    prism,
+)
 from hydranet.datasets.scenes.signs import design
 
 STEEL = (0.42, 0.43, 0.44)
@@ -58,7 +71,7 @@ def block(depth_m: float, width_m: float, floors: int) -> Mesh:
     high = floors * FLOOR_M + 0.9
     walls = prism(((0, 0), (width_m, 0), (width_m, high), (0, high)), depth_m / 2)
     faces = [Face(points, PAINT, look=FACADE) for points in walls[:2]]
-    faces += [Face(points, PAINT, look=ROUGH) for points in walls[3:]]
+    faces += [Face(points, PAINT, look=PLASTER) for points in walls[3:]]
     for side in (0, 1):
         quad = walls[side] if side == 0 else np.roll(walls[1], 2, axis=0)
         faces.append(Face(inset(quad, (0, 1), (0, 0.6 / high)), PLINTH, on=side, fine=True))
@@ -73,17 +86,17 @@ def cottage(depth_m: float, width_m: float, floors: int, tiles: Colour) -> Mesh:
     high, rise = floors * FLOOR_M + 0.3, 0.36 * depth_m
     walls = prism(((0, 0), (width_m, 0), (width_m, high), (0, high)), depth_m / 2)
     faces = [Face(points, PAINT, look=FACADE) for points in walls[:2]]
-    faces += [Face(points, PAINT, look=ROUGH) for points in (walls[3], walls[5])]
+    faces += [Face(points, PAINT, look=PLASTER) for points in (walls[3], walls[5])]
     eave, half = 0.4, depth_m / 2
     low = high - eave * rise / half
     for x in (1.0, -1.0):
         edge, ridge = x * (half + eave), high + rise
         slope = np.array([(edge, low, 0), (edge, low, width_m), (0, ridge, width_m), (0, ridge, 0)], dtype=np.float64)
-        faces.append(Face(slope if x > 0 else slope[::-1], tiles, look=ROUGH))
+        faces.append(Face(slope if x > 0 else slope[::-1], tiles, look=PLASTER))
     gable = np.array([(-half, high, 0), (half, high, 0), (0, high + rise, 0)], dtype=np.float64)
     far_gable = gable + np.array([0, 0, width_m])
-    faces.append(Face(gable, PAINT, on=3, look=ROUGH))
-    faces.append(Face(far_gable[::-1], PAINT, on=2, look=ROUGH))
+    faces.append(Face(gable, PAINT, on=3, look=PLASTER))
+    faces.append(Face(far_gable[::-1], PAINT, on=2, look=PLASTER))
     return mesh(faces)
 
 

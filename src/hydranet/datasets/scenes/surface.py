@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from hydranet.datasets.scenes.ground import Ground
+from hydranet.datasets.scenes.ground import Ground, within, zebra
 from hydranet.datasets.scenes.road import CARRIAGEWAY, KERB, PAVEMENT, TERRAIN, VERGE, WHITE
 from hydranet.datasets.scenes.texture import noise, sample
 from hydranet.datasets.scenes.weather import Weather
@@ -29,12 +29,12 @@ def road(ground: Ground, world: World, weather: Weather) -> np.ndarray:
     paved = np.isin(strips, CARRIAGEWAY).take(ground.strip)
     factor = _grit(ground, paved)
     for patch in world.patches:
-        factor[ground.within(patch.left_m, patch.right_m, patch.near_m, patch.far_m)] *= patch.brightness
+        factor[within(ground, patch.left_m, patch.right_m, patch.near_m, patch.far_m)] *= patch.brightness
     if PAVEMENT in strips:
         factor -= 0.14 * (strips == PAVEMENT).take(ground.strip) * _joints(ground)
     canvas = np.stack([column.take(ground.strip) for column in np.ascontiguousarray(table.T)])
     canvas *= factor
-    _markings(canvas, ground)
+    _markings(canvas, ground, factor)
     light = weather.ambient + weather.sunlight * max(float(weather.sun[1]), 0.25)
     canvas *= _shadows(ground, world, weather)
     canvas *= light.astype(np.float32)[:, None, None]
@@ -66,14 +66,13 @@ def _joints(ground: Ground) -> np.ndarray:
     return np.maximum(lines(ground.lateral_m, pixel, 0.1), lines(ground.deep_m[:, :1], span, 0.2))
 
 
-def _markings(canvas: np.ndarray, ground: Ground) -> None:
-    """Puts lines and crossing on, a little worn."""
-    wear = 1 - 0.35 * np.clip(sample(noise(32, 256, 6), ground.lateral_m * 40, ground.deep_m * 10) - 0.6, 0, 1)
+def _markings(canvas: np.ndarray, ground: Ground, grit: np.ndarray) -> None:
+    """Puts lines and crossing on, worn where the asphalt is dark."""
     layers = [(*ground.line(line), line.colour) for line in ground.road.lines]
     if ground.road.crossing_m is not None:
-        layers.append((*ground.zebra(), WHITE))
+        layers.append((*zebra(ground, ground.road.crossing_m), WHITE))
     for window, share, colour in layers:
-        cover = share * wear[window]
+        cover = share * np.clip(2.2 * grit[window] - 1.2, 0.55, 1)
         for channel, value in zip(canvas, colour, strict=True):
             channel[window] += cover * (np.float32(value) - channel[window])
 
