@@ -11,7 +11,7 @@ from hydranet.annotations import Annotation
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
-from hydranet.core.spec import from_json, to_json
+from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.datasets.scenes.dataset import CLASSES, Scenes
 from hydranet.datasets.scenes.labels import LABELS
 
@@ -124,13 +124,13 @@ def test_it_travels_in_a_recipe() -> None:
 
 
 def test_wrong_options_are_named() -> None:
-    with pytest.raises(ValueError, match="no label of the scenes is called 'depht'; did you mean 'depth'"):
+    with pytest.raises(SpecError, match="no label of the scenes is called 'depht'; did you mean 'depth'"):
         Scenes(labels=("depht",))
-    with pytest.raises(ValueError, match=r"got camera_height_m=12, expected 0.5..6.0"):
+    with pytest.raises(SpecError, match=r"got camera_height_m=12, expected 0.5..6.0"):
         Scenes(camera_height_m=12)
-    with pytest.raises(ValueError, match=r"got fog=1.5, expected 0.0..1.0"):
+    with pytest.raises(SpecError, match=r"got fog=1.5, expected 0.0..1.0"):
         Scenes(fog=1.5)
-    with pytest.raises(ValueError, match="make the picture higher"):
+    with pytest.raises(SpecError, match="make the picture higher"):
         Scenes(size=(64, 640), pitch_rad=0.1)
     with pytest.raises(IndexError, match=r"got scene 3, expected 0..2"):
         Scenes(count=3)[3]

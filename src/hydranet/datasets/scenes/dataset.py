@@ -7,7 +7,7 @@ import numpy as np
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
-from hydranet.core.spec import unknown
+from hydranet.core.spec import SpecError, unknown
 from hydranet.datasets.scenes import classes
 from hydranet.datasets.scenes.camera import Lens
 from hydranet.datasets.scenes.ground import ground_of
@@ -39,7 +39,9 @@ class Scenes(Dataset):
     camera_height_m: height of the camera above the road, 0.5..6.
     pitch_rad:       its tilt downwards, -0.1..0.1.    focal: focal length as a share of the width, 0.4..2.
     jitter:          how much height (relative) and pitch vary from scene to scene, 0..0.5.
-    night, fog, rain: the share of scenes with it; 0 or 1 for experiments on domain shift.
+    night, fog, rain: the share of scenes with it; 0 or 1 for experiments on domain shift. No label depends on these.
+
+    Raises SpecError for an unknown label or an option out of range.
     """
 
     count: int = 1000
@@ -57,7 +59,7 @@ class Scenes(Dataset):
     def __post_init__(self) -> None:
         for name in self.labels:
             if name not in LABELS:
-                raise ValueError(unknown(name, LABELS, "label of the scenes"))
+                raise SpecError(unknown(name, LABELS, "label of the scenes"))
         for name, low, high in (
             ("camera_height_m", 0.5, 6.0),
             ("pitch_rad", -0.1, 0.1),
@@ -69,11 +71,11 @@ class Scenes(Dataset):
         ):
             value = vars(self)[name]
             if not low <= value <= high:
-                raise ValueError(f"got {name}={value}, expected {low}..{high}; choose a value in between")
+                raise SpecError(f"got {name}={value}, expected {low}..{high}; choose a value in between")
         height, width = self.size
         horizon = abs(self.pitch_rad) + PITCH_JITTER_RAD * self.jitter
         if min(self.size) < 32 or self.focal * width * np.tan(horizon) > 0.4 * height:
-            raise ValueError(
+            raise SpecError(
                 f"got size={self.size}, expected (height, width) of at least 32 with the horizon well inside; "
                 "make the picture higher or pitch_rad smaller"
             )
