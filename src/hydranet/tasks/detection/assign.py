@@ -59,3 +59,32 @@ def task_aligned(
     weight = (aligned / peak * (overlap * taken).amax(2, keepdim=True)).sum(1)
     label = truth.label.gather(1, row)
     return Assignment(positive, row * positive, nn.functional.one_hot(label, scores.shape[2]) * weight[..., None])
+
+
+class Match(NamedTuple):
+    """For each of a fixed boxes whether it stands for an object, for background, or (neither) for nothing.
+
+    positive, negative: bool b a.    row: int b a; row of the label, 0 where not positive.
+    """
+
+    positive: Bool[Tensor, "b a"]
+    negative: Bool[Tensor, "b a"]
+    row: Int64[Tensor, "b a"]
+
+
+@torch.no_grad()
+def by_overlap(boxes: Float[Tensor, "b a 4"], truth: Truth, high: float, low: float, force: bool = True) -> Match:
+    """Boxes that overlap an object by `high` are positive, those that overlap none by `low` negative.
+
+    force: the best box of each object is positive however small the overlap, so that no object is left without
+           (SSD, arXiv 1512.02325, section 2.2; Faster R-CNN, arXiv 1506.01497, section 3.1.2).
+    """
+    overlap = iou(truth.xyxy, boxes) * truth.object[..., None]
+    rank = overlap
+    if force:
+        best = overlap.amax(2, keepdim=True)
+        first = nn.functional.one_hot(overlap.argmax(2), overlap.shape[2]).bool()
+        rank = overlap + 2 * (first & (best > 0))  # a forced pair outranks every other
+    most, row = rank.max(1)
+    positive = (most >= high) & (overlap.gather(1, row[:, None])[:, 0] > 0)
+    return Match(positive, (overlap.amax(1) < low) & ~positive, row * positive)

@@ -16,9 +16,11 @@ from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.deploy.post import nms, rows
 from hydranet.tasks.detection.heads import BoxHead
 from hydranet.tasks.detection.scoring.coco import coco_scores
+from hydranet.tasks.detection.ssd import Ssd
+from hydranet.tasks.detection.two_stage import TwoStage
 from hydranet.tasks.detection.yolov8 import YoloV8
 
-HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8}
+HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """The word a recipe may use for a head with its default options."""
 
 
@@ -26,7 +28,7 @@ HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8}
 class Detection(Task):
     """Finds objects and their classes.
 
-    detector:        a head, or its word ("yolov8").
+    detector:        a head, or its word ("yolov8", "ssd", "two_stage").
     candidates:      boxes of an image that leave the network, before NMS.
     nms_iou:         of two boxes of a class that overlap more than this, the better one stays.
     limit:           boxes of an image that are kept, at most.
