@@ -123,9 +123,14 @@ def upgrad(gramian: Square) -> Weights:
     lengths, cosines = _directions(gramian)
 
     def project(unit: Weights) -> Weights:
+        if (cosines @ unit >= 0).all():
+            return unit
         return unit + minimise(lambda above: (cosines @ (unit + above), cosines), np.ones(len(unit)))
 
-    return np.sum([length * project(unit) for length, unit in zip(lengths, np.eye(len(lengths)))], axis=0) / lengths
+    return (
+        np.sum([length * project(unit) for length, unit in zip(lengths, np.eye(len(lengths)), strict=True)], axis=0)
+        / lengths
+    )
 
 
 def nash(gramian: Square) -> Weights:
