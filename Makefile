@@ -11,6 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 
 demo: $(VENV)/.ready
 	rm -rf $(RUN)
+	$(BIN)/hydranet weights get mobilenetv2
 	$(BIN)/hydranet train demo --out $(RUN)
 	$(BIN)/hydranet evaluate $(RUN) --gallery $(RUN)/gallery.html
 	@echo "Open $(RUN)/gallery.html. Next: $(BIN)/hydranet predict $(RUN) YOUR_PICTURES --out predictions"

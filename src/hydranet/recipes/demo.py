@@ -1,6 +1,7 @@
 """The embedded default: four heads on generated road scenes, trained on a CPU in minutes."""
 
 from hydranet.augment.policy import Augment
+from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.core.spec import Part
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
@@ -18,7 +19,7 @@ DENSE, OBJECTS = ("semantic", "depth"), ("normals", "detection")
 def demo() -> Recipe:
     """Segmentation, depth, normals and detection from two sources that label two tasks each.
 
-    Command: make demo (hydranet train demo --out runs/demo).
+    Command: make demo (hydranet weights get mobilenetv2; hydranet train demo --out runs/demo).
     """
     scenes = Scenes(count=2000, seed=1, size=SIZE, labels=DENSE), Scenes(count=2000, seed=2, size=SIZE, labels=OBJECTS)
     held_out = Scenes(count=64, seed=99, size=SIZE)
@@ -26,19 +27,20 @@ def demo() -> Recipe:
         name="demo",
         tasks=(
             Semantic("semantic", held_out.classes["semantic"]),
-            Depth("depth", min_m=1.0, max_m=80.0),
+            Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1"),
             Normals("normals"),
             Detection("detection", held_out.classes["detection"]),
         ),
-        encoder=Part(MobileNetV2, weights=None),
+        encoder=Part(MobileNetV2, weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=64),
         data=(Source("dense", scenes[0], SIZE), Source("objects", scenes[1], SIZE)),
         validation=(Source("held-out", held_out, SIZE),),
         augment=Augment(scale=(1.0, 1.3), noise=0.0, blur=0.0),
-        optim=Optim(lr=3e-3, factors={}),
-        steps=300,
+        balancer=Part(Uncertainty),
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
+        steps=480,
         batch=8,
         precision="bf16",
-        ema=0.98,
-        save_every=100,
+        ema=0.99,
+        save_every=120,
     )
