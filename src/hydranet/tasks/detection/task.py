@@ -1,5 +1,6 @@
 """Detection: boxes with classes, by any of the heads beside this file."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -15,13 +16,23 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.deploy.post import nms, rows
 from hydranet.tasks.detection.heads import BoxHead
-from hydranet.tasks.detection.scoring.coco import coco_scores
+from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
+from hydranet.tasks.detection.scoring.kitti import kitti_scores
+from hydranet.tasks.detection.scoring.voc import road_scores, voc_scores
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.two_stage import TwoStage
 from hydranet.tasks.detection.yolov8 import YoloV8
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """The word a recipe may use for a head with its default options."""
+
+Scoring = Callable[[Sequence[PerImage], Sequence[str]], dict[str, float]]
+SCORING: dict[str, tuple[Scoring, str]] = {
+    "kitti": (kitti_scores, "KITTI 2D AP, R40 and R11, IoU .7 vehicles .5 others, neighbours and DontCare ignored"),
+    "voc": (voc_scores, "PASCAL VOC 2010-12 AP, IoU .5, every point of the curve, difficult ignored"),
+    "road": (road_scores, "all classes as one: AP at IoU .5 and recall at score .1"),
+}
+"""Scores that may be computed beside COCO's, by their word in a recipe, and how each is made."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Detection(Task):
     limit:           boxes of an image that are kept, at most.
     score_floor:     boxes below do not enter the scores: low, or the precision-recall curve is cut short.
     score_threshold: boxes below are not shown, and not believed of a teacher.
+    also:            scores beside COCO's: "kitti", "voc", "road".
     """
 
     kind: ClassVar[type[Annotation]] = Boxes
@@ -45,12 +57,16 @@ class Detection(Task):
     limit: int = 100
     score_floor: float = 0.001
     score_threshold: float = 0.25
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.classes:
             raise SpecError(f"detection {self.name!r} got no classes, expected their names; give classes=('car', ...)")
         if isinstance(self.detector, str) and self.detector not in HEADS:
             raise SpecError(unknown(self.detector, HEADS, "detection head"))
+        for word in self.also:
+            if word not in SCORING:
+                raise SpecError(unknown(word, SCORING, "detection score"))
 
     @property
     def box_head(self) -> BoxHead:
@@ -78,12 +94,17 @@ class Detection(Task):
         return {"images": [(found, there)]}
 
     def score(self, stats: Stats) -> dict[str, float]:
-        return coco_scores(stats.get("images", []), self.classes)
+        images = stats.get("images", [])
+        scores = coco_scores(images, self.classes)
+        for word in self.also:
+            scores |= SCORING[word][0](images, self.classes)
+        return scores
 
     def protocol(self) -> dict[str, Any]:
         return {
             **super().protocol(),
             "evaluator": "COCO AP, IoU .50:.95, 101 recalls, 100 boxes a class and image, ignored boxes = crowd",
+            **{word: SCORING[word][1] for word in self.also},
             "nms_iou": self.nms_iou,
             "score_floor": self.score_floor,
             "limit": self.limit,
