@@ -1,0 +1,36 @@
+"""Toy runs with a balancer of choice; as a program, started by torchrun, it trains one run for each name."""
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from hydranet.core.spec import Part
+from hydranet.recipe import Recipe, Source
+from hydranet.train import train
+from toys import Noise, toy_recipe
+
+
+def part(spec: str) -> Part:
+    """ "module.Class[:method][@parameters]" as a part; windows are short, so that short runs see them end."""
+    path, _, place = spec.partition("@")
+    path, _, method = path.partition(":")
+    module, _, name = path.rpartition(".")
+    found = Part(getattr(importlib.import_module(module), name))
+    wanted = {"method": method, "at": place, "window": 1 if "window" in found.takes else None}
+    return Part(found.cls, **{option: value for option, value in wanted.items() if value})
+
+
+def recipe(spec: str) -> Recipe:
+    """Four slots a step from two sources; the rare one alone has labels for one of the tasks."""
+    rare = Noise(count=3, seed=9, labels=("bright",))
+    sources = (Source("many", Noise(labels=("glow",)), (32, 64), weight=3.0), Source("few", rare, (32, 64)))
+    return replace(toy_recipe(sources, steps=4, batch=4, norm=False), balancer=part(spec), save_every=0)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for index, given in enumerate(sys.argv[2:]):
+        list(train(recipe(given), Path(sys.argv[1]) / str(index)))
