@@ -52,9 +52,8 @@ def weights(balancer: torch.nn.Module, **values: float) -> dict[str, float]:
 @settings(max_examples=10, deadline=None)
 def test_the_order_of_tasks_does_not_matter(method: str, seed: int) -> None:
     products, order = gramian(seed), torch.tensor([2, 0, 1])
-    torch.testing.assert_close(
-        ask(method, products[order][:, order]), ask(method, products)[order], rtol=2e-2, atol=2e-2
-    )
+    found, expected = ask(method, products[order][:, order]), ask(method, products)[order]
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -71,9 +70,7 @@ def test_the_unit_of_all_losses_does_not_matter(method: str, seed: int, scale: f
 def test_the_unit_of_one_loss_does_not_turn_the_direction(method: str, seed: int) -> None:
     products, unit = gramian(seed), torch.tensor([1.0, 5.0, 1.0])
     one, other = ask(method, products), unit * ask(method, products * torch.outer(unit, unit))
-    torch.testing.assert_close(
-        other / other.norm() * one.sign()[0], one / one.norm() * other.sign()[0], rtol=1e-2, atol=1e-2
-    )
+    assert abs(torch.cosine_similarity(one, other, dim=0)) > 1 - 1e-4
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -81,12 +78,7 @@ def test_agreeing_gradients_are_added(method: str) -> None:
     together = ask(method, torch.ones(3, 3)).sum() / 3
     # Nash-MTL gives 1 / sqrt(3): it bargains about directions, and there is one only.
     assert float(together) == pytest.approx(1 / math.sqrt(3) if method == "nashmtl" else 1.0, rel=2e-3)
-    torch.testing.assert_close(
-        ask(method, torch.eye(3) * 4.0),
-        torch.full((3,), 0.5 if method == "nashmtl" else 1.0) * 2 ** (method == "nashmtl"),
-        rtol=2e-3,
-        atol=2e-3,
-    )
+    torch.testing.assert_close(ask(method, torch.eye(3) * 4.0), torch.ones(3), rtol=2e-3, atol=2e-3)
     assert ask(method, torch.tensor([[7.0]])).item() == pytest.approx(1.0, rel=1e-4)
 
 
@@ -164,8 +156,8 @@ def test_pcgrad_draws_by_step_and_leaves_the_random_state_alone() -> None:
 
 
 def test_unknown_method_and_place() -> None:
-    with pytest.raises(SpecError, match=r"no method of Aggregated is called 'pgrad'; did you mean 'pcgrad'\?"):
-        Aggregated(PAIR, "pgrad")
+    with pytest.raises(SpecError, match=r"no method of Aggregated is called 'pc_grad'; did you mean 'pcgrad'\?"):
+        Aggregated(PAIR, "pc_grad")
     with pytest.raises(SpecError, match="got at='heads', expected 'cut' or 'parameters'"):
         GradNorm(PAIR, at="heads")
 
@@ -191,7 +183,7 @@ def test_rlw_depends_on_seed_step_and_name_only() -> None:
 def test_gls_weighs_by_the_inverse_loss_and_refuses_negative_ones() -> None:
     assert weights(GLS(PAIR), a=4.0, b=1.0) == pytest.approx({"a": 0.25, "b": 1.0})
     assert weights(GLS(PAIR), a=0.0, b=1.0)["a"] == 0.0
-    with pytest.raises(ValueError, match="got a loss of -1 for task 'a', expected >= 0 for a geometric mean"):
+    with pytest.raises(SpecError, match="got a loss of -1 for task 'a', expected >= 0 for a geometric mean"):
         weights(GLS(PAIR), a=-1.0, b=1.0)
 
 

@@ -30,8 +30,8 @@ class Outcome:
     gramian: Tensor | None = None
 
     def cosines(self) -> dict[str, float]:
-        """Cosine between the gradients of every two tasks, as {"a/b": cosine}; empty where no Gramian was needed."""
-        if self.gramian is None:
+        """Cosine between the gradients of every two tasks, as {"a/b": cosine}; empty without a finite Gramian."""
+        if self.gramian is None or not torch.isfinite(self.gramian).all():
             return {}
         norms = self.gramian.diagonal().sqrt().clamp(min=1e-30)
         matrix = (self.gramian / torch.outer(norms, norms)).tolist()

@@ -39,6 +39,7 @@ class RunLog:
             "losses": seen.losses,
             "parts": seen.parts,
             "weights": seen.weights,
+            "cosines": seen.cosines(),
             "lr": progress.lr,
             "gradient_norm": finite(progress.gradient_norm),
             "images_per_s": progress.images / progress.step_s,
@@ -46,7 +47,7 @@ class RunLog:
         }
         self._write(line)
         if self.board:
-            for group in ("losses", "weights"):
+            for group in ("losses", "weights", "cosines"):
                 for name, value in line[group].items():
                     self.board.add_scalar(f"{group}/{name}", value, progress.step)
             for name in ("lr", "gradient_norm", "images_per_s"):

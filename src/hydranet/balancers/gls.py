@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 
 from hydranet.core.balancer import LossBalancer, Losses
+from hydranet.core.spec import SpecError
 
 
 class GLS(LossBalancer):
     """Geometric loss strategy: (prod_t L_t)^(1/n) over the n tasks present, so w_t = objective / (n L_t).
 
     The unit of a loss does not matter: scaling one of them scales the objective, not its direction. Losses below
-    `floor` count as it and get no weight. Raises ValueError for a negative loss, which has no geometric mean.
+    `floor` count as it and get no weight. Raises SpecError for a negative loss, which has no geometric mean.
     """
 
     def __init__(self, tasks: tuple[str, ...], floor: float = 1e-8) -> None:
@@ -20,8 +21,8 @@ class GLS(LossBalancer):
     def forward(self, losses: Losses) -> Tensor:
         for name, loss in losses.items():
             if loss < 0:
-                raise ValueError(
-                    f"got a loss of {float(loss):.3g} for task {name!r}, expected >= 0 for a geometric mean; "
+                raise SpecError(
+                    f"got a loss of {loss.item():.3g} for task {name!r}, expected >= 0 for a geometric mean; "
                     "choose another balancer"
                 )
         return torch.exp(torch.log(torch.stack(list(losses.values())).clamp(min=self.floor)).mean())
