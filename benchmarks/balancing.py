@@ -1,0 +1,110 @@
+"""Time of a step by balancer, relative to the plain sum, for 2, 4 and 8 tasks.
+
+    python benchmarks/balancing.py [--rounds 15] [--tasks 2 4 8] [--size 128 256] [--device cpu]
+
+One network (MobileNet-v2, light decoder, one segmentation head a task) and one batch; each round runs every balancer
+once, in turn, so that a busy machine slows all of them alike. Medians of the ratios of a round to its plain sum.
+"at parameters" is what most libraries do: a backward pass through the whole network for each task.
+"""
+
+import argparse
+import statistics
+import time
+from contextlib import nullcontext
+
+import torch
+
+from hydranet.annotations import ClassMap
+from hydranet.balancers.aggregated import Aggregated
+from hydranet.balancers.dwa import DWA
+from hydranet.balancers.famo import FAMO
+from hydranet.balancers.gls import GLS
+from hydranet.balancers.gradnorm import GradNorm
+from hydranet.balancers.rlw import RLW
+from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.uniform import Uniform
+from hydranet.core.balancer import Balancer
+from hydranet.core.batch import Batch
+from hydranet.core.spec import Part
+from hydranet.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.encoders.mobilenetv2 import MobileNetV2
+from hydranet.gradients import step_gradients
+from hydranet.model import HydraNet
+from hydranet.sharing.hard import HardSharing
+from hydranet.tasks.semantic.task import Semantic
+
+METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
+BALANCERS: dict[str, Part] = {
+    "plain sum": Part(Uniform),
+    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO, GradNorm)},
+    **{method: Part(Aggregated, method=method) for method in METHODS},
+    "upgrad at parameters": Part(Aggregated, method="upgrad", at="parameters"),
+    "GradNorm at parameters": Part(GradNorm, at="parameters"),
+}
+
+
+def network(tasks: int, device: str) -> HydraNet:
+    """A network whose heads are alike."""
+    torch.manual_seed(0)
+    heads = [Semantic(f"task{i}", ("road", "building", "tree", "sky", "other")) for i in range(tasks)]
+    trunk = HardSharing(
+        {head.name: head.reads for head in heads},
+        Part(MobileNetV2, weights=None),
+        Part(LightWeightRefineNet, width=64),
+    )
+    return HydraNet(trunk, heads).to(device).train()
+
+
+def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Batch:
+    """Random pictures, labelled for every task."""
+    torch.manual_seed(1)
+    labels = {f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)}
+    rows = {name: torch.arange(images) for name in labels}
+    pictures = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8)
+    return Batch(pictures, labels, rows, ("random",) * images, tuple(map(str, range(images)))).to(torch.device(device))
+
+
+def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
+    """Time of forward and backward pass; reading the losses waits for the device."""
+    model.zero_grad(set_to_none=True)
+    balancer.zero_grad(set_to_none=True)
+    began = time.perf_counter()
+    step_gradients(model, [given], balancer, autocast=nullcontext)
+    if given.image.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def ratios(tasks: int, size: tuple[int, int], rounds: int, device: str) -> tuple[float, dict[str, float]]:
+    """Median seconds of the plain sum, and each balancer's median ratio to the plain sum of its round."""
+    model, given = network(tasks, device), batch(tasks, size, device)
+    made = {name: part(tuple(model.tasks)).to(device) for name, part in BALANCERS.items()}
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for turn in range(rounds + 2):
+        for name, balancer in made.items():
+            spent = seconds(model, given, balancer)
+            if turn >= 2:
+                times[name].append(spent)
+    plain = times["plain sum"]
+    found = {n: statistics.median(t / p for t, p in zip(ts, plain, strict=True)) for n, ts in times.items()}
+    return statistics.median(plain), found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--tasks", type=int, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--size", type=int, nargs=2, default=[128, 256])
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    size = (options.size[0], options.size[1])
+    columns = [ratios(tasks, size, options.rounds, options.device) for tasks in options.tasks]
+    heads = "".join(f"{f'{tasks} tasks':>10}" for tasks in options.tasks)
+    print(f"{size[0]}x{size[1]}, batch 4, {options.device}, median of {options.rounds} rounds\n{'':24}{heads}")
+    for name in BALANCERS:
+        print(f"{name:24}" + "".join(f"{found[name]:10.2f}" for _, found in columns))
+    print(f"{'plain sum, seconds':24}" + "".join(f"{plain:10.3f}" for plain, _ in columns))
+
+
+if __name__ == "__main__":
+    main()
