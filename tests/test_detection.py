@@ -196,7 +196,7 @@ def test_mistakes_in_a_recipe_are_named_with_the_cure() -> None:
         Detection("boxes", CLASSES, detector="yolo8")
     with pytest.raises(SpecError, match="give classes="):
         Detection("boxes")
-    with pytest.raises(SpecError, match="expected one of n, s, m"):
+    with pytest.raises(SpecError, match="expected one of xs, n, s, m"):
         YoloV8(width="x")  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"\[16, 32\] missing"):
         Detection("boxes", CLASSES).head((FeatureSpec(16, 8),))
@@ -213,3 +213,12 @@ def test_yolov8_has_the_known_size_and_never_trains_its_bins() -> None:
 
 def test_yolov8_reads_the_last_level_of_each_stride() -> None:
     assert YoloV8().build(FEATURES, 2).levels == (1, 3, 4)
+
+
+def test_a_light_yolov8_has_a_tenth_of_the_weights_of_the_smallest_known_one() -> None:
+    features = tuple(FeatureSpec(256, s) for s in (8, 16, 32))
+    light, known = (config.build(features, 6) for config in (YoloV8(width="xs", separable=True), YoloV8()))
+    count = {head: sum(p.numel() for b in (head.box, head.score) for p in b.parameters()) for head in (light, known)}
+    assert count[light] < count[known] / 10
+    raw = light.eval()([torch.randn(1, 256, 64 // s, 96 // s) for s in (8, 16, 32)])
+    assert raw["boxes"].shape == (1, 126, 4, 16)

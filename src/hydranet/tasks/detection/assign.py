@@ -83,7 +83,7 @@ def by_overlap(boxes: Float[Tensor, "b a 4"], truth: Truth, high: float, low: fl
     rank = overlap
     if force:
         best = overlap.amax(2, keepdim=True)
-        first = nn.functional.one_hot(overlap.argmax(2), overlap.shape[2]).bool()
+        first = torch.zeros_like(overlap, dtype=torch.bool).scatter_(2, overlap.argmax(2, keepdim=True), True)
         rank = overlap + 2 * (first & (best > 0))  # a forced pair outranks every other
     most, row = rank.max(1)
     positive = (most >= high) & (overlap.gather(1, row[:, None])[:, 0] > 0)

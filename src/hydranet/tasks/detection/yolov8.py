@@ -19,8 +19,8 @@ from hydranet.tasks.detection.assign import Assignment, task_aligned
 from hydranet.tasks.detection.heads import BoxHead, Truth, levels_of, truth
 from hydranet.tasks.detection.losses import distribution_focal, expectation
 
-WIDTHS = {"n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576)}
-"""Channels at strides 8, 16 and 32 of the three smaller YOLOv8 networks."""
+WIDTHS = {"xs": (64, 64, 64), "n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576)}
+"""Channels at strides 8, 16 and 32: of the three smaller YOLOv8 networks, and one below."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class YoloV8(BoxHead):
     """Anchor-free detection with decoupled branches, Distribution Focal Loss and task-aligned assignment.
 
     width:   channels that the levels are projected to.    strides: levels it reads.
+    separable: 3x3 convolutions as depthwise and pointwise ones; with width "xs" a head of 0.1 instead of 0.5 GMAC.
     reg_max: bins for the distance to a side, in cells: a box reaches at most (reg_max - 1) * stride to each side.
     topk, alpha, beta: the assigner's (TOOD, arXiv 2108.07755).
     box_gain, class_gain, dfl_gain: weights of the three parts of the loss; the values are YOLOv8's.
     """
 
-    width: Literal["n", "s", "m"] = "n"
+    width: Literal["xs", "n", "s", "m"] = "n"
+    separable: bool = False
     reg_max: int = 16
     topk: int = 10
     alpha: float = 0.5
@@ -48,7 +50,7 @@ class YoloV8(BoxHead):
             raise SpecError(f"got width {self.width!r}, expected one of {', '.join(WIDTHS)}")
 
     def build(self, features: Features, classes: int) -> nn.Module:
-        return YoloV8Head(features, classes, WIDTHS[self.width], self.reg_max, self.strides)
+        return YoloV8Head(features, classes, self)
 
     def loss(self, raw: Raw, label: Boxes, classes: int) -> Loss:
         """BCE on classes, CIoU and DFL on assigned boxes, each weighted by the alignment target.
@@ -91,31 +93,39 @@ def box_losses(
     return box.sum(), (distribution_focal(bins[match.positive], reach) * weight).sum()
 
 
-def block(channels: int, out: int, kernel: int) -> nn.Sequential:
+def block(channels: int, out: int, kernel: int, groups: int = 1) -> nn.Sequential:
     """Convolution, batch norm, SiLU."""
     return nn.Sequential(
-        nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False),
+        nn.Conv2d(channels, out, kernel, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out, eps=1e-3, momentum=0.03),
         nn.SiLU(),
     )
 
 
+def look_around(channels: int, out: int, separable: bool) -> nn.Sequential:
+    """A 3x3 block, in one piece or as a depthwise and a pointwise one (MobileNet, arXiv 1704.04861)."""
+    if not separable:
+        return block(channels, out, 3)
+    return nn.Sequential(block(channels, channels, 3, groups=channels), block(channels, out, 1))
+
+
 class YoloV8Head(nn.Module):
     """Pyramid to {"scores": b a c logits, "boxes": b a 4 r logits, "points": b a 2, "strides": b a 1}."""
 
-    def __init__(
-        self, features: Features, classes: int, widths: tuple[int, ...], reg_max: int, strides: tuple[int, ...]
-    ) -> None:
+    def __init__(self, features: Features, classes: int, config: YoloV8) -> None:
         super().__init__()
-        self.levels, self.strides, self.reg_max = levels_of(features, strides), strides, reg_max
-        box_width, class_width = max(widths[0] // 4, 4 * reg_max), max(widths[0], min(classes, 100))
+        self.strides, self.reg_max, widths = config.strides, config.reg_max, WIDTHS[config.width]
+        self.levels = levels_of(features, self.strides)
+        box_width, class_width = max(widths[0] // 4, 4 * self.reg_max), max(widths[0], min(classes, 100))
         self.project = nn.ModuleList(
             block(features[i].channels, w, 1) for i, w in zip(self.levels, widths, strict=True)
         )
-        self.box = nn.ModuleList(branch(w, box_width, 4 * reg_max, bias=1.0) for w in widths)
+        self.box = nn.ModuleList(branch(w, box_width, 4 * self.reg_max, config.separable, bias=1.0) for w in widths)
         # at first every cell expects its share of 5 objects in a picture of 640 x 640
-        rare = [math.log(5 / classes / (640 / stride) ** 2) for stride in strides]
-        self.score = nn.ModuleList(branch(w, class_width, classes, bias) for w, bias in zip(widths, rare, strict=True))
+        rare = [math.log(5 / classes / (640 / stride) ** 2) for stride in self.strides]
+        self.score = nn.ModuleList(
+            branch(w, class_width, classes, config.separable, bias) for w, bias in zip(widths, rare, strict=True)
+        )
 
     def forward(self, pyramid: Pyramid) -> Raw:
         maps = [project(pyramid[i]) for i, project in zip(self.levels, self.project, strict=True)]
@@ -132,8 +142,8 @@ class YoloV8Head(nn.Module):
         }
 
 
-def branch(channels: int, width: int, out: int, bias: float) -> nn.Sequential:
+def branch(channels: int, width: int, out: int, separable: bool, bias: float) -> nn.Sequential:
     """Two 3x3 blocks and a 1x1 convolution whose answers start at `bias`."""
     last = nn.Conv2d(width, out, 1)
     nn.init.constant_(torch.as_tensor(last.bias), bias)
-    return nn.Sequential(block(channels, width, 3), block(width, width, 3), last)
+    return nn.Sequential(look_around(channels, width, separable), look_around(width, width, separable), last)
