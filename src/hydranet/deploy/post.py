@@ -1,10 +1,13 @@
 """From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
-from hydranet.annotations import Boxes
+from hydranet.annotations import Boxes, Polylines
+
+Scored = TypeVar("Scored", Boxes, Polylines)
 
 
 def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, candidates: int = 1000) -> Boxes:
@@ -36,18 +39,18 @@ def _overlaps(xyxy: np.ndarray, label: np.ndarray, iou: float) -> np.ndarray:
     return np.triu(common > iou * (area[:, None] + area - common), k=1)
 
 
-def above(boxes: Boxes, score: float) -> Boxes:
-    """The boxes of at least this score. After `nms`, this equals `nms` with the higher threshold."""
-    return rows(boxes, np.flatnonzero(confidence(boxes) >= score))
+def above(found: Scored, score: float) -> Scored:
+    """The boxes or lines of at least this score. After `nms`, this equals `nms` with the higher threshold."""
+    return rows(found, np.flatnonzero(confidence(found) >= score))
 
 
-def confidence(boxes: Boxes) -> np.ndarray:
-    """Scores of the boxes; 1 for those of an annotator, which carry none."""
-    return np.ones(len(boxes.label), np.float32) if boxes.score is None else np.asarray(boxes.score)
+def confidence(found: Boxes | Polylines) -> np.ndarray:
+    """Scores of the instances; 1 for those of an annotator, which carry none."""
+    return np.ones(len(getattr(found, found.arrays()[0])), np.float32) if found.score is None else found.score
 
 
-def rows(boxes: Boxes, index: np.ndarray) -> Boxes:
-    """The given rows, in the given order."""
-    names = [n for n in Boxes.arrays() if n != "known"]
-    chosen = {n: value[index] for n in names if (value := getattr(boxes, n)) is not None}
-    return replace(boxes, **chosen)
+def rows(found: Scored, index: np.ndarray) -> Scored:
+    """The given instances, in the given order."""
+    names = [name for name in found.arrays() if name != "known"]
+    chosen = {name: value[index] for name in names if (value := getattr(found, name)) is not None}
+    return replace(found, **chosen)
