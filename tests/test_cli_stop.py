@@ -50,14 +50,13 @@ def started(recipes: Path, folder: Path) -> Process:
     return Process(command, folder, subprocess.Popen([sys.executable, "-c", code, *command], env=environment, **pipes))
 
 
-@pytest.fixture(scope="module")
-def processes(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Process]]:
-    """Two at once, since starting one takes seconds."""
-    both = tuple(started(recipes, tmp_path_factory.mktemp("runs") / name) for name in ("interrupted", "killed"))
-    yield both
-    for process in both:
-        process.handle.kill()
-        process.handle.communicate()
+@pytest.fixture
+def process(recipes: Path, tmp_path: Path) -> Iterator[Process]:
+    """A run of its own for each test: one that waits for another test would be over before it is stopped."""
+    process = started(recipes, tmp_path / "stopped")
+    yield process
+    process.handle.kill()
+    process.handle.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +75,19 @@ def ends_like(whole: Path, stopped: Process) -> None:
     assert losses[0] == losses[1]
 
 
-def test_killed_at_any_step(processes: tuple[Process, Process], whole: Path) -> None:
-    code, _ = processes[1].at_step(9).stopped_by(signal.SIGKILL)
+def test_killed_at_any_step(process: Process, whole: Path) -> None:
+    code, _ = process.at_step(9).stopped_by(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    ends_like(whole, processes[1])
+    ends_like(whole, process)
 
 
-def test_interrupted(processes: tuple[Process, Process], whole: Path) -> None:
-    code, err = processes[0].at_step(3).stopped_by(signal.SIGINT)
+def test_interrupted(process: Process, whole: Path) -> None:
+    code, err = process.at_step(3).stopped_by(signal.SIGINT)
     assert code == 130, err
     first, last = err.splitlines()
     assert first == "stopping after this step; once more stops at once"
-    step = len(read(processes[0].folder))
+    step = len(read(process.folder))
     assert last.startswith(f"error: stopped after step {step}; go on with: hydranet train ")
-    assert last.endswith(f":slow --out {processes[0].folder} --resume")
-    assert checkpoint.load_state(processes[0].folder)[1]["step"] == step
-    ends_like(whole, processes[0])
+    assert last.endswith(f":slow --out {process.folder} --resume")
+    assert checkpoint.load_state(process.folder)[1]["step"] == step
+    ends_like(whole, process)

@@ -8,8 +8,8 @@ Pixel coordinates follow the continuous convention: the centre of the top-left p
 w spans 0..w. Camera axes are x right, y down, z forward.
 """
 
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 Array = Any
 """A numpy array or a torch tensor; which one, and its shape, stands in each docstring."""
@@ -159,3 +159,13 @@ class Quantity(Annotation):
     """
 
     value: Array
+
+
+Rows = TypeVar("Rows", bound="Boxes | Polylines | Keypoints")
+
+
+def rows(label: Rows, index: Any) -> Rows:
+    """The instances that `index` (int or bool array) chooses, in every array that has one row an instance."""
+    names = [name for name in label.arrays() if name != "known"]
+    chosen = {name: value[index] for name in names if (value := getattr(label, name)) is not None}
+    return replace(label, **chosen)

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag
+from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag, rows
 from hydranet.augment.policy import Augment
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
@@ -64,10 +64,10 @@ class ClassTable:
             ignore = (target == FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
             # A foreign object might be any of ours: its region is ignored for every class, which label -1 says.
             mapped = replace(label, label=np.where(target < 0, NO_BOX, target), ignore=ignore, known=known)
-            return _rows(mapped, (target != BACKGROUND) | ignore)
+            return rows(mapped, (target != BACKGROUND) | ignore)
         if isinstance(label, Polylines) and label.label is not None:
             target = self._of(label.label)
-            return _rows(replace(label, label=target), target >= 0)
+            return rows(replace(label, label=target), target >= 0)
         if isinstance(label, Tag):
             target = self._of(np.atleast_1d(label.label))
             return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=self._mirror(label.mirror))
@@ -93,12 +93,6 @@ class ClassTable:
             if self.target[own] >= 0 and other >= 0 and self.target[other] >= 0:
                 mapped[self.target[own]] = int(self.target[other])
         return tuple(mapped)
-
-
-def _rows(label: Annotation, keep: np.ndarray) -> Annotation:
-    """The instances to keep, in every array that has one row an instance."""
-    changes = {n: getattr(label, n)[keep] for n in label.arrays() if n != "known" and getattr(label, n) is not None}
-    return replace(label, **changes)
 
 
 def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None], where: str) -> ClassTable:

@@ -1,7 +1,6 @@
 """A trained network as a function of a picture."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from hydranet.annotations import Annotation, Boxes, Polylines
 from hydranet.checkpoint import load_model
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
+from hydranet.deploy.post import above
 from hydranet.evaluate import look
 from hydranet.recipe import Recipe
 
@@ -69,15 +69,7 @@ def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:
 
 def confident(annotation: Annotation, threshold: float) -> Annotation:
     """Boxes and lines whose score reaches the threshold; other kinds as they are."""
-    if not isinstance(annotation, Boxes | Polylines) or annotation.score is None:
-        return annotation
-    keep = annotation.score >= threshold
-    rows = {
-        n: getattr(annotation, n)[keep]
-        for n in annotation.arrays()
-        if n != "known" and getattr(annotation, n) is not None
-    }
-    return replace(annotation, **rows)
+    return above(annotation, threshold) if isinstance(annotation, Boxes | Polylines) else annotation
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

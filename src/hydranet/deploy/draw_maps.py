@@ -102,8 +102,10 @@ def _dots(values: np.ndarray, known: np.ndarray, radius: int, near_is_small: boo
 
 
 def _scale(image: np.ndarray, low: float, high: float, is_distance: bool, unit: str) -> None:
-    """A colour bar at the bottom with round numbers on it; in place."""
+    """A colour bar at the bottom with round numbers on it; in place. A picture too small for one gets none."""
     height, width = text_px(image), image.shape[1]
+    if width < 8 * height or image.shape[0] < 4 * height:
+        return
     margin, top = height, image.shape[0] - 2 * height
     shade(image, top - height // 2, image.shape[0])
     along = np.linspace(0, 1, width - 2 * margin)

@@ -1,13 +1,12 @@
 """From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
 
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
-from hydranet.annotations import Boxes, Polylines
+from hydranet.annotations import Boxes, Polylines, rows
 
-Scored = TypeVar("Scored", Boxes, Polylines)
+Scored = TypeVar("Scored", bound=Boxes | Polylines)
 
 
 def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, candidates: int = 1000) -> Boxes:
@@ -47,10 +46,3 @@ def above(found: Scored, score: float) -> Scored:
 def confidence(found: Boxes | Polylines) -> np.ndarray:
     """Scores of the instances; 1 for those of an annotator, which carry none."""
     return np.ones(len(getattr(found, found.arrays()[0])), np.float32) if found.score is None else found.score
-
-
-def rows(found: Scored, index: np.ndarray) -> Scored:
-    """The given instances, in the given order."""
-    names = [name for name in found.arrays() if name != "known"]
-    chosen = {name: value[index] for name in names if (value := getattr(found, name)) is not None}
-    return replace(found, **chosen)

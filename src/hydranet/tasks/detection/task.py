@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torchvision.ops import batched_nms
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes
+from hydranet.annotations import NO_BOX, Annotation, Boxes, rows
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.deploy.post import nms, rows
+from hydranet.deploy.post import nms
 from hydranet.tasks.detection.heads import BoxHead
 from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
 from hydranet.tasks.detection.scoring.kitti import kitti_scores
