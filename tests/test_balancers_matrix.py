@@ -136,7 +136,6 @@ def test_loss_scale_multiplies_every_gradient(spec: str) -> None:
 @EVERY
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_half_precision_is_close(spec: str, kind: torch.dtype) -> None:
-    """With a loss scale that would overflow, were sums over pixels not divided by their counts first."""
     autocast = partial(torch.autocast, "cpu", kind)
     full = found(spec, batches())
     half = found(spec, batches(), autocast=autocast, factor=2.0**12 if kind == torch.float16 else 1.0)

@@ -105,9 +105,10 @@ def test_label_without_a_known_pixel_is_absent() -> None:
     assert model.heads["glow"].layer.weight.grad is None
 
 
-def test_cut_equals_weighted_sum_at_the_parameters() -> None:
+@pytest.mark.parametrize("at", ["cut", "parameters"])
+def test_balanced_gradient_is_the_weighted_sum_of_task_gradients(at: str) -> None:
     model, batches = network(), mixed()
-    at_cut = gradients(model, batches, Halves(TASKS))
+    at_cut = gradients(model, batches, Halves(TASKS, at))
     plain = {task: gradients(model, batches, Only(TASKS, task)) for task in TASKS}
     for name, gradient in at_cut.items():
         weights = (1.0, 1.0) if name.startswith("heads") else (0.5, 2.0)
@@ -142,6 +143,15 @@ def test_gramian_holds_inner_products_of_mean_gradients() -> None:
         vectors.append(torch.cat([g.flatten() for g in flat]))
     stacked = torch.stack(vectors)
     torch.testing.assert_close(balancer.seen, stacked @ stacked.T, rtol=1e-4, atol=1e-8)
+
+
+def test_gramian_at_the_parameters_is_that_of_parameter_gradients() -> None:
+    model, batches, balancer = network(), [*mixed(), *mixed()], Halves(TASKS, "parameters")
+    gradients(model, batches, balancer)
+    plain = [gradients(model, batches, Only(TASKS, task)) for task in TASKS]
+    names = [name for name, _ in model.named_parameters() if name.startswith("trunk")]
+    rows = torch.stack([torch.cat([one[name].flatten() for name in names]) for one in plain])
+    torch.testing.assert_close(balancer.seen, rows @ rows.T, rtol=1e-4, atol=1e-8)
 
 
 def test_uncertainty_weight_is_the_inverse_variance_and_absent_tasks_rest() -> None:
