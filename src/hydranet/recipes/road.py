@@ -40,8 +40,8 @@ def road() -> Recipe:
             Source("kitti-video", KittiTracking("kitti_tracking"), KITTI_SIZE, weight=0.3),
         ),
         validation=(
-            Source("camvid-val", CamVid("camvid", split="val"), CAMVID_WHOLE),
-            Source("kitti-60-70", KittiObject("kitti_object", split="60-70"), KITTI_SIZE),
+            Source("camvid", CamVid("camvid", split="val"), CAMVID_WHOLE),
+            Source("kitti", KittiObject("kitti_object", split="60-70"), KITTI_SIZE),
         ),
         augment=Augment(scale=(0.85, 1.6)),
         balancer=Part(Uncertainty),
