@@ -1,0 +1,29 @@
+"""The main job, short: four heads learn from two sources that label two tasks each."""
+
+from pathlib import Path
+
+import pytest
+
+from hydranet import find
+from hydranet.evaluate import Report, evaluate
+from hydranet.train import train
+from hydranet.weights import WeightsError, fetch
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_four_heads_learn_in_minutes(tmp_path: Path) -> None:
+    try:
+        fetch("mobilenetv2")
+    except WeightsError as error:
+        pytest.skip(f"no ImageNet weights: {error}")
+    recipe = find.recipe("demo").changed(["steps=200", "ema=0.97", "validation.held-out.dataset.count=32"])
+    *_, last = train(recipe, tmp_path / "run")
+    *_, report = evaluate(last.run.evaluated(), recipe.validation)
+    assert isinstance(report, Report)
+    scores = report.scores["held-out"]
+    print({task: {m: round(v, 3) for m, v in metrics.items() if "/" not in m} for task, metrics in scores.items()})
+    assert scores["semantic"]["miou"] > 0.4
+    assert scores["depth"]["abs_rel"] < 0.3
+    assert scores["normals"]["mean_deg"] < 25
+    assert scores["detection"]["ap50/car"] > 0.1
