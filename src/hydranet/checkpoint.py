@@ -7,7 +7,7 @@ RUN/state.safetensors   everything that `--resume` needs
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,16 +91,17 @@ def load_recipe(path: Path | str) -> Recipe:
     return Recipe.from_json(header["recipe"])
 
 
-def load_model(path: Path | str) -> tuple[HydraNet, Recipe]:
+def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet, Recipe]:
     """The network of a run folder or model file, in eval mode. Runs no code but ours: weights are plain tensors.
 
-    Raises CheckpointError or SpecError.
+    settings: overrides of the recipe, such as other validation data or tasks.detection.nms_iou=0.5.
+    Raises CheckpointError, for settings that make another network too, or SpecError.
     """
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
     if not path.exists():
         raise CheckpointError(f"no run or model at {path}; give the folder that `hydranet train` wrote")
-    recipe = load_recipe(file)
+    recipe = load_recipe(file).changed(settings)
     model = without_pretrained(recipe).build()
     fill(model, read(file)[0], str(file))
     return model.eval(), recipe

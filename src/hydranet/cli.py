@@ -111,7 +111,7 @@ def evaluate(
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each source in the gallery")] = 8,
     device: Device = "cpu",
 ) -> None:
-    """Score a network on its recipe's validation sources; overrides may point them elsewhere.
+    """Score a network on its recipe's validation sources; overrides may point them elsewhere, or change a protocol.
 
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
@@ -121,8 +121,7 @@ def evaluate(
 
     if gallery:
         check_format(gallery)
-    model, recipe = load_model(run)
-    recipe = recipe.changed(settings or [])
+    model, recipe = load_model(run, settings or [])
     place = run.resolve() if run.is_dir() else run.resolve().parent
     model.to(find.device(device))
     rows: list[Seen] = []
