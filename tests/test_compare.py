@@ -43,3 +43,10 @@ def test_reports_come_from_runs_and_files(tmp_path: Path) -> None:
     assert read_report(tmp_path) == read_report(tmp_path / "report.json") == ONE
     with pytest.raises(DataError, match="make one with `hydranet evaluate"):
         read_report(tmp_path / "nowhere")
+
+
+def test_a_score_that_is_no_number_is_not_better() -> None:
+    protocol = {"val": {"far": {}}}
+    first, second = replace(ONE, protocol=protocol), replace(OTHER, protocol=protocol)
+    second = replace(second, scores={"val": {"far": {"abs_rel": float("nan")}}})
+    assert [change.better for change in changes(first, second)] == [None]

@@ -190,3 +190,10 @@ def test_bad_labels_and_options_are_refused():
         Depth("depth", objective="berhuu")
     with pytest.raises(SpecError, match="did you mean 'garg'"):
         Depth("depth", crop="gargg")
+
+
+def test_no_answer_is_the_worst_answer() -> None:
+    task = Depth("depth", min_m=1.0, max_m=80.0)
+    label = ScalarMap(np.full((2, 2), 10.0, np.float32), "m")
+    holes = ScalarMap(np.array([[10, np.nan], [np.nan, np.nan]], np.float32), "m")
+    assert task.score(task.measure(holes, label))["delta1"] == 0.25

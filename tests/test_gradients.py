@@ -169,3 +169,12 @@ def test_non_finite_loss_names_task_and_images() -> None:
     model.heads["glow"].layer.weight.data.fill_(float("inf"))
     with pytest.raises(Diverged, match=r"loss of glow is not finite \(glow on :0, :1\)"):
         step_gradients(model, [collate([Noise()[0], Noise()[1]])], Uniform(TASKS), autocast=nullcontext)
+
+
+def test_a_head_whose_label_holds_nothing_known_rests_at_the_cut() -> None:
+    model, blind = network(), Noise(holes=1e9)
+    for at in ("cut", "parameters"):
+        model.zero_grad(set_to_none=True)
+        step_gradients(model, [collate([blind[0], blind[1]])], Halves(TASKS, at=at), autocast=nullcontext)
+        assert model.heads["glow"].layer.weight.grad is None
+        assert model.heads["bright"].layer.weight.grad is not None

@@ -118,3 +118,10 @@ def test_bad_labels_are_refused():
         TASK.check(NormalMap(label * 2))
     with pytest.raises(DataError, match="point away from the camera"):
         TASK.check(NormalMap(-label))
+
+
+def test_no_answer_is_the_worst_answer() -> None:
+    label = NormalMap(np.zeros((3, 4, 4), np.float32) + np.array([0, 0, -1], np.float32)[:, None, None])
+    for nothing in (np.zeros((3, 4, 4), np.float32), np.full((3, 4, 4), np.nan, np.float32)):
+        task = Normals("normals")
+        assert task.score(task.measure(NormalMap(nothing), label))["mean_deg"] == 180

@@ -88,3 +88,9 @@ def test_names_are_unique() -> None:
 
 def test_difference_names_keys() -> None:
     assert toy_recipe().difference(toy_recipe(lr=0.5)) == ["optim.lr: 0.01 -> 0.5"]
+
+
+def test_none_is_a_difference() -> None:
+    on = toy_recipe()
+    off = replace(on, data=(replace(on.data[0], labels={"glow": None}),))
+    assert on.difference(off) == ["data.noise.labels.glow: None -> None"]

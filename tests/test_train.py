@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from hydranet import checkpoint
+from hydranet.annotations import Annotation
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint import CheckpointError, load_model, load_recipe
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part
+from hydranet.core.task import Loss, Raw
 from hydranet.recipe import Recipe, Source
 from hydranet.step_losses import Diverged
 from hydranet.train import train
-from toys import Noise, toy_recipe
+from toys import Glow, Noise, toy_recipe
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -125,3 +127,19 @@ def test_damaged_and_foreign_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "run" / checkpoint.MODEL).write_bytes(b"not a model")
     with pytest.raises(CheckpointError, match="damaged or no safetensors file"):
         load_model(tmp_path / "run")
+
+
+@dataclass(frozen=True)
+class Root(Glow):
+    """Its loss is finite and its gradient is not."""
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        nothing = (raw.float() * 0).sum()
+        return Loss(nothing.sqrt(), torch.tensor(1.0))
+
+
+def test_a_gradient_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
+    recipe = replace(toy_recipe(steps=1), tasks=(Root("glow"),), save_every=1)
+    with pytest.raises(Diverged, match="step 0: the losses of glow are finite, their gradient is not"):
+        list(train(recipe, tmp_path))
+    assert not (tmp_path / checkpoint.MODEL).exists()

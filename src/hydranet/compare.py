@@ -1,5 +1,6 @@
 """Two reports side by side, if they measured the same thing in the same way."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,6 @@ def changes(first: Report, second: Report, *, every: bool = False) -> list[Chang
 
 def _better(report: Report, task: str, metric: str, difference: float) -> bool | None:
     name, direction = report.headlines[task]
-    if metric != name or difference == 0:
+    if metric != name or difference == 0 or not math.isfinite(difference):
         return None
     return (difference > 0) == (direction == "higher")

@@ -135,16 +135,21 @@ class Tally:
         for name in sample.labels.keys() & predictions.keys():
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
-            self.images.setdefault(name, []).append(Path(sample.key).name)
+            self.images.setdefault(name, []).append(sample.key)
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Metrics of each task that was measured."""
         return {name: self.tasks[name].score(self.stats[name]) for name in self.tasks if name in self.stats}
 
-    def protocol(self) -> dict[str, dict[str, Any]]:
-        """How each task was measured, and on which images: their number and a digest of their names."""
+    def protocol(self, reader: Reader) -> dict[str, dict[str, Any]]:
+        """How each task was measured: on which images (a digest of their names), with which classes made of which."""
         return {
-            name: {**self.tasks[name].protocol(), "images": len(keys), "images_digest": digest(sorted(keys))}
+            name: {
+                **self.tasks[name].protocol(),
+                "images": len(keys),
+                "images_digest": digest(sorted(keys)),
+                **({"class_of": reader.class_of(name)} if name in reader.tables else {}),
+            }
             for name, keys in self.images.items()
         }
 
@@ -168,7 +173,7 @@ def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batc
                 tally.add(sample, predictions)
                 done += 1
                 yield Seen(sample, predictions, done, total)
-        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol()
+        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol(reader)
     if not any(scores.values()):
         raise DataError(
             f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "

@@ -111,7 +111,7 @@ def _of_losses(
 def _outcome(total: Means, weights: dict[str, Tensor], gramian: Tensor | None = None) -> Outcome:
     return Outcome(
         {name: float(total.value(name)) for name in total.total},
-        {n: {part: float(v / total.count[n]) for part, v in parts.items()} for n, parts in total.parts.items()},
+        {name: {part: float(value) for part, value in parts.items()} for name, parts in total.parts.items()},
         {name: float(weight) for name, weight in weights.items()},
         gramian,
     )
@@ -158,6 +158,7 @@ def _at_the_cut(
         found.append(detached(losses))
         cuts.append(one)
     total = means(list(model.tasks), found, batches, reduce)
+    _rest(model, total)
     if not total.count:
         return _outcome(total, {})
     shares = _finish_heads(model, total, units)
@@ -206,6 +207,13 @@ def _inverse(units: dict[str, Tensor], losses: dict[str, Loss]) -> dict[str, Ten
     return {name: 1 / units.setdefault(name, loss.count.detach().clamp(min=1)) for name, loss in losses.items()}
 
 
+def _rest(model: HydraNet, total: Means) -> None:
+    """Heads whose labels held nothing known keep no gradient: neither momentum nor weight decay may move them."""
+    for name in model.tasks:
+        if name not in total.count:
+            model.heads[name].zero_grad(set_to_none=True)
+
+
 def _finish_heads(model: HydraNet, total: Means, units: dict[str, Tensor]) -> dict[str, Tensor]:
     """Turns the heads' gradients, taken per unit, into those of the means; returns the factor for the trunk's."""
     shares = {name: units.get(name, count) / count for name, count in total.count.items()}
@@ -247,6 +255,7 @@ def _at_the_parameters(
                 p.grad = g if p.grad is None or g is None else p.grad + g
         found.append(detached(losses))
     total = means(tasks, found, batches, reduce)
+    _rest(model, total)
     if not total.count:
         return _outcome(total, {})
     shares = _finish_heads(model, total, units)

@@ -153,17 +153,33 @@ class Reader:
                     raise DataError(f"{self.source.name}:{sample.key}: {error}") from error
         return sample.but(labels=labels, source=self.source.name)
 
+    def class_of(self, name: str) -> dict[str, str]:
+        """What each class of the data set is for a task that has classes: one of its own, "background" or "unknown"."""
+        own = self.source.dataset.classes[self.label_of[name] or name]
+        special = {FOREIGN: "unknown", BACKGROUND: "background"}
+        classes = dict(enumerate(self.tasks[name].classes)) | special
+        return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
+
     def _check_ids(self, label: Annotation, name: str) -> None:
         """An id that the data set's own class list does not have is an error, not an unknown class."""
-        if name not in self.tables or not isinstance(label, ClassMap):
+        if name not in self.tables:
             return
         classes = len(self.tables[name].target)
-        present = np.bincount(label.ids.reshape(-1), minlength=256)[classes:UNKNOWN_ID].nonzero()[0] + classes
+        present = np.unique([i for i in ids_of(label) if i >= classes and i != UNKNOWN_ID])
         if len(present):
             raise DataError(
                 f"{self.label_of[name]!r} holds class ids {present.tolist()}, expected 0..{classes - 1} or "
                 f"{UNKNOWN_ID} (unknown); correct the label file or the data set's class list"
             )
+
+
+def ids_of(label: Annotation) -> np.ndarray:
+    """The class ids that occur in a label of any kind that has them."""
+    if isinstance(label, ClassMap):
+        return np.bincount(label.ids.reshape(-1), minlength=256).nonzero()[0]
+    if isinstance(label, Boxes | Polylines | Tag) and label.label is not None:
+        return np.unique(label.label)
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)

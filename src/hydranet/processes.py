@@ -21,8 +21,17 @@ class Processes:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return Processes()
         if not dist.is_initialized():
-            dist.init_process_group("gloo" if device == "cpu" else "nccl")
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         return Processes(dist.get_rank(), dist.get_world_size())
+
+    @staticmethod
+    def device(name: str) -> str:
+        """This process's own device: "cuda" becomes the GPU that torchrun gave it."""
+        local = os.environ.get("LOCAL_RANK")
+        if name != "cuda" or local is None:
+            return name
+        torch.cuda.set_device(int(local))
+        return f"cuda:{local}"
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, in place."""

@@ -151,7 +151,7 @@ class Recipe(Component):
     def difference(self, other: "Recipe") -> list[str]:
         """The keys in which two recipes differ, as "key: mine -> theirs"."""
         mine, theirs = flatten(to_json(self)), flatten(to_json(other))
-        keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+        keys = [k for k in {**mine, **theirs} if (k in mine, mine.get(k)) != (k in theirs, theirs.get(k))]
         return [f"{key}: {mine.get(key)} -> {theirs.get(key)}" for key in keys]
 
 

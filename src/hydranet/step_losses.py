@@ -64,6 +64,7 @@ def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Seque
     for losses in found:
         for name, loss in losses.items():
             sums[tasks.index(name)] += torch.stack([loss.total.detach().double(), loss.count.detach().double()])
+    own = {name: row[1].float() for name, row in zip(tasks, sums.clone(), strict=True)}
     sums = reduce(sums)
     bad = [name for name, row in zip(tasks, sums, strict=True) if not torch.isfinite(row).all()]
     if bad:
@@ -73,7 +74,8 @@ def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Seque
     for losses in found:
         for name in losses.keys() & set(present):
             for part, value in losses[name].parts.items():
-                parts[name][part] = parts[name].get(part, torch.zeros((), device=device)) + value.detach()
+                share = value.detach() / own[name].clamp(min=1e-12)
+                parts[name][part] = parts[name].get(part, torch.zeros((), device=device)) + share
     return Means(
         {name: sums[tasks.index(name), 0].float() for name in present},
         {name: sums[tasks.index(name), 1].float() for name in present},

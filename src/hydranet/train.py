@@ -155,6 +155,7 @@ def train(
     Raises Diverged (task and images named; the last good checkpoint stays), DataError, CheckpointError, SpecError.
     """
     folder = Path(folder)
+    device = Processes.device(device)
     processes = Processes.joined(device)
     if not resume:
         _claim(folder, recipe, processes)
@@ -213,6 +214,11 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
     run.scaler.unscale_(run.optimiser)
     parameters = [p for p in run.model.parameters() if p.grad is not None]
     norm = nn.utils.clip_grad_norm_(parameters, recipe.optim.clip or float("inf"))
+    if not run.scaler.is_enabled() and not torch.isfinite(norm):  # fp16's scaler leaves such a step out by itself
+        raise Diverged(
+            f"step {run.step}: the losses of {', '.join(outcome.losses)} are finite, their gradient is not; lower "
+            "optim.lr or look for a division by zero in a loss. The last good checkpoint was kept"
+        )
     run.scaler.step(run.optimiser)
     run.scaler.update()
     if run.ema:

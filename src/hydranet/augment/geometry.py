@@ -26,7 +26,7 @@ from hydranet.annotations import (
     ScalarMap,
     Tag,
 )
-from hydranet.augment.maps import class_map, image_of, normal_map, scalar_map
+from hydranet.augment.maps import class_map, image_of, normal_map, outside, scalar_map
 from hydranet.augment.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
 from hydranet.core.sample import Camera, DataError, Sample
 
@@ -73,8 +73,14 @@ def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
     """A prediction made on the view, in pixels and metres of the original picture, whose (h, w) is `size`.
 
     Differs from the inverse of `warp_annotation` in what a prediction is: it is dense and smooth, so that values are
-    interpolated (except next to unknown ones), and no box is turned into an ignored region.
+    interpolated (except next to unknown ones), and no box is turned into an ignored region. What was answered for
+    padding is unknown, so that it does not bleed into the picture's rim.
     """
+    padding = outside(view, size)
+    if isinstance(annotation, ScalarMap):
+        annotation = replace(annotation, values=np.where(padding, np.nan, annotation.values))
+    elif isinstance(annotation, NormalMap):
+        annotation = replace(annotation, xyz=np.where(padding, np.nan, annotation.xyz))
     return _warped(annotation, view.inverse(size), view.size, prediction=True)
 
 

@@ -28,7 +28,7 @@ def _linear(plane: np.ndarray, view: View) -> np.ndarray:
     return _sampled(plane, view.matrix, view.size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
 
 
-def _outside(view: View, source_size: Size) -> np.ndarray:
+def outside(view: View, source_size: Size) -> np.ndarray:
     """bool h w: the pixels of the view whose centre shows nothing of the source."""
     return _nearest(np.ones(source_size, dtype=np.uint8), view, 0) == 0
 
@@ -44,7 +44,7 @@ def image_of(image: np.ndarray, view: View) -> np.ndarray:
         image = cv2.resize(image, shrunk_to[::-1], interpolation=cv2.INTER_AREA)
     rest = shrink.inverse((height, width)).then(view)
     seen = _linear(image, rest)
-    seen[_outside(rest, shrunk_to)] = PAD
+    seen[outside(rest, shrunk_to)] = PAD
     return seen
 
 
@@ -63,7 +63,7 @@ def class_map(label: ClassMap, view: View, source_size: Size) -> ClassMap:
     if label.probs is None:
         return replace(label, ids=ids)
     probs = np.stack([_linear(p, view) for p in _plane(label.probs, np.float32, source_size, "ClassMap")])
-    probs[:, _outside(view, source_size)] = 0
+    probs[:, outside(view, source_size)] = 0
     return replace(label, ids=ids, probs=probs)
 
 

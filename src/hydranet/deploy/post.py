@@ -17,7 +17,8 @@ def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, 
     """
     sure = confidence(boxes)
     order = np.argsort(-sure, kind="stable")[:candidates]
-    order = order[(sure[order] >= score) & (boxes.label[order] >= 0)]
+    sound = np.isfinite(boxes.xyxy).all(1) & (boxes.label >= 0)
+    order = order[(sure[order] >= score) & sound[order]]
     rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)
     alive = np.ones(len(order), dtype=bool)
     for i in np.flatnonzero(rivals.any(1)):

@@ -93,7 +93,10 @@ class Depth(Task):
         top, bottom, left, right = CROPS[self.crop]
         rows, columns = slice(int(top * height), int(bottom * height)), slice(int(left * width), int(right * width))
         wanted, found = label.values[rows, columns].astype(np.float64), seen.values[rows, columns].astype(np.float64)
-        valid = (wanted >= self.min_m) & (wanted <= self.max_m) & np.isfinite(found)
+        valid = (wanted >= self.min_m) & (wanted <= self.max_m)
+        # No answer is the worst answer: the end of the range that is farther off.
+        worst = np.where(wanted * wanted > self.min_m * self.max_m, self.min_m, self.max_m)
+        found = np.where(np.isfinite(found), found, worst)
         if not valid.any():
             return {"images": 0, "pixels": 0, "sums": np.zeros(len(METRICS))}
         errors = metrics(found[valid].clip(self.min_m, self.max_m), wanted[valid])

@@ -43,10 +43,12 @@ class Normals(Task):
         """A histogram of angles in tenths of a degree, so that the median adds up too; exact sums beside it."""
         assert isinstance(seen, NormalMap)
         assert isinstance(label, NormalMap)
-        valid = np.isfinite(label.xyz).all(0) & np.isfinite(seen.xyz).all(0)
+        valid = np.isfinite(label.xyz).all(0)
         a, b = seen.xyz[:, valid].astype(np.float64), label.xyz[:, valid].astype(np.float64)
         # Exact for small angles, where the arc cosine of a dot product is not.
         angle = np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b, axis=0), axis=0), (a * b).sum(0)))
+        # No answer (NaN, or no direction) is the worst answer.
+        angle = np.where(np.linalg.norm(a, axis=0) > 0.5, angle, 180.0)
         bins = np.minimum((angle * BINS_PER_DEGREE).astype(np.int64), 180 * BINS_PER_DEGREE - 1)
         within = np.array([np.count_nonzero(angle < limit) for limit in LIMITS_DEG.values()])
         histogram = np.bincount(bins, minlength=180 * BINS_PER_DEGREE)
