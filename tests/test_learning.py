@@ -1,6 +1,6 @@
 """The main job, short: four heads learn from two sources that label two tasks each.
 
-The bounds leave room below what was measured: mIoU .49, AbsRel .21, normals 28 degrees in the mean.
+The bounds leave room below what was measured: mIoU .49, AbsRel .21, median normal 12 degrees, car AP50 .50.
 """
 
 from pathlib import Path
@@ -28,5 +28,5 @@ def test_four_heads_learn_in_minutes(tmp_path: Path) -> None:
     print({task: {metric: round(value, 3) for metric, value in metrics.items()} for task, metrics in scores.items()})
     assert scores["semantic"]["miou"] > 0.4
     assert scores["depth"]["abs_rel"] < 0.3
-    assert scores["normals"]["median_deg"] < 25
-    assert scores["detection"]["ap50/car"] > 0.1
+    assert scores["normals"]["median_deg"] < 20
+    assert scores["detection"]["ap50/car"] > 0.3

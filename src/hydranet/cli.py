@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,7 +32,9 @@ RecipeName = Annotated[
     str, typer.Argument(help="A recipe's name (see `hydranet list`), file.py[:function], recipe.json or run")
 ]
 RunPath = Annotated[Path, typer.Argument(help="A run folder or model.safetensors")]
-Settings = Annotated[Optional[list[str]], typer.Argument(help="Overrides such as optim.lr=1e-3 tasks.depth.loss=l1")]  # noqa: UP045
+Settings = Annotated[
+    list[str] | None, typer.Argument(help="Overrides such as optim.lr=1e-3 tasks.depth.objective=l1")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps")]
 
 
@@ -103,7 +105,8 @@ def evaluate(
     run: RunPath,
     settings: Settings = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write report.json and report.csv; default: the run")
+        Path | None,
+        typer.Option(help="Folder for report.json and report.csv; default: the run, if nothing is overridden"),
     ] = None,
     gallery: Annotated[
         Path | None, typer.Option(help="Also write a page (.html) or picture (.png) of predictions")
@@ -131,9 +134,11 @@ def evaluate(
     for table in tables.classes(report):
         say(table)
     say(tables.scores(report))
-    place = out or place
-    report.save(place / "report")
-    say(f"report: {place / 'report.json'}")
+    if settings and not out:
+        say("report not written: the run keeps the report of its own recipe; for this one, name a folder with --out")
+    else:
+        report.save((out or place) / "report")
+        say(f"report: {(out or place) / 'report.json'}")
     if gallery:
         write_gallery(rows, model.tasks, gallery, title=f"{recipe.name}: predictions and labels")
         say(f"gallery: {gallery}")
