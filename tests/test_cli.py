@@ -164,3 +164,11 @@ def test_weights_get_refuses_an_unknown_name() -> None:
     ended = hydranet("weights", "get", "mobilenetv3")
     assert ended.code == 1
     assert "did you mean 'mobilenetv2'" in ended.err
+
+
+def test_overrides_leave_the_runs_own_report_alone(run: Path) -> None:
+    before = (run / "report.json").read_bytes()
+    ended = hydranet("evaluate", run, "validation.held-out.dataset.count=3")
+    assert ended.code == 0
+    assert "report not written" in ended.out
+    assert (run / "report.json").read_bytes() == before

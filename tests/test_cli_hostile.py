@@ -149,7 +149,8 @@ def test_full_disk_while_training(recipes: Path, tmp_path: Path, monkeypatch: py
 @pytest.mark.usefixtures("full_disk")
 def test_full_disk_while_writing_a_report(run: Path, recipes: Path) -> None:
     assert not (run / "report.json").exists()
-    refused(hydranet("evaluate", run, f"validation={_sources(recipes)}"), "cannot write .*report.json .*No space left")
+    ended = hydranet("evaluate", run, f"validation={_sources(recipes)}", "--out", run)
+    refused(ended, "cannot write .*report.json .*No space left")
     assert not (run / "report.json").exists()
 
 
