@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydranet.core.errors import UserError
 
@@ -19,8 +19,20 @@ INTERRUPTED = 130
 """The exit code of a program that a signal stopped, by the custom of shells."""
 
 
+FILE_COLUMNS = 160
+"""How wide tables are where nobody says how wide the screen is."""
+
+
 class Stopped(UserError):
     """A signal stopped the program; nothing is lost."""
+
+
+def say(what: Any) -> None:
+    """Prints a line of text, or a table."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else FILE_COLUMNS
+    Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
 
 
 def stop_on_signal() -> list[int]:

@@ -1,0 +1,38 @@
+"""hydranet data: look at data before training on it"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import RecipeName, Settings
+from hydranet.terminal import say
+
+app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
+
+
+@app.command("check")
+def data_check(
+    recipe: RecipeName,
+    settings: Settings = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures of labels and report.json")] = Path(
+        "runs/data-check"
+    ),
+    limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
+) -> None:
+    """Read every sample of a recipe's sources: counts, ranges, broken files, and labels drawn on images."""
+    from hydranet import find
+    from hydranet.check import check_recipe, summary
+
+    broken = 0
+    with terminal.bar() as bar:
+        job = bar.add_task("reading", total=None, note="")
+        for seen in check_recipe(find.recipe(recipe).changed(settings or []), out, limit or None):
+            bar.update(job, completed=seen.done, total=seen.total, note=seen.source)
+            if seen.report:
+                say(summary(seen.report))
+                broken += len(seen.report.broken)
+    say(f"pictures and report.json: {out}")
+    if broken:
+        raise typer.Exit(1)

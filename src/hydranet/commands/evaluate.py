@@ -1,0 +1,56 @@
+"""hydranet evaluate"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import Device, RunPath, Settings
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.evaluate import Seen
+
+
+def evaluate(
+    run: RunPath,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.json and report.csv; default: the run, if nothing is overridden"),
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Also write a page (.html) or picture (.png) of predictions")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures of each source in the gallery")] = 8,
+    device: Device = "cpu",
+) -> None:
+    """Score a network on its recipe's validation sources; overrides may point them elsewhere, or change a protocol.
+
+    For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
+    """
+    from hydranet import find, tables
+    from hydranet.checkpoint import load_model
+    from hydranet.gallery import check_format, write_gallery
+
+    if gallery:
+        check_format(gallery)
+    model, recipe = load_model(run, settings or [])
+    place = run.resolve() if run.is_dir() else run.resolve().parent
+    model.to(find.device(device))
+    rows: list[Seen] = []
+    with terminal.bar() as bar:
+        report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)
+    assert report  # nothing stops this evaluation
+    for table in tables.classes(report):
+        say(table)
+    say(tables.scores(report))
+    if settings and not out:
+        say("report not written: the run keeps the report of its own recipe; for this one, name a folder with --out")
+    else:
+        report.save((out or place) / "report")
+        say(f"report: {(out or place) / 'report.json'}")
+    if gallery:
+        write_gallery(rows, model.tasks, gallery, title=f"{recipe.name}: predictions and labels")
+        say(f"gallery: {gallery}")

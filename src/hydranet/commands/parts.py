@@ -1,0 +1,36 @@
+"""hydranet list and info: what there is, and what it costs"""
+
+from typing import Annotated
+
+import typer
+
+from hydranet.commands.arguments import RecipeName, Settings
+from hydranet.terminal import say
+
+
+def list_parts(
+    kind: Annotated[str, typer.Argument(help="tasks, encoders, decoders, sharing, balancers, datasets, recipes")] = "",
+) -> None:
+    """List everything that a recipe can name."""
+    from hydranet import find, tables
+    from hydranet.core.spec import SpecError, unknown
+
+    if kind and kind not in find.OPEN:
+        raise SpecError(unknown(kind, find.OPEN, "set of parts"))
+    say(tables.found({name: find.members(name) for name in ([kind] if kind else find.OPEN)}))
+
+
+def info(
+    recipe: RecipeName,
+    settings: Settings = None,
+    size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
+) -> None:
+    """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
+    from hydranet import find, tables
+    from hydranet.checkpoint import without_pretrained
+    from hydranet.info import parts
+    from hydranet.predict import parse_size
+
+    chosen = find.recipe(recipe).changed(settings or [])
+    shape = parse_size(size) or chosen.data[0].size
+    say(tables.parts(parts(without_pretrained(chosen).build(), shape), shape))

@@ -1,0 +1,62 @@
+"""hydranet train"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import Device, RecipeName, Settings
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.train import Progress
+
+
+def train(
+    recipe: RecipeName,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped")] = False,
+    device: Device = "cpu",
+) -> None:
+    """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
+    from hydranet import find, tables
+    from hydranet.log import RunLog
+    from hydranet.train import train as run_training
+
+    chosen = find.recipe(recipe).changed(settings or [])
+    folder = out or Path("runs") / chosen.name
+    stop = terminal.stop_on_signal()
+    steps = run_training(chosen, folder, device=find.device(device), resume=resume)
+    say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
+    with terminal.bar() as bar, RunLog(folder) as log:
+        job = bar.add_task("training", total=chosen.steps, note="")
+        for progress in steps:
+            if progress.run.processes.rank:  # the first process speaks for all
+                if stop:
+                    raise terminal.Stopped(f"stopped after step {progress.step}")
+                continue
+            log.step(progress)
+            bar.update(job, completed=progress.step, note=tables.losses(progress))
+            if bar.disable and progress.step % max(chosen.steps // 20, 1) == 0:
+                say(f"step {progress.step}/{chosen.steps}  {tables.losses(progress)}")
+            last = progress.step == chosen.steps
+            due = last or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
+            if due and chosen.validation and not stop:
+                report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
+                if report:
+                    log.report(progress.step, report)
+                    report.save(folder / "report")
+                    say(tables.scores(report))
+            if stop:
+                _stopped(progress, " ".join(["hydranet train", recipe, *(settings or [])]), folder)
+    say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+
+
+def _stopped(progress: "Progress", again: str, folder: Path) -> None:
+    """Saves a run and ends the program with an error that says how to go on."""
+    if progress.step == progress.steps:
+        raise terminal.Stopped(f"stopped after the last step; for the scores: hydranet evaluate {folder}")
+    progress.run.save(folder)
+    raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again} --out {folder} --resume")

