@@ -1,0 +1,100 @@
+"""Three detectors, one word apart: on generated scenes, and on real roads whose data sets list different classes."""
+
+from hydranet.augment.policy import Augment
+from hydranet.core.spec import Part
+from hydranet.datasets.bdd100k import Bdd100k
+from hydranet.datasets.kitti_object import KittiObject
+from hydranet.datasets.scenes.dataset import Scenes
+from hydranet.datasets.subset import Subset
+from hydranet.datasets.voc import Voc
+from hydranet.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.encoders.mobilenetv2 import MobileNetV2
+from hydranet.encoders.timm import Timm
+from hydranet.recipe import Optim, Recipe, Source
+from hydranet.tasks.detection.task import Detection
+
+SIZE = (128, 416)
+OBJECTS = ("vehicle", "person", "sign")
+TO_OBJECTS = {"detection": {"car": "vehicle", "van": "vehicle", "truck": "vehicle"}}
+
+
+def detector() -> Recipe:
+    """Vehicles, persons and signs on generated scenes, by one head that one word changes.
+
+    Command: hydranet train detector tasks.detection.detector=ssd
+    """
+    scenes = Scenes(count=4000, seed=1, size=SIZE, labels=("detection",))
+    held_out = Scenes(count=150, seed=99, size=SIZE, labels=("detection",))
+    return Recipe(
+        name="detector",
+        tasks=(Detection("detection", OBJECTS),),
+        encoder=Part(MobileNetV2, weights="imagenet"),
+        decoder=Part(LightWeightRefineNet, width=64),
+        data=(Source("scenes", scenes, SIZE, classes=TO_OBJECTS),),
+        validation=(Source("held-out", held_out, SIZE, classes=TO_OBJECTS),),
+        augment=Augment(scale=(1.0, 1.4), noise=0.0, blur=0.0),
+        workers=1,
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
+        steps=1000,
+        batch=8,
+        precision="fp32",
+        ema=0.99,
+        save_every=100,
+        evaluate_every=250,
+    )
+
+
+ROAD_OBJECTS = ("vehicle", "person", "cyclist", "traffic light", "traffic sign")
+KITTI_TO_ROAD = {
+    "Car": "vehicle",
+    "Van": "vehicle",
+    "Truck": "vehicle",
+    "Tram": "vehicle",
+    "Pedestrian": "person",
+    "Person_sitting": "person",
+    "Cyclist": "cyclist",
+}
+BDD_TO_ROAD = {"car": "vehicle", "truck": "vehicle", "bus": "vehicle", "train": "vehicle"}
+CARLA = ("vehicle", "bike", "motobike", "traffic_light", "traffic_sign")
+CARLA_TO_ROAD = {"traffic_light": "traffic light", "traffic_sign": "traffic sign"}
+
+
+def road_detector() -> Recipe:
+    """Road users, lights and signs from three data sets, none of which labels all five classes.
+
+    KITTI knows no lights and signs, BDD100K has no cyclists (it boxes rider and bike apart; both are ignored), CARLA
+    neither persons nor cyclists: what a data set does not look for is neither object nor background there.
+
+    Command: HYDRANET_DATA=DATA hydranet train road_detector
+    """
+    kitti, bdd, carla = (192, 640), (256, 448), (192, 320)
+    trained, held_out = (
+        KittiObject("kitti_object", split=frames, labels=("detection",)) for frames in ("0-59", "60-70")
+    )
+    bdd_frames, carla_frames = Bdd100k("bdd100k"), Voc("carla_det", CARLA, "images/train", "labels/train")
+    classes = [{"detection": names} for names in (KITTI_TO_ROAD, BDD_TO_ROAD, CARLA_TO_ROAD)]
+    return Recipe(
+        name="road_detector",
+        tasks=(Detection("detection", ROAD_OBJECTS, also=("voc", "road")),),
+        encoder=Part(Timm, model="tf_efficientnet_lite0", weights="imagenet"),
+        decoder=Part(LightWeightRefineNet, width=64),
+        data=(
+            Source("kitti", trained, kitti, 1.0, {}, classes[0]),
+            Source("bdd", Subset(bdd_frames, "0-59"), bdd, 1.0, {}, classes[1]),
+            Source("carla", Subset(carla_frames, "0-129"), carla, 0.5, {}, classes[2]),
+        ),
+        validation=(
+            Source("kitti", held_out, kitti, 1.0, {}, classes[0]),
+            Source("bdd", Subset(bdd_frames, "60-69"), bdd, 1.0, {}, classes[1]),
+            Source("carla", Subset(carla_frames, "130-149"), carla, 1.0, {}, classes[2]),
+        ),
+        augment=Augment(scale=(0.9, 1.8), noise=0.0, blur=0.0),
+        optim=Optim(lr=1.5e-3, factors={"encoder": 0.4}),
+        steps=800,
+        batch=8,
+        precision="fp32",
+        ema=0.99,
+        workers=1,
+        save_every=50,
+        evaluate_every=200,
+    )
