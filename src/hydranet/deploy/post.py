@@ -1,12 +1,31 @@
 """From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
 
-from hydranet.annotations import Boxes, Polylines, rows
+from hydranet.annotations import Annotation, Boxes, Polylines, rows
+from hydranet.core.sample import DataError
+
+Steps = Mapping[str, Mapping[str, float]]
+"""What comes after the network, by name, with options: {"nms": {"score", "iou", "limit", "candidates"}}."""
 
 Scored = TypeVar("Scored", bound=Boxes | Polylines)
+
+
+def finished(seen: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
+    """One image's decoded annotation after the steps that its task names (`Task.post`).
+
+    score, iou: thresholds of this call; the score only raises that of the steps.
+    Raises DataError for an unknown step.
+    """
+    for name, options in steps.items():
+        if name != "nms" or not isinstance(seen, Boxes):
+            raise DataError(f"got step {name!r} for a {type(seen).__name__}, expected 'nms' for Boxes; update hydranet")
+        overlap = options["iou"] if iou is None else iou
+        seen = nms(seen, max(score, options["score"]), overlap, int(options["limit"]), int(options["candidates"]))
+    return seen
 
 
 def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, candidates: int = 1000) -> Boxes:
