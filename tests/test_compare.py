@@ -1,5 +1,7 @@
 """Reports are compared only where they were measured in the same way."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,3 +52,14 @@ def test_a_score_that_is_no_number_is_not_better() -> None:
     first, second = replace(ONE, protocol=protocol), replace(OTHER, protocol=protocol)
     second = replace(second, scores={"val": {"far": {"abs_rel": float("nan")}}})
     assert [change.better for change in changes(first, second)] == [None]
+
+
+def test_every_measurement_has_an_id_that_people_can_read() -> None:
+    ids = ONE.protocol_ids
+    assert re.fullmatch(r"miou-2classes-3images-[0-9a-f]{12}", ids["val"]["seg"])
+    assert re.fullmatch(r"abs_rel-3images-[0-9a-f]{12}", ids["val"]["far"])
+    assert json.loads(ONE.to_json())["protocol_ids"] == ids == OTHER.protocol_ids
+    fewer = {"val": {**ONE.protocol["val"], "seg": {"classes": ["car", "road"], "images": 4}}}
+    changed = replace(ONE, protocol=fewer).protocol_ids["val"]
+    assert changed["seg"] != ids["val"]["seg"]
+    assert changed["far"] == ids["val"]["far"]

@@ -112,7 +112,7 @@ def test_scores_by_class_are_nan_where_there_was_nothing_to_find() -> None:
 def test_protocol_tells_what_must_agree() -> None:
     protocol = Detection("boxes", CLASSES).protocol()
     assert protocol["classes"] == list(CLASSES)
-    assert {"evaluator", "nms_iou", "score_floor", "limit"} <= set(protocol)
+    assert {"evaluator", "candidates", "nms_iou", "score_floor", "limit"} <= set(protocol)
 
 
 def test_a_missing_evaluator_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

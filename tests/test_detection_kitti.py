@@ -1,13 +1,18 @@
 """KITTI scores equal a slow, literal restatement of the benchmark's rules (the devkit's computeStatistics)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hydranet.annotations import Boxes
+from hydranet.annotations import OTHER_CLASS, Boxes, rows
+from hydranet.mixture import class_table
 from hydranet.tasks.detection.scoring.coco import PerImage
 from hydranet.tasks.detection.scoring.kitti import DIFFICULTIES, kitti_scores
+from hydranet.tasks.detection.task import Detection
 
-CLASSES = ("Car", "Van", "Pedestrian", "Person_sitting", "Cyclist")
+CLASSES = ("Car", "Van", "Pedestrian", "Person_sitting", "Cyclist", "Truck")
+SCORED = ("Car", "Pedestrian", "Cyclist")
 NEIGHBOUR = {"Car": "Van", "Pedestrian": "Person_sitting"}
 
 
@@ -107,10 +112,10 @@ def drive(seed: int, count: int = 12) -> list[PerImage]:
         n = int(rng.integers(0, 9))
         corner, size = rng.uniform(0, 400, (n, 2)), rng.uniform(18, 90, (n, 2))
         there = np.concatenate((corner, corner + size), 1).astype(np.float32)
-        label = rng.choice([0, 0, 0, 1, 2, 2, 3, 4, -1], n)
+        label = rng.choice([0, 0, 0, 1, 2, 2, 3, 4, 5, -1], n)
         pick = rng.integers(0, n, 2 * n)
         found = there[pick] + rng.normal(0, 2.5, (2 * n, 4)).astype(np.float32)
-        guess = np.where(rng.random(2 * n) < 0.8, np.maximum(label[pick], 0), rng.integers(0, 5, 2 * n))
+        guess = np.where(rng.random(2 * n) < 0.8, np.maximum(label[pick], 0), rng.integers(0, 6, 2 * n))
         score = np.round(rng.random(2 * n), 2).astype(np.float32)
         truth = Boxes(
             there,
@@ -132,6 +137,32 @@ def test_equals_the_rules_stated_literally(seed: int) -> None:
             r40, r11 = restated(images, name, level)
             assert scores[f"kitti_r40/{name}/{difficulty.name}"] == pytest.approx(r40, nan_ok=True)
             assert scores[f"kitti_r11/{name}/{difficulty.name}"] == pytest.approx(r11, nan_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equals_them_where_the_task_has_only_the_scored_classes(seed: int) -> None:
+    """Van, Person_sitting and Truck reach the task through the class table; the rules see the raw label."""
+    table = class_table(CLASSES, Detection("boxes", SCORED), {}, "KITTI")
+    raw = drive(seed)
+    images = []
+    for seen, truth in raw:
+        answers = rows(seen, np.isin(seen.label, [CLASSES.index(name) for name in SCORED]))
+        images.append((answers, replace(answers, label=table.target[answers.label]), truth))
+    scores = kitti_scores([(seen, table.apply(truth)) for _, seen, truth in images], SCORED)
+    for name in SCORED:
+        for level, difficulty in enumerate(DIFFICULTIES):
+            r40, r11 = restated([(seen, truth) for seen, _, truth in images], name, level)
+            assert scores[f"kitti_r40/{name}/{difficulty.name}"] == pytest.approx(r40, nan_ok=True)
+            assert scores[f"kitti_r11/{name}/{difficulty.name}"] == pytest.approx(r11, nan_ok=True)
+
+
+def test_a_neighbour_is_ignored_for_its_class_alone() -> None:
+    table = class_table(CLASSES, Detection("boxes", SCORED), {}, "KITTI")
+    boxes = Boxes(np.tile(np.array([[0.0, 0, 60, 50]]), (7, 1)), np.array([0, 1, 2, 3, 4, 5, -1]))
+    mapped = table.apply(replace(boxes, ignore=boxes.label < 0))
+    assert mapped.label.tolist() == [0, 0, 1, 1, 2, OTHER_CLASS, -1]
+    assert mapped.ignore.tolist() == [False, True, False, True, False, True, True]
+    Detection("boxes", SCORED).check(mapped)
 
 
 def cars(n: int) -> Boxes:

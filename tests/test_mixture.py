@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from hydranet.annotations import Boxes, ClassMap, Polylines, Tag
+from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Polylines, Tag
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
@@ -84,7 +84,7 @@ def test_class_maps_of_boxes_never_make_background_of_the_unknown() -> None:
         np.tile(np.array([[0.0, 0, 9, 9]]), (5, 1)), np.array([0, 1, 2, 3, 0]), ignore=np.array([0, 0, 0, 0, 1], bool)
     )
     mapped = table({"sky": None}).apply(boxes)
-    assert mapped.label.tolist() == [1, -1, 0, 1]
+    assert mapped.label.tolist() == [1, OTHER_CLASS, 0, 1]
     assert mapped.ignore.tolist() == [False, True, False, True]
     assert mapped.known.tolist() == [True, True, False]
 

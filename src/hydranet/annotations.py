@@ -20,6 +20,9 @@ UNKNOWN_ID = 255
 NO_BOX = -1
 """The label of a padding row in stacked `Boxes`, `Polylines` or `Keypoints`."""
 
+OTHER_CLASS = -2
+"""The label of an ignored box around an object whose class the task does not have."""
+
 
 def static(default: Any) -> Any:
     """A field that is metadata (units, permutations), not an array: it is compared, never stacked."""
@@ -89,7 +92,8 @@ class Boxes(Annotation):
     """Axis-aligned boxes. n = 0 says: somebody looked, there is none. No `Boxes` at all says: nobody looked.
 
     xyxy:       float n 4, left top right bottom in pixels.
-    label:      int n; class index; -1 = padding row, or with `ignore` a region that may hold any class.
+    label:      int n; class index; -1 = padding row, or with `ignore` a region that may hold any class; -2 (with
+                `ignore`) = one object of a class that the task does not have.
     score:      float n in 0..1 or None; confidence of a prediction.
     ignore:     bool n or None; regions that are neither object nor background (DontCare, crowd, foreign classes).
     truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,19 @@ class Report:
         """Twelve hex digits that two comparable reports share."""
         return digest(self.protocol)
 
+    @property
+    def protocol_ids(self) -> dict[str, dict[str, str]]:
+        """source -> task -> a word that two comparable measurements share: "ap50-3classes-150images-1a2b3c4d5e6f"."""
+        return {
+            source: {task: protocol_id(self.headlines.get(task, (task,))[0], how) for task, how in tasks.items()}
+            for source, tasks in self.protocol.items()
+        }
+
     def to_json(self) -> str:
         """The report as JSON; NaN becomes null."""
         clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
-        return json.dumps({**asdict(self), "scores": clean, "protocol_hash": self.protocol_hash}, indent=2)
+        made = {"protocol_ids": self.protocol_ids, "protocol_hash": self.protocol_hash}
+        return json.dumps({**asdict(self), "scores": clean, **made}, indent=2)
 
     @staticmethod
     def from_json(text: str) -> "Report":
@@ -56,6 +65,7 @@ class Report:
         try:
             tree = json.loads(text)
             tree.pop("protocol_hash")
+            tree.pop("protocol_ids", None)
             headlines = {task: (metric, better) for task, (metric, better) in tree["headlines"].items()}
             scores = {
                 s: {t: {m: number(v) for m, v in ms.items()} for t, ms in ts.items()}
@@ -84,6 +94,12 @@ class Report:
 def digest(value: Any) -> str:
     """Twelve hex digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def protocol_id(metric: str, how: Mapping[str, Any]) -> str:
+    """The headline metric, how many classes and images it was measured on, and a digest of all that must agree."""
+    classes = [f"{len(how['classes'])}classes"] if "classes" in how else []
+    return "-".join([metric, *classes, f"{how.get('images', 0)}images", digest(how)])
 
 
 def finite(value: float) -> float | None:

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag, rows
+from hydranet.annotations import NO_BOX, OTHER_CLASS, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag, rows
 from hydranet.augment.policy import Augment
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
@@ -23,8 +23,9 @@ from hydranet.core.task import Task
 from hydranet.recipe import Recipe, Source
 
 GOLDEN = (5**0.5 - 1) / 2
-FOREIGN, BACKGROUND = -2, -1
-"""Where a class of a data set goes that the task does not have: unknown, or known to be none of its classes."""
+NEIGHBOUR, FOREIGN, BACKGROUND = -3, OTHER_CLASS, -1
+"""Where a class of a data set goes that the task does not have: too like class k to be told from it (NEIGHBOUR - k),
+unknown, or known to be none of its classes."""
 
 
 def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +46,7 @@ def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, n
 class ClassTable:
     """Where the classes of a data set's label go in a task.
 
-    target: by id of the data set, an id of the task, BACKGROUND or FOREIGN.
+    target: by id of the data set, an id of the task, BACKGROUND, FOREIGN, or NEIGHBOUR - an id of the task.
     known:  by id of the task, whether the data set labels it.
     """
 
@@ -61,10 +62,12 @@ class ClassTable:
             return ClassMap(table[label.ids], self._probabilities(label.probs), known)
         if isinstance(label, Boxes):
             target = self._of(label.label)
-            ignore = (target == FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
-            # A foreign object might be any of ours: its region is ignored for every class, which label -1 says.
-            mapped = replace(label, label=np.where(target < 0, NO_BOX, target), ignore=ignore, known=known)
-            return rows(mapped, (target != BACKGROUND) | ignore)
+            ignore = (target <= FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
+            # A foreign object might be any of ours: its region is ignored for every class, which a label below 0 says.
+            target = np.where(
+                np.asarray(label.label) < 0, NO_BOX, np.where(target <= NEIGHBOUR, NEIGHBOUR - target, target)
+            )
+            return rows(replace(label, label=target, ignore=ignore, known=known), (target != BACKGROUND) | ignore)
         if isinstance(label, Polylines) and label.label is not None:
             target = self._of(label.label)
             return rows(replace(label, label=target), target >= 0)
@@ -109,6 +112,8 @@ def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None],
             target[i] = BACKGROUND
         elif goal in task.classes:
             target[i] = task.classes.index(goal)
+        elif task.neighbours.get(goal) in task.classes:
+            target[i] = NEIGHBOUR - task.classes.index(task.neighbours[goal])
     known = np.isin(np.arange(len(task.classes)), target)
     if not known.any():
         raise SpecError(
@@ -154,10 +159,10 @@ class Reader:
         return sample.but(labels=labels, source=self.source.name)
 
     def class_of(self, name: str) -> dict[str, str]:
-        """What each class of the data set is for a task that has classes: one of its own, "background" or "unknown"."""
+        """What each class of the data set is for a task with classes: one of its own, "background", "unknown"..."""
         own = self.source.dataset.classes[self.label_of[name] or name]
-        special = {FOREIGN: "unknown", BACKGROUND: "background"}
-        classes = dict(enumerate(self.tasks[name].classes)) | special
+        classes = dict(enumerate(self.tasks[name].classes)) | {FOREIGN: "unknown", BACKGROUND: "background"}
+        classes |= {NEIGHBOUR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
         return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
 
     def _check_ids(self, label: Annotation, name: str) -> None:

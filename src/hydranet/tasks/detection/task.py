@@ -1,7 +1,7 @@
 """Detection: boxes with classes, by any of the heads beside this file."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.ops import batched_nms
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, rows
+from hydranet.annotations import NO_BOX, OTHER_CLASS, Annotation, Boxes, rows
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
@@ -17,7 +17,7 @@ from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.deploy.post import nms
 from hydranet.tasks.detection.heads import BoxHead
 from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
-from hydranet.tasks.detection.scoring.kitti import kitti_scores
+from hydranet.tasks.detection.scoring.kitti import NEIGHBOURS, kitti_scores
 from hydranet.tasks.detection.scoring.voc import road_scores, voc_scores
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.two_stage import TwoStage
@@ -40,11 +40,12 @@ class Detection(Task):
     """Finds objects and their classes.
 
     detector:        a head, or its word ("yolov8", "ssd", "two_stage").
-    candidates:      boxes of an image that leave the network, before NMS.
+    candidates:      pairs of box and class that leave the network for an image, over all classes, before NMS.
     nms_iou:         of two boxes of a class that overlap more than this, the better one stays.
-    limit:           boxes of an image that are kept, at most.
+    limit:           boxes of an image that are kept, at most, over all classes.
     score_floor:     boxes below do not enter the scores: low, or the precision-recall curve is cut short.
-    score_threshold: boxes below are not shown, and not believed of a teacher.
+    score_threshold: boxes below are not shown unless a caller asks for another threshold, and not believed of a
+                     teacher.
     also:            scores beside COCO's: "kitti", "voc", "road".
     """
 
@@ -52,6 +53,7 @@ class Detection(Task):
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("ap50", "higher")
 
     detector: BoxHead | str = "yolov8"
+    neighbours: ClassVar[Mapping[str, str]] = {like: name for name, others in NEIGHBOURS.items() for like in others}
     candidates: int = 300
     nms_iou: float = 0.65
     limit: int = 100
@@ -75,6 +77,10 @@ class Detection(Task):
 
     def head(self, features: Features) -> nn.Module:
         return self.box_head.build(features, len(self.classes))
+    @property
+    def least_score(self) -> float:
+        return self.score_threshold
+
 
     def loss(self, raw: Raw, label: Annotation) -> Loss:
         return self.box_head.loss(raw, _boxes(label), len(self.classes))
@@ -84,7 +90,11 @@ class Detection(Task):
 
     def finish(self, seen: Annotation) -> Boxes:
         """NMS at the evaluation floor. `deploy.post.above(task.finish(seen), threshold)` is what to show."""
-        return nms(_boxes(seen), self.score_floor, self.nms_iou, self.limit, self.candidates)
+        return _boxes(finished(_boxes(seen), self.post()))
+
+    def post(self) -> dict[str, dict[str, float]]:
+        options = {"score": self.score_floor, "iou": self.nms_iou, "limit": self.limit, "candidates": self.candidates}
+        return {"nms": options}
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """One row an image. Boxes of classes that nobody looked for in this image are left out."""
@@ -103,10 +113,11 @@ class Detection(Task):
     def protocol(self) -> dict[str, Any]:
         return {
             **super().protocol(),
-            "evaluator": "COCO AP, IoU .50:.95, 101 recalls, 100 boxes a class and image, ignored boxes = crowd",
+            "evaluator": "COCO AP, IoU .50:.95, 101 recalls, best 100 boxes of each class and image, ignored = crowd",
             **{word: SCORING[word][1] for word in self.also},
             "nms_iou": self.nms_iou,
             "score_floor": self.score_floor,
+            "candidates": self.candidates,
             "limit": self.limit,
         }
 
@@ -117,7 +128,7 @@ class Detection(Task):
         where = f"detection {self.name!r}"
         if xyxy.shape != (len(ids), 4):
             raise DataError(f"{where} got boxes of shape {xyxy.shape} for {len(ids)} labels, expected ({len(ids)}, 4)")
-        lowest = 0 if boxes.ignore is None else np.where(boxes.ignore, NO_BOX, 0)
+        lowest = 0 if boxes.ignore is None else np.where(boxes.ignore, OTHER_CLASS, 0)
         bad = np.asarray((ids < lowest) | (ids >= len(self.classes)))
         if bad.any():
             raise DataError(

@@ -1,11 +1,11 @@
 """KITTI's 2D object benchmark: average precision by class at three difficulties, after the official rules.
 
 A ground-truth box is counted, ignored or not there at all. Counted: its class, and easy enough. Ignored: its class but
-too hard, or a neighbour class (a Van when Cars are scored). A detection that lands on an ignored box, on a DontCare
-region or is too small itself is neither right nor wrong. Precision is read at 41 places of the recall axis that are set
-by the scores of the true positives; AP is its mean over 40 of them (R40, since 2019) or over 11 (R11, before).
-With fewer than 40 objects some places are never reached, so that even a perfect answer stays below 1: compare on sets
-with hundreds.
+too hard, or a neighbour class (a Van when Cars are scored). Objects of all other classes are not there. A detection
+that lands on an ignored box, on a DontCare region or is too small itself is neither right nor wrong. Precision is read
+at 41 places of the recall axis that are set by the scores of the true positives; AP is its mean over 40 of them (R40,
+since 2019) or over 11 (R11, before). With fewer than 40 objects some places are never reached, so that even a perfect
+answer stays below 1: compare on sets with hundreds.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hydranet.annotations import Boxes
+from hydranet.annotations import NO_BOX, Boxes
 from hydranet.deploy.post import confidence
 from hydranet.tasks.detection.scoring.coco import PerImage
 
@@ -57,7 +57,9 @@ class Rows(NamedTuple):
 def kitti_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, float]:
     """ "kitti_r40/<class>/<difficulty>" and "kitti_r11/..."; NaN where there was nothing to find.
 
-    Boxes that a source ignores are DontCare regions if their label is -1, else too hard objects of their class.
+    Boxes that a source ignores are DontCare regions if their label is -1, objects of another class (not there) if it is
+    -2, else objects of their class that are too hard, as Van and Person_sitting are where the task has only Car and
+    Pedestrian (`Detection.neighbours`).
     """
     scores = {}
     for index, name in enumerate(classes):
@@ -83,7 +85,7 @@ def _rows(seen: Boxes, truth: Boxes, index: int, neighbours: list[int], level: D
     small = seen.xyxy[:, 3] - seen.xyxy[:, 1] < level.height_px
     found = (np.asarray(seen.label) == index) | small
     boxes = seen.xyxy[found]
-    care = truth.xyxy[ignore & (truth.label < 0)]
+    care = truth.xyxy[ignore & (truth.label == NO_BOX)]
     common, area, other = _pairs(boxes, truth.xyxy[here])
     inside, own, _ = _pairs(boxes, care)
     return Rows(
