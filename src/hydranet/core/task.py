@@ -60,7 +60,6 @@ class Task(Component, ABC):
     """The kind of its labels and predictions."""
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
     """The metric that stands for the task in tables, and which direction is better."""
-
     neighbours: ClassVar[Mapping[str, str]] = {}
     """Classes that may be taken for another one unpunished. Where the task has only the other one, their boxes are
     ignored for that one, and for no other class."""
@@ -69,6 +68,7 @@ class Task(Component, ABC):
     def least_score(self) -> float:
         """Score from which its boxes or lines are shown unless a caller asks for another one; 0 = all."""
         return 0.0
+
     @abstractmethod
     def head(self, features: Features) -> nn.Module:
         """A module `Pyramid -> Raw` for levels with these channels and strides."""

@@ -1,7 +1,7 @@
 """Detection: boxes with classes, by any of the heads beside this file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -51,9 +51,9 @@ class Detection(Task):
 
     kind: ClassVar[type[Annotation]] = Boxes
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("ap50", "higher")
+    neighbours: ClassVar[Mapping[str, str]] = {like: name for name, others in NEIGHBOURS.items() for like in others}
 
     detector: BoxHead | str = "yolov8"
-    neighbours: ClassVar[Mapping[str, str]] = {like: name for name, others in NEIGHBOURS.items() for like in others}
     candidates: int = 300
     nms_iou: float = 0.65
     limit: int = 100
@@ -75,12 +75,12 @@ class Detection(Task):
         """The head that `detector` means."""
         return HEADS[self.detector]() if isinstance(self.detector, str) else self.detector
 
-    def head(self, features: Features) -> nn.Module:
-        return self.box_head.build(features, len(self.classes))
     @property
     def least_score(self) -> float:
         return self.score_threshold
 
+    def head(self, features: Features) -> nn.Module:
+        return self.box_head.build(features, len(self.classes))
 
     def loss(self, raw: Raw, label: Annotation) -> Loss:
         return self.box_head.loss(raw, _boxes(label), len(self.classes))
@@ -90,11 +90,7 @@ class Detection(Task):
 
     def finish(self, seen: Annotation) -> Boxes:
         """NMS at the evaluation floor. `deploy.post.above(task.finish(seen), threshold)` is what to show."""
-        return _boxes(finished(_boxes(seen), self.post()))
-
-    def post(self) -> dict[str, dict[str, float]]:
-        options = {"score": self.score_floor, "iou": self.nms_iou, "limit": self.limit, "candidates": self.candidates}
-        return {"nms": options}
+        return nms(_boxes(seen), self.score_floor, self.nms_iou, self.limit, self.candidates)
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """One row an image. Boxes of classes that nobody looked for in this image are left out."""
@@ -115,9 +111,9 @@ class Detection(Task):
             **super().protocol(),
             "evaluator": "COCO AP, IoU .50:.95, 101 recalls, best 100 boxes of each class and image, ignored = crowd",
             **{word: SCORING[word][1] for word in self.also},
+            "candidates": self.candidates,
             "nms_iou": self.nms_iou,
             "score_floor": self.score_floor,
-            "candidates": self.candidates,
             "limit": self.limit,
         }
 
@@ -132,8 +128,8 @@ class Detection(Task):
         bad = np.asarray((ids < lowest) | (ids >= len(self.classes)))
         if bad.any():
             raise DataError(
-                f"{where} got class id {ids[bad][0]}, expected 0..{len(self.classes) - 1} (-1 only for an ignored "
-                "region of any class); map the data set's classes to the task's"
+                f"{where} got class id {ids[bad][0]}, expected 0..{len(self.classes) - 1} (-1 and -2 only for "
+                "ignored regions); map the data set's classes to the task's"
             )
         if not np.isfinite(xyxy).all():
             broken = xyxy[~np.isfinite(xyxy).all(1)]
