@@ -6,7 +6,7 @@ import sys
 import typer
 
 from hydranet import terminal
-from hydranet.commands import compare, data, evaluate, parts, predict, train, weights
+from hydranet.commands import compare, data, evaluate, parts, predict, retention, train, weights
 from hydranet.core.errors import UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(compare.compare)
+app.command()(retention.retention)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.command("list")(parts.list_parts)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from hydranet.compare import Change
+from hydranet.cost import Cost
 from hydranet.evaluate import Report
 from hydranet.find import Found
 from hydranet.info import PartInfo
+from hydranet.retention import Kept
 from hydranet.train import Progress
 
 
@@ -78,6 +80,32 @@ def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:
             f"{line.macs / whole:.0%}",
         )
         table.add_row("  " * line.depth + line.name, line.kind, *values, style=style)
+    return table
+
+
+def costs(spent: Mapping[str, Cost], size: tuple[int, int]) -> Table:
+    """One row a network, or a set of networks that run one after another."""
+    title = f"one image of {size[0]} x {size[1]}, eager PyTorch; times were interleaved: compare ratios"
+    table = Table("network", title=title)
+    for column in ("parameters M", "GMAC", "network ms", "memory MB"):
+        table.add_column(column, justify="right")
+    rows = {name: (c.parameters / 1e6, c.macs / 1e9, c.network_ms, c.memory_bytes / 1e6) for name, c in spent.items()}
+    for name, values in rows.items():
+        table.add_row(name, *(number(value) for value in values))
+    first, *_, last = rows
+    ratios = (f"{mine / theirs:.2f}" for mine, theirs in zip(rows[first], rows[last], strict=True))
+    table.add_row(f"{first} / {last}", *ratios, style="bold")
+    return table
+
+
+def kept(rows: Sequence[Kept]) -> Table:
+    """One row a task: its headline alone and in the shared network."""
+    table = Table("source", "task", "metric", "alone", "shared", "kept")
+    for row in rows:
+        arrow = "↑" if row.better == "higher" else "↓"
+        share = f"{row.share:.1%}" if math.isfinite(row.share) else number(row.share)
+        values = (number(row.alone), number(row.shared), share)
+        table.add_row(row.source, row.task, f"{row.metric} {arrow}", *values)
     return table
 
 

@@ -10,6 +10,7 @@ from hydranet.commands.arguments import Device, RecipeName, Settings
 from hydranet.terminal import say
 
 if TYPE_CHECKING:
+    from hydranet.recipe import Recipe
     from hydranet.train import Progress
 
 
@@ -21,14 +22,23 @@ def train(
     device: Device = "cpu",
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
-    from hydranet import find, tables
-    from hydranet.log import RunLog
-    from hydranet.train import train as run_training
+    from hydranet import find
 
     chosen = find.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / chosen.name
+    again = " ".join(["hydranet train", recipe, *(settings or []), f"--out {folder} --resume"])
+    learn(chosen, folder, device=find.device(device), resume=resume, again=again)
+    say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+
+
+def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
+    """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
+    from hydranet import tables
+    from hydranet.log import RunLog
+    from hydranet.train import train as run_training
+
     stop = terminal.stop_on_signal()
-    steps = run_training(chosen, folder, device=find.device(device), resume=resume)
+    steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
     with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
@@ -50,8 +60,7 @@ def train(
                     report.save(folder / "report")
                     say(tables.scores(report))
             if stop:
-                _stopped(progress, " ".join(["hydranet train", recipe, *(settings or [])]), folder)
-    say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+                _stopped(progress, again, folder)
 
 
 def _stopped(progress: "Progress", again: str, folder: Path) -> None:
@@ -59,4 +68,4 @@ def _stopped(progress: "Progress", again: str, folder: Path) -> None:
     if progress.step == progress.steps:
         raise terminal.Stopped(f"stopped after the last step; for the scores: hydranet evaluate {folder}")
     progress.run.save(folder)
-    raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again} --out {folder} --resume")
+    raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again}")

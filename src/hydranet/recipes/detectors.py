@@ -1,6 +1,9 @@
 """Three detectors, one word apart: on generated scenes, and on real roads whose data sets list different classes."""
 
+from dataclasses import replace
+
 from hydranet.augment.policy import Augment
+from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.core.spec import Part
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.kitti_object import KittiObject
@@ -11,7 +14,9 @@ from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.encoders.timm import Timm
 from hydranet.recipe import Optim, Recipe, Source
+from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
+from hydranet.tasks.semantic.task import Semantic
 
 SIZE, FOCAL = (96, 320), 1.6
 """A narrow view, as of a camera that looks far ahead: half of the vehicles are over 26 pixels high."""
@@ -43,6 +48,31 @@ def detector() -> Recipe:
         ema=0.99,
         save_every=100,
         evaluate_every=300,
+    )
+
+
+def three() -> Recipe:
+    """Segmentation, depth and detection of generated scenes in one network; every scene has all three labels.
+
+    Command: hydranet retention three (the network, and each of its tasks alone with the same budget)
+    """
+    labels, one = ("semantic", "depth", "detection"), detector()
+    scenes = Scenes(count=9600, seed=1, size=SIZE, focal=FOCAL, labels=labels)
+    held_out = Scenes(count=150, seed=99, size=SIZE, focal=FOCAL, labels=labels)
+    return replace(
+        one,
+        name="three",
+        tasks=(
+            Semantic("semantic", held_out.classes["semantic"]),
+            Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1"),
+            *one.tasks,
+        ),
+        data=(Source("scenes", scenes, SIZE, classes=TO_OBJECTS),),
+        validation=(Source("held-out", held_out, SIZE, classes=TO_OBJECTS),),
+        balancer=Part(Uncertainty),
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
+        steps=500,
+        evaluate_every=0,
     )
 
 

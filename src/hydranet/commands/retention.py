@@ -1,0 +1,48 @@
+"""hydranet retention"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydranet.commands.arguments import Device, RecipeName, Settings
+from hydranet.commands.train import learn
+from hydranet.terminal import say
+
+
+def retention(
+    recipe: RecipeName,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; default runs/NAME-retention")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train a recipe, and each of its tasks alone with the same budget; show what sharing saves and what it keeps.
+
+    Runs that are finished are not trained again, and one that was stopped goes on: give the same command once more.
+    """
+    from hydranet import find, tables
+    from hydranet.checkpoint import CheckpointError, load_model, load_recipe, write
+    from hydranet.compare import read_report
+    from hydranet.cost import costs
+    from hydranet.retention import SHARED, kept, markdown, variants
+
+    chosen = find.recipe(recipe).changed(settings or [])
+    folder = out or Path("runs") / f"{chosen.name}-retention"
+    again = " ".join(["hydranet retention", recipe, *(settings or []), f"--out {folder}"])
+    runs = {name: folder / name for name in variants(chosen)}
+    for name, variant in variants(chosen).items():
+        run = runs[name]
+        if (run / "recipe.json").is_file() and (differs := load_recipe(run / "recipe.json").difference(variant)):
+            raise CheckpointError(f"{run} holds another recipe ({'; '.join(differs[:3])}); choose another --out")
+        if not (run / "report.json").is_file():
+            resume = (run / "state.safetensors").is_file()
+            learn(variant, run, device=find.device(device), resume=resume, again=again)
+    models = {name: load_model(run)[0].to(device) for name, run in runs.items()}
+    alone = [model for name, model in models.items() if name != SHARED]
+    size = chosen.data[0].size
+    spent = costs({name: [model] for name, model in models.items()} | {"separate, all": alone}, size)
+    rows = kept({name: read_report(run) for name, run in runs.items()})
+    say(tables.costs(spent, size))
+    say(tables.kept(rows))
+    write(folder / "retention.md", markdown(spent, rows, size).encode())
+    say(f"the same as Markdown: {folder / 'retention.md'}")
