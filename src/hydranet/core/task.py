@@ -85,6 +85,10 @@ class Task(Component, ABC):
         """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
         return seen
 
+    def post(self) -> dict[str, dict[str, float]]:
+        """What `finish` does, as steps of `deploy.post.finished` with options: exported files carry them."""
+        return {}
+
     @abstractmethod
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """Additive statistics of one image: numpy prediction and label at the label's own resolution."""

@@ -14,7 +14,7 @@ from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.deploy.post import nms
+from hydranet.deploy.post import finished
 from hydranet.tasks.detection.heads import BoxHead
 from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
 from hydranet.tasks.detection.scoring.kitti import NEIGHBOURS, kitti_scores
@@ -90,7 +90,11 @@ class Detection(Task):
 
     def finish(self, seen: Annotation) -> Boxes:
         """NMS at the evaluation floor. `deploy.post.above(task.finish(seen), threshold)` is what to show."""
-        return nms(_boxes(seen), self.score_floor, self.nms_iou, self.limit, self.candidates)
+        return _boxes(finished(_boxes(seen), self.post()))
+
+    def post(self) -> dict[str, dict[str, float]]:
+        options = {"score": self.score_floor, "iou": self.nms_iou, "limit": self.limit, "candidates": self.candidates}
+        return {"nms": options}
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """One row an image. Boxes of classes that nobody looked for in this image are left out."""
