@@ -19,7 +19,7 @@ def part(spec: str) -> Part:
     path, _, method = path.partition(":")
     module, _, name = path.rpartition(".")
     found = Part(getattr(importlib.import_module(module), name))
-    wanted = {"method": method, "at": place, "window": 1 if "window" in found.takes else None}
+    wanted = {"method": method, "at": place, **{name: 1 for name in ("window", "every") if name in found.takes}}
     return Part(found.cls, **{option: value for option, value in wanted.items() if value})
 
 

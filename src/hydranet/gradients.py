@@ -5,19 +5,20 @@ L_t = (sum of totals) / (sum of counts), and the balancer sees exactly these. It
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
+from hydranet.core.balancer import Balancer, GradientBalancer, HeldOutBalancer, LossBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss
 from hydranet.cut import Cut, cut, gramian, pull
+from hydranet.held_out import learn
 from hydranet.model import HydraNet
-from hydranet.step_losses import Autocast, Means, Reduce, detached, forward, losses_of, means
+from hydranet.step_losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,8 @@ def step_gradients(
     factor: gradients are multiplied by it (the loss scale of fp16).
     A task without a label on any process keeps grad None. Raises Diverged for a loss that is not finite.
     """
+    if isinstance(balancer, HeldOutBalancer):
+        batches = learn(model, batches, balancer, seed, reduce)
     if isinstance(balancer, LossBalancer):
         outcome = _of_losses(model, batches, balancer, autocast, seed, keep, reduce, factor)
     elif balancer.at == "cut":
@@ -115,21 +118,6 @@ def _outcome(total: Means, weights: dict[str, Tensor], gramian: Tensor | None = 
         {name: float(weight) for name, weight in weights.items()},
         gramian,
     )
-
-
-class Unmoved(AbstractContextManager[None]):
-    """Within it a forward pass leaves buffers (BatchNorm's running statistics) as they were."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    def __enter__(self) -> None:
-        self.buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-
-    def __exit__(self, *_: object) -> None:
-        with torch.no_grad():
-            for name, buffer in self.model.named_buffers():
-                buffer.copy_(self.buffers[name])
 
 
 def _ask(balancer: GradientBalancer, products: Tensor, total: Means) -> dict[str, Tensor]:

@@ -9,10 +9,10 @@ import torch
 
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.balancer import GradientBalancer, HeldOutBalancer, LossBalancer
 from hydranet.core.dataset import Dataset
 from hydranet.core.features import Decoder, Encoder, Trunk
-from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json
+from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.model import HydraNet
 from hydranet.schedule import OneCycle, Schedule
@@ -124,8 +124,16 @@ class Recipe(Component):
             return HydraNet(trunk, self.tasks)
 
     def build_balancer(self) -> LossBalancer | GradientBalancer:
-        """A fresh balancer for the recipe's tasks."""
-        return self.balancer(tuple(task.name for task in self.tasks))
+        """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that are not there."""
+        balancer = self.balancer(tuple(task.name for task in self.tasks))
+        if isinstance(balancer, HeldOutBalancer):
+            names = [source.name for source in self.data]
+            for name in balancer.held_out:
+                if name not in names:
+                    raise SpecError(unknown(name, names, "source (in the balancer's held_out)"))
+            if set(names) <= set(balancer.held_out):
+                raise SpecError("every source is held out, none is left to train on; add one, or leave one out there")
+        return balancer
 
     def to_json(self) -> str:
         """The recipe as text."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hydranet.core.batch import Batch
 from hydranet.core.errors import UserError
@@ -38,6 +38,21 @@ def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dic
     with autocast():
         raw = model(batch.pixels, labelled) if labelled else {}
     return losses_of(model, raw, batch)
+
+
+class Unmoved(AbstractContextManager[None]):
+    """Within it a forward pass leaves buffers (BatchNorm's running statistics) as they were."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __enter__(self) -> None:
+        self.buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            for name, buffer in self.model.named_buffers():
+                buffer.copy_(self.buffers[name])
 
 
 def detached(losses: dict[str, Loss]) -> dict[str, Loss]:
