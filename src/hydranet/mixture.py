@@ -239,7 +239,8 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
         epoch, place = divmod(int(self.draw_of[slot]), len(reader))
         augment: Augment = reader.source.augment or self.recipe.augment
         index = int(self._permutation(source, epoch)[place])
-        return augment(reader[index], reader.source.size, np.random.default_rng((self.recipe.seed, 2, slot)))
+        rng = np.random.default_rng((self.recipe.seed, 2, slot))
+        return augment(reader[index], reader.source.size, rng, lambda rng: reader[int(rng.integers(len(reader)))])
 
     def _permutation(self, source: int, epoch: int) -> np.ndarray:
         cached = self._order.get(source)

@@ -1,12 +1,14 @@
 """Which random views and lights a network trains on, and the one view it is evaluated on."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from hydranet.augment.geometry import View, can_flip, letterbox, random_view, warp
+from hydranet.augment.mosaic import mosaic, partners
 from hydranet.augment.photometric import Light, relight
 from hydranet.augment.view import Size
 from hydranet.core.sample import Sample
@@ -28,6 +30,8 @@ class Augment(Component):
     brightness, contrast, saturation: largest relative change; 0.3 draws a factor from 0.7..1.3.
     hue:        largest turn of the colour circle, up to 0.5. Costs more than everything else together.
     noise:      largest standard deviation, as a share of white.    blur: largest sigma in pixels.
+    mosaic:     probability of four pictures of the source on one canvas, only where all their labels survive it
+                (`augment.mosaic`). Reads four pictures for one.
     """
 
     flip: float = 0.5
@@ -40,6 +44,7 @@ class Augment(Component):
     hue: float = 0.0
     noise: float = 0.02
     blur: float = 1.0
+    mosaic: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] or not math.isfinite(self.scale[1]):
@@ -48,7 +53,7 @@ class Augment(Component):
             )
         if self.crop not in ("random", "center"):
             raise ValueError(f"got crop={self.crop!r}, expected 'random' or 'center'")
-        limits = {"flip": 1, "rotate_rad": math.pi, "brightness": 1, "contrast": 1, "saturation": 1}
+        limits = {"flip": 1, "rotate_rad": math.pi, "brightness": 1, "contrast": 1, "saturation": 1, "mosaic": 1}
         for name, limit in (limits | {"hue": 0.5, "noise": 1, "blur": math.inf}).items():
             value = vars(self)[name]
             if not 0 <= value <= limit:
@@ -59,11 +64,26 @@ class Augment(Component):
         """No change of size or light and no flip, only a random crop where the aspect ratio leaves room for one."""
         return Augment(0.0, (1.0, 1.0), brightness=0.0, contrast=0.0, saturation=0.0, noise=0.0, blur=0.0)
 
-    def __call__(self, sample: Sample, size: Size, rng: np.random.Generator) -> Sample:
-        """The sample seen through a random view of `size` (h, w) in random light; the same `rng`, the same sample."""
-        mirror = rng.random() < self.flip and can_flip(sample)
-        view = random_view(sample.size, size, rng, self.scale, self.rotate_rad, self.crop == "center", mirror)
-        seen = warp(sample, view)
+    def __call__(
+        self,
+        sample: Sample,
+        size: Size,
+        rng: np.random.Generator,
+        draw: Callable[[np.random.Generator], Sample] | None = None,
+    ) -> Sample:
+        """The sample seen through a random view of `size` (h, w) in random light; the same `rng`, the same sample.
+
+        draw: gives another sample of the source, for mosaics; it draws from the same `rng`.
+        """
+        others: list[Sample] = []
+        if self.mosaic and draw is not None and rng.random() < self.mosaic:
+            others = partners(sample, lambda: draw(rng))
+        if others:
+            seen = mosaic([sample, *others], size, rng, self.scale, self.rotate_rad, self.flip)
+        else:
+            mirror = rng.random() < self.flip and can_flip(sample)
+            view = random_view(sample.size, size, rng, self.scale, self.rotate_rad, self.crop == "center", mirror)
+            seen = warp(sample, view)
         return seen.but(image=relight(seen.image, self._light(rng), rng))
 
     def _light(self, rng: np.random.Generator) -> Light:

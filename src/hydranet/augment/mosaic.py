@@ -1,0 +1,141 @@
+"""Four pictures on one canvas, where every label of all four survives it.
+
+A mosaic (YOLOv4, Bochkovskiy et al. 2020, arXiv 2004.10934, section 3.3) shows objects smaller, in other surroundings
+and four pictures at a time. What holds for a place or an instance of one picture holds for the tile that shows it:
+classes and normals of pixels, boxes, keypoints. What holds for the picture as a whole or hangs on its one camera does
+not: a tag, a quantity, metres and disparities (where a network sees the horizon tells it how far things are), lane
+lines that are ordered around the car. A sample with such a label is never part of a mosaic, and a mosaic has no camera.
+
+Tiles of one mosaic state the same labels in the same classes: a class that one of them does not list would be unknown
+there and background next to it, which one `known` for the whole canvas could not say.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
+from hydranet.augment.geometry import warp
+from hydranet.augment.view import Size, random_view
+from hydranet.core.sample import Sample
+
+TILES = 4
+CENTRE = (0.3, 0.7)
+"""Range, as a share of each side, of the point in which the tiles meet."""
+DRAWS = 6
+"""Samples that are drawn for the three other tiles; where too few of them fit, there is no mosaic."""
+
+NEUTRAL = {"ignore": False, "truncation": 0.0, "occlusion": 0, "score": 1.0, "track": NO_BOX}
+"""What a missing column of instances means beside a tile that has it."""
+
+
+def survives(sample: Sample) -> bool:
+    """Whether every label of the sample means the same on a tile."""
+    return all(
+        isinstance(label, ClassMap | NormalMap | Boxes | Keypoints) or (isinstance(label, ScalarMap) and not label.unit)
+        for label in sample.labels.values()
+    )
+
+
+def fits(one: Sample, other: Sample) -> bool:
+    """Whether two samples have the same labels: names, kinds, known classes, soft or hard, static fields."""
+    return one.labels.keys() == other.labels.keys() and all(
+        _alike(label, other.labels[name]) for name, label in one.labels.items()
+    )
+
+
+def _alike(one: Annotation, other: Annotation) -> bool:
+    if type(one) is not type(other) or any(getattr(one, name) != getattr(other, name) for name in one.metadata()):
+        return False
+    if isinstance(one, ClassMap) and isinstance(other, ClassMap) and (one.probs is None) != (other.probs is None):
+        return False
+    if isinstance(one, ClassMap | Boxes) and isinstance(other, ClassMap | Boxes):
+        return _listed(one) == _listed(other)
+    return not isinstance(one, Keypoints) or one.xy.shape[1:] == np.asarray(vars(other)["xy"]).shape[1:]
+
+
+def _listed(label: ClassMap | Boxes) -> list[bool] | None:
+    known = label.known
+    return None if known is None or np.all(known) else np.asarray(known, bool).tolist()
+
+
+def partners(sample: Sample, draw: Callable[[], Sample]) -> list[Sample]:
+    """Three samples that may share a canvas with this one, or none where `DRAWS` draws bring too few."""
+    if not survives(sample):
+        return []
+    found: list[Sample] = []
+    for _ in range(DRAWS):
+        other = draw()
+        if fits(sample, other):
+            found.append(other)
+        if len(found) == TILES - 1:
+            return found
+    return []
+
+
+def mosaic(
+    samples: Sequence[Sample],
+    size: Size,
+    rng: np.random.Generator,
+    scale: tuple[float, float] = (1.0, 1.0),
+    rotate_rad: float = 0.0,
+    flip: float = 0.5,
+) -> Sample:
+    """Four samples that `fit` each other, each seen through a random view of its tile; the first in a random corner.
+
+    A tile shows anything between its whole picture, small, and a part of it as large as it would be without a mosaic.
+    scale, rotate_rad, flip: as in `Augment`.
+    """
+    middle = [round(side * rng.uniform(*CENTRE)) for side in size]
+    heights, widths = ([cut, side - cut] for cut, side in zip(middle, size, strict=True))
+    tiles = []
+    for corner, which in enumerate(rng.permutation(TILES)):
+        sample, to = samples[which], (heights[corner // 2], widths[corner % 2])
+        whole, part = (max(a / b for a, b in zip(side, sample.size, strict=True)) for side in (to, size))
+        reach = (scale[0], scale[1] * max(part / whole, 1.0))
+        view = random_view(sample.size, to, rng, reach, rotate_rad, mirror=bool(rng.random() < flip))
+        tiles.append(warp(sample, view))
+    offsets = [(x, y) for y in (0, middle[0]) for x in (0, middle[1])]
+    labels = {name: _joined([tile.labels[name] for tile in tiles], offsets) for name in tiles[0].labels}
+    image = _canvas([tile.image.transpose(2, 0, 1) for tile in tiles]).transpose(1, 2, 0)
+    return samples[0].but(image=np.ascontiguousarray(image), labels=labels, camera=None)
+
+
+def _canvas(tiles: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays ... h w of the four tiles, row by row, as one."""
+    rows = [np.concatenate(tiles[i : i + 2], axis=-1) for i in (0, 2)]
+    return np.concatenate(rows, axis=-2)
+
+
+def _joined(labels: Sequence[Annotation], offsets: Sequence[tuple[int, int]]) -> Annotation:
+    """The four tiles' labels as one of the canvas; `offsets` are the tiles' corners (x, y)."""
+    first = labels[0]
+    if isinstance(first, Boxes | Keypoints):
+        moved = [_moved(label, np.array(offset)) for label, offset in zip(labels, offsets, strict=True)]
+        columns = {name: _column(moved, name) for name in first.arrays() if name != "known"}
+        return replace(first, **columns)  # type: ignore[arg-type]
+    maps = [name for name in first.arrays() if name != "known" and vars(first)[name] is not None]
+    return replace(first, **{name: _canvas([vars(label)[name] for label in labels]) for name in maps})
+
+
+def _moved(label: Annotation, offset: np.ndarray) -> Boxes | Keypoints:
+    if isinstance(label, Boxes):
+        return replace(label, xyxy=label.xyxy + np.tile(offset, 2))
+    assert isinstance(label, Keypoints)
+    return replace(label, xy=label.xy + offset)
+
+
+def _column(labels: Sequence[Boxes | Keypoints], name: str) -> np.ndarray | None:
+    """One row an instance, of all tiles; None where no tile has it. One object in two tiles is no track."""
+    given = [vars(label)[name] for label in labels]
+    like = next((value for value in given if value is not None), None)
+    if like is None or name == "track":
+        return None
+    filled = [
+        np.full((len(vars(label)[label.arrays()[0]]), *np.shape(like)[1:]), NEUTRAL[name], np.asarray(like).dtype)
+        if value is None
+        else value
+        for label, value in zip(labels, given, strict=True)
+    ]
+    return np.concatenate(filled).astype(np.asarray(like).dtype)
