@@ -72,12 +72,13 @@ def confident(annotation: Annotation, threshold: float) -> Annotation:
     return above(annotation, threshold) if isinstance(annotation, Boxes | Polylines) else annotation
 
 
-def parse_size(text: str) -> tuple[int, int] | None:
+def parse_size(text: str, multiple: int = 32) -> tuple[int, int] | None:
     """ "192x640" as (192, 640); None for an empty text. Raises SpecError for anything else."""
     if not text:
         return None
     height, cross, width = text.lower().partition("x")
     sides = [int(side) if side.isdecimal() else 0 for side in (height, width)]
-    if not cross or any(side <= 0 or side % 32 for side in sides):
-        raise SpecError(f"got size {text!r}, expected HEIGHTxWIDTH in multiples of 32, such as 192x640")
+    if not cross or any(side <= 0 or side % multiple for side in sides):
+        whole = f" in multiples of {multiple}" if multiple > 1 else ""
+        raise SpecError(f"got size {text!r}, expected HEIGHTxWIDTH{whole}, such as 192x640")
     return sides[0], sides[1]

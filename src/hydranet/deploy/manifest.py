@@ -35,14 +35,15 @@ class ManifestError(UserError, ValueError):
 class Input:
     """The input `image`: uint8 (batch, height, width, 3), RGB.
 
-    size:  height and width the network sees; None = any multiple of `stride`.
+    size:  height and width the network sees; with `dynamic` any other multiple of `stride` will do, too.
     fit:   "none" = pictures come in the network's size (the predictor letterboxes them); "letterbox" and "stretch" =
            the graph fits frames of size `frame` into `size` itself.
     frame: height and width of the pictures the graph takes, where it fits them itself.
     batch: pictures at once; None = any number.
     """
 
-    size: tuple[int, int] | None
+    size: tuple[int, int]
+    dynamic: bool = False
     fit: Fit = "none"
     frame: tuple[int, int] | None = None
     batch: int | None = 1

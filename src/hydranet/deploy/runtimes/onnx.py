@@ -8,7 +8,7 @@ import numpy as np
 
 from hydranet.deploy.manifest import KEY, ManifestError, parse
 
-SUFFIX = ".onnx"
+SUFFIXES = (".onnx",)
 
 
 class Session:
@@ -19,6 +19,8 @@ class Session:
     providers: ONNX Runtime's execution providers, best first, such as ("CUDAExecutionProvider",); default the CPU's.
     Raises ManifestError for a file that is no export, ImportError where ONNX Runtime is missing.
     """
+
+    prunes = True
 
     def __init__(
         self, path: Path | str, threads: int | None = None, *, providers: Sequence[str] = ("CPUExecutionProvider",)
@@ -40,9 +42,7 @@ class Session:
         self._path: Any = onnxruntime.RunOptions()
         self._path.only_execute_path_to_fetches = True
 
-    def __call__(
-        self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); costs only what these need."""
         names = list(self.manifest.outputs) if outputs is None else list(outputs)
         return dict(zip(names, self._session.run(names, dict(arrays), self._path), strict=True))

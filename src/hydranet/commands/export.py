@@ -1,0 +1,131 @@
+"""hydranet export"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import RunPath
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.deploy.session import Session
+    from hydranet.export.graph import Shipped
+    from hydranet.export.parity import Bounds, Parity
+    from hydranet.recipe import Recipe
+
+
+def export(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")] = None,
+    heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
+    to: Annotated[str, typer.Option(help="onnx, openvino, torchscript; several by commas")] = "onnx",
+    size: Annotated[
+        str, typer.Option(help="What the network sees, HEIGHTxWIDTH; default: the recipe's first validation size")
+    ] = "",
+    dynamic_size: Annotated[
+        bool, typer.Option("--dynamic-size", help="Take other multiples of the stride, too")
+    ] = False,
+    batch: Annotated[str, typer.Option(help="Pictures at once, or dynamic")] = "1",
+    fit: Annotated[
+        str, typer.Option(help="Who fits frames into that size: none (the predictor), letterbox, stretch")
+    ] = "none",
+    frame: Annotated[str, typer.Option(help="Size of the camera's frames, for letterbox and stretch")] = "",
+    nms: Annotated[
+        str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")
+    ] = "outside",
+    precision: Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")] = "fp32",
+    images: Annotated[
+        str, typer.Option(help="Pictures for the proof instead of the run's validation sources: a folder or pattern")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Images of each source in the proof, evenly spread; 0 = all")] = 100,
+    array_bound: Annotated[float, typer.Option(help="Largest relative difference of an array")] = 1e-3,
+    metric_bound: Annotated[float, typer.Option(help="Largest difference of a metric; 0.001 = 0.1 point")] = 1e-3,
+) -> None:
+    """Write a network as a file that needs no training code, and prove that it answers the same.
+
+    The proof compares every array and every metric with PyTorch's, in every runtime that reads the file; it is kept
+    in parity.json. Where it fails, the file is renamed to NAME.failed and the command ends with an error.
+    """
+    from hydranet.checkpoint import load_model
+    from hydranet.deploy.session import open_session, runtimes_for
+    from hydranet.export.graph import Shape
+    from hydranet.export.parity import Bounds, save
+    from hydranet.export.ship import export as write_export
+    from hydranet.export.ship import parse_batch, report_of
+    from hydranet.predict import parse_size
+
+    model, recipe = load_model(run)
+    place = (run if run.is_dir() else run.parent).resolve()
+    folder = out or place / "export"
+    sees = parse_size(size) or (recipe.validation or recipe.data)[0].size
+    shape = Shape(sees, dynamic_size, parse_batch(batch), fit, parse_size(frame, multiple=1), nms)
+    graph, paths = write_export(
+        model,
+        recipe,
+        folder,
+        targets=_names(to),
+        shape=shape,
+        heads=_names(heads),
+        name=place.name,
+        protocol=report_of(place),
+        precision=precision,
+    )
+    for path in paths:
+        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    sessions = {(path.name, name): open_session(path, name) for path in paths for name in runtimes_for(path)}
+    found = _prove(graph, sessions, recipe, images, Bounds(array_bound, metric_bound), limit)
+    save(folder / "parity.json", found)
+    _end(found, folder)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _prove(
+    graph: "Shipped",
+    sessions: "dict[tuple[str, str], Session]",
+    recipe: "Recipe",
+    images: str,
+    bounds: "Bounds",
+    limit: int,
+) -> "list[Parity]":
+    """On the pictures that were named, else on the validation sources."""
+    from hydranet.core.sample import Sample
+    from hydranet.deploy.frames import find_frames
+    from hydranet.export.parity import compare, measure
+
+    if images or not recipe.validation:
+        frames = list(find_frames(images)) if images else []
+        return compare(
+            graph, sessions, [Sample(frame.image, key=frame.name) for frame in frames[: limit or None]], bounds
+        )
+    with terminal.bar() as bar:
+        job = bar.add_task("comparing", total=None, note="")
+        for step in measure(graph, sessions, recipe.validation, bounds, limit or None):
+            if isinstance(step, list):
+                return step
+            bar.update(job, completed=step[0], total=step[1])
+    return []
+
+
+def _end(found: "list[Parity]", folder: Path) -> None:
+    """Tables, and where anything failed, the error."""
+    from hydranet.export.parity import ParityError
+    from hydranet.export.table import arrays, metrics
+
+    say(arrays(found))
+    if any(parity.metrics for parity in found):
+        say(metrics(found))
+    say(f"parity: {folder / 'parity.json'}")
+    failures = [failure for parity in found for failure in parity.failures]
+    for name in sorted({parity.file for parity in found if parity.failures}):
+        (folder / name).rename(folder / f"{name}.failed")
+    if failures:
+        more = f" (and {len(failures) - 1} more in parity.json)" if len(failures) > 1 else ""
+        raise ParityError(
+            f"{failures[0]}{more}; the file was renamed to .failed: use another runtime, or if the difference is "
+            "harmless, allow it with --array-bound or --metric-bound"
+        )

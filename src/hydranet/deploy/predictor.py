@@ -1,0 +1,174 @@
+"""An exported network as a function of a picture; needs numpy, OpenCV and the runtime, not torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from hydranet.annotations import NO_BOX, Annotation, Boxes, Polylines, rows
+from hydranet.augment.geometry import View, letterbox, stretch, unwarp
+from hydranet.augment.policy import fit
+from hydranet.core.errors import UserError
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import unknown
+from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
+from hydranet.deploy.post import above, finished
+from hydranet.deploy.session import Session, open_session
+
+Answers = dict[str, Annotation]
+"""The annotation of each task, in the picture's own pixels and in metres."""
+
+
+class PredictorError(UserError, ValueError):
+    """Something asked of a predictor that its file cannot do."""
+
+
+class Predictor:
+    """(uint8 h w 3 RGB picture) -> {task: annotation} in the picture's own pixels and in metres.
+
+    path:      a file that `hydranet export` wrote, or a session that is already open.
+    heads:     tasks to compute; where the session prunes, the others cost nothing.
+    threshold: boxes and lines below this score are left out; default: what each task says. Also at call time.
+    every:     {"depth": 2} computes depth for every second picture only; in between, its last answer is repeats, and
+               `ages` says how old it is. For a stream of single pictures.
+    size:      height and width the network sees, where the file leaves the choice.
+    runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
+    Raises PredictorError for what the file cannot do, ManifestError for what is no export.
+    """
+
+    def __init__(
+        self,
+        path: Path | str | Session,
+        heads: Sequence[str] | None = None,
+        *,
+        threshold: float | None = None,
+        every: Mapping[str, int] | None = None,
+        size: tuple[int, int] | None = None,
+        runtime: str = "",
+        threads: int | None = None,
+    ) -> None:
+        self.session = open_session(path, runtime, threads) if isinstance(path, Path | str) else path
+        self.manifest = self.session.manifest
+        names = list(heads) if heads else list(self.manifest.heads)
+        self.every = dict.fromkeys(names, 1) | dict(every or {})
+        for name in self.every:
+            if name not in self.manifest.heads:
+                raise PredictorError(unknown(name, self.manifest.heads, "head of this file"))
+        if min(self.every.values()) < 1 or not set(self.every) <= set(names):
+            raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {', '.join(names)}")
+        if size and size != self.manifest.input.size and not self.manifest.input.dynamic:
+            raise PredictorError(f"got size {size}, expected {self.manifest.input.size}, which this file was made for")
+        self.threshold, self.size = threshold, size or self.manifest.input.size
+        self._count, self._last = 0, Answers()
+        self.ages: dict[str, int] = {}
+        """For each head how many pictures ago its last answer was computed; 0 = for the last picture."""
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Class names of each task; empty for tasks without classes."""
+        return {name: self.manifest.heads[name].classes for name in self.every}
+
+    @overload
+    def __call__(self, image: np.ndarray, threshold: float | None = None, iou: float | None = None) -> Answers: ...
+    @overload
+    def __call__(
+        self, image: Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
+    ) -> list[Answers]: ...
+    def __call__(
+        self, image: np.ndarray | Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
+    ) -> Answers | list[Answers]:
+        """What is seen in a picture, or in each of several of them (a sequence, or an array of four axes).
+
+        threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
+        Raises ValueError for what is no RGB picture, DataError for a picture of another size than the file takes.
+        """
+        least = self.threshold if threshold is None else threshold
+        if isinstance(image, np.ndarray) and image.ndim != 4:
+            return self._one(image, least, iou)
+        if max(self.every.values()) > 1:
+            raise PredictorError(f"got several pictures at once with every={self.every}; give them one by one")
+        step = self.manifest.input.batch or max(len(image), 1)
+        chunks = [list(image[i : i + step]) for i in range(0, len(image), step)]
+        return [answers for chunk in chunks for answers in self._see(chunk, list(self.every), least, iou)]
+
+    def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
+        """A picture of a stream: heads whose turn it is not repeat themselves, unless the picture's size changed."""
+        checked(image)
+        due = [name for name, n in self.every.items() if self._count % n == 0 or name not in self._last]
+        self._last |= self._see([image], due, least, iou)[0]
+        self.ages = {name: 0 if name in due else self.ages[name] + 1 for name in self.every}
+        self._count += 1
+        return {name: self._last[name] for name in self.every}
+
+    def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
+        pictures, views = prepared(images, self.manifest, self.size)
+        batch = self.manifest.input.batch or len(pictures)
+        padded = pictures + pictures[-1:] * (batch - len(pictures))
+        arrays = {IMAGE: np.stack(padded)}
+        if self.manifest.thresholds:
+            arrays |= self._thresholds(least, iou)
+        names = [name for task in tasks for name in self.manifest.outputs_of(task)]
+        found = self.session(arrays, names)
+        heads = {task: self.manifest.heads[task] for task in tasks}
+        return [
+            {task: answer(found, task, head, i, view, image.shape[:2], least, iou) for task, head in heads.items()}
+            for i, (image, view) in enumerate(zip(images, views, strict=True))
+        ]
+
+    def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
+        """Inputs of a graph that suppresses boxes itself: the least of what its heads ask for."""
+        inside = [head for head in self.manifest.heads.values() if head.inside]
+        score = min(head.score for head in inside) if least is None else least
+        overlap = min(head.post["nms"]["iou"] for head in inside) if iou is None else iou
+        return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+
+
+def checked(image: object) -> np.ndarray:
+    """The picture itself. Raises ValueError for what is no uint8 h w 3 array."""
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+        return image
+    given = f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+    raise ValueError(f"got {given}, expected a uint8 array of shape (h, w, 3) in RGB order; convert the picture")
+
+
+def prepared(
+    images: Sequence[np.ndarray], manifest: Manifest, size: tuple[int, int]
+) -> tuple[list[np.ndarray], list[View]]:
+    """Pictures as the graph takes them, and how each lies in what the network sees."""
+    if manifest.input.fit == "none":
+        fitted = [fit(Sample(checked(image)), size) for image in images]
+        return [sample.image for sample, _ in fitted], [view for _, view in fitted]
+    frame = manifest.input.frame
+    for image in images:
+        if checked(image).shape[:2] != frame:
+            raise DataError(
+                f"got a picture of {image.shape[0]}x{image.shape[1]}, expected {frame}, the size of the frames this "
+                "file was made for; resize it, or export with --fit none"
+            )
+    make = stretch if manifest.input.fit == "stretch" else letterbox
+    return list(images), [make((image.shape[0], image.shape[1]), size) for image in images]
+
+
+def answer(
+    found: Mapping[str, np.ndarray],
+    task: str,
+    head: Head,
+    index: int,
+    view: View,
+    size: Sequence[int],
+    least: float | None,
+    iou: float | None = None,
+) -> Annotation:
+    """One image's annotation of a task, from a graph's arrays, in pixels of the picture, whose (h, w) is `size`.
+
+    least: least score that is kept; None = what the task says.
+    """
+    seen = head.annotation({name: found[f"{task}.{name}"][index] for name in head.fields})
+    score = head.score if least is None else least
+    if head.inside and isinstance(seen, Boxes):
+        seen = rows(seen, np.flatnonzero(seen.label != NO_BOX))
+    else:
+        seen = finished(seen, head.post, score, iou)
+    seen = unwarp(seen, view, (size[0], size[1]))
+    return above(seen, score) if isinstance(seen, Boxes | Polylines) else seen

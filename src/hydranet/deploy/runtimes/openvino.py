@@ -1,0 +1,77 @@
+"""Runs an .xml or .onnx file with OpenVINO; needs numpy and openvino only."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hydranet.core.errors import UserError
+from hydranet.deploy.manifest import KEY, ManifestError, parse
+
+SUFFIXES = (".xml", ".onnx")
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+class Session:
+    """An open OpenVINO model: arrays by name in, arrays by name out.
+
+    threads:   of the convolutions; None = one a core.    device: OpenVINO's name for it, such as "CPU" or "GPU".
+    precision: "fp32", or "bf16" or "fp16" to compute in half precision where the processor can. OpenVINO's own
+               default is bf16 on processors with AMX; here it is what PyTorch computes.
+    Each set of outputs that is asked for is compiled once, into a network that computes nothing else.
+    Raises ManifestError for a file that is no export, ImportError where OpenVINO is missing.
+    """
+
+    prunes = True
+
+    def __init__(
+        self, path: Path | str, threads: int | None = None, *, device: str = "CPU", precision: str = "fp32"
+    ) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise ImportError('OpenVINO files need OpenVINO; pip install "hydranet[export]"') from error
+        if precision not in PRECISIONS:
+            raise UserError(f"got precision {precision!r}, expected one of {', '.join(PRECISIONS)}")
+        self._openvino: Any = openvino
+        self._device = device
+        self._options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads:
+            self._options["INFERENCE_NUM_THREADS"] = threads
+        self._core = openvino.Core()
+        try:
+            self._model = self._core.read_model(str(path))
+        except RuntimeError as error:
+            raise ManifestError(f"{path} cannot be opened by OpenVINO ({error}); export the run again") from error
+        self.manifest = parse(_text(self._model, Path(path)), path)
+        self._compiled: dict[tuple[str, ...], Any] = {}
+
+    def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The outputs asked for (default: all); costs only what these need."""
+        names = tuple(self.manifest.outputs) if outputs is None else tuple(outputs)
+        if names not in self._compiled:
+            self._compiled[names] = self._core.compile_model(self._only(names), self._device, self._options)
+        found = self._compiled[names](dict(arrays))
+        return {name: np.array(found[name]) for name in names}
+
+    def _only(self, names: tuple[str, ...]) -> Any:
+        """The model with these outputs alone."""
+        if set(names) == set(self.manifest.outputs):
+            return self._model
+        copied = self._model.clone()
+        chosen = [copied.output(name) for name in names]
+        results = [output.get_node() for output in chosen]
+        return self._openvino.Model(results, copied.get_parameters(), self.manifest.name)
+
+
+def _text(model: Any, path: Path) -> str | None:
+    """The manifest inside a model, or beside an .onnx file, whose own OpenVINO does not show."""
+    if model.has_rt_info([KEY]):
+        return str(model.get_rt_info([KEY]).astype(str))
+    beside = path.with_name("manifest.json")
+    return beside.read_text() if path.suffix == ".onnx" and beside.is_file() else None

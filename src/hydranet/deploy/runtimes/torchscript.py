@@ -1,0 +1,48 @@
+"""Runs a .torchscript file with PyTorch: the one runtime here that needs torch."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, ManifestError, parse
+
+SUFFIXES = (".torchscript",)
+
+
+class Session:
+    """An open TorchScript file: arrays by name in, arrays by name out.
+
+    threads: of the convolutions, for the whole process, as torch has it; None = as it is.    device: torch's name.
+    Raises ManifestError for a file that is no export, ImportError where torch is missing.
+    """
+
+    prunes = False
+
+    def __init__(self, path: Path | str, threads: int | None = None, *, device: str = "cpu") -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise ImportError("TorchScript files need PyTorch; pip install torch") from error
+        self._torch, self._device = torch, device
+        if threads:
+            torch.set_num_threads(threads)
+        inside = {f"{KEY}.json": ""}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its age
+                self._module = torch.jit.load(str(path), map_location=device, _extra_files=inside).eval()
+        except RuntimeError as error:
+            said = str(error).strip().partition("\n")[0]
+            raise ManifestError(f"{path} cannot be opened by TorchScript ({said}); export the run again") from error
+        text = inside[f"{KEY}.json"]
+        self.manifest = parse(text.decode() if isinstance(text, bytes) else text, path)
+
+    def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The outputs asked for (default: all); the whole graph is computed in any case."""
+        given = [arrays[name] for name in (IMAGE, SCORE, IOU) if name in arrays]
+        with self._torch.inference_mode():
+            found = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
+        named = dict(zip(self.manifest.outputs, found, strict=True))
+        return {name: named[name].cpu().numpy() for name in (outputs or named)}

@@ -1,0 +1,60 @@
+"""Opening an exported file with the runtime that reads it."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+
+from hydranet.deploy import runtimes
+from hydranet.deploy.manifest import Manifest, ManifestError
+
+
+class Session(Protocol):
+    """An open model: arrays by name in, arrays by name out. One file in `runtimes/` is one of these.
+
+    prunes: whether outputs that are not asked for are not computed either.
+    """
+
+    manifest: Manifest
+    prunes: bool
+
+    def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The outputs asked for (default: all)."""
+
+
+def known() -> Iterator[tuple[str, ModuleType]]:
+    """Name and module of every runtime; importing them imports no runtime yet."""
+    for found in pkgutil.iter_modules(runtimes.__path__):
+        yield found.name, importlib.import_module(f"{runtimes.__name__}.{found.name}")
+
+
+def runtimes_for(path: Path | str) -> list[str]:
+    """Names of the runtimes that read such a file, the file's own one first."""
+    suffix = Path(path).suffix.lower()
+    able = [(module.SUFFIXES.index(suffix), name) for name, module in known() if suffix in module.SUFFIXES]
+    return [name for _, name in sorted(able)]
+
+
+def open_session(path: Path | str, runtime: str = "", threads: int | None = None) -> Session:
+    """The model in a file. runtime: "onnx", "openvino", "torchscript", ...; default by the file's suffix.
+
+    Raises ManifestError for a file that is missing, of an unknown kind or no export, ImportError naming the extra
+    that is not installed.
+    """
+    if not Path(path).is_file():
+        raise ManifestError(f"no file {path}; make one with `hydranet export RUN --to onnx`")
+    able = runtimes_for(path)
+    if not able or (runtime and runtime not in able):
+        every = sorted({suffix for _, module in known() for suffix in module.SUFFIXES})
+        names = ", ".join(name for name, _ in known())
+        raise ManifestError(
+            f"got {Path(path).name} for runtime {runtime or 'by suffix'!r}, expected a file of {', '.join(every)} "
+            f"and one of {names} that reads it; export the run for it"
+        )
+    module = dict(known())[runtime or able[0]]
+    session: Session = module.Session(path, threads)
+    return session

@@ -1,0 +1,86 @@
+"""The manifest of a graph: what its arrays mean, from the tasks, the recipe and one look at the arrays."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from hydranet.annotations import Annotation, ScalarMap
+from hydranet.core.spec import to_json
+from hydranet.core.task import Task
+from hydranet.deploy.ink import palette
+from hydranet.deploy.manifest import Head, Input, Manifest, Output
+from hydranet.evaluate import digest
+from hydranet.export.graph import Shipped, example, present
+from hydranet.recipe import Recipe
+
+PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
+
+MOST_COLOURS = 144
+"""Tasks with more classes than anybody can tell apart carry no colours."""
+
+
+def described(
+    graph: Shipped, recipe: Recipe, name: str, protocol: Mapping[str, Any] | None = None, precision: str = "fp32"
+) -> Manifest:
+    """The manifest of a graph of this recipe's network.
+
+    name: of the run.    protocol: of its report, source -> task -> how it was measured.
+    """
+    with torch.no_grad():
+        answers = graph.answers(*example(graph.shape, graph.thresholds))
+    shape = graph.shape
+    stride = max(level.stride for features in graph.model.trunk.features.values() for level in features)
+    taken = Input(
+        shape.size, shape.dynamic, shape.fit, shape.frame if shape.fit != "none" else None, shape.batch, stride
+    )
+    return Manifest(
+        name=name,
+        input=taken,
+        heads={task: _head(graph.model.tasks[task], seen, task in graph.inside) for task, seen in answers.items()},
+        outputs={
+            f"{task}.{field}": _output(graph, array, seen)
+            for task, seen in answers.items()
+            for field, array in present(seen).items()
+        },
+        recipe=digest(to_json(recipe)),
+        data=tuple(source.name for source in recipe.data),
+        protocol=protocol or {},
+        precision=precision,
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that make files, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _head(task: Task, seen: Annotation, inside: bool) -> Head:
+    return Head(
+        kind=type(seen).__name__,
+        fields=tuple(present(seen)),
+        metadata={name: getattr(seen, name) for name in seen.metadata()},
+        classes=task.classes,
+        colours=tuple(palette(len(task.classes))) if len(task.classes) <= MOST_COLOURS else (),
+        post=task.post(),
+        inside=inside,
+        score=task.least_score,
+    )
+
+
+def _output(graph: Shipped, array: torch.Tensor, seen: Annotation) -> Output:
+    """Axes that hold the input's height or width vary with a dynamic size; the first one with a dynamic batch."""
+    moving = set(graph.shape.size) if graph.shape.dynamic else set()
+    first = None if graph.shape.batch is None else array.shape[0]
+    rest = tuple(None if side in moving else side for side in array.shape[1:])
+    unit = seen.unit if isinstance(seen, ScalarMap) else ""
+    return Output(str(array.dtype).removeprefix("torch."), (first, *rest), unit)

@@ -1,0 +1,99 @@
+"""What is shipped: one module from uint8 frames to decoded arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from hydranet.annotations import Annotation
+from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import Fit
+from hydranet.export.fold import folded
+from hydranet.export.resize import Resize
+from hydranet.model import HydraNet
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a graph takes and does with it; the words are those of `hydranet.deploy.manifest.Input`.
+
+    size:  height and width the network sees.    dynamic: the graph takes other multiples of the stride, too.
+    batch: pictures at once; None = any number.
+    nms:   "outside" = candidates leave the graph; "inside" = the graph suppresses, with thresholds as inputs.
+    """
+
+    size: tuple[int, int]
+    dynamic: bool = False
+    batch: int | None = 1
+    fit: Fit | str = "none"
+    frame: tuple[int, int] | None = None
+    nms: str = "outside"
+
+    def __post_init__(self) -> None:
+        if self.fit not in ("none", "letterbox", "stretch"):
+            raise SpecError(f"got fit={self.fit!r}, expected 'none', 'letterbox' or 'stretch'")
+        if self.nms not in ("outside", "inside"):
+            raise SpecError(f"got nms={self.nms!r}, expected 'outside' or 'inside'")
+        if self.fit != "none" and (self.frame is None or self.dynamic):
+            raise SpecError(
+                f"got fit={self.fit!r} without the size of the camera's frames or with a dynamic size; a graph fits "
+                "frames of one size into one size: give --frame 720x1280 and --size, or --fit none"
+            )
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """Height and width of the pictures that go in."""
+        return self.frame if self.fit != "none" and self.frame else self.size
+
+
+class Shipped(nn.Module):
+    """uint8 b h w 3 RGB frames to the arrays of all heads, in the order of `names`.
+
+    With suppression inside, two more inputs: score and IoU thresholds, float32 of shape (1,).
+    """
+
+    def __init__(self, model: HydraNet, shape: Shape) -> None:
+        super().__init__()
+        self.model, self.shape = model.eval(), shape
+        self.resize = Resize(shape.taken, shape.size, shape.fit) if shape.fit != "none" else None
+        self.inside: frozenset[str] = frozenset()
+
+    def forward(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> tuple[Tensor, ...]:
+        return tuple(
+            array for answer in self.answers(image, *thresholds).values() for array in present(answer).values()
+        )
+
+    def answers(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> dict[str, Annotation]:
+        """The stacked annotation of each task."""
+        pixels = image.permute(0, 3, 1, 2)
+        pixels = pixels.float() if self.resize is None else self.resize(pixels)
+        found: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
+        return found
+
+    @property
+    def thresholds(self) -> bool:
+        """Whether it takes thresholds."""
+        return bool(self.inside)
+
+
+def present(annotation: Annotation) -> dict[str, Tensor]:
+    """The arrays that an annotation has, by field."""
+    return {name: value for name in annotation.arrays() if (value := getattr(annotation, name)) is not None}
+
+
+def example(shape: Shape, thresholds: bool) -> tuple[Tensor, ...]:
+    """Inputs to trace with: noise, so that no operation sees a special case."""
+    generator = torch.Generator().manual_seed(0)
+    batch = 2 if shape.batch is None else shape.batch
+    image = torch.randint(0, 256, (batch, *shape.taken, 3), dtype=torch.uint8, generator=generator)
+    return (image, torch.tensor([0.25]), torch.tensor([0.5])) if thresholds else (image,)
+
+
+def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> Shipped:
+    """The chosen heads (default: all), with every BatchNorm folded; a copy, the model stays as it is."""
+    whole = Shipped(model.subset(*heads) if heads else model, shape)
+    small = folded(whole, *example(shape, whole.thresholds))
+    assert isinstance(small, Shipped)
+    return small

@@ -1,0 +1,94 @@
+"""One .onnx file: for ONNX Runtime, TensorRT, and whatever else reads ONNX."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.export.graph import Shape, Shipped
+
+SUFFIX = ".onnx"
+OPSET = 18
+"""Newer ones add nothing we use, and TensorRT and OpenVINO follow slowly."""
+
+
+def write(graph: Shipped, example: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+    """Writes the graph with its manifest; returns the files written.
+
+    Raises ImportError without the extra, SpecError where the network cannot be made dynamic as asked.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError('writing ONNX needs onnx and onnxscript; pip install "hydranet[export]"') from error
+    model = proto(graph, example, list(manifest.outputs))
+    onnx.helper.set_model_props(model, {KEY: manifest.to_json()})
+    onnx.checker.check_model(model)
+    onnx.save_model(model, str(path))
+    return (path,)
+
+
+def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> Any:
+    """The graph as an ONNX model in memory."""
+    with warnings.catch_warnings(), quiet("torch.onnx", "onnxscript", "onnx_ir"):
+        warnings.simplefilter("ignore")  # the exporter's notes to its own authors
+        try:
+            program = torch.onnx.export(
+                graph,
+                example,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=inputs(example),
+                output_names=outputs,
+                dynamic_shapes=dynamic(graph.shape, example),
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise SpecError(
+                f"the network cannot be exported with {graph.shape} ({str(error).partition(chr(10))[0]}); "
+                "try a fixed size and batch"
+            ) from error
+    assert program is not None
+    return program.model_proto
+
+
+def inputs(example: tuple[Tensor, ...]) -> list[str]:
+    """Names of as many inputs as the graph has."""
+    from hydranet.deploy.manifest import IMAGE, IOU, SCORE
+
+    return [IMAGE, SCORE, IOU][: len(example)]
+
+
+def dynamic(shape: Shape, example: tuple[Tensor, ...]) -> Any:
+    """Which axes of the inputs may vary, in torch.export's words; None = none."""
+    axes: dict[int, Any] = {}
+    if shape.batch is None:
+        axes[0] = torch.export.Dim("batch", min=1, max=1024)
+    if shape.dynamic:
+        axes[1] = 32 * torch.export.Dim("rows32", min=1, max=256)
+        axes[2] = 32 * torch.export.Dim("columns32", min=1, max=256)
+    return (axes, tuple({} for _ in example[1:])) if axes else None
+
+
+class quiet:
+    """Logs of these names say nothing below errors inside the `with` statement."""
+
+    def __init__(self, *names: str) -> None:
+        self.loggers = [logging.getLogger(name) for name in names]
+        self.levels: list[int] = []
+
+    def __enter__(self) -> None:
+        self.levels = [logger.level for logger in self.loggers]
+        for logger in self.loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self.loggers, self.levels, strict=True):
+            logger.setLevel(level)

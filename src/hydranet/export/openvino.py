@@ -1,0 +1,29 @@
+"""An .xml file and a .bin file of weights beside it: for OpenVINO on Intel processors."""
+
+import io
+from pathlib import Path
+
+from torch import Tensor
+
+from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.export.graph import Shipped
+from hydranet.export.onnx import proto
+
+SUFFIX = ".xml"
+
+
+def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+    """Writes the graph, by way of ONNX, with its manifest; returns the files written.
+
+    Weights of precision "fp16" are stored in half the space; what they are computed in, a session chooses.
+    Raises ImportError without the extra.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise ImportError('writing OpenVINO files needs openvino; pip install "hydranet[export]"') from error
+    made = proto(graph, given, list(manifest.outputs))
+    model = openvino.convert_model(io.BytesIO(made.SerializeToString()))
+    model.set_rt_info(manifest.to_json(), [KEY])
+    openvino.save_model(model, str(path), compress_to_fp16=manifest.precision == "fp16")
+    return path, path.with_suffix(".bin")

@@ -1,0 +1,182 @@
+"""Proof that an exported file answers what PyTorch answers: every array and every score, on real images."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hydranet.annotations import Annotation
+from hydranet.checkpoint import write
+from hydranet.core.errors import UserError
+from hydranet.core.sample import Sample
+from hydranet.core.task import Task
+from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
+from hydranet.deploy.predictor import answer, prepared
+from hydranet.deploy.session import Session
+from hydranet.evaluate import Tally, finite
+from hydranet.export.difference import Gap, gaps
+from hydranet.export.graph import Shipped
+from hydranet.mixture import Reader
+from hydranet.recipe import Source
+
+
+class ParityError(UserError):
+    """An export that does not answer what PyTorch answers: which output, by how much."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The largest differences that pass.
+
+    arrays: relative, as in `difference.gaps`.    metrics: of a metric in 0..1, 0.001 is 0.1 point; of another one it is
+    relative to its value in PyTorch.
+    """
+
+    arrays: float = 1e-3
+    metrics: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One metric in PyTorch and in a runtime."""
+
+    torch: float
+    exported: float
+
+    @property
+    def change(self) -> float:
+        """Absolute difference of metrics in 0..1, relative one of others."""
+        if np.isnan(self.torch) and np.isnan(self.exported):
+            return 0.0
+        return abs(self.exported - self.torch) / max(1.0, abs(self.torch))
+
+
+@dataclass
+class Parity:
+    """What one runtime answered for one file.
+
+    arrays:  "task.field" -> largest difference over all images.    metrics: "source task metric" -> both values.
+    """
+
+    file: str
+    runtime: str
+    bounds: Bounds
+    images: int = 0
+    arrays: dict[str, Gap] = field(default_factory=dict)
+    metrics: dict[str, Loss] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> list[str]:
+        """What lies beyond the bounds, as sentences."""
+        arrays = [
+            f"{name} differs by {gap.relative:.2g} (bound {self.bounds.arrays:g})"
+            for name, gap in self.arrays.items()
+            if not gap.relative <= self.bounds.arrays
+        ]
+        metrics = [
+            f"{name} is {loss.exported:.4g} instead of {loss.torch:.4g}"
+            for name, loss in self.metrics.items()
+            if not loss.change <= self.bounds.metrics
+        ]
+        return [f"{self.file} in {self.runtime}: {said}" for said in arrays + metrics]
+
+    def tree(self) -> dict[str, object]:
+        """As JSON values."""
+        tree = asdict(self)
+        tree["metrics"] = {
+            n: {"torch": finite(m.torch), "exported": finite(m.exported)} for n, m in self.metrics.items()
+        }
+        tree["arrays"] = {n: {k: finite(v) for k, v in asdict(gap).items()} for n, gap in self.arrays.items()}
+        return {**tree, "passed": not self.failures, "failures": self.failures}
+
+
+def compare(
+    graph: Shipped, sessions: Mapping[tuple[str, str], Session], samples: Sequence[Sample], bounds: Bounds
+) -> list[Parity]:
+    """Arrays of each (file, runtime) against PyTorch on pictures, whether they have labels or not."""
+    found = [Parity(file, runtime, bounds) for file, runtime in sessions]
+    for sample in samples:
+        for _ in _seen(graph, list(sessions.values()), found, sample):
+            pass
+    return found
+
+
+def measure(
+    graph: Shipped,
+    sessions: Mapping[tuple[str, str], Session],
+    sources: Sequence[Source],
+    bounds: Bounds,
+    limit: int | None = None,
+) -> Iterator[tuple[int, int] | list[Parity]]:
+    """Arrays and scores on labelled sources; yields (done, total) for each image, and the report last.
+
+    limit: images of each source, evenly spread; None = all.
+    """
+    tasks = list(graph.model.tasks.values())
+    found = [Parity(file, runtime, bounds) for file, runtime in sessions]
+    chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
+    done, total = 0, sum(map(len, chosen.values()))
+    for source in sources:
+        reader, tallies = Reader(source, tasks), [Tally(tasks) for _ in range(len(found) + 1)]
+        for index in chosen[source.name]:
+            sample = reader[index]
+            for tally, seen in zip(tallies, _seen(graph, list(sessions.values()), found, sample), strict=True):
+                tally.add(sample, seen)
+            done += 1
+            yield done, total
+        first, *others = [tally.scores() for tally in tallies]
+        for parity, scores in zip(found, others, strict=True):
+            for task, metrics in first.items():
+                for metric, value in metrics.items():
+                    parity.metrics[f"{source.name} {task} {metric}"] = Loss(value, scores[task][metric])
+    yield found
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """At most `limit` indices of `count`, evenly spread."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, limit or count))}) if count else []
+
+
+def save(path: Path, found: Sequence[Parity]) -> None:
+    """Writes parity.json."""
+    write(path, json.dumps([parity.tree() for parity in found], indent=2).encode())
+
+
+def _seen(
+    graph: Shipped, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample
+) -> Iterator[dict[str, Annotation]]:
+    """Answers in the sample's pixels, before display thresholds: PyTorch's first, then each session's."""
+    manifest = sessions[0].manifest
+    size = manifest.input.size
+    pictures, (view, *_) = prepared([sample.image], manifest, size)
+    batch = np.stack(pictures * (manifest.input.batch or 1))
+    given = {IMAGE: batch} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
+    with torch.inference_mode():
+        ours = graph(*(torch.from_numpy(array) for array in given.values()))
+    mine = {name: array.numpy() for name, array in zip(manifest.outputs, ours, strict=True)}
+    yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+    for session, parity in zip(sessions, found, strict=True):
+        theirs = session(given)
+        parity.images += 1
+        for task, gap in _differences(manifest, mine, theirs):
+            parity.arrays[task] = parity.arrays.get(task, Gap()) | gap
+        yield {task: answer(theirs, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+
+
+def thresholds(tasks: Iterable[Task]) -> dict[str, np.ndarray]:
+    """The evaluation's thresholds, for a graph that suppresses boxes itself."""
+    steps = [task.post()["nms"] for task in tasks if "nms" in task.post()]
+    score, overlap = min(s["score"] for s in steps), min(s["iou"] for s in steps)
+    return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+
+
+def _differences(
+    manifest: Manifest, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, Gap]]:
+    for task, head in manifest.heads.items():
+        a, b = (head.annotation({n: arrays[f"{task}.{n}"][0] for n in head.fields}) for arrays in (mine, theirs))
+        for name, gap in gaps(a, b, manifest.input.size).items():
+            yield f"{task}.{name}", gap

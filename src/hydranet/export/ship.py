@@ -1,0 +1,89 @@
+"""A trained network as files that run without it."""
+
+import hashlib
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hydranet.checkpoint import write
+from hydranet.core.spec import SpecError, unknown
+from hydranet.deploy.manifest import Manifest
+from hydranet.deploy.session import known
+from hydranet.evaluate import Report
+from hydranet.export.describe import described
+from hydranet.export.graph import Shape, Shipped, example, shipped
+from hydranet.model import HydraNet
+from hydranet.recipe import Recipe
+
+MANIFEST = "manifest.json"
+PRECISIONS = ("fp32", "fp16")
+
+
+def target(name: str) -> ModuleType:
+    """The file of this package that writes for a runtime: it has `SUFFIX` and `write`.
+
+    Raises SpecError with a suggestion for an unknown name.
+    """
+    names = [runtime for runtime, _ in known()]
+    if name not in names:
+        raise SpecError(unknown(name, names, "target of an export"))
+    return importlib.import_module(f"hydranet.export.{name}")
+
+
+def export(
+    model: HydraNet,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    targets: Sequence[str],
+    shape: Shape,
+    heads: Sequence[str] | None = None,
+    name: str = "",
+    protocol: Mapping[str, Any] | None = None,
+    precision: str = "fp32",
+) -> tuple[Shipped, list[Path]]:
+    """Writes the chosen heads for each target, and manifest.json; returns the graph in torch and the model files.
+
+    Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing.
+    """
+    modules = [target(one) for one in targets]
+    if precision not in PRECISIONS:
+        raise SpecError(f"got precision {precision!r}, expected {' or '.join(PRECISIONS)}")
+    graph = shipped(model, heads, shape)
+    manifest = described(graph, recipe, name or recipe.name, protocol, precision)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, digests = [], {}
+    for module in modules:
+        files = module.write(graph, example(shape, graph.thresholds), folder / f"model{module.SUFFIX}", manifest)
+        paths.append(files[0])
+        digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    write(folder / MANIFEST, replace(manifest, files=_before(folder, manifest) | digests).to_json().encode())
+    return graph, paths
+
+
+def _before(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Digests of files from an earlier export of the same thing into the same folder."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    earlier = Manifest.from_json(path.read_text())
+    same = replace(earlier, files={}, versions={}) == replace(manifest, files={}, versions={})
+    return {name: digest for name, digest in earlier.files.items() if same and (folder / name).is_file()}
+
+
+def parse_batch(text: str) -> int | None:
+    """ "4" as 4, "dynamic" as None. Raises SpecError for anything else."""
+    if text == "dynamic":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise SpecError(f"got batch {text!r}, expected a whole number >= 1 or 'dynamic'")
+    return int(text)
+
+
+def report_of(run: Path) -> dict[str, Any]:
+    """The protocol of a run's report; empty where it has none."""
+    path = run / "report.json"
+    return Report.from_json(path.read_text()).protocol if path.is_file() else {}

@@ -1,0 +1,55 @@
+"""One .torchscript file (a traced graph): for LibTorch in C++."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.export.graph import Shipped, example
+
+SUFFIX = ".torchscript"
+
+
+def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+    """Writes the traced and frozen graph with its manifest; returns the files written.
+
+    A trace keeps the sizes it saw wherever Python computed with them, so what is to be dynamic is tried out.
+    Raises SpecError where it would not be.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # torch's notes on the age of TorchScript, and on Python numbers in a trace
+        traced = torch.jit.freeze(torch.jit.trace(graph, given, check_trace=False).eval())
+        for other in _others(graph):
+            _same(traced, graph, other)
+        torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": manifest.to_json()})
+    return (path,)
+
+
+def _others(graph: Shipped) -> list[tuple[Tensor, ...]]:
+    """Inputs of other sizes than the example's, where these are promised to work."""
+    shape, others = graph.shape, []
+    image, *rest = example(shape, graph.thresholds)
+    if shape.batch is None:
+        others.append((torch.cat([image, image[:1]]), *rest))
+    if shape.dynamic:
+        others.append((torch.cat([image, image.flip(1)], 2), *rest))
+    return others
+
+
+def _same(traced: torch.jit.ScriptModule, graph: Shipped, given: tuple[Tensor, ...]) -> None:
+    try:
+        pairs = list(zip(traced(*given), graph(*given), strict=True))
+    except RuntimeError as error:
+        raise SpecError(_refusal(graph, given)) from error
+    if any(a.shape != b.shape or not torch.allclose(a.double(), b.double(), rtol=1e-2, atol=1e-2) for a, b in pairs):
+        raise SpecError(_refusal(graph, given))
+
+
+def _refusal(graph: Shipped, given: tuple[Tensor, ...]) -> str:
+    return (
+        f"the trace of this network works for {graph.shape.size[0]}x{graph.shape.size[1]} only, not for "
+        f"{' x '.join(map(str, given[0].shape[:3]))}; export a fixed size and batch, or to onnx"
+    )
