@@ -6,7 +6,7 @@ import sys
 import typer
 
 from hydranet import terminal
-from hydranet.commands import compare, data, evaluate, parts, predict, retention, train, weights
+from hydranet.commands import compare, data, evaluate, export, parts, predict, retention, train, weights
 from hydranet.core.errors import UserError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(export.export)
 app.command()(predict.predict)
 app.command()(compare.compare)
 app.command()(retention.retention)
