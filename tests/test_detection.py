@@ -150,19 +150,6 @@ def test_a_class_that_nobody_looked_for_is_no_false_alarm() -> None:
     assert np.isnan(scores["ap50/wide"])
 
 
-def test_a_teacher_is_believed_where_it_is_sure() -> None:
-    task, raw, _ = answer("yolov8")
-    seen = Boxes(
-        torch.tensor([[[0.0, 0, 9, 9], [1, 0, 9, 9], [40, 0, 49, 9], [60, 0, 69, 9]]]),
-        torch.tensor([[0, 0, 1, 1]]),
-        torch.tensor([[0.9, 0.8, 0.2, 0.01]]),
-    )
-    label = task._believed(seen)
-    assert label.label.tolist() == [[0, -1, 1, -1]]
-    assert label.ignore.tolist() == [[False, False, True, False]]
-    assert torch.isfinite(task.distill(raw, raw).mean())
-
-
 def test_showing_raises_the_threshold_of_what_was_scored() -> None:
     task, raw, _ = answer("yolov8")
     seen = task.finish(to_numpy(task.decode(raw), 0))

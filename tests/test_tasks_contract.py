@@ -19,6 +19,7 @@ from hydranet import find
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines
 from hydranet.core.batch import stack
 from hydranet.core.features import FeatureSpec, Pyramid
+from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.core.task import Raw, Stats, Task, merge, pick, to_numpy
@@ -209,10 +210,15 @@ def test_measurements_add_up(task: Task, head: nn.Module) -> None:
 
 def test_a_student_can_learn_from_its_teacher(task: Task, head: nn.Module) -> None:
     teacher = task.head(FEATURES).eval()
-    loss = task.distill(head(pyramid()), teacher(pyramid())).mean()
-    loss.backward()
-    assert loss.isfinite()
-    assert not any(p.grad is not None and p.grad.any() for p in teacher.parameters())
+    for temperature in (0.0, 3.0):
+        with torch.no_grad():
+            answer = teacher(pyramid())
+            told = task.tell(answer, temperature)
+        lesson = Lesson("task", torch.arange(IMAGES), told, temperature=temperature, raw=answer, teacher=task)
+        loss = task.distill(head(pyramid()), lesson).mean()
+        loss.backward()
+        assert loss.isfinite()
+        assert any(p.grad is not None and p.grad.any() for p in head.parameters())
 
 
 def test_good_labels_pass_and_other_kinds_are_refused(task: Task, head: nn.Module) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hydranet.balancers.uniform import Uniform
 from hydranet.core.balancer import Balancer, GradientBalancer, HeldOutBalancer, LossBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
@@ -50,7 +51,7 @@ def price(balancer: LossBalancer, means: Means) -> dict[str, Tensor]:
 
 def backward(losses: dict[str, Loss], scale: dict[str, Tensor], factor: float = 1.0) -> None:
     """Backward of sum_t scale_t * total_t, in one pass."""
-    terms = [factor * scale[name] * loss.total for name, loss in losses.items() if name in scale]
+    terms = [factor * scale[n] * loss.total for n, loss in losses.items() if n in scale and loss.total.requires_grad]
     if terms:
         torch.stack(terms).sum().backward()
 
@@ -73,6 +74,8 @@ def step_gradients(
     factor: gradients are multiplied by it (the loss scale of fp16).
     A task without a label on any process keeps grad None. Raises Diverged for a loss that is not finite.
     """
+    if isinstance(balancer, GradientBalancer) and not any(p.requires_grad for p in model.trunk.parameters()):
+        balancer = Uniform(balancer.tasks)  # a frozen trunk: heads get their own gradient, nothing is to be balanced
     if isinstance(balancer, HeldOutBalancer):
         batches = learn(model, batches, balancer, seed, reduce)
     if isinstance(balancer, LossBalancer):
@@ -165,8 +168,8 @@ def _trunk(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> list
 
 
 def _pyramids(model: HydraNet, batch: Batch) -> dict[str, Pyramid]:
-    labelled = [name for name in model.tasks if name in batch.labels]
-    return model.trunk(batch.pixels, labelled) if labelled else {}
+    asked = [name for name in model.tasks if name in batch.asked]
+    return model.trunk(batch.pixels, asked) if asked else {}
 
 
 def _heads(
@@ -234,6 +237,8 @@ def _at_the_parameters(
         for name, loss in losses.items():
             heads = [p for p in model.heads[name].parameters() if p.requires_grad]
             objective = factor * scale[name] * loss.total
+            if not objective.requires_grad:
+                continue
             last = name == next(reversed(losses))
             grads = torch.autograd.grad(objective, [*trunk, *heads], retain_graph=not last, allow_unused=True)
             used = [before or g is not None for before, g in zip(used, grads, strict=False)]

@@ -22,21 +22,39 @@ class Diverged(UserError, RuntimeError):
 
 
 def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str, Loss]:
-    """The loss of every task that has labels in the batch and an output."""
-    found = {}
-    for name, label in batch.labels.items():
-        if name in raw:
-            with torch.autocast(batch.image.device.type, enabled=False):
+    """The loss of every task that has labels or lessons in the batch and an output."""
+    found: dict[str, Loss] = {}
+    with torch.autocast(batch.image.device.type, enabled=False):
+        for name, label in batch.labels.items():
+            if name in raw:
                 found[name] = model.tasks[name].loss(pick(raw[name], batch.rows[name]), label)
+        for lesson in batch.lessons:
+            if lesson.task in raw:
+                heard = model.tasks[lesson.task].distill(pick(raw[lesson.task], lesson.rows), lesson)
+                found[lesson.task] = joined(found.get(lesson.task), heard, lesson.weight)
     return found
+
+
+def joined(labelled: Loss | None, heard: Loss, weight: float) -> Loss:
+    """One loss of a task: its mean is over labelled elements, and over a teacher's with `weight` each.
+
+    (T + w T') / (N + w N') with totals T and counts N: both are sums over images, so it is exact over any split of a
+    step, and a balancer sees one loss a task, as without teachers. The part "distilled" is w T'.
+    """
+    distilled = {"distilled": weight * heard.total}
+    if labelled is None:
+        return Loss(weight * heard.total, weight * heard.count, distilled)
+    before = labelled.parts or {"labelled": labelled.total}
+    total, count = labelled.total + weight * heard.total, labelled.count + weight * heard.count
+    return Loss(total, count, {**before, "distilled": before.get("distilled", 0) + distilled["distilled"]})
 
 
 def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dict[str, Loss]:
     """Losses of a batch with the graph attached; `seed` fixes dropout, so that a second look sees the same."""
     torch.manual_seed(seed)
-    labelled = [name for name in model.tasks if name in batch.labels]
+    asked = [name for name in model.tasks if name in batch.asked]
     with autocast():
-        raw = model(batch.pixels, labelled) if labelled else {}
+        raw = model(batch.pixels, asked) if asked else {}
     return losses_of(model, raw, batch)
 
 
@@ -103,7 +121,7 @@ def _blame(bad: list[str], found: Sequence[dict[str, Loss]], batches: Sequence[B
     for losses, batch in zip(found, batches, strict=True):
         for name in bad:
             if name in losses and not torch.isfinite(losses[name].total):
-                rows = batch.rows[name].tolist()
+                rows = (batch.rows[name] if name in batch.rows else torch.arange(len(batch.key))).tolist()
                 keys = ", ".join(f"{batch.source[i]}:{batch.key[i]}" for i in rows[:8])
                 where.append(f"{name} on {keys}{' ...' if len(rows) > 8 else ''}")
     return f"the loss of {', '.join(bad)} is not finite" + (

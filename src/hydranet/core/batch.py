@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, Keypoints, Polylines
+from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError, Sample
 
 
@@ -45,6 +46,7 @@ class Batch:
     labels: by task, stacked over the labelled images only.
     rows:   by task, int n: which images those are. A task without a label in the batch has no key.
     source: by image, the name of the source; key: by image, what identifies it there.
+    lessons: what teachers say about the images.
     """
 
     image: UInt8[Tensor, "b 3 h w"]
@@ -52,6 +54,12 @@ class Batch:
     rows: dict[str, Tensor]
     source: tuple[str, ...]
     key: tuple[str, ...]
+    lessons: tuple[Lesson, ...] = ()
+
+    @property
+    def asked(self) -> set[str]:
+        """The tasks that can learn from this batch: by a label or from a teacher."""
+        return {*self.labels, *(lesson.task for lesson in self.lessons)}
 
     @property
     def pixels(self) -> Tensor:

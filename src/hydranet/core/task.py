@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from hydranet.annotations import Annotation
 from hydranet.core.features import Features, Reads
+from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component
 
@@ -106,11 +107,17 @@ class Task(Component, ABC):
         if not isinstance(label, self.kind):
             raise DataError(f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}")
 
-    def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
-        """Loss against a teacher; by default the teacher's decoded output is the label."""
-        with torch.no_grad():
-            label = self.decode(teacher_raw)
-        return self.loss(raw, label)
+    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        """Raw outputs to what a teacher says: its answers, unknown where it is less sure than `least`.
+
+        temperature: class probabilities, softened by it, go along (0 = none do).
+        """
+        return self.decode(raw)
+
+    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+        """Loss against a teacher; by default what it told is the label. `raw` holds the lesson's images only."""
+        assert lesson.told is not None
+        return self.loss(raw, lesson.told)
 
 
 def merge(stats: Iterable[Stats]) -> Stats:

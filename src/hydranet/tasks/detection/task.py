@@ -1,7 +1,7 @@
 """Detection: boxes with classes, by any of the heads beside this file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,11 +11,13 @@ from torchvision.ops import batched_nms
 
 from hydranet.annotations import NO_BOX, OTHER_CLASS, Annotation, Boxes, rows
 from hydranet.core.features import Features
+from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.deploy.post import finished
 from hydranet.tasks.detection.heads import BoxHead
+from hydranet.tasks.detection.logits import Gains, alike, by_logits
 from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
 from hydranet.tasks.detection.scoring.kitti import NEIGHBOURS, kitti_scores
 from hydranet.tasks.detection.scoring.voc import road_scores, voc_scores
@@ -147,20 +149,36 @@ class Detection(Task):
         if boxes.known is not None and len(boxes.known) != len(self.classes):
             raise DataError(f"{where} got a mask of {len(boxes.known)} known classes, expected {len(self.classes)}")
 
-    def distill(self, raw: Raw, teacher_raw: Raw) -> Loss:
-        """What the teacher is sure of is a label, what it doubts is nobody's business, the rest is background."""
-        with torch.no_grad():
-            label = self._believed(self.decode(teacher_raw))
-        return self.loss(raw, label)
+    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        """After NMS: boxes from a score of `least` on (0 = `score_threshold`), ignored ones down to half of it."""
+        return told(self.decode(raw), least or self.score_threshold, self.nms_iou)
 
-    def _believed(self, seen: Boxes) -> Boxes:
-        kept, score = torch.zeros_like(seen.label, dtype=torch.bool), torch.as_tensor(seen.score)
-        for image in range(len(seen.label)):
-            index = batched_nms(seen.xyxy[image], score[image], seen.label[image], self.nms_iou)
-            kept[image, index] = True
-        sure = kept & (score >= self.score_threshold)
-        unsure = kept & ~sure & (score >= self.score_threshold / 2)
-        return replace(seen, label=seen.label.where(sure | unsure, NO_BOX), score=None, ignore=unsure)
+    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+        """By logits where both heads say the same things of the same cells (`logits.by_logits`; temperature > 0).
+
+        Else by decoded boxes: what the teacher is sure of is a label, what it doubts is nobody's business, the rest
+        is background.
+        """
+        teacher, head = lesson.teacher, self.box_head
+        if lesson.temperature and isinstance(teacher, Detection) and alike(head, teacher.box_head):
+            assert isinstance(head, YoloV8)
+            least = (lesson.least or teacher.score_threshold) / 2
+            gains = Gains(head.class_gain, head.dfl_gain)
+            return by_logits(raw, lesson.raw, lesson.classes, lesson.temperature, least, gains)
+        assert lesson.told is not None
+        return self.loss(raw, lesson.told)
+
+
+def told(seen: Boxes, least: float, nms_iou: float) -> Boxes:
+    """Stacked boxes that NMS leaves and that reach half of `least`; those below `least` are ignored regions."""
+    kept, score = torch.zeros_like(seen.label, dtype=torch.bool), torch.as_tensor(seen.score)
+    for image in range(len(seen.label)):
+        kept[image, batched_nms(seen.xyxy[image], score[image], seen.label[image], nms_iou)] = True
+    kept &= score >= least / 2
+    first = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
+    kept, score, label = (values.gather(1, first) for values in (kept, score, seen.label))
+    xyxy = seen.xyxy.gather(1, first[..., None].expand(-1, -1, 4))
+    return Boxes(xyxy, label.where(kept, NO_BOX), score.where(kept, 0.0), ignore=kept & (score < least))
 
 
 def _boxes(annotation: Annotation) -> Boxes:

@@ -5,15 +5,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap
 from hydranet.core.features import Features
+from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.nn.dense import DenseHead, full_size
+from hydranet.tasks.semantic.soft import soft_cross_entropy, softened_divergence
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,11 @@ class Semantic(Task):
         """
         assert isinstance(label, ClassMap)
         logits = full_size(raw)
-        listed = torch.ones_like(logits[:, :, 0, 0], dtype=torch.bool) if label.known is None else label.known.bool()
+        listed, certain = _certain(label, logits)
         weight = logits.new_tensor(self.class_weights or [1.0] * len(self.classes))
         # Not -inf: an image without any listed class would give NaN.
         log_p = logits.masked_fill(~listed[:, :, None, None], torch.finfo(logits.dtype).min).log_softmax(1)
         ids = label.ids.long()
-        certain = ids != UNKNOWN_ID
-        certain &= listed.gather(1, ids.where(certain, 0).flatten(1)).view_as(ids)
         if label.probs is not None:
             return soft_cross_entropy(log_p, label.probs.float(), listed, certain, weight)
         target = ids.where(certain, UNKNOWN_ID)
@@ -74,6 +74,26 @@ class Semantic(Task):
     def decode(self, raw: Raw) -> Annotation:
         # max(1).indices is an order of magnitude faster than argmax(1) on CPUs.
         return ClassMap(full_size(raw).max(1).indices.to(torch.uint8))
+
+    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        """Classes, unknown where the greatest probability is below `least`."""
+        logits = full_size(raw)
+        sure, ids = logits.softmax(1).max(1)
+        ids = ids.to(torch.uint8).where(sure >= least, UNKNOWN_ID)
+        return ClassMap(ids, (logits / temperature).softmax(1) if temperature else None)
+
+    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+        """`softened_divergence` at the lesson's temperature where the teacher is sure, each pixel with the weight of
+        the class it told; with its decisions alone (temperature 0, exported teachers), the loss of a label."""
+        told = lesson.told
+        assert isinstance(told, ClassMap)
+        if told.probs is None or not lesson.temperature:
+            return self.loss(raw, told)
+        logits = full_size(raw)
+        listed, certain = _certain(told, logits)
+        of_class = logits.new_tensor(self.class_weights or [1.0] * len(self.classes))
+        weight = of_class[told.ids.long().where(certain, 0)] * certain
+        return softened_divergence(logits, told.probs.float(), listed, weight, lesson.temperature)
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """int64 c c+1: rows = label, columns = prediction (the last: no answer), over pixels whose class is known.
@@ -126,14 +146,10 @@ class Semantic(Task):
                 raise DataError(f"{self.name!r} got {what} of {len(array)} classes, expected {classes}: the task's")
 
 
-def soft_cross_entropy(
-    log_p: Float[Tensor, "b c h w"],
-    probs: Float[Tensor, "b c h w"],
-    listed: Bool[Tensor, "b c"],
-    certain: Bool[Tensor, "b h w"],
-    weight: Float[Tensor, " c"],
-) -> Loss:
-    """Sum of -sum_k w_k p_k log softmax(z)_k over certain pixels; p is rescaled to sum to 1 over the listed classes."""
-    wanted = probs * listed[:, :, None, None]
-    wanted = wanted / wanted.sum(1, keepdim=True).clamp(min=1e-6) * certain[:, None] * weight[:, None, None]
-    return Loss(-(wanted * torch.where(listed[:, :, None, None], log_p, 0.0)).sum(), wanted.sum())
+def _certain(label: ClassMap, logits: Tensor) -> tuple[Bool[Tensor, "b c"], Bool[Tensor, "b h w"]]:
+    """The classes that were looked for, and the pixels whose class is known and one of these."""
+    listed = torch.ones_like(logits[:, :, 0, 0], dtype=torch.bool) if label.known is None else label.known.bool()
+    ids = label.ids.long()
+    certain = ids != UNKNOWN_ID
+    certain &= listed.gather(1, ids.where(certain, 0).flatten(1)).view_as(ids)
+    return listed, certain

@@ -1,0 +1,219 @@
+"""Teachers at work: what they say about a batch becomes lessons in it."""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
+from hydranet.core.batch import Batch, stack
+from hydranet.core.lesson import Lesson
+from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import Task, pick, to_numpy
+from hydranet.hints import Hints
+from hydranet.mixture import ClassTable, class_table
+from hydranet.recipe import Recipe
+from hydranet.teacher import Teacher
+from hydranet.voices import Said, Voice, voice
+
+Autocast = Callable[[], AbstractContextManager[object]]
+DOUBTABLE = (ClassMap, ScalarMap, NormalMap, Boxes)
+"""Kinds of answers that come with a confidence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Class:
+    """What one teacher teaches one task of the student; `table` brings its classes to the student's, if they differ."""
+
+    task: str
+    of: str
+    table: ClassTable | None
+    least: float
+
+
+class Teachers:
+    """The teachers of a recipe. Called with a batch on the student's device, they add their lessons.
+
+    Raises SpecError for a teacher that does not fit the student, CheckpointError for one that cannot be loaded.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
+        tasks = {task.name: task for task in recipe.tasks}
+        self.teaching = [_Teaching(i, teacher, tasks, device) for i, teacher in enumerate(recipe.distil)]
+        names = {source.name for source in recipe.data}
+        for teacher in recipe.distil:
+            for name in teacher.sources:
+                if name not in names:
+                    raise SpecError(unknown(name, names, f"source (of teacher {teacher.path!r})"))
+
+    @property
+    def hints(self) -> tuple[Task, ...]:
+        """The tasks that exist while training only: one for each teacher whose features are matched."""
+        return tuple(one.hints for one in self.teaching if one.hints)
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> Batch:
+        """The batch with a lesson for each of `tasks` that a teacher has something to say about.
+
+        Each teacher looks once, at the pictures it is asked about and with the heads it needs (twice where it must
+        compare with the mirrored picture), in eval mode, in the precision of `autocast`.
+        """
+        lessons = tuple(lesson for one in self.teaching for lesson in one.lessons(batch, tasks, autocast))
+        return replace(batch, lessons=lessons) if lessons else batch
+
+
+class _Teaching:
+    """One teacher and what it teaches."""
+
+    def __init__(self, index: int, teacher: Teacher, tasks: Mapping[str, Task], device: torch.device | str) -> None:
+        self.teacher, self.voice = teacher, voice(teacher.path, device)
+        self.classes = [_class(teacher, tasks, name, of, self.voice) for name, of in _pairs(teacher, tasks, self.voice)]
+        self.hints: Hints | None = None
+        if teacher.features:
+            first = self.classes[0]
+            features = self.voice.features(first.of)
+            reads = tasks[first.task].reads
+            self.hints = Hints(f"features_{index}", reads=reads, hint=features, strength=teacher.features)
+
+    def lessons(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> list[Lesson]:
+        """What it says about a batch."""
+        here = _of_sources(batch, self.teacher.sources)
+        asked = [(one, self._rows(batch, one.task, here)) for one in self.classes if one.task in tasks]
+        asked = [(one, index) for one, index in asked if len(index)]
+        matched = self.hints if self.hints and self.hints.name in tasks and len(here) else None
+        if not asked and not matched:
+            return []
+        needed = here if matched else torch.unique(torch.cat([index for _, index in asked]))
+        image = batch.image[needed]
+        names = [one.of for one, _ in asked] or [self.classes[0].of]
+        if matched and self.classes[0].of not in names:
+            names.append(self.classes[0].of)
+        with autocast():
+            said = self.voice.hear(image, names)
+            doubtful = [one for one, _ in asked if one.least and self.voice.kind(one.of) in (ScalarMap, NormalMap)]
+            again = self.voice.hear(image.flip(-1), [one.of for one in doubtful]) if doubtful else Said({}, {})
+        found = []
+        for one, index in asked:
+            place = torch.searchsorted(needed, index)
+            found.append(self._lesson(one, index, place, said, again))
+        if matched:
+            pyramid = [level.float() for level in said.pyramids[self.classes[0].of]]
+            found.append(Lesson(matched.name, here, None, raw=pyramid))
+        return found
+
+    def _lesson(self, one: Class, index: Tensor, place: Tensor, said: Said, again: Said) -> Lesson:
+        raw = pick(said.raw[one.of], place)
+        other = pick(again.raw[one.of], place) if one.of in again.raw else None
+        with torch.autocast(index.device.type, enabled=False):
+            told = self.voice.tell(one.of, raw, self.teacher.temperature, one.least)
+            if other is not None:
+                told = agreed(told, mirrored(self.voice.tell(one.of, other, 0.0, 0.0)), one.least)
+        told, classes = in_classes(told, one.table), None
+        if one.table is not None:
+            classes = torch.from_numpy(one.table.target).to(index.device)
+        teacher = self.voice.task(one.of)
+        weight, temperature = self.teacher.weight, self.teacher.temperature
+        return Lesson(
+            one.task,
+            index,
+            told,
+            weight,
+            one.least,
+            temperature,
+            raw if teacher is not None else None,
+            teacher,
+            classes,
+        )
+
+    def _rows(self, batch: Batch, task: str, here: Tensor) -> Tensor:
+        """The images that it is asked about."""
+        if self.teacher.when == "always" or task not in batch.rows:
+            return here
+        return here[~torch.isin(here, batch.rows[task])]
+
+
+def _of_sources(batch: Batch, sources: tuple[str, ...]) -> Tensor:
+    chosen = [i for i, source in enumerate(batch.source) if not sources or source in sources]
+    return torch.tensor(chosen, dtype=torch.long, device=batch.image.device)
+
+
+def _pairs(teacher: Teacher, tasks: Mapping[str, Task], voice: Voice) -> list[tuple[str, str]]:
+    if not teacher.tasks:
+        pairs = [(name, name) for name, task in tasks.items() if name in voice.tasks and voice.kind(name) is task.kind]
+        if not pairs:
+            raise SpecError(
+                f"teacher {teacher.path!r} has tasks {', '.join(voice.tasks)}, the student {', '.join(tasks)}: none of "
+                "equal name and kind; say which teaches which in Teacher.tasks"
+            )
+        return pairs
+    for name, of in teacher.tasks.items():
+        if name not in tasks:
+            raise SpecError(unknown(name, tasks, f"task of the student (of teacher {teacher.path!r})"))
+        if of not in voice.tasks:
+            raise SpecError(unknown(of, voice.tasks, f"task of teacher {teacher.path!r}"))
+    return list(teacher.tasks.items())
+
+
+def _class(teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, voice: Voice) -> Class:
+    task, where = tasks[name], f"teacher {teacher.path!r}"
+    if voice.kind(of) is not task.kind:
+        raise SpecError(
+            f"{where} answers {of!r} with a {voice.kind(of).__name__}, the student's {name!r} learns a "
+            f"{task.kind.__name__}; choose another task in Teacher.tasks"
+        )
+    least = teacher.confidence.get(name, 0.0)
+    if least and task.kind not in DOUBTABLE:
+        raise SpecError(f"{where} got a confidence for {name!r}, but a {task.kind.__name__} has none; leave it out")
+    if least and task.kind is ClassMap and voice.task(of) is None:
+        raise SpecError(
+            f"{where} is an exported file, which tells decisions without their probabilities; give the run it was "
+            f"exported from, or no confidence for {name!r}"
+        )
+    own, names = voice.classes(of), teacher.classes.get(name, {})
+    same = not names and own == task.classes
+    return Class(name, of, None if same else class_table(own, task, names, f"{of!r} of {where}"), least)
+
+
+def in_classes(told: Annotation, table: ClassTable | None) -> Annotation:
+    """A stacked label in the student's classes, by the very code that maps the classes of a data set."""
+    if table is None:
+        return told
+    first = getattr(told, told.arrays()[0])
+    mapped = [table.apply(unpadded(to_numpy(told, image))) for image in range(len(first))]
+    together = stack(mapped)
+    fields = {name: value for name in together.arrays() if (value := getattr(together, name)) is not None}
+    return replace(together, **{name: value.to(first.device) for name, value in fields.items()})
+
+
+def unpadded(label: Annotation) -> Annotation:
+    """One image's label without the rows that stacking added."""
+    if not isinstance(label, Boxes):
+        return label
+    real = label.label >= 0 if label.ignore is None else (label.label >= 0) | label.ignore
+    return rows(label, real)
+
+
+def mirrored(told: Annotation) -> Annotation:
+    """The answer to a mirrored picture, as one to the picture itself; stacked maps of numbers or normals."""
+    if isinstance(told, ScalarMap):
+        return replace(told, values=told.values.flip(-1))
+    assert isinstance(told, NormalMap)
+    return NormalMap(told.xyz.flip(-1) * told.xyz.new_tensor([-1.0, 1.0, 1.0])[:, None, None])
+
+
+def agreed(told: Annotation, other: Annotation, least: float) -> Annotation:
+    """What two answers agree on: NaN where min / max of two numbers, or the cosine of two normals, is below `least`.
+
+    A network has no reason to be right where its answer depends on which way round it sees a picture. Numbers of which
+    one is not above 0 do not agree.
+    """
+    if isinstance(told, ScalarMap):
+        assert isinstance(other, ScalarMap)
+        low, high = torch.minimum(told.values, other.values), torch.maximum(told.values, other.values)
+        return replace(told, values=told.values.where((low > 0) & (low >= least * high), torch.nan))
+    assert isinstance(told, NormalMap)
+    assert isinstance(other, NormalMap)
+    cosine = (told.xyz * other.xyz).sum(1, keepdim=True)
+    return NormalMap(told.xyz.where(cosine >= least, torch.nan))

@@ -1,0 +1,95 @@
+"""Learning from a teacher's features: its pyramid is guessed from the student's, level by level."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NoReturn
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hydranet.annotations import Annotation
+from hydranet.core.features import Features, Pyramid
+from hydranet.core.lesson import Lesson
+from hydranet.core.spec import SpecError
+from hydranet.core.task import Loss, Raw, Stats, Task
+
+
+@dataclass(frozen=True)
+class Hints(Task):
+    """A head that exists while training only: 1x1 projections of the student's levels to the teacher's channels.
+
+    It is a task of its own, since its unit is another one than that of the teacher's other lessons: balancers weigh
+    it, checkpoints for --resume hold its projections, what is shipped does not. It has no labels and no answers.
+
+    hint: channels and strides of the teacher's levels.    strength: factor on the loss.
+    """
+
+    kind: ClassVar[type[Annotation]] = Annotation
+    headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("relative_error", "lower")
+
+    hint: Features = field(default=(), kw_only=True)
+    strength: float = field(default=1.0, kw_only=True)
+
+    def head(self, features: Features) -> nn.Module:
+        """Raises SpecError where student and teacher have no stride in common."""
+        return Projections(features, self.hint)
+
+    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+        """Sum over images and levels of strength * |r(s) - t|^2 / |t|^2 (FitNets, arXiv 1412.6550, eq. 3).
+
+        Relative to the teacher's level, so that its scale does not matter; the count is images times levels.
+        """
+        wanted = [lesson.raw[place] for place in places_of(self.hint)]
+        error = torch.stack([relative_error(own, there) for own, there in zip(raw, wanted, strict=True)])
+        return Loss(self.strength * error.sum(), error.new_tensor(float(error.numel())))
+
+    def loss(self, raw: Raw, label: Annotation) -> NoReturn:
+        self._no_answers()
+
+    def decode(self, raw: Raw) -> NoReturn:
+        self._no_answers()
+
+    def measure(self, seen: Annotation, label: Annotation) -> NoReturn:
+        self._no_answers()
+
+    def score(self, stats: Stats) -> NoReturn:
+        self._no_answers()
+
+    def _no_answers(self) -> NoReturn:
+        raise SpecError(f"{self.name!r} matches features while training; it has neither labels nor answers")
+
+
+class Projections(nn.Module):
+    """1x1 convolutions from the student's levels to the channels of the teacher's levels of the same stride."""
+
+    def __init__(self, features: Features, hint: Features) -> None:
+        super().__init__()
+        places = places_of(features)
+        strides = {features[place].stride: place for place in places}
+        wanted = [hint[place] for place in places_of(hint)]
+        missing = [level.stride for level in wanted if level.stride not in strides]
+        if missing:
+            raise SpecError(
+                f"the teacher has levels of strides {[level.stride for level in wanted]}, the student of "
+                f"{sorted(strides)}: none for {missing}; match networks of equal strides, or give features=0"
+            )
+        self.places = [strides[level.stride] for level in wanted]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(features[place].channels, level.channels, 1)
+            for place, level in zip(self.places, wanted, strict=True)
+        )
+
+    def forward(self, pyramid: Pyramid) -> list[Tensor]:
+        return [layer(pyramid[place]) for layer, place in zip(self.layers, self.places, strict=True)]
+
+
+def places_of(features: Features) -> list[int]:
+    """Places of the levels to match: one for each stride, the last where several share it."""
+    return sorted({level.stride: place for place, level in enumerate(features)}.values())
+
+
+def relative_error(own: Float[Tensor, "b c h w"], there: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+    """|own - there|^2 / |there|^2 of each image."""
+    own, there = own.float(), there.float()
+    square = there.square().mean((1, 2, 3)).clamp(min=1e-8)
+    return (own - there).square().mean((1, 2, 3)) / square

@@ -1,0 +1,168 @@
+"""A trained network or an exported file as something that can be asked what it sees."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from hydranet.annotations import Annotation, Boxes
+from hydranet.checkpoint import load_model
+from hydranet.core.batch import stack
+from hydranet.core.features import Features, Pyramid
+from hydranet.core.spec import SpecError
+from hydranet.core.task import Raw, Task, to_numpy
+from hydranet.deploy.manifest import Manifest, kind_named
+from hydranet.deploy.post import above, confidence, finished
+
+FILES = (".onnx", ".torchscript")
+"""Suffixes of exported files that can teach."""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a voice said of a batch, by task: raw answers (of a file: decoded ones) and the pyramids behind them."""
+
+    raw: dict[str, Raw]
+    pyramids: dict[str, Pyramid]
+
+
+class Voice(ABC):
+    """Something that answers for pictures; in eval mode, never learning."""
+
+    tasks: tuple[str, ...]
+
+    @abstractmethod
+    def kind(self, task: str) -> type[Annotation]:
+        """The kind of its answers."""
+
+    @abstractmethod
+    def classes(self, task: str) -> tuple[str, ...]:
+        """Their class names."""
+
+    @abstractmethod
+    def task(self, task: str) -> Task | None:
+        """The task, where its raw answers are to be had; None of a file."""
+
+    @abstractmethod
+    def features(self, task: str) -> Features:
+        """Levels of the pyramid that a task reads. Raises SpecError where there are none to be had."""
+
+    @abstractmethod
+    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+        """Its answers for these tasks alone, at the cost of these alone."""
+
+    @abstractmethod
+    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+        """Raw answers as a stacked label, unknown where it is less sure than `least`."""
+
+
+class Network(Voice):
+    """A run folder or model file."""
+
+    def __init__(self, path: str, device: torch.device | str) -> None:
+        self.model, self.recipe = load_model(path)
+        self.model.to(device).requires_grad_(False)
+        self.tasks = tuple(self.model.tasks)
+
+    def kind(self, task: str) -> type[Annotation]:
+        return self.model.tasks[task].kind
+
+    def classes(self, task: str) -> tuple[str, ...]:
+        return self.model.tasks[task].classes
+
+    def task(self, task: str) -> Task | None:
+        return self.model.tasks[task]
+
+    def features(self, task: str) -> Features:
+        return self.model.trunk.features[task]
+
+    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+        pyramids = self.model.trunk(image.float() / 255.0, list(tasks))
+        return Said(self.model.answer(pyramids), pyramids)
+
+    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+        return self.model.tasks[task].tell(raw, temperature, least)
+
+
+class File(Voice):
+    """An exported file: its answers are decoded already, so it tells decisions."""
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).is_file():
+            raise SpecError(f"no file {path}; give what `hydranet export` wrote, or a run folder")
+        if path.endswith(".onnx"):
+            from hydranet.deploy.runtimes.onnx import Session
+        else:
+            from hydranet.deploy.runtimes.torchscript import Session  # type: ignore[assignment]
+        self.session, self.path = Session(path), path
+        self.manifest: Manifest = self.session.manifest
+        self.tasks = tuple(self.manifest.heads)
+        if self.manifest.input.fit != "none" or self.manifest.thresholds:
+            raise SpecError(
+                f"{path} fits or suppresses inside its graph; a teacher sees the student's input as it is: export it "
+                "with --fit none and NMS outside"
+            )
+
+    def kind(self, task: str) -> type[Annotation]:
+        return kind_named(self.manifest.heads[task].kind)
+
+    def classes(self, task: str) -> tuple[str, ...]:
+        return self.manifest.heads[task].classes
+
+    def task(self, task: str) -> Task | None:
+        return None
+
+    def features(self, task: str) -> Features:
+        raise SpecError(f"{self.path} is an exported file: its features are not to be had; give the run, or features=0")
+
+    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+        given, size = self.manifest.input, tuple(image.shape[-2:])
+        if given.size is not None and given.size != size:
+            raise SpecError(
+                f"{self.path} takes pictures of {given.size[0]} x {given.size[1]}, the student sees {size[0]} x "
+                f"{size[1]}; export it for this size or with a dynamic one"
+            )
+        names = [name for task in tasks for name in self.manifest.outputs_of(task)]
+        pictures = image.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        step = given.batch or len(pictures)
+        if len(pictures) % step:
+            raise SpecError(f"{self.path} takes {step} pictures at once, got {len(pictures)}; export it with any batch")
+        parts = [self.session({given.name: pictures[i : i + step]}, names) for i in range(0, len(pictures), step)]
+        arrays = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in names}
+        heads = self.manifest.heads
+        raw = {
+            task: heads[task].annotation(
+                {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
+            )
+            for task in tasks
+        }
+        return Said(raw, {})
+
+    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+        head = self.manifest.heads[task]
+        if not isinstance(raw, Boxes):
+            return raw
+        boxes = [finished(to_numpy(raw, i), head.post) for i in range(len(raw.label))]
+        return _to(stack([believed(one, least or head.score) for one in boxes]), raw.label.device)
+
+
+def believed(seen: Annotation, least: float) -> Boxes:
+    """One image's boxes that reach half of `least`; those below `least` are ignored regions."""
+    assert isinstance(seen, Boxes)
+    kept = above(seen, least / 2)
+    return replace(kept, ignore=confidence(kept) < least)
+
+
+def _to(label: Annotation, device: torch.device) -> Annotation:
+    arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
+    return replace(label, **{name: value.to(device) for name, value in arrays.items()})
+
+
+def voice(path: str, device: torch.device | str) -> Voice:
+    """The voice of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
+    return File(path) if path.endswith(FILES) else Network(path, device)
