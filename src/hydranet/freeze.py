@@ -1,8 +1,12 @@
 """Parts of a network that must not change while the rest learns."""
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from functools import partial
 
 from torch import nn
+
+from hydranet.core.spec import SpecError, unknown
 
 
 def freeze(module: nn.Module) -> None:
@@ -12,8 +16,7 @@ def freeze(module: nn.Module) -> None:
     already there are forgotten: an optimiser moves whatever has one, if only by momentum and weight decay.
     """
     for parameter in module.parameters():
-        parameter.requires_grad_(False)
-        parameter.grad = None
+        _still(parameter)
     module.eval()
     for part in module.modules():
         part.train = partial(_stay, part)  # type: ignore[method-assign]
@@ -25,6 +28,59 @@ def unfreeze(module: nn.Module, training: bool = True) -> None:
         part.__dict__.pop("train", None)
     module.requires_grad_(True)
     module.train(training)
+
+
+class Frozen:
+    """The parts of a network that name patterns choose, frozen until `undo`.
+
+    patterns: dotted names of modules or parameters as `named_modules` has them, with * and ? ("trunk.encoder",
+              "trunk.decoder.*", "heads.d*"). A parameter chosen alone only loses its gradient.
+    names:    the entries of `state_dict` that stay as they are.
+    Raises SpecError, before anything is frozen, for a pattern that matches nothing.
+    """
+
+    def __init__(self, model: nn.Module, patterns: Iterable[str]) -> None:
+        modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+        found = {name for pattern in patterns for name in matching([*modules, *parameters], pattern)}
+        inside = [part for name in found if name in modules for part in modules[name].modules()]
+        self._modes = {part: part.__dict__.get("train") for part in inside}
+        touched = [p for name in found if name in modules for p in modules[name].parameters()]
+        touched += [parameters[name] for name in found if name in parameters]
+        self._learning = [parameter for parameter in dict.fromkeys(touched) if parameter.requires_grad]
+        inner = tuple(f"{name}." for name in found if name in modules)
+        self.names = frozenset(name for name in model.state_dict() if name in found or name.startswith(inner))
+        for name in found:
+            if name in modules:
+                freeze(modules[name])
+            else:
+                _still(parameters[name])
+
+    def undo(self) -> None:
+        """What was frozen here learns again; what had been frozen before stays so. The caller sets the mode anew."""
+        for part, before in self._modes.items():
+            part.__dict__.pop("train", None)
+            if before is not None:
+                part.train = before
+        for parameter in self._learning:
+            parameter.requires_grad_(True)
+
+
+def matching(names: Iterable[str], pattern: str) -> list[str]:
+    """The dotted names that a pattern chooses; "trunk.encoder.*" means trunk.encoder as a whole, too.
+
+    Raises SpecError with a suggestion where there is none.
+    """
+    names = [name for name in names if name]
+    found = [n for n in names if fnmatchcase(n, pattern) or fnmatchcase(n, pattern.removesuffix(".*"))]
+    if not found:
+        depth = max(pattern.count("."), 1)
+        raise SpecError(unknown(pattern, [n for n in names if n.count(".") <= depth], "part of the network"))
+    return found
+
+
+def _still(parameter: nn.Parameter) -> None:
+    parameter.requires_grad_(False)
+    parameter.grad = None
 
 
 def _stay(part: nn.Module, mode: bool = True) -> nn.Module:

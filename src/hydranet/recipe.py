@@ -17,6 +17,7 @@ from hydranet.core.task import Task
 from hydranet.model import HydraNet
 from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
+from hydranet.stages import Stage, check
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
@@ -63,6 +64,10 @@ class Optim(Component):
     algorithm: Part[torch.optim.Optimizer] = field(default_factory=lambda: Part(torch.optim.AdamW, weight_decay=1e-2))
     clip: float | None = 10.0
 
+    def rate(self, part: str) -> float:
+        """The learning rate of a part of the network at its peak."""
+        return self.lr * self.factors.get(part, 1.0)
+
 
 @dataclass(frozen=True)
 class Recipe(Component):
@@ -73,6 +78,7 @@ class Recipe(Component):
     precision:  "fp32", "bf16" or "fp16" autocast; losses are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
+    stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     """
 
@@ -87,6 +93,7 @@ class Recipe(Component):
     augment: Augment = field(default_factory=Augment)
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
+    stages: tuple[Stage, ...] = ()
     steps: int = 1000
     batch: int = 8
     accumulate: int = 1
@@ -115,6 +122,7 @@ class Recipe(Component):
             names = [source.name for source in sources]
             if len(set(names)) != len(names):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
+        check(self.stages, self.steps, [task.name for task in self.tasks])
 
     def build(self) -> HydraNet:
         """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`."""

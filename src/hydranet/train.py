@@ -19,6 +19,7 @@ from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.processes import Processes
 from hydranet.recipe import Optim, Recipe
+from hydranet.stages import Staging
 from hydranet.step_losses import Diverged, Reduce
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -52,6 +53,7 @@ class Run:
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
+        self.staging = Staging(recipe.stages, recipe.steps, recipe.schedule, self.model, self.balancer)
         self.step = 0
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -80,7 +82,12 @@ class Run:
         }
         header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
         checkpoint.save_state(folder, parts, header)
-        checkpoint.save_model(folder, self.evaluated(), self.recipe)
+        self.save_model(folder)
+
+    def save_model(self, folder: Path) -> None:
+        """Writes the network to use; on the first process only."""
+        if not self.processes.rank:
+            checkpoint.save_model(folder, self.evaluated(), self.recipe)
 
     def restore(self, folder: Path) -> None:
         """Goes on where a run stopped. Raises CheckpointError for a run of another recipe."""
@@ -103,7 +110,12 @@ class Run:
 
 
 class Average:
-    """Exponential moving average of weights and buffers; the decay warms up as min(d, (1 + s) / (10 + s))."""
+    """Exponential moving average of weights and buffers; the decay warms up as min(d, (1 + s) / (10 + s)).
+
+    still: names of tensors that are left alone.
+    """
+
+    still: frozenset[str] = frozenset()
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -114,6 +126,8 @@ class Average:
         """Moves the average towards the model."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, tensor in model.state_dict().items():
+            if name in self.still:
+                continue
             if tensor.is_floating_point():
                 self.tensors[name].lerp_(tensor, 1 - decay)
             else:
@@ -133,13 +147,11 @@ def optimiser(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.opt
         if part not in known | {"encoder", "decoder", "heads", "balancer"}:
             raise SpecError(unknown(part, known, "part of the network (in optim.factors)"))
     described = [
-        {"params": parameters, "factor": settings.factors.get(part, 1.0), **({} if decayed else {"weight_decay": 0.0})}
+        {"params": parameters, "part": part, **({} if decayed else {"weight_decay": 0.0})}
         for (part, decayed), parameters in groups.items()
         if parameters
     ]
-    for group in described:
-        group["lr"] = settings.lr * group["factor"]  # type: ignore[operator]
-    return settings.algorithm(described)
+    return settings.algorithm([{**group, "lr": settings.rate(str(group["part"]))} for group in described])
 
 
 def train(
@@ -167,12 +179,16 @@ def train(
     batches, began = load(mixture, run.step), time.perf_counter()
     for found in batches:
         waited = time.perf_counter()
-        moved = [batch.to(run.device, channels_last=True) for batch in found]
+        if run.staging.enter(run.step, run.ema.tensors if run.ema else {}):
+            processes.equalise(run.model)  # BatchNorm's statistics are each process's own; frozen ones are one's
+        moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in found]
         outcome, norm, lr = _step(run, moved, processes.sum)
         run.step += 1
         saved = recipe.save_every and run.step % recipe.save_every == 0
         if saved or run.step == recipe.steps:
             run.save(folder)
+        if ended := run.staging.ended(run.step):
+            run.save_model(folder / "stages" / ended)
         now = time.perf_counter()
         yield Progress(run.step, recipe.steps, outcome, lr, norm, recipe.batch, now - began, waited - began, run)
         began = time.perf_counter()
@@ -188,9 +204,8 @@ def _claim(folder: Path, recipe: Recipe, processes: Processes) -> None:
 
 def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, float, float]:
     recipe = run.recipe
-    rate = recipe.schedule.factor(run.step, recipe.steps)
     for group in run.optimiser.param_groups:
-        group["lr"] = recipe.optim.lr * group["factor"] * rate
+        group["lr"] = recipe.optim.rate(group["part"]) * run.staging.rate(run.step, group["part"])
     run.model.train()
     run.balancer.train()
     run.optimiser.zero_grad(set_to_none=True)
@@ -204,23 +219,26 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
             seed=seed,
             keep=recipe.accumulate == 1,
             reduce=reduce,
-            factor=run.scaler.get_scale() if run.scaler.is_enabled() else 1.0,
+            factor=float(run.scaler.scale(torch.ones((), device=run.device))),
         )
     except Diverged as error:
         raise Diverged(
             f"step {run.step}: {error}; lower optim.lr or look at these images. The last good checkpoint was kept"
         ) from error
     run.processes.sum_gradients(run.model)
-    run.scaler.unscale_(run.optimiser)
     parameters = [p for p in run.model.parameters() if p.grad is not None]
+    if parameters:  # without any gradient, in a step without labels, the scaler would find nothing to check
+        run.scaler.unscale_(run.optimiser)
     norm = nn.utils.clip_grad_norm_(parameters, recipe.optim.clip or float("inf"))
     if not run.scaler.is_enabled() and not torch.isfinite(norm):  # fp16's scaler leaves such a step out by itself
         raise Diverged(
             f"step {run.step}: the losses of {', '.join(outcome.losses)} are finite, their gradient is not; lower "
             "optim.lr or look for a division by zero in a loss. The last good checkpoint was kept"
         )
-    run.scaler.step(run.optimiser)
-    run.scaler.update()
+    if parameters:
+        run.scaler.step(run.optimiser)
+        run.scaler.update()
     if run.ema:
+        run.ema.still = run.staging.frozen.names
         run.ema.update(run.model, run.step)
-    return outcome, float(norm), recipe.optim.lr * rate
+    return outcome, float(norm), recipe.optim.lr * run.staging.rate(run.step)

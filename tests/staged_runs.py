@@ -1,0 +1,31 @@
+"""A toy run in three stages; as a program, started by torchrun, it trains it."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.core.spec import Part
+from hydranet.recipe import Recipe, Source
+from hydranet.stages import Stage
+from hydranet.train import train
+from toys import Noise, toy_recipe
+
+
+def staged(norm: bool = True) -> Recipe:
+    """Everything that has state; the dense task, then the other head alone, then all."""
+    sources = (Source("a", Noise(), (32, 64)), Source("b", Noise(seed=5, labels=("glow",)), (32, 64), weight=0.5))
+    stages = (
+        Stage("dense", 3, tasks=("glow",)),
+        Stage("new", 3, freeze=("trunk.encoder", "trunk.decoder.*", "heads.glow"), weights={"bright": 5.0}),
+        Stage("all", 3, lr=0.5),
+    )
+    recipe = toy_recipe(sources, steps=9, norm=norm, dropout=0.3 if norm else 0.0)
+    return replace(recipe, ema=0.9, balancer=Part(Uncertainty), stages=stages, save_every=1)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    list(train(staged(norm=False), Path(sys.argv[1])))
