@@ -12,7 +12,6 @@ from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.encoders.timm import Timm
 from hydranet.recipe import Optim, Recipe, Source
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
@@ -71,7 +70,7 @@ def three() -> Recipe:
         validation=(Source("held-out", held_out, SIZE, classes=TO_OBJECTS),),
         balancer=Part(Uncertainty),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
-        steps=500,
+        steps=300,
         evaluate_every=0,
     )
 
@@ -108,7 +107,7 @@ def road_detector() -> Recipe:
     return Recipe(
         name="road_detector",
         tasks=(Detection("detection", ROAD_OBJECTS, also=("voc", "road")),),
-        encoder=Part(Timm, model="tf_efficientnet_lite0", weights="imagenet"),
+        encoder=Part(MobileNetV2, weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=64),
         data=(
             Source("kitti", trained, kitti, 1.0, {}, classes[0]),
@@ -122,11 +121,11 @@ def road_detector() -> Recipe:
         ),
         augment=Augment(scale=(0.9, 1.8), noise=0.0, blur=0.0),
         optim=Optim(lr=1.5e-3, factors={"encoder": 0.4}),
-        steps=800,
+        steps=500,
         batch=8,
         precision="fp32",
         ema=0.99,
         workers=1,
         save_every=50,
-        evaluate_every=200,
+        evaluate_every=250,
     )
