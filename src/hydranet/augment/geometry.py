@@ -27,6 +27,7 @@ from hydranet.annotations import (
     Tag,
 )
 from hydranet.augment.maps import class_map, image_of, normal_map, outside, scalar_map
+from hydranet.augment.refit import unfitted
 from hydranet.augment.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
 from hydranet.core.sample import Camera, DataError, Sample
 
@@ -76,7 +77,9 @@ def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
     interpolated (except next to unknown ones), and no box is turned into an ignored region. What was answered for
     padding is unknown, so that it does not bleed into the picture's rim.
     """
-    padding = outside(view, size)
+    if (fitted := unfitted(annotation, view, size)) is not None:
+        return fitted
+    padding = outside(view, size) if isinstance(annotation, ScalarMap | NormalMap) else None
     if isinstance(annotation, ScalarMap):
         annotation = replace(annotation, values=np.where(padding, np.nan, annotation.values))
     elif isinstance(annotation, NormalMap):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
+from hydranet.augment.refit import placed
 from hydranet.augment.view import Size, View, stretch
 from hydranet.core.sample import DataError
 
@@ -43,6 +44,8 @@ def image_of(image: np.ndarray, view: View) -> np.ndarray:
     if shrunk_to != (height, width):
         image = cv2.resize(image, shrunk_to[::-1], interpolation=cv2.INTER_AREA)
     rest = shrink.inverse((height, width)).then(view)
+    if (moved := placed(image, rest, PAD)) is not None:
+        return moved
     seen = _linear(image, rest)
     seen[outside(rest, shrunk_to)] = PAD
     return seen

@@ -1,0 +1,64 @@
+"""The fast way back from the network's input against the general one, and its limits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fakes import normal_map, picture, scalar_map
+from hydranet.annotations import Annotation, NormalMap, ScalarMap
+from hydranet.augment import geometry, refit
+from hydranet.augment.geometry import flip, letterbox, random_view, stretch, unwarp
+from hydranet.augment.maps import image_of
+from hydranet.augment.view import View
+
+SIZES = [((75, 240), (64, 160)), ((40, 30), (64, 160)), ((64, 160), (64, 160)), ((33, 71), (32, 64))]
+
+
+def smooth(kind: type[Annotation], size: tuple[int, int]) -> Annotation:
+    """A map without holes, as networks predict it."""
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) / 20
+    if kind is ScalarMap:
+        return ScalarMap(20 + 5 * np.sin(x) + 5 * np.cos(y), unit="m")
+    xyz = np.stack([np.sin(x), np.cos(y), -np.ones_like(x)])
+    return NormalMap(xyz / np.linalg.norm(xyz, axis=0))
+
+
+@pytest.mark.parametrize("make", [letterbox, stretch])
+@pytest.mark.parametrize("kind", [ScalarMap, NormalMap])
+@pytest.mark.parametrize(("size", "to"), SIZES)
+def test_it_gives_what_the_general_warp_gives(
+    make: type, kind: type[Annotation], size: tuple[int, int], to: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, seen = make(size, to), smooth(kind, to)
+    field = kind.arrays()[0]
+    assert refit.unfitted(seen, view, size) is not None
+    fast = getattr(unwarp(seen, view, size), field)
+    monkeypatch.setattr(geometry, "unfitted", lambda *_: None)
+    general = getattr(unwarp(seen, view, size), field)
+    assert fast.shape == general.shape
+    assert fast.dtype == general.dtype
+    inner = (..., slice(4, -4), slice(4, -4))
+    np.testing.assert_allclose(fast[inner], general[inner], rtol=2e-2, atol=2e-2)  # OpenCV warps in 1/32 of a pixel
+    np.testing.assert_allclose(fast, general, atol=1.0)  # and the rim is one pixel's affair
+
+
+@pytest.mark.parametrize(("size", "to"), SIZES)
+def test_a_letterboxed_picture_is_the_same_bit_by_bit(
+    size: tuple[int, int], to: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, view = picture(np.random.default_rng(0), *size), letterbox(size, to)
+    fast = image_of(image, view)
+    monkeypatch.setattr("hydranet.augment.maps.placed", lambda *_: None)
+    np.testing.assert_array_equal(fast, image_of(image, view))
+
+
+def test_what_is_no_plain_fit_takes_the_general_way() -> None:
+    rng, size = np.random.default_rng(0), (32, 64)
+    seen = smooth(ScalarMap, size)
+    assert refit.unfitted(scalar_map(rng, *size), letterbox(size, size), size) is None  # it has holes
+    assert refit.unfitted(normal_map(rng, *size), letterbox(size, size), size) is None
+    assert refit.unfitted(seen, flip(size), size) is None
+    assert refit.unfitted(seen, random_view((50, 50), size, rng, rotate_rad=0.2), (50, 50)) is None
+    assert refit.unfitted(replace(seen, unit="px"), letterbox(size, size), size) is None
+    assert refit.window(View(np.diag([0.3, 0.3, 1.0]), size), size) is None
