@@ -131,7 +131,7 @@ class Shifted(nullcontext[None]):
         if self.old:
             with torch.no_grad():
                 for p, part in zip(self.parameters, self.by.split([p.numel() for p in self.parameters]), strict=True):
-                    p += part.view_as(p)
+                    p.add_(part.view_as(p))
 
     def __exit__(self, *_: object) -> None:
         with torch.no_grad():

@@ -1,0 +1,172 @@
+"""Charts as SVG text: pure functions from numbers to a picture; nothing here knows what a run is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 460, 240
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 26
+"""Pixels around the plot for the axes' numbers."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+"""Okabe and Ito's palette, which colour-blind readers tell apart, without its yellow (too faint on white)."""
+DASHES = ("", "6 3", "2 2")
+"""The second and third seven lines differ in dashes."""
+
+BINS = 120
+"""Longer series are drawn as the mean of so many stretches, with a band from the 10th to the 90th percentile."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named series; y may hold NaN where nothing was measured."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a series: where it lies, its mean, its 10th and 90th percentile."""
+
+    x: float
+    mean: float
+    low: float
+    high: float
+
+
+def binned(line: Line, bins: int = BINS) -> list[Stretch]:
+    """A series in at most `bins` stretches of equally many finite values."""
+    points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
+    found = []
+    count = min(bins, len(points))
+    for i in range(count):
+        part = points[i * len(points) // count : (i + 1) * len(points) // count]
+        values = sorted(y for _, y in part)
+        low, high = values[round(0.1 * (len(values) - 1))], values[round(0.9 * (len(values) - 1))]
+        found.append(Stretch(sum(x for x, _ in part) / len(part), sum(values) / len(values), low, high))
+    return found
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers within a range: 1, 2 or 5 times a power of ten apart."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten within a range, with their double and fivefold where it is short; both ends > 0."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    short = len(powers) <= 3
+    jump = max(1, len(powers) // 6)
+    found = [k * 10.0**p for p in powers if p % jump == 0 for k in ((1, 2, 5) if short else (1,))]
+    return [value for value in found if low * 0.999 <= value <= high * 1.001]
+
+
+def said(value: float) -> str:
+    """A short number for an axis."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e5 or abs(value) < 1e-3:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{mantissa.removesuffix('.0')}e{int(power)}"
+    return f"{value:.4g}"
+
+
+def line_chart(lines: Sequence[Line], *, log: bool = False, bounds: tuple[float, float] | None = None) -> str:
+    """Lines over a common x axis as one SVG.
+
+    log: a logarithmic y axis, if all values allow it.    bounds: of the y axis; default: what the values need.
+    """
+    drawn = [binned(line) for line in lines]
+    values = [v for line in drawn for s in line for v in (s.low, s.high, s.mean)]
+    if not values:
+        return f'<svg viewBox="0 0 {WIDTH} 40">{_text(WIDTH / 2, 24, "nothing was measured", "middle")}</svg>'
+    log = log and min(values) > 0 and bounds is None
+    low, high = bounds or _room(min(values), max(values), log)
+    marks = log_ticks(low, high) if log else ticks(low, high)
+    first, last = min(s.x for line in drawn for s in line), max(s.x for line in drawn for s in line)
+    last = last if last > first else first + 1
+
+    def place(x: float, y: float) -> str:
+        y = min(max(y, low), high)
+        share = math.log(y / low) / math.log(high / low) if log else (y - low) / (high - low)
+        across = LEFT + (x - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        return f"{across:.1f},{HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM):.1f}"
+
+    parts = []
+    for mark in marks:
+        x, y = place(first, mark).split(",")
+        parts += [_rule(x, y, mark == 0 and low < 0), _text(LEFT - 6, float(y) + 3.5, said(mark), "end")]
+    for mark in ticks(first, last, 4):
+        parts.append(_text(float(place(mark, low).split(",")[0]), HEIGHT - 8, said(mark), "middle"))
+    for i, line in enumerate(drawn):
+        if len(lines) <= 6 and any(s.low < s.high for s in line):
+            edge = [place(s.x, s.low) for s in line] + [place(s.x, s.high) for s in reversed(line)]
+            parts.append(f'<polygon points="{" ".join(edge)}" fill="{colour(i)}" opacity=".13"/>')
+    parts += [_path(i, [place(s.x, s.mean) for s in line], lines[i].name) for i, line in enumerate(drawn)]
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
+
+
+def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> str:
+    """Horizontal bars as one SVG: for each name one bar a group; NaN has a dash in place of a bar."""
+    tall = 16 if len(groups) == 1 else 11
+    row = tall * len(groups) + 7
+    left = min(max([len(name) for name in names] + [4]) * 6.4 + 12, 180)
+    most = max([abs(v) for values in groups.values() for v in values if math.isfinite(v)] + [1e-9])
+    parts = []
+    for i, name in enumerate(names):
+        parts.append(_text(left - 6, i * row + (row - 7) / 2 + 5, name, "end"))
+        for g, values in enumerate(groups.values()):
+            value, y = values[i], i * row + g * tall + 1
+            wide = abs(value) / most * (WIDTH - left - 56) if math.isfinite(value) else 0.0
+            parts.append(
+                f'<rect x="{left:.1f}" y="{y}" width="{wide:.1f}" height="{tall - 2}" rx="2" fill="{colour(g)}"/>'
+            )
+            parts.append(
+                _text(left + wide + 5, y + tall / 2 + 3, said(value) if math.isfinite(value) else "–", "start")
+            )
+    return f'<svg viewBox="0 0 {WIDTH} {len(names) * row}" role="img">{"".join(parts)}</svg>'
+
+
+def legend(names: Sequence[str]) -> str:
+    """The names of lines or bars beside their colours, as HTML."""
+    marks = [
+        f'<svg viewBox="0 0 22 10" class="key">{_path(i, ["1,5", "21,5"], name)}</svg>{escape(name)}'
+        for i, name in enumerate(names)
+    ]
+    return "".join(f"<span>{mark}</span>" for mark in marks)
+
+
+def colour(index: int) -> str:
+    """The colour of the line or bar with this number."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def _room(low: float, high: float, log: bool) -> tuple[float, float]:
+    if log:
+        return (low / 1.1, high * 1.1) if high > low * 1.01 else (low / 2, high * 2)
+    spare = (high - low) * 0.05 or abs(high) * 0.1 or 1.0
+    return (0.0 if 0 <= low < 0.35 * high else low - spare), high + spare
+
+
+def _path(index: int, points: Sequence[str], name: str) -> str:
+    dash = DASHES[index // len(COLOURS) % len(DASHES)]
+    look = f'fill="none" stroke="{colour(index)}" stroke-width="1.8" stroke-linejoin="round" stroke-dasharray="{dash}"'
+    if len(points) == 1:
+        x, y = points[0].split(",")
+        return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour(index)}"><title>{escape(name)}</title></circle>'
+    return f'<polyline points="{" ".join(points)}" {look}><title>{escape(name)}</title></polyline>'
+
+
+def _rule(x: str, y: str, strong: bool) -> str:
+    return f'<line x1="{x}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" class="{"zero" if strong else "rule"}"/>'
+
+
+def _text(x: float, y: float, words: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'

@@ -1,0 +1,20 @@
+"""hydranet report"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydranet.terminal import say
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; several are drawn over one another")],
+    out: Annotated[Path | None, typer.Option(help="The page to write; default: report.html in the first run")] = None,
+) -> None:
+    """Draw the curves of runs: losses, weights, gradient cosines, rates, speed and scores, as one page."""
+    from hydranet.report import curves, write_report
+
+    path = out or runs[0] / "report.html"
+    write_report([curves(run) for run in runs], path)
+    say(f"curves: {path}")

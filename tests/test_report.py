@@ -1,0 +1,117 @@
+"""`hydranet report`: the curves of runs as a page that needs nothing else."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from commands import hydranet, refused
+from hydranet import charts
+from hydranet.balancers.aggregated import Aggregated
+from hydranet.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
+from hydranet.core.spec import Part
+from hydranet.evaluate import Report
+from hydranet.log import RunLog
+from hydranet.report import curves, losses, write_report
+from hydranet.train import train
+from toys import toy_recipe
+
+NAMES = ("first & best", "second")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two short runs with logs and reports; one balances gradients, so that it knows cosines."""
+    folders = [tmp_path_factory.mktemp("runs") / name for name in NAMES]
+    for folder, method in zip(folders, ("upgrad", "sum"), strict=True):
+        recipe = replace(toy_recipe(), balancer=Part(Aggregated, method=method))
+        report = Report(
+            folder.name,
+            {"held-out": {"bright": {"mae": 0.5, "iou/road": 0.75, "iou/<car>": math.nan}}},
+            {"held-out": {"bright": {}}},
+            {"bright": ("mae", "lower")},
+        )
+        with RunLog(folder) as log:
+            for progress in train(recipe, folder):
+                log.step(progress)
+                if progress.step % 3 == 0:
+                    log.report(progress.step, report)
+        report.save(folder / "report")
+    return folders
+
+
+def pictures(page: Path) -> list[ElementTree.Element]:
+    """Every chart of a page, each well-formed."""
+    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg .*?</svg>", page.read_text(), re.S)]
+
+
+def test_one_run(runs: list[Path]) -> None:
+    ended = hydranet("report", runs[0])
+    assert (ended.code, ended.out.strip()) == (0, f"curves: {runs[0] / 'report.html'}")
+    text = (runs[0] / "report.html").read_text()
+    for title in ("Losses", "Weights of the balancer", "Cosines", "gradient norm", "Scores while training", "iou"):
+        assert title in text
+    assert "first &amp; best" in text
+    assert "&lt;car&gt;" in text
+    assert "http" not in text
+    assert len([one for one in pictures(runs[0] / "report.html") if one.get("role") == "img"]) == 2 + 1 + 1 + 4 + 1 + 1
+
+
+def test_several_runs_share_charts(runs: list[Path], tmp_path: Path) -> None:
+    assert hydranet("report", *runs, "--out", tmp_path / "both.html").code == 0
+    loss = next(one for one in pictures(tmp_path / "both.html") if one.get("role") == "img")
+    assert [line.findtext("title") for line in loss.findall("polyline")] == list(NAMES)
+
+
+def test_tasks_may_be_missing_in_some_steps(runs: list[Path], tmp_path: Path) -> None:
+    run = curves(runs[0])
+    for line in run.steps[1:4]:
+        del line["losses"]["bright"], line["weights"]["bright"]
+        line["cosines"] = {}
+    run.steps[5]["gradient_norm"] = None
+    write_report([run], tmp_path / "page.html")
+    assert len(losses([run])) == 2
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    refused(hydranet("report", tmp_path), "no log of a run at .*give the folder of a run")
+    (tmp_path / "log.jsonl").write_text("")
+    refused(hydranet("report", tmp_path), "holds no step yet")
+
+
+def test_long_series_become_stretches() -> None:
+    y = [float(i % 10) for i in range(1000)]
+    found = binned(Line("a", range(1000), y), 20)
+    assert len(found) == 20
+    assert all((s.low, s.mean, s.high) == (1.0, 4.5, 8.0) for s in found)
+    assert sum(s.x for s in found) / 20 == pytest.approx(499.5)
+    assert binned(Line("a", [0, 1], [math.nan, 2.0])) == [charts.Stretch(1, 2.0, 2.0, 2.0)]
+
+
+def test_ticks_are_round() -> None:
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(-1, 1, 4) == [-1, -0.5, 0, 0.5, 1]
+    assert log_ticks(0.1, 10) == [0.1, 0.2, 0.5, 1, 2, 5, 10]
+    assert log_ticks(1e-4, 1e2) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100])
+    assert [said(v) for v in (0, 0.25, 1e-4, 2.5e-5, 123456, 40)] == ["0", "0.25", "1e-4", "2.5e-5", "1.2e5", "40"]
+
+
+def test_lines_lie_where_their_values_are() -> None:
+    up = ElementTree.fromstring(line_chart([Line("a", [1, 2, 3], [0.0, 1.0, 2.0])])).find("polyline")
+    assert up is not None
+    points = [tuple(map(float, point.split(","))) for point in up.get("points", "").split()]
+    assert [x for x, _ in points] == [charts.LEFT, (charts.LEFT + charts.WIDTH - charts.RIGHT) / 2, 448]
+    assert points[0][1] - points[1][1] == pytest.approx(points[1][1] - points[2][1], abs=0.11)
+    assert points[0][1] == charts.HEIGHT - charts.BOTTOM
+    assert "nothing was measured" in line_chart([Line("a", [1], [math.nan])])
+    assert "circle" in line_chart([Line("a", [1], [3.0])], log=True)
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    bars = ElementTree.fromstring(bar_chart(["road", "car", "sky"], {"a": [1.0, 0.5, math.nan]})).findall("rect")
+    wide = [float(bar.get("width", "0")) for bar in bars]
+    assert wide[1] == pytest.approx(wide[0] / 2, abs=0.1)
+    assert wide[2] == 0
