@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
+from hydranet.formats.whole import is_whole
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
@@ -92,6 +93,8 @@ def read_picture(path: Path) -> np.ndarray:
     """uint8 h w 3, RGB, upright. Raises DataError for what is no picture."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
+        if not is_whole(data):
+            raise DataError(f"{path} is cut off ({data.size} bytes without an end); restore it or leave it out")
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from hydranet.annotations import UNKNOWN_ID, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
+from hydranet.formats.whole import is_whole
 
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
@@ -32,16 +33,21 @@ class FileDataset(Dataset):
     @cached_property
     def folder(self) -> Path:
         """The folder that `root` means. Raises DataError where there is none."""
-        given = Path(self.root).expanduser()
-        places = [given] if given.is_absolute() else [given, Path(os.environ.get(DATA_VARIABLE, ".")) / given]
-        for place in places:
-            if place.is_dir():
-                return place
-        looked = " and ".join(str(place) for place in dict.fromkeys(places))
-        raise DataError(
-            f"no data folder {self.root!r} for {type(self).__name__}: looked for {looked}; "
-            f"give the right root or set {DATA_VARIABLE} to the folder that holds it"
-        )
+        return folder_of(self.root, type(self).__name__)
+
+
+def folder_of(root: str, what: str) -> Path:
+    """The folder that `root` means, as given or under $HYDRANET_DATA. Raises DataError where there is none."""
+    given = Path(root).expanduser()
+    places = [given] if given.is_absolute() else [given, Path(os.environ.get(DATA_VARIABLE, ".")) / given]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = " and ".join(str(place) for place in dict.fromkeys(places))
+    raise DataError(
+        f"no data folder {root!r} for {what}: looked for {looked}; "
+        f"give the right root or set {DATA_VARIABLE} to the folder that holds it"
+    )
 
 
 def listed(folder: Path, pattern: str, what: str) -> list[Path]:
@@ -71,6 +77,8 @@ def _decode(path: Path, flags: int) -> np.ndarray:
         raise DataError(f"missing file {path}; restore it or take it out of the split") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
+    if not is_whole(data):
+        raise DataError(f"{path} is cut off ({data.size} bytes without an end); restore it or take it out of the split")
     picture = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if picture is None:
         raise DataError(
