@@ -1,10 +1,11 @@
 """Time of a step by balancer, relative to the plain sum, for 2, 4 and 8 tasks.
 
-    python benchmarks/balancing.py [--rounds 15] [--tasks 2 4 8] [--size 128 256] [--device cpu]
+    python benchmarks/balancing.py [--rounds 15] [--threads 1] [--tasks 2 4 8] [--size 128 256] [--device cpu]
 
 One network (MobileNet-v2, light decoder, one segmentation head a task) and one batch; each round runs every balancer
 once, in turn, so that a busy machine slows all of them alike. Medians of the ratios of a round to its plain sum.
-"at parameters" is what most libraries do: a backward pass through the whole network for each task.
+"at parameters" is what most libraries do (LibMTL among them): a backward pass through the whole network for each task.
+"a look" is a step in which a meta-learned balancer looks at held-out images, "every 10" its share of ten steps.
 """
 
 import argparse
@@ -16,10 +17,12 @@ import torch
 
 from hydranet.annotations import ClassMap
 from hydranet.balancers.aggregated import Aggregated
+from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
 from hydranet.balancers.gradnorm import GradNorm
+from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.rlw import RLW
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
@@ -38,6 +41,9 @@ BALANCERS: dict[str, Part] = {
     "plain sum": Part(Uniform),
     **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO, GradNorm)},
     **{method: Part(Aggregated, method=method) for method in METHODS},
+    "MetaWeights, a look": Part(MetaWeights, every=1),
+    "AutoLambda, a look": Part(AutoLambda, every=1),
+    "pcgrad at parameters": Part(Aggregated, method="pcgrad", at="parameters"),
     "upgrad at parameters": Part(Aggregated, method="upgrad", at="parameters"),
     "GradNorm at parameters": Part(GradNorm, at="parameters"),
 }
@@ -87,6 +93,8 @@ def ratios(tasks: int, size: tuple[int, int], rounds: int, device: str) -> tuple
                 times[name].append(spent)
     plain = times["plain sum"]
     found = {n: statistics.median(t / p for t, p in zip(ts, plain, strict=True)) for n, ts in times.items()}
+    looks = {n.replace("a look", "every 10"): 1 + (ratio - 1) / 10 for n, ratio in found.items() if "a look" in n}
+    found |= looks
     return statistics.median(plain), found
 
 
@@ -96,12 +104,14 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--size", type=int, nargs=2, default=[128, 256])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     size = (options.size[0], options.size[1])
     columns = [ratios(tasks, size, options.rounds, options.device) for tasks in options.tasks]
     heads = "".join(f"{f'{tasks} tasks':>10}" for tasks in options.tasks)
     print(f"{size[0]}x{size[1]}, batch 4, {options.device}, median of {options.rounds} rounds\n{'':24}{heads}")
-    for name in BALANCERS:
+    for name in columns[0][1]:
         print(f"{name:24}" + "".join(f"{found[name]:10.2f}" for _, found in columns))
     print(f"{'plain sum, seconds':24}" + "".join(f"{plain:10.3f}" for plain, _ in columns))
 

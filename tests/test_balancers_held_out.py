@@ -11,6 +11,7 @@ from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.uniform import Uniform
 from hydranet.core.batch import Batch, collate
+from hydranet.core.lesson import Lesson
 from hydranet.core.spec import Part, SpecError
 from hydranet.gradients import step_gradients
 from hydranet.held_out import images, learn
@@ -136,6 +137,17 @@ def test_images_take_the_labels_they_have() -> None:
     assert torch.equal(some.labels["bright"].value, mixed.labels["bright"].value[[2]])
     assert "bright" not in images(mixed, [1]).labels
     assert images(mixed, []).image.shape[0] == 0
+
+
+def test_images_take_what_teachers_say_about_them() -> None:
+    told = collate([Noise()[i] for i in (1, 3)]).labels["glow"]
+    lesson = Lesson("glow", torch.tensor([1, 3]), told, raw={"maps": torch.tensor([[10.0], [30.0]])})
+    taught = replace(collate([Noise()[i] for i in range(4)]), lessons=(lesson,))
+    (some,) = images(taught, [2, 3]).lessons
+    assert some.rows.tolist() == [1]
+    assert some.raw["maps"].tolist() == [[30.0]]
+    assert torch.equal(some.told.values.nan_to_num(-1), told.values[[1]].nan_to_num(-1))
+    assert images(taught, [0, 2]).lessons == ()
 
 
 def test_what_is_refused() -> None:

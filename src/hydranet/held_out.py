@@ -61,12 +61,16 @@ def _apart(batches: Sequence[Batch], balancer: HeldOutBalancer) -> tuple[list[Ba
 def images(batch: Batch, chosen: Sequence[int]) -> Batch:
     """Some images of a batch, by number, with the labels they have."""
     place = {image: i for i, image in enumerate(chosen)}
-    labels, rows = {}, {}
+    labels, rows, lessons = {}, {}, []
     for name, index in batch.rows.items():
-        held = [row for row, image in enumerate(index.tolist()) if image in place]
+        held, moved = _held(index, place)
         if held:
-            labels[name] = pytree.tree_map(partial(_rows, held), batch.labels[name])
-            rows[name] = torch.tensor([place[int(index[row])] for row in held], device=index.device)
+            labels[name], rows[name] = pytree.tree_map(partial(_rows, held), batch.labels[name]), moved
+    for lesson in batch.lessons:
+        held, moved = _held(lesson.rows, place)
+        if held:
+            told, raw = pytree.tree_map(partial(_rows, held), (lesson.told, lesson.raw))
+            lessons.append(replace(lesson, rows=moved, told=told, raw=raw))
     some = list(chosen)
     return replace(
         batch,
@@ -75,7 +79,14 @@ def images(batch: Batch, chosen: Sequence[int]) -> Batch:
         rows=rows,
         source=tuple(batch.source[i] for i in some),
         key=tuple(batch.key[i] for i in some),
+        lessons=tuple(lessons),
     )
+
+
+def _held(index: Tensor, place: dict[int, int]) -> tuple[list[int], Tensor]:
+    """Which rows are about chosen images, and the new numbers of these images."""
+    held = [row for row, image in enumerate(index.tolist()) if image in place]
+    return held, torch.tensor([place[int(index[row])] for row in held], device=index.device)
 
 
 def _rows(held: list[int], value: object) -> object:
