@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import Balancer, GradientBalancer, HeldOutBalancer, LossBalancer
+from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss
 from hydranet.cut import Cut, cut, gramian, pull
 from hydranet.held_out import learn
+from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.model import HydraNet
 from hydranet.step_losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
 

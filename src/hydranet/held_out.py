@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from hydranet.core.balancer import HeldOutBalancer
 from hydranet.core.batch import Batch
+from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.model import HydraNet
 from hydranet.step_losses import Means, Reduce, Unmoved, forward, means
 

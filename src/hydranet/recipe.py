@@ -9,11 +9,12 @@ import torch
 
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import GradientBalancer, HeldOutBalancer, LossBalancer
+from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.dataset import Dataset
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
+from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.model import HydraNet
 from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
