@@ -6,7 +6,7 @@ import sys
 import typer
 
 from hydranet import terminal
-from hydranet.commands import compare, data, evaluate, export, parts, predict, report, retention, train, weights
+from hydranet.commands import compare, data, evaluate, export, parts, predict, report, retention, same, train, weights
 from hydranet.core.errors import UserError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(predict.predict)
 app.command()(compare.compare)
+app.command()(same.same)
 app.command()(report.report)
 app.command()(retention.retention)
 app.add_typer(data.app, name="data")

@@ -80,6 +80,7 @@ class Recipe(Component):
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
     stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
+    start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     """
 
@@ -95,6 +96,7 @@ class Recipe(Component):
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
     stages: tuple[Stage, ...] = ()
+    start: str | None = None
     steps: int = 1000
     batch: int = 8
     accumulate: int = 1

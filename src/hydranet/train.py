@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet import checkpoint
+from hydranet import checkpoint, start
 from hydranet.checkpoint import CheckpointError
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
@@ -45,11 +45,14 @@ class Progress:
 class Run:
     """The state of a training run: everything that must survive a stop."""
 
-    def __init__(self, recipe: Recipe, device: str = "cpu", processes: Processes | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, device: str = "cpu", processes: Processes | None = None, fresh: bool = True
+    ) -> None:
         self.recipe, self.device = recipe, torch.device(device)
         self.processes = processes or Processes()
         self.model = recipe.build().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.balancer: Balancer = recipe.build_balancer().to(self.device)
+        self.started = start.warm(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
@@ -171,9 +174,11 @@ def train(
     processes = Processes.joined(device)
     if not resume:
         _claim(folder, recipe, processes)
-    run = Run(recipe, device, processes)
+    run = Run(recipe, device, processes, fresh=not resume)
     if resume:
         run.restore(folder)
+    if run.started and processes.rank == 0:
+        checkpoint.write(folder / start.FILE, run.started.to_json().encode())
     processes.equalise(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()

@@ -1,5 +1,6 @@
 """hydranet train"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,14 +20,20 @@ def train(
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped")] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A run, model file or state_dict whose weights to begin with, as far as they fit"),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
     from hydranet import find
 
     chosen = find.recipe(recipe).changed(settings or [])
+    chosen = replace(chosen, start=str(start)) if start else chosen
     folder = out or Path("runs") / chosen.name
-    again = " ".join(["hydranet train", recipe, *(settings or []), f"--out {folder} --resume"])
+    begun = [f"--start {start}"] if start else []
+    again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
     learn(chosen, folder, device=find.device(device), resume=resume, again=again)
     say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
 
@@ -48,19 +55,31 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     raise terminal.Stopped(f"stopped after step {progress.step}")
                 continue
             log.step(progress)
+            _introduce(progress)
             bar.update(job, completed=progress.step, note=tables.losses(progress))
             if bar.disable and progress.step % max(chosen.steps // 20, 1) == 0:
                 say(f"step {progress.step}/{chosen.steps}  {tables.losses(progress)}")
             last = progress.step == chosen.steps
-            due = last or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
+            stage = progress.run.staging.ended(progress.step)
+            due = last or stage or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
             if due and chosen.validation and not stop:
                 report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
                 if report:
                     log.report(progress.step, report)
-                    report.save(folder / "report")
+                    report.save((folder / "stages" / stage if stage else folder) / "report")
                     say(tables.scores(report))
             if stop:
                 _stopped(progress, again, folder)
+
+
+def _introduce(progress: "Progress") -> None:
+    """Says, after the first step, what the network began with, and after the first step of a stage, what learns."""
+    run = progress.run
+    if run.started and progress.step == 1:
+        for line in run.started.lines():
+            say(line)
+    if run.staging.named and progress.step == run.staging.first + 1:
+        say(run.staging.describe())
 
 
 def _stopped(progress: "Progress", again: str, folder: Path) -> None:

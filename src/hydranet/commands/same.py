@@ -1,0 +1,63 @@
+"""hydranet same"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet.commands.arguments import Device, RunPath
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.core.sample import Sample
+    from hydranet.recipe import Recipe
+
+
+def same(
+    old: RunPath,
+    new: Annotated[Path, typer.Argument(help="Another one, such as a run that began with the first")],
+    images: Annotated[
+        str, typer.Option(help="Pictures instead of NEW's validation sources: file, folder, pattern")
+    ] = "",
+    tasks: Annotated[str, typer.Option(help="Only these, with commas between; default: all that both have")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Images of each source at most; 0 = all")] = 0,
+    device: Device = "cpu",
+) -> None:
+    """Prove that two networks answer alike, bit by bit, in the tasks that both have; exit code 1 where they do not.
+
+    For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
+    """
+    from hydranet import find
+    from hydranet.checkpoint import load_model
+    from hydranet.same import Different, prove
+
+    (first, _), (second, recipe) = load_model(old), load_model(new)
+    place = find.device(device)
+    first.to(place)
+    second.to(place)
+    pictures = _named(images, recipe) if images else _held_out(recipe, limit)
+    proofs = prove(first, second, pictures, tasks.split(",") if tasks else None)
+    for proof in proofs.values():
+        for line in proof.lines():
+            say(line)
+    for name in sorted(first.tasks.keys() ^ second.tasks.keys()):
+        say(f"{name}: only in {old if name in first.tasks else new}")
+    differ = [name for name, proof in proofs.items() if not proof.same]
+    if differ:
+        raise Different(f"{', '.join(differ)} of {new} do not answer as in {old}; freeze what they are made of")
+
+
+def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int, int]]]":
+    for source in recipe.validation:
+        for index in range(min(len(source.dataset), limit or len(source.dataset))):
+            yield source.dataset[index], source.size
+
+
+def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, int]]]":
+    from hydranet.core.sample import Sample
+    from hydranet.deploy.frames import find_frames
+    from hydranet.predict import nearest_size
+
+    for frame in find_frames(images):
+        yield Sample(frame.image), nearest_size(recipe, frame.image.shape[:2])

@@ -1,0 +1,110 @@
+"""Proof that two networks answer alike: outputs compared bit by bit, on pictures."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from hydranet.augment.policy import fit
+from hydranet.core.batch import collate
+from hydranet.core.errors import UserError
+from hydranet.core.sample import Sample
+from hydranet.core.spec import unknown
+from hydranet.core.task import to_numpy
+from hydranet.model import HydraNet
+
+
+class Different(UserError, AssertionError):
+    """Two networks do not answer alike, or cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How the outputs of one task compare: raw outputs of the head, and what they become (decoded, finished).
+
+    images: how many pictures.    first, second: SHA-256 over all outputs of either network.
+    largest_difference: over all numbers of all outputs; infinite where their shapes differ.
+    """
+
+    task: str
+    images: int
+    first: str
+    second: str
+    largest_difference: float
+
+    @property
+    def same(self) -> bool:
+        """Whether every bit agrees."""
+        return self.first == self.second
+
+    def lines(self) -> list[str]:
+        """The proof to read."""
+        if self.same:
+            return [f"{self.task}: identical on {self.images} images, bit by bit", f"  SHA-256 {self.first} (both)"]
+        said = f"{self.task}: DIFFERENT on {self.images} images, largest difference {self.largest_difference:.3g}"
+        return [said, f"  SHA-256 {self.first}", f"          {self.second}"]
+
+
+@torch.inference_mode()
+def prove(
+    first: HydraNet,
+    second: HydraNet,
+    pictures: Iterable[tuple[Sample, tuple[int, int]]],
+    tasks: Sequence[str] | None = None,
+) -> dict[str, Proof]:
+    """Compares the networks, each with all its heads, in some tasks, or all that both have.
+
+    pictures: each with the size that the networks see it in.
+
+    Raises Different where they have no task in common, or there is no picture.
+    """
+    for name in tasks or ():
+        for model in (first, second):
+            if name not in model.tasks:
+                raise Different(unknown(name, model.tasks, "task of one of the networks"))
+    tasks = list(tasks) if tasks else [name for name in first.tasks if name in second.tasks]
+    if not tasks:
+        raise Different(f"nothing to compare: {', '.join(first.tasks)} and {', '.join(second.tasks)} share no task")
+    hashes = {name: (hashlib.sha256(), hashlib.sha256()) for name in tasks}
+    largest = dict.fromkeys(tasks, 0.0)
+    count = 0
+    for sample, size in pictures:
+        count += 1
+        pixels = collate([fit(sample.but(labels={}), size)[0]]).pixels
+        answers = [outputs(model.eval(), pixels) for model in (first, second)]
+        for name in tasks:
+            arrays = [answer[name] for answer in answers]
+            for digest, found in zip(hashes[name], arrays, strict=True):
+                for array in found:
+                    digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+            largest[name] = max(largest[name], difference(*arrays))
+    if not count:
+        raise Different("got no picture to compare on; give --images, or a recipe with validation sources")
+    return {n: Proof(n, count, a.hexdigest(), b.hexdigest(), largest[n]) for n, (a, b) in hashes.items()}
+
+
+def outputs(model: HydraNet, pixels: Tensor) -> dict[str, list[np.ndarray]]:
+    """For each task, the arrays of its raw output and of its finished prediction, for one picture."""
+    device = next(model.parameters()).device
+    raw = model(pixels.to(device, memory_format=torch.channels_last))
+    found = {}
+    for name, seen in model.decode(raw).items():
+        leaves = [leaf.cpu().numpy() for leaf in pytree.tree_leaves(raw[name]) if isinstance(leaf, Tensor)]
+        finished = model.tasks[name].finish(to_numpy(seen, 0))
+        fields = [getattr(finished, field) for field in finished.arrays()]
+        found[name] = [*leaves, *(np.asarray(field) for field in fields if field is not None)]
+    return found
+
+
+def difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    """The largest difference of two lists of arrays; two NaN are equal, and other shapes infinitely far apart."""
+    if [a.shape for a in first] != [b.shape for b in second]:
+        return float("inf")
+    apart = [np.abs(a.astype(np.float64) - b.astype(np.float64)) for a, b in zip(first, second, strict=True)]
+    equal = [(a == b) | ((a != a) & (b != b)) for a, b in zip(first, second, strict=True)]
+    gaps = [np.where(e, 0.0, np.nan_to_num(d, nan=np.inf)) for d, e in zip(apart, equal, strict=True)]
+    return max((float(gap.max()) for gap in gaps if gap.size), default=0.0)
