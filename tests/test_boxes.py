@@ -89,3 +89,16 @@ def test_nms_looks_at_the_best_candidates_and_keeps_the_best() -> None:
 
 def test_padding_rows_are_no_answers() -> None:
     assert len(nms(Boxes(np.zeros((2, 4), np.float32), np.array([-1, -1]), np.ones(2, np.float32))).label) == 0
+
+
+def test_nms_does_not_depend_on_the_order_of_equal_scores() -> None:
+    rng = np.random.default_rng(3)
+    corner = rng.integers(0, 30, (60, 2)).astype(np.float32)
+    xyxy, label = np.concatenate((corner, corner + 12), 1), rng.integers(0, 3, 60)
+    score = rng.choice(np.array([0.5, 1.0], np.float32), 60)
+    kept = nms(Boxes(xyxy, label, score), score=0.0, iou=0.4)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(60)
+        again = nms(Boxes(xyxy[order], label[order], score[order]), score=0.0, iou=0.4)
+        assert np.array_equal(again.xyxy, kept.xyxy)
+        assert np.array_equal(again.label, kept.label)

@@ -33,9 +33,10 @@ def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, 
 
     score: boxes below are dropped.    iou: of two boxes of a class that overlap more than this, the better stays.
     limit: how many to keep.           candidates: how many of the best to look at.
+    Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
-    order = np.argsort(-sure, kind="stable")[:candidates]
+    order = np.lexsort((*np.asarray(boxes.xyxy).T[::-1], boxes.label, -sure))[:candidates]
     sound = np.isfinite(boxes.xyxy).all(1) & (boxes.label >= 0)
     order = order[(sure[order] >= score) & sound[order]]
     rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)

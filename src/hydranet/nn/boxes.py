@@ -44,7 +44,11 @@ def grid(height: int, width: int, stride: int, like: Tensor) -> Float[Tensor, "a
 
 
 def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], candidates: int) -> Boxes:
-    """The `candidates` best pairs of box and class, by falling score: a static number, so that it can be exported."""
+    """The `candidates` best pairs of box and class, by falling score: a static number, so that it can be exported.
+
+    Torch leaves the order of equal scores open, ONNX takes the first; `deploy.post.nms` puts equal ones in an order of
+    its own, so that only which of several equal ones is the very last candidate depends on the runtime.
+    """
     classes = scores.shape[2]
     flat = scores.flatten(1)
     score, index = flat.topk(min(candidates, flat.shape[1]), dim=1)
