@@ -4,7 +4,8 @@
 
 The network is MobileNet-v2 + LW-RefineNet + the head at 192x640, batch 1, float32, PyTorch eager and channels-last,
 with random weights; its candidates would be noise, so NMS is given those of a crowded frame: 25 objects with a dozen
-near-duplicates each. Every repeat times both, in turns, and the table shows medians: compare shares, not milliseconds.
+near-duplicates each. Every repeat times both, in turns, and the table shows medians of processor time, so that other
+programs on the machine do not count: compare shares, not milliseconds. Run it with OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -39,9 +40,9 @@ def crowd(candidates: int, seed: int = 0) -> Boxes:
 
 
 def milliseconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     action()
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * (time.process_time() - start)
 
 
 @torch.inference_mode()
