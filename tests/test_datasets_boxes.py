@@ -195,3 +195,21 @@ def test_unused_picture_is_not_part_of_bdd100k(tmp_path: Path) -> None:
     dataset = bdd100k(tmp_path)
     write(tmp_path / "images/not_listed.jpg", noise(channels=3))
     assert len(dataset) == 3
+
+
+@pytest.mark.parametrize("text", ['["a", "b"]', "[1, 2]", '[{"name": 3}]'])
+def test_a_list_of_something_else_is_named(tmp_path: Path, text: str) -> None:
+    write(tmp_path / "det_labels.json", text)
+    with pytest.raises(DataError, match=r"det_labels.json: frames, number 1: got .*, expected an object with name"):
+        len(Bdd100k(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [("images", ["a.jpg"]), ("images", [{"id": 1}]), ("annotations", ["x"]), ("categories", [{"name": "car"}])],
+)
+def test_tables_of_something_else_are_named(tmp_path: Path, table: str, rows: list) -> None:
+    dataset = coco(tmp_path)
+    write(tmp_path / "annotations/instances_train2017.json", json.dumps({**coco_tables(), table: rows}))
+    with pytest.raises(DataError, match=f"instances_train2017.json: {table}, number 1: got .*, expected an object"):
+        dataset[0]

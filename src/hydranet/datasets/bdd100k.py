@@ -8,7 +8,7 @@ from typing import Any
 
 from hydranet.annotations import NO_BOX
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of
+from hydranet.formats.box_rows import BoxRow, boxes_of, objects
 from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
@@ -43,9 +43,9 @@ class Bdd100k(FileDataset):
         entries = read_json(path)
         if isinstance(entries, dict):
             entries = entries.get("frames")
-        if not isinstance(entries, list) or not entries or not all("name" in entry for entry in entries):
+        if not isinstance(entries, list) or not entries:
             raise DataError(f"{path} holds no list of frames with names; check the root and the annotations file")
-        return entries
+        return objects(entries, {"name": str}, f"{path}: frames")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -55,7 +55,7 @@ class Bdd100k(FileDataset):
         path: Path = self.folder / self.images / frame["name"]
         image = read_rgb(path)
         where = f"{self.folder / self.annotations}: {frame['name']}"
-        labels = enumerate(frame.get("labels") or [], start=1)
+        labels = enumerate(objects(frame.get("labels") or [], {}, where), start=1)
         rows = [parse_label(label, f"{where}, label {i}") for i, label in labels if label.get("box2d")]
         key = path.relative_to(self.folder).as_posix()
         return Sample(image, {"detection": boxes_of(rows, image.shape[:2])}, key=key)
@@ -73,4 +73,6 @@ def parse_label(label: Mapping[str, Any], where: str) -> BoxRow:
         return BoxRow(where, xyxy, NO_BOX, ignore=True)
     if name not in CLASSES:
         raise DataError(f"{where}: category {category!r}, expected one of {', '.join(CLASSES)}; correct it")
-    return BoxRow(where, xyxy, CLASSES.index(name), ignore=bool((label.get("attributes") or {}).get("crowd")))
+    attributes = label.get("attributes")
+    crowd = isinstance(attributes, dict) and bool(attributes.get("crowd"))
+    return BoxRow(where, xyxy, CLASSES.index(name), ignore=crowd)

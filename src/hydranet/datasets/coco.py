@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of
+from hydranet.formats.box_rows import BoxRow, boxes_of, objects
 from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 
@@ -35,6 +35,9 @@ class Coco(FileDataset):
         for name in ("images", "annotations", "categories"):
             if not isinstance(tables, dict) or not isinstance(tables.get(name), list):
                 raise DataError(f"{path} has no list {name!r}; expected the JSON of COCO's object detection")
+        objects(tables["images"], {"id": int | str, "file_name": str}, f"{path}: images")
+        objects(tables["annotations"], {}, f"{path}: annotations")
+        objects(tables["categories"], {"id": int, "name": str}, f"{path}: categories")
         if not tables["images"]:
             raise DataError(f"{path} lists no images; check the annotations file")
         return tables
@@ -68,7 +71,7 @@ class Coco(FileDataset):
 def parse_annotation(annotation: Mapping[str, Any], index_of: Mapping[Any, int], where: str) -> BoxRow:
     """One annotation; bbox is left, top, width, height from the picture's corner. Raises DataError."""
     category, box = annotation.get("category_id"), annotation.get("bbox")
-    if category not in index_of:
+    if not isinstance(category, int) or category not in index_of:
         raise DataError(f"{where}: category_id {category}, expected one of {sorted(index_of)}; correct it")
     try:
         left, top, width, height = map(float, box or ())

@@ -1,8 +1,9 @@
 """Boxes as label files state them, checked one by one, so that a bad one is named by file and line."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,17 @@ def _inside(row: BoxRow, size: tuple[int, int]) -> tuple[float, float, float, fl
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
         raise DataError(f"{row.where}: box {_text(row)} is outside its picture of {width}x{height}; remove it")
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+
+
+def objects(values: Any, fields: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """A list of JSON objects that have these fields. Raises DataError, naming the first that is something else."""
+    if not isinstance(values, list):
+        raise DataError(f"{where} is a {type(values).__name__}, expected a list of objects; restore the file")
+    for i, value in enumerate(values, start=1):
+        if not isinstance(value, dict) or not all(isinstance(value.get(name), kind) for name, kind in fields.items()):
+            wanted = " with " + ", ".join(fields) if fields else ""
+            raise DataError(f"{where}, number {i}: got {str(value)[:60]!r}, expected an object{wanted}; correct it")
+    return values
 
 
 def _text(row: BoxRow) -> str:
