@@ -1,6 +1,8 @@
-"""The first promise of an export: ONNX Runtime answers what PyTorch answers."""
+"""The command line of an export: what it writes, what it proves, what it refuses, and that it runs without torch."""
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from commands import hydranet, refused
 from hydranet import checkpoint
 from hydranet.deploy.predictor import Predictor
 from hydranet.predict import Predictor as TorchPredictor
+from hydranet.results import save_picture
 from toys import toy_recipe
 
 pytest.importorskip("onnxscript")
@@ -17,23 +20,91 @@ pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     recipe = toy_recipe()
     checkpoint.save_model(folder, recipe.build(), recipe)
     return folder
 
 
-def test_an_exported_file_answers_what_the_run_answers(run: Path, tmp_path: Path) -> None:
-    ended = hydranet("export", run, "--out", tmp_path)
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    ended = hydranet("export", run, "--batch", "dynamic")
     assert ended.code == 0, ended.err
-    picture = np.random.default_rng(0).integers(0, 256, (50, 71, 3), dtype=np.uint8)
-    wanted, found = TorchPredictor(run)(picture), Predictor(tmp_path / "model.onnx")(picture)
+    assert "glow.values" in ended.out
+    assert "held-out glow mae" in ended.out
+    return run / "export"
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (50, 71, 3), dtype=np.uint8)
+
+
+def test_an_exported_file_answers_what_the_run_answers(run: Path, exported: Path) -> None:
+    wanted, found = TorchPredictor(run)(picture()), Predictor(exported / "model.onnx")(picture())
     np.testing.assert_allclose(found["glow"].values, wanted["glow"].values, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found["bright"].value, wanted["bright"].value, rtol=1e-4)
-    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "manifest.json", "parity.json"}
+    assert found["glow"].values.dtype == wanted["glow"].values.dtype
+    assert {path.name for path in exported.iterdir()} == {"model.onnx", "manifest.json", "parity.json"}
 
 
-def test_unknown_targets_and_heads_are_refused(run: Path, tmp_path: Path) -> None:
-    refused(hydranet("export", run, "--to", "onx", "--out", tmp_path), "no target of an export .* did you mean 'onnx'")
-    refused(hydranet("export", run, "--heads", "glwo", "--out", tmp_path), "did you mean 'glow'")
+def test_the_proof_is_kept(exported: Path) -> None:
+    proofs = json.loads((exported / "parity.json").read_text())
+    assert [proof["runtime"] for proof in proofs] == ["onnx", "openvino"]
+    for proof in proofs:
+        assert proof["passed"]
+        assert proof["images"] == 5
+        assert proof["arrays"]["glow.values"]["relative"] < 1e-3
+        assert set(proof["metrics"]) == {"held-out glow mae", "held-out bright mae"}
+
+
+def test_it_runs_where_there_is_no_torch(exported: Path) -> None:
+    program = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from hydranet.deploy.predictor import Predictor\n"
+        "for runtime in ('onnx', 'openvino'):\n"
+        "    seen = Predictor(sys.argv[1], runtime=runtime, threads=1)(np.zeros((50, 71, 3), np.uint8))\n"
+        "    assert seen['glow'].values.shape == (50, 71)\n"
+        "loaded = {'torch', 'torchvision', 'timm', 'onnx'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    call = [sys.executable, "-c", program, str(exported / "model.onnx")]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_predict_takes_an_exported_file(exported: Path, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", picture())
+    ended = hydranet("predict", exported / "model.onnx", tmp_path / "a.png", "--out", tmp_path / "seen", "--arrays")
+    assert ended.code == 0, ended.err
+    arrays = np.load(tmp_path / "seen" / "a.npz")
+    np.testing.assert_array_equal(arrays["glow.values"], Predictor(exported / "model.onnx")(picture())["glow"].values)
+
+
+def test_an_export_that_answers_otherwise_is_refused(run: Path, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", picture())
+    out, images = tmp_path / "out", str(tmp_path / "a.png")
+    ended = hydranet("export", run, "--heads", "glow", "--out", out, "--images", images, "--array-bound", "-1")
+    refused(ended, r"model.onnx in onnx: glow.values differs by .* \(bound -1\).*renamed to .failed")
+    assert {path.name for path in out.iterdir()} == {"model.onnx.failed", "manifest.json", "parity.json"}
+    assert not json.loads((out / "parity.json").read_text())[0]["passed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--to", "onx"], "no target of an export is called 'onx'; did you mean 'onnx'"),
+        (["--heads", "glwo"], "did you mean 'glow'"),
+        (["--batch", "0"], "got batch '0', expected a whole number >= 1 or 'dynamic'"),
+        (["--fit", "crop"], "got fit='crop', expected 'none', 'letterbox' or 'stretch'"),
+        (["--fit", "letterbox"], "without the size of the camera's frames.*--frame"),
+        (["--nms", "within"], "got nms='within'"),
+        (["--nms", "inside"], "no head of bright, glow finds boxes"),
+        (["--precision", "int3"], "got precision 'int3' for onnx, expected fp32"),
+        (["--size", "33x64"], "multiples of 32"),
+    ],
+)
+def test_what_cannot_be_exported(run: Path, tmp_path: Path, options: list[str], said: str) -> None:
+    refused(hydranet("export", run, "--out", tmp_path, *options), said)
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from hydranet.checkpoint import load_model
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import above
+from hydranet.deploy.predictor import checked
 from hydranet.evaluate import look
 from hydranet.recipe import Recipe
 
@@ -19,7 +20,10 @@ class Predictor:
 
     path:      a run folder or a model file.    heads: tasks to compute; the others cost nothing.
     size:      height and width the network sees; default: the training size whose shape is nearest to the picture's.
-    threshold: boxes and lines below this score are left out; an argument of every call, too.
+    threshold: boxes and lines below this score are left out; default: what each task says (`Task.least_score`). Also
+               an argument of every call.
+    The same without torch, for exported files: `hydranet.deploy.predictor`; both fit pictures and bring answers back
+    by the same functions.
     """
 
     def __init__(
@@ -28,7 +32,7 @@ class Predictor:
         heads: Sequence[str] | None = None,
         *,
         size: tuple[int, int] | None = None,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         device: str = "cpu",
     ) -> None:
         model, self.recipe = load_model(path)
@@ -42,22 +46,11 @@ class Predictor:
 
     def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
         """Raises ValueError for what is no RGB picture."""
-        if (
-            not isinstance(image, np.ndarray)
-            or image.dtype != np.uint8
-            or image.ndim != 3
-            or image.shape[2] != 3
-            or not image.size
-        ):
-            given = (
-                f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-            )
-            raise ValueError(
-                f"got {given}, expected a uint8 array of shape (h, w, 3) in RGB order; convert the picture"
-            )
-        found = look(self.model, [Sample(image)], self.size or nearest_size(self.recipe, image.shape[:2]))[0]
+        size = self.size or nearest_size(self.recipe, checked(image).shape[:2])
+        found = look(self.model, [Sample(image)], size)[0]
         least = self.threshold if threshold is None else threshold
-        return {name: confident(annotation, least) for name, annotation in found.items()}
+        tasks = self.model.tasks
+        return {n: confident(one, tasks[n].least_score if least is None else least) for n, one in found.items()}
 
 
 def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:

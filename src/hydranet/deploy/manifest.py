@@ -6,7 +6,7 @@ A manifest travels inside the model file and lies beside it as `manifest.json`. 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
@@ -23,8 +23,6 @@ IMAGE = "image"
 
 SCORE, IOU = "score_threshold", "iou_threshold"
 """Names of the inputs of a graph that suppresses boxes itself: float32 of shape (1,)."""
-
-Fit = Literal["none", "letterbox", "stretch"]
 
 
 class ManifestError(UserError, ValueError):
@@ -44,7 +42,7 @@ class Input:
 
     size: tuple[int, int]
     dynamic: bool = False
-    fit: Fit = "none"
+    fit: str = "none"
     frame: tuple[int, int] | None = None
     batch: int | None = 1
     stride: int = 32

@@ -30,7 +30,7 @@ class Predictor:
     path:      a file that `hydranet export` wrote, or a session that is already open.
     heads:     tasks to compute; where the session prunes, the others cost nothing.
     threshold: boxes and lines below this score are left out; default: what each task says. Also at call time.
-    every:     {"depth": 2} computes depth for every second picture only; in between, its last answer is repeats, and
+    every:     {head: 2} computes a head for every second picture only; in between, its last answer is repeats, and
                `ages` says how old it is. For a stream of single pictures.
     size:      height and width the network sees, where the file leaves the choice.
     runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
@@ -60,7 +60,7 @@ class Predictor:
         if size and size != self.manifest.input.size and not self.manifest.input.dynamic:
             raise PredictorError(f"got size {size}, expected {self.manifest.input.size}, which this file was made for")
         self.threshold, self.size = threshold, size or self.manifest.input.size
-        self._count, self._last = 0, Answers()
+        self._count, self._last, self._shape = 0, Answers(), ()
         self.ages: dict[str, int] = {}
         """For each head how many pictures ago its last answer was computed; 0 = for the last picture."""
 
@@ -94,8 +94,9 @@ class Predictor:
 
     def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
         """A picture of a stream: heads whose turn it is not repeat themselves, unless the picture's size changed."""
-        checked(image)
-        due = [name for name, n in self.every.items() if self._count % n == 0 or name not in self._last]
+        if checked(image).shape != self._shape:
+            self._count, self._last, self._shape = 0, Answers(), image.shape
+        due = [name for name, n in self.every.items() if self._count % n == 0]
         self._last |= self._see([image], due, least, iou)[0]
         self.ages = {name: 0 if name in due else self.ages[name] + 1 for name in self.every}
         self._count += 1

@@ -11,6 +11,12 @@ from hydranet.core.sample import DataError
 SURE = 0.01
 """Candidates below this score are not compared: NMS and every threshold that is in use drop them."""
 
+CUT = 1e-3
+"""How near to the last candidate's score, relatively, a candidate may be in one list and not in the other."""
+
+FAR = 0.1
+"""Nearest boxes farther apart than this share of their side, or of score, are different boxes."""
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -34,8 +40,8 @@ def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[st
     probabilities (0..1) as they are, points relative to the longer side of the picture. Class ids have no distance:
     relative is the share of pixels that differ (two runtimes break a tie between two classes differently).
     Boxes come as a list whose order is arbitrary where scores tie, so that each box is held against the nearest of
-    its class on the other side, relative to its own longer side; a box without any counterpart counts as 1, unless
-    its score is that of the last candidate, where ties decide who is in the list at all.
+    its class on the other side, relative to its own longer side; a box without any counterpart counts as 1. Boxes of
+    the last candidate's score are left out: there ties decide who is in the list at all.
     """
     if isinstance(mine, Boxes) and isinstance(theirs, Boxes):
         return _boxes(mine, theirs)
@@ -85,14 +91,14 @@ def _nearest(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
     ours, others = np.asarray(mine.score, np.float64), np.asarray(theirs.score, np.float64)
     last = max(ours.min(initial=1.0), others.min(initial=1.0))
     lost = 0
-    for i in np.flatnonzero((ours >= SURE) & (mine.label != NO_BOX)):
+    for i in np.flatnonzero((ours >= SURE) & (ours > last * (1 + CUT)) & (mine.label != NO_BOX)):
         same = np.flatnonzero(theirs.label == mine.label[i])
         side = max(float((mine.xyxy[i, 2:] - mine.xyxy[i, :2]).max()), 1.0)
         shift = np.abs(theirs.xyxy[same].astype(np.float64) - mine.xyxy[i]).max(1, initial=0)
         off = np.abs(others[same] - ours[i])
         apart = np.maximum(shift / side, off)
-        if not len(same) or apart.min() > 0.1:
-            lost += ours[i] > last * (1 + 1e-3)
+        if not len(same) or apart.min() > FAR:
+            lost += 1
             continue
         best = int(apart.argmin())
         worst["xyxy"] |= Gap(float(shift[best]), float(shift[best] / side))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -9,9 +10,9 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
-from hydranet.deploy.manifest import Fit
 from hydranet.export.fold import folded
 from hydranet.export.resize import Resize
+from hydranet.export.suppress import Suppress
 from hydranet.model import HydraNet
 
 
@@ -27,7 +28,7 @@ class Shape:
     size: tuple[int, int]
     dynamic: bool = False
     batch: int | None = 1
-    fit: Fit | str = "none"
+    fit: str = "none"
     frame: tuple[int, int] | None = None
     nms: str = "outside"
 
@@ -57,8 +58,12 @@ class Shipped(nn.Module):
     def __init__(self, model: HydraNet, shape: Shape) -> None:
         super().__init__()
         self.model, self.shape = model.eval(), shape
+        self.onnx_model: Any = None
         self.resize = Resize(shape.taken, shape.size, shape.fit) if shape.fit != "none" else None
-        self.inside: frozenset[str] = frozenset()
+        steps = {name: task.post() for name, task in model.tasks.items()} if shape.nms == "inside" else {}
+        self.inside = nn.ModuleDict({n: Suppress(int(s["nms"]["limit"])) for n, s in steps.items() if "nms" in s})
+        if shape.nms == "inside" and not self.inside:
+            raise SpecError(f"got nms='inside', but no head of {', '.join(model.tasks)} finds boxes; leave it out")
 
     def forward(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> tuple[Tensor, ...]:
         return tuple(
@@ -70,12 +75,12 @@ class Shipped(nn.Module):
         pixels = image.permute(0, 3, 1, 2)
         pixels = pixels.float() if self.resize is None else self.resize(pixels)
         found: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
-        return found
+        return {n: self.inside[n](a, *thresholds) if n in self.inside else a for n, a in found.items()}
 
     @property
     def thresholds(self) -> bool:
         """Whether it takes thresholds."""
-        return bool(self.inside)
+        return len(self.inside) > 0
 
 
 def present(annotation: Annotation) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """One .onnx file: for ONNX Runtime, TensorRT, and whatever else reads ONNX."""
 
+import copy
 import logging
 import warnings
 from pathlib import Path
@@ -11,8 +12,11 @@ from torch import Tensor
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import KEY, Manifest
 from hydranet.export.graph import Shape, Shipped
+from hydranet.export.suppress import onnx_table
 
 SUFFIX = ".onnx"
+PRECISIONS = ("fp32",)
+"""What its weights can be stored in."""
 OPSET = 18
 """Newer ones add nothing we use, and TensorRT and OpenVINO follow slowly."""
 
@@ -27,7 +31,7 @@ def write(graph: Shipped, example: tuple[Tensor, ...], path: Path, manifest: Man
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError('writing ONNX needs onnx and onnxscript; pip install "hydranet[export]"') from error
-    model = proto(graph, example, list(manifest.outputs))
+    model = copy.deepcopy(proto(graph, example, list(manifest.outputs)))
     onnx.helper.set_model_props(model, {KEY: manifest.to_json()})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
@@ -35,7 +39,9 @@ def write(graph: Shipped, example: tuple[Tensor, ...], path: Path, manifest: Man
 
 
 def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> Any:
-    """The graph as an ONNX model in memory."""
+    """The graph as an ONNX model in memory; made once, however many targets ask for it."""
+    if graph.onnx_model is not None:
+        return graph.onnx_model
     with warnings.catch_warnings(), quiet("torch.onnx", "onnxscript", "onnx_ir"):
         warnings.simplefilter("ignore")  # the exporter's notes to its own authors
         try:
@@ -48,6 +54,7 @@ def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> An
                 opset_version=OPSET,
                 input_names=inputs(example),
                 output_names=outputs,
+                custom_translation_table=onnx_table() if graph.thresholds else None,
                 dynamic_shapes=dynamic(graph.shape, example),
             )
         except torch.onnx.errors.OnnxExporterError as error:
@@ -56,7 +63,8 @@ def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> An
                 "try a fixed size and batch"
             ) from error
     assert program is not None
-    return program.model_proto
+    graph.onnx_model = program.model_proto
+    return graph.onnx_model
 
 
 def inputs(example: tuple[Tensor, ...]) -> list[str]:

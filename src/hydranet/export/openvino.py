@@ -10,6 +10,8 @@ from hydranet.export.graph import Shipped
 from hydranet.export.onnx import proto
 
 SUFFIX = ".xml"
+PRECISIONS = ("fp32", "fp16")
+"""What its weights can be stored in."""
 
 
 def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from hydranet.augment.maps import PAD
 from hydranet.augment.view import Size, View, letterbox, stretch
-from hydranet.deploy.manifest import Fit
 
 
-def view_of(frame: Size, size: Size, fit: Fit) -> View:
+def view_of(frame: Size, size: Size, fit: str) -> View:
     """How a frame lies in the network's input."""
     return stretch(frame, size) if fit == "stretch" else letterbox(frame, size)
 
@@ -24,7 +23,7 @@ class Resize(nn.Module):
     sums, which every runtime has and which equal OpenCV's INTER_AREA, up to the rounding of its last bit.
     """
 
-    def __init__(self, frame: Size, size: Size, fit: Fit) -> None:
+    def __init__(self, frame: Size, size: Size, fit: str) -> None:
         super().__init__()
         view = view_of(frame, size, fit)
         inner = tuple(round(side * scale) for side, scale in zip(frame, view.scale[::-1], strict=True))

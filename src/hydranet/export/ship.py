@@ -19,11 +19,10 @@ from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 
 MANIFEST = "manifest.json"
-PRECISIONS = ("fp32", "fp16")
 
 
 def target(name: str) -> ModuleType:
-    """The file of this package that writes for a runtime: it has `SUFFIX` and `write`.
+    """The file of this package that writes for a runtime: it has `SUFFIX`, `PRECISIONS` and `write`.
 
     Raises SpecError with a suggestion for an unknown name.
     """
@@ -50,12 +49,15 @@ def export(
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing.
     """
     modules = [target(one) for one in targets]
-    if precision not in PRECISIONS:
-        raise SpecError(f"got precision {precision!r}, expected {' or '.join(PRECISIONS)}")
+    for one, module in zip(targets, modules, strict=True):
+        if precision not in module.PRECISIONS:
+            able = " or ".join(module.PRECISIONS)
+            raise SpecError(f"got precision {precision!r} for {one}, expected {able}; export it apart, or as fp32")
     graph = shipped(model, heads, shape)
     manifest = described(graph, recipe, name or recipe.name, protocol, precision)
     folder.mkdir(parents=True, exist_ok=True)
-    paths, digests = [], {}
+    paths: list[Path] = []
+    digests: dict[str, str] = {}
     for module in modules:
         files = module.write(graph, example(shape, graph.thresholds), folder / f"model{module.SUFFIX}", manifest)
         paths.append(files[0])

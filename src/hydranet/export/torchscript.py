@@ -1,6 +1,8 @@
 """One .torchscript file (a traced graph): for LibTorch in C++."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,8 +11,11 @@ from torch import Tensor
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import KEY, Manifest
 from hydranet.export.graph import Shipped, example
+from hydranet.export.suppress import Suppress, survivors
 
 SUFFIX = ".torchscript"
+PRECISIONS = ("fp32",)
+"""What its weights can be stored in."""
 
 
 def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
@@ -19,13 +24,26 @@ def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manif
     A trace keeps the sizes it saw wherever Python computed with them, so what is to be dynamic is tried out.
     Raises SpecError where it would not be.
     """
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _scripted(graph):
         warnings.simplefilter("ignore")  # torch's notes on the age of TorchScript, and on Python numbers in a trace
         traced = torch.jit.freeze(torch.jit.trace(graph, given, check_trace=False).eval())
         for other in _others(graph):
             _same(traced, graph, other)
         torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": manifest.to_json()})
     return (path,)
+
+
+@contextmanager
+def _scripted(graph: Shipped) -> Iterator[None]:
+    """Loops over boxes stay loops in a trace made inside the `with` statement."""
+    parts = [part for part in graph.inside.values() if isinstance(part, Suppress)]
+    for part in parts:
+        part.loop = torch.jit.script(survivors)
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.loop = None
 
 
 def _others(graph: Shipped) -> list[tuple[Tensor, ...]]:

@@ -1,0 +1,71 @@
+"""What every export must do: every task of the package, every detection head, every runtime, one proof."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export_toys import SIZE, every_recipe, pictures, samples, shaken
+from hydranet.deploy.manifest import Manifest
+from hydranet.deploy.predictor import Predictor
+from hydranet.deploy.session import Session, known, open_session, runtimes_for
+from hydranet.export.graph import Shape, Shipped
+from hydranet.export.parity import Bounds, compare
+from hydranet.export.ship import export
+
+pytest.importorskip("onnxscript")
+
+TARGETS = [name for name, _ in known()]
+KINDS = {"outside": Shape(SIZE), "inside": Shape(SIZE, batch=None, nms="inside")}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shipped, list[Path]]:
+    recipe = every_recipe()
+    folder = tmp_path_factory.mktemp(request.param)
+    return export(shaken(recipe.build()), recipe, folder, targets=TARGETS, shape=KINDS[request.param], name="toy")
+
+
+def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
+    return {(path.name, name): open_session(path, name, 1) for path in paths for name in runtimes_for(path)}
+
+
+def test_every_runtime_has_a_target() -> None:
+    assert {"onnx", "openvino", "torchscript"} <= set(TARGETS)
+
+
+def test_every_output_of_every_task_equals_pytorch_in_every_runtime(exported: tuple[Shipped, list[Path]]) -> None:
+    graph, paths = exported
+    found = compare(graph, opened(paths), samples(), Bounds(arrays=1e-3))
+    assert len(found) == len(paths) + 1  # the .onnx file runs in OpenVINO, too
+    for parity in found:
+        assert set(parity.arrays) == set(open_session(paths[0]).manifest.outputs)
+        assert parity.failures == []
+
+
+def test_the_manifest_says_what_comes_out(exported: tuple[Shipped, list[Path]]) -> None:
+    graph, paths = exported
+    manifests = [replace(session.manifest, files={}) for session in opened(paths).values()]
+    assert all(manifest == manifests[0] for manifest in manifests)
+    beside = Manifest.from_json((paths[0].parent / "manifest.json").read_text())
+    assert set(beside.files) == {path.name for path in paths[0].parent.iterdir()} - {"manifest.json"}
+    image = np.zeros((graph.shape.batch or 3, *SIZE, 3), np.uint8)
+    given = {"image": image}
+    if graph.thresholds:
+        given |= {name: np.array([0.5], np.float32) for name in ("score_threshold", "iou_threshold")}
+    for session in opened(paths).values():
+        arrays = session(given)
+        for name, said in session.manifest.outputs.items():
+            assert str(arrays[name].dtype) == said.dtype, name
+            assert len(arrays[name].shape) == len(said.shape)
+            assert all(b in (None, a) for a, b in zip(arrays[name].shape, said.shape, strict=True)), name
+
+
+def test_a_head_alone_answers_as_among_others(exported: tuple[Shipped, list[Path]]) -> None:
+    _, paths = exported
+    for session in opened(paths).values():
+        whole, alone = Predictor(session), Predictor(session, ["depth"])
+        image = pictures(1)[0]
+        assert alone(image).keys() == {"depth"}
+        np.testing.assert_allclose(alone(image)["depth"].values, whole(image)["depth"].values, rtol=1e-5)
