@@ -196,7 +196,7 @@ def test_teachers_that_do_not_fit_are_refused(teacher: Path, settings: dict[str,
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run or model at .*nobody"):
+    with pytest.raises(CheckpointError, match=r"no run or model at .*nobody"):
         Teachers(student(tmp_path / "nobody"))
 
 

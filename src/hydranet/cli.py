@@ -6,7 +6,20 @@ import sys
 import typer
 
 from hydranet import terminal
-from hydranet.commands import compare, data, evaluate, export, parts, predict, report, retention, same, train, weights
+from hydranet.commands import (
+    compare,
+    data,
+    evaluate,
+    export,
+    label,
+    parts,
+    predict,
+    report,
+    retention,
+    same,
+    train,
+    weights,
+)
 from hydranet.core.errors import UserError
 
 app = typer.Typer(
@@ -22,6 +35,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(predict.predict)
+app.command()(label.label)
 app.command()(compare.compare)
 app.command()(same.same)
 app.command()(report.report)

@@ -5,18 +5,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
 from hydranet.core.batch import Batch, stack
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Task, pick, to_numpy
+from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.hints import Hints
 from hydranet.mixture import ClassTable, class_table
 from hydranet.recipe import Recipe
 from hydranet.teacher import Teacher
-from hydranet.voices import Said, Voice, voice
+from hydranet.voices import Said, Voice, moved, voice
 
 Autocast = Callable[[], AbstractContextManager[object]]
 DOUBTABLE = (ClassMap, ScalarMap, NormalMap, Boxes)
@@ -92,8 +93,7 @@ class _Teaching:
             names.append(self.classes[0].of)
         with autocast():
             said = self.voice.hear(image, names)
-            doubtful = [one for one, _ in asked if one.least and self.voice.kind(one.of) in (ScalarMap, NormalMap)]
-            again = self.voice.hear(image.flip(-1), [one.of for one in doubtful]) if doubtful else Said({}, {})
+            again = _again(self.voice, image, {one.of: one.least for one, _ in asked})
         found = []
         for one, index in asked:
             place = torch.searchsorted(needed, index)
@@ -107,24 +107,19 @@ class _Teaching:
         raw = pick(said.raw[one.of], place)
         other = pick(again.raw[one.of], place) if one.of in again.raw else None
         with torch.autocast(index.device.type, enabled=False):
-            told = self.voice.tell(one.of, raw, self.teacher.temperature, one.least)
-            if other is not None:
-                told = agreed(told, mirrored(self.voice.tell(one.of, other, 0.0, 0.0)), one.least)
-        told, classes = in_classes(told, one.table), None
-        if one.table is not None:
-            classes = torch.from_numpy(one.table.target).to(index.device)
-        teacher = self.voice.task(one.of)
-        weight, temperature = self.teacher.weight, self.teacher.temperature
+            told = _told(self.voice, one.of, raw, other, one.least, self.teacher.temperature)
+        known = None if one.table is None else torch.from_numpy(one.table.target).to(index.device)
+        task = self.voice.task(one.of)
         return Lesson(
             one.task,
             index,
-            told,
-            weight,
-            one.least,
-            temperature,
-            raw if teacher is not None else None,
-            teacher,
-            classes,
+            in_classes(told, one.table),
+            weight=self.teacher.weight,
+            least=one.least,
+            temperature=self.teacher.temperature,
+            raw=None if task is None else raw,
+            teacher=task,
+            classes=known,
         )
 
     def _rows(self, batch: Batch, task: str, here: Tensor) -> Tensor:
@@ -132,6 +127,23 @@ class _Teaching:
         if self.teacher.when == "always" or task not in batch.rows:
             return here
         return here[~torch.isin(here, batch.rows[task])]
+
+
+def told_of(voice: Voice, image: UInt8[Tensor, "b 3 h w"], least: Mapping[str, float]) -> dict[str, Annotation]:
+    """A voice's decisions about pictures, for each task of `least`, unknown where it is less sure than that."""
+    said, again = voice.hear(image, list(least)), _again(voice, image, least)
+    return {task: _told(voice, task, said.raw[task], again.raw.get(task), sure) for task, sure in least.items()}
+
+
+def _again(voice: Voice, image: Tensor, least: Mapping[str, float]) -> Said:
+    """What it says of the mirrored pictures, for the tasks whose confidence is the agreement of both."""
+    doubtful = [task for task, sure in least.items() if sure and voice.kind(task) in (ScalarMap, NormalMap)]
+    return voice.hear(image.flip(-1), doubtful) if doubtful else Said({}, {})
+
+
+def _told(voice: Voice, task: str, raw: Raw, other: Raw | None, least: float, temperature: float = 0.0) -> Annotation:
+    told = voice.tell(task, raw, temperature, least)
+    return told if other is None else agreed(told, mirrored(voice.tell(task, other, 0.0, 0.0)), least)
 
 
 def _of_sources(batch: Batch, sources: tuple[str, ...]) -> Tensor:
@@ -182,9 +194,7 @@ def in_classes(told: Annotation, table: ClassTable | None) -> Annotation:
         return told
     first = getattr(told, told.arrays()[0])
     mapped = [table.apply(unpadded(to_numpy(told, image))) for image in range(len(first))]
-    together = stack(mapped)
-    fields = {name: value for name in together.arrays() if (value := getattr(together, name)) is not None}
-    return replace(together, **{name: value.to(first.device) for name, value in fields.items()})
+    return moved(stack(mapped), first.device)
 
 
 def unpadded(label: Annotation) -> Annotation:

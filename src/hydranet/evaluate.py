@@ -165,6 +165,7 @@ class Tally:
                 "images": len(keys),
                 "images_digest": digest(sorted(keys)),
                 **({"class_of": reader.class_of(name)} if name in reader.tables else {}),
+                **({"labels": made} if (made := reader.provenance(name)) else {}),
             }
             for name, keys in self.images.items()
         }

@@ -165,6 +165,10 @@ class Reader:
         classes |= {NEIGHBOUR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
         return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
 
+    def provenance(self, name: str) -> str:
+        """The network that made a task's labels, in words; "" where people or instruments did."""
+        return self.source.dataset.provenance.get(self.label_of[name] or name, "")
+
     def _check_ids(self, label: Annotation, name: str) -> None:
         """An id that the data set's own class list does not have is an error, not an unknown class."""
         if name not in self.tables:

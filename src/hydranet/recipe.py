@@ -1,7 +1,7 @@
 """A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,7 @@ from hydranet.model import HydraNet
 from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
 from hydranet.stages import Stage, check
+from hydranet.teacher import Teacher
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
@@ -79,6 +80,7 @@ class Recipe(Component):
     precision:  "fp32", "bf16" or "fp16" autocast; losses are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
+    distil:     teachers that the network learns from, beside labels or in their place (docs/distillation.md).
     stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
@@ -95,6 +97,7 @@ class Recipe(Component):
     augment: Augment = field(default_factory=Augment)
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
+    distil: tuple[Teacher, ...] = ()
     stages: tuple[Stage, ...] = ()
     start: str | None = None
     steps: int = 1000
@@ -125,18 +128,24 @@ class Recipe(Component):
             names = [source.name for source in sources]
             if len(set(names)) != len(names):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
+        if any(teacher.features for teacher in self.distil) and not issubclass(self.sharing.cls, HardSharing):
+            raise SpecError(f"got features of a teacher with {self.sharing.cls.__name__}, expected HardSharing; set 0")
         check(self.stages, self.steps, [task.name for task in self.tasks])
 
-    def build(self) -> HydraNet:
-        """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`."""
+    def build(self, also: Sequence[Task] = ()) -> HydraNet:
+        """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`.
+
+        also: further tasks, such as those that exist while training only.
+        """
+        tasks = (*self.tasks, *also)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            trunk = self.sharing({task.name: task.reads for task in self.tasks}, self.encoder, self.decoder)
-            return HydraNet(trunk, self.tasks)
+            trunk = self.sharing({task.name: task.reads for task in tasks}, self.encoder, self.decoder)
+            return HydraNet(trunk, tasks)
 
-    def build_balancer(self) -> LossBalancer | GradientBalancer:
+    def build_balancer(self, also: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
         """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that are not there."""
-        balancer = self.balancer(tuple(task.name for task in self.tasks))
+        balancer = self.balancer(tuple(task.name for task in (*self.tasks, *also)))
         if isinstance(balancer, HeldOutBalancer):
             names = [source.name for source in self.data]
             for name in balancer.held_out:

@@ -36,6 +36,8 @@ def scores(report: Report) -> Table:
             arrow = "↑" if better == "higher" else "↓"
             rest = {k: v for k, v in metrics.items() if k != name and "/" not in k}
             more = "  ".join(f"{k} {number(v)}" for k, v in rest.items())
+            made = report.protocol[source][task].get("labels")
+            more = f"[bold]agreement with a teacher, no ground truth[/bold]: {made}  {more}" if made else more
             images = str(report.protocol[source][task]["images"])
             table.add_row(source, task, images, f"{name} {arrow} [bold]{number(metrics[name])}[/bold]", more)
     return table

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet import checkpoint, start
+from hydranet import checkpoint, leaks, start
 from hydranet.checkpoint import CheckpointError
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.core.spec import SpecError, unknown
+from hydranet.distill import Teachers
 from hydranet.gradients import Outcome, step_gradients
 from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
@@ -50,8 +51,10 @@ class Run:
     ) -> None:
         self.recipe, self.device = recipe, torch.device(device)
         self.processes = processes or Processes()
-        self.model = recipe.build().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.balancer: Balancer = recipe.build_balancer().to(self.device)
+        self.teachers = Teachers(recipe, self.device)
+        model = recipe.build(self.teachers.hints)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
         self.started = start.warm(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
@@ -67,10 +70,11 @@ class Run:
 
     def evaluated(self) -> HydraNet:
         """The network to evaluate and to ship: the averaged one where the recipe averages, in eval mode."""
+        shipped = self.model.subset(*(task.name for task in self.recipe.tasks))
         if self.ema is None:
-            return self.model.eval()
+            return shipped.eval()
         averaged = checkpoint.without_pretrained(self.recipe).build().to(self.device)
-        averaged.load_state_dict(self.ema.tensors)
+        averaged.load_state_dict({name: self.ema.tensors[name] for name in shipped.state_dict()})
         return averaged.eval()
 
     def save(self, folder: Path) -> None:
@@ -174,6 +178,8 @@ def train(
     processes = Processes.joined(device)
     if not resume:
         _claim(folder, recipe, processes)
+        if processes.rank == 0:
+            leaks.refuse(recipe, folder)
     run = Run(recipe, device, processes, fresh=not resume)
     if resume:
         run.restore(folder)
@@ -187,6 +193,7 @@ def train(
         if run.staging.enter(run.step, run.ema.tensors if run.ema else {}):
             processes.equalise(run.model)  # BatchNorm's statistics are each process's own; frozen ones are one's
         moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in found]
+        moved = [run.teachers(batch, run.staging.tasks, run.autocast) for batch in moved]
         outcome, norm, lr = _step(run, moved, processes.sum)
         run.step += 1
         saved = recipe.save_every and run.step % recipe.save_every == 0

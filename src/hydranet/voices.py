@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,9 +17,7 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw, Task, to_numpy
 from hydranet.deploy.manifest import Manifest, kind_named
 from hydranet.deploy.post import above, confidence, finished
-
-FILES = (".onnx", ".torchscript")
-"""Suffixes of exported files that can teach."""
+from hydranet.deploy.session import open_session, runtimes_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +32,7 @@ class Voice(ABC):
     """Something that answers for pictures; in eval mode, never learning."""
 
     tasks: tuple[str, ...]
+    device: torch.device
 
     @abstractmethod
     def kind(self, task: str) -> type[Annotation]:
@@ -66,7 +64,8 @@ class Network(Voice):
 
     def __init__(self, path: str, device: torch.device | str) -> None:
         self.model, self.recipe = load_model(path)
-        self.model.to(device).requires_grad_(False)
+        self.device = torch.device(device)
+        self.model.to(self.device).requires_grad_(False)
         self.tasks = tuple(self.model.tasks)
 
     def kind(self, task: str) -> type[Annotation]:
@@ -92,14 +91,9 @@ class Network(Voice):
 class File(Voice):
     """An exported file: its answers are decoded already, so it tells decisions."""
 
-    def __init__(self, path: str) -> None:
-        if not Path(path).is_file():
-            raise SpecError(f"no file {path}; give what `hydranet export` wrote, or a run folder")
-        if path.endswith(".onnx"):
-            from hydranet.deploy.runtimes.onnx import Session
-        else:
-            from hydranet.deploy.runtimes.torchscript import Session  # type: ignore[assignment]
-        self.session, self.path = Session(path), path
+    def __init__(self, path: str, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+        self.session, self.path = open_session(path), path
         self.manifest: Manifest = self.session.manifest
         self.tasks = tuple(self.manifest.heads)
         if self.manifest.input.fit != "none" or self.manifest.thresholds:
@@ -135,12 +129,10 @@ class File(Voice):
         parts = [self.session({given.name: pictures[i : i + step]}, names) for i in range(0, len(pictures), step)]
         arrays = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in names}
         heads = self.manifest.heads
-        raw = {
-            task: heads[task].annotation(
-                {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
-            )
-            for task in tasks
-        }
+        raw = {}
+        for task in tasks:
+            fields = {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
+            raw[task] = heads[task].annotation(fields)
         return Said(raw, {})
 
     def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
@@ -148,7 +140,7 @@ class File(Voice):
         if not isinstance(raw, Boxes):
             return raw
         boxes = [finished(to_numpy(raw, i), head.post) for i in range(len(raw.label))]
-        return _to(stack([believed(one, least or head.score) for one in boxes]), raw.label.device)
+        return moved(stack([believed(one, least or head.score) for one in boxes]), raw.label.device)
 
 
 def believed(seen: Annotation, least: float) -> Boxes:
@@ -158,11 +150,12 @@ def believed(seen: Annotation, least: float) -> Boxes:
     return replace(kept, ignore=confidence(kept) < least)
 
 
-def _to(label: Annotation, device: torch.device) -> Annotation:
+def moved(label: Annotation, device: torch.device) -> Annotation:
+    """A stacked label on a device."""
     arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
     return replace(label, **{name: value.to(device) for name, value in arrays.items()})
 
 
 def voice(path: str, device: torch.device | str) -> Voice:
     """The voice of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
-    return File(path) if path.endswith(FILES) else Network(path, device)
+    return File(path, device) if runtimes_for(path) else Network(path, device)

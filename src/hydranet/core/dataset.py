@@ -20,6 +20,11 @@ class Dataset(Component, ABC):
         """For each label that has classes, their names in the order of ids."""
         return {}
 
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """For each label that a network made: which one, in words. Scores against it are agreement, not truth."""
+        return {}
+
     @abstractmethod
     def __len__(self) -> int: ...
 

@@ -18,12 +18,12 @@ class PseudoMaps(FileDataset):
              train/a.jpg is LABEL/train/a.png. 255 = the teacher was not sure.
     dataset: the pictures, and labels that stay.
     maps:    by label (and folder), the class names in the order of ids.
-
-    For distillation: never report scores against a teacher's maps as if they were ground truth.
+    teacher: the network that made the maps; reports say that scores are agreement with it.
     """
 
     dataset: Dataset = field(kw_only=True)
     maps: Mapping[str, tuple[str, ...]] = field(kw_only=True)
+    teacher: str = field(default="a teacher network", kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.maps:
@@ -34,6 +34,10 @@ class PseudoMaps(FileDataset):
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         return {**self.dataset.classes, **{name: tuple(classes) for name, classes in self.maps.items()}}
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        return {**self.dataset.provenance, **dict.fromkeys(self.maps, f"pseudo-labels of {self.teacher}")}
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -24,6 +24,10 @@ class Subset(Dataset):
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         return self.dataset.classes
 
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        return self.dataset.provenance
+
     @cached_property
     def chosen(self) -> list[int]:
         """Positions in the whole."""

@@ -1,0 +1,106 @@
+"""hydranet label"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import Device
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.core.dataset import Dataset
+    from hydranet.voices import Voice
+
+
+def label(
+    run: Annotated[Path, typer.Argument(help="The teacher: a run folder, model.safetensors or exported file")],
+    source: Annotated[str, typer.Argument(help="A folder of pictures or, with --recipe, one of its sources")],
+    out: Annotated[Path, typer.Option(help="Folder for the pseudo-labels")],
+    recipe: Annotated[str, typer.Option(help="The recipe that SOURCE is of: a name, file.py, recipe.json")] = "",
+    heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
+    confidence: Annotated[str, typer.Option(help="Least confidence by task, such as semantic=0.8,depth=0.9")] = "",
+    size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
+    device: Device = "cpu",
+) -> None:
+    """Let a trained network label pictures; data sets read the labels with datasets.pseudo.Pseudo.
+
+    Given again, it goes on where it stopped. Pseudo-labels are no ground truth: reports that use them say so.
+    """
+    from dataclasses import replace
+
+    from hydranet import find
+    from hydranet.core.sample import DataError
+    from hydranet.label import label as run_labelling
+    from hydranet.label import started
+    from hydranet.leaks import trained_on
+    from hydranet.voices import voice
+
+    teacher = voice(str(run), find.device(device))
+    dataset, shape = _pictures(source, recipe, size, teacher)
+    names = [name.strip() for name in heads.split(",") if name.strip()]
+    index = started(
+        teacher,
+        (run.parent if run.is_file() else run).resolve().name,
+        run,
+        shape,
+        tasks=names,
+        confidence=parsed(confidence),
+    )
+    index = replace(index, trained_on=trained_on(teacher, say))
+    stop = terminal.stop_on_signal()
+    progress = None
+    with terminal.bar() as bar:
+        job = bar.add_task("labelling", total=None, note="")
+        for progress in run_labelling(teacher, dataset, index, out):
+            bar.update(job, completed=progress.done, total=progress.total, note="")
+            if stop:
+                raise terminal.Stopped(f"stopped after {progress.done} pictures; give the command again to go on")
+    assert progress
+    say(
+        f"{progress.labelled} pictures labelled, {progress.skipped} were there -> {out} "
+        f"({', '.join(f'{name}: {made.kind}' for name, made in index.labels.items())})"
+    )
+    if progress.broken:
+        others = f" (and {len(progress.broken) - 1} more)" if len(progress.broken) > 1 else ""
+        raise DataError(f"{progress.broken[0]}{others}")
+
+
+def parsed(text: str) -> dict[str, float]:
+    """ "semantic=0.8,depth=0.9" as numbers by task. Raises SpecError for other text."""
+    from hydranet.core.spec import SpecError
+
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError as error:
+            raise SpecError(f"got confidence {part!r}, expected TASK=NUMBER such as semantic=0.8") from error
+    return found
+
+
+def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[Dataset, tuple[int, int]]":
+    """The data set that SOURCE means, and the size at which the teacher looks at it."""
+    from hydranet import find
+    from hydranet.core.spec import SpecError, unknown
+    from hydranet.datasets.folder import Folder
+    from hydranet.predict import nearest_size, parse_size
+    from hydranet.voices import File, Network
+
+    shape = parse_size(size)
+    if recipe:
+        whole = find.recipe(recipe)
+        sources = {one.name: one for one in (*whole.validation, *whole.data)}
+        if source not in sources:
+            raise SpecError(unknown(source, sources, f"source of recipe {recipe!r}"))
+        return sources[source].dataset, shape or sources[source].size
+    folder = Folder(source)
+    if shape is None and isinstance(teacher, Network):
+        shape = nearest_size(teacher.recipe, folder[0].size)
+    if shape is None and isinstance(teacher, File):
+        shape = teacher.manifest.input.size
+    if shape is None:
+        raise SpecError("the teacher takes any size and the pictures name none; say which with --size HEIGHTxWIDTH")
+    return folder, shape

@@ -1,0 +1,118 @@
+"""Labels that a teacher network wrote to disk (`hydranet label`), added to another data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap
+from hydranet.core.dataset import Dataset
+from hydranet.core.sample import Sample
+from hydranet.core.spec import SpecError, unknown
+from hydranet.formats.files import folder_of
+from hydranet.formats.pseudo import Index, read_index, unpack
+
+
+@dataclass(frozen=True)
+class Pseudo(Dataset):
+    """A data set with pseudo-labels where it has no label of its own.
+
+    dataset:    the pictures, and labels that stay.
+    cache:      folder that `hydranet label` wrote, as given or under $HYDRANET_DATA.
+    labels:     {label of this data set: label of the cache}; empty = all of the cache under their own names.
+    classes_of: {label: {class of the teacher: class of the data set}}, for a label that both have, where their class
+                names differ; classes without a counterpart become unknown pixels and ignored boxes.
+    confidence: {label: least confidence}; boxes below are ignored regions. Maps are as sure as they were labelled.
+    replace:    put pseudo-labels in the place of the data set's own labels, too.
+    allow_leaks: train although the teacher has seen validation pictures.
+
+    Raises SpecError for a label or class that is not there, DataError for a broken cache.
+    """
+
+    dataset: Dataset
+    cache: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    classes_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    confidence: Mapping[str, float] = field(default_factory=dict)
+    replace: bool = False
+    allow_leaks: bool = False
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the cache is."""
+        return folder_of(self.cache, type(self).__name__)
+
+    @cached_property
+    def index(self) -> Index:
+        """What the cache holds."""
+        index = read_index(self.folder)
+        for name in self.labels.values():
+            if name not in index.labels:
+                raise SpecError(unknown(name, index.labels, f"label in {self.folder}"))
+        for name, least in self.confidence.items():
+            if name not in (self.labels or index.labels):
+                raise SpecError(unknown(name, self.labels or index.labels, "pseudo-label (in confidence)"))
+            made = index.labels[self.labels.get(name, name)]
+            if made.kind != "Boxes" and least > made.confidence:
+                raise SpecError(
+                    f"{self.folder} was labelled with confidence {made.confidence} for {name!r}, got {least}; label "
+                    f"again with --confidence {name}={least}"
+                )
+        return index
+
+    @property
+    def added(self) -> Mapping[str, str]:
+        """{label of this data set: label of the cache}."""
+        return self.labels or {name: name for name in self.index.labels}
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        own = self.dataset.classes
+        made = {name: self.index.labels[of].classes for name, of in self.added.items()}
+        return {**{name: classes for name, classes in made.items() if classes}, **own}
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        said = f"pseudo-labels of {self.index.teacher}" + ("" if self.replace else ", where the data set has none")
+        return {**self.dataset.provenance, **dict.fromkeys(self.added, said)}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[index]
+        entry = self.index.images.get(sample.key)
+        if entry is None:
+            return sample
+        found: dict[str, Annotation] = {}
+        for name, of in self.added.items():
+            if of in entry.files and (self.replace or name not in sample.labels):
+                made = self.index.labels[of]
+                least = max(self.confidence.get(name, 0.0), made.confidence)
+                label = unpack(self.folder / entry.files[of], made, sample.size, least)
+                found[name] = self._in_own_classes(label, name, made.classes)
+        return sample.but(labels={**sample.labels, **found})
+
+    def _in_own_classes(self, label: Annotation, name: str, classes: tuple[str, ...]) -> Annotation:
+        """The label in the ids of the data set's own class list, where it has one."""
+        own = self.dataset.classes.get(name, classes)
+        names = self.classes_of.get(name, {})
+        if own == classes and not names:
+            return label
+        for mine, theirs in names.items():
+            if mine not in classes or theirs not in own:
+                known, word = (classes, mine) if mine not in classes else (own, theirs)
+                raise SpecError(unknown(word, known, f"class of {name!r} (in Pseudo.classes_of)"))
+        goals = [names.get(one, one) for one in classes]
+        target = np.array([own.index(goal) if goal in own else NO_BOX for goal in goals])
+        known = np.isin(np.arange(len(own)), target)
+        if isinstance(label, ClassMap):
+            table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
+            table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
+            return ClassMap(table[label.ids], known=known)
+        if isinstance(label, Boxes) and label.ignore is not None:
+            ids = target[label.label]
+            return replace(label, label=ids, ignore=label.ignore | (ids < 0), known=known)
+        raise SpecError(f"classes of {name!r} ({', '.join(classes)}) are not those of the data set; map them in Source")

@@ -1,0 +1,40 @@
+"""What identifies a picture: its pixels, exactly, and what it looks like."""
+
+import hashlib
+
+import cv2
+import numpy as np
+
+LOOK_BITS = 256
+NEAR_BITS = 12
+"""Pictures whose looks differ in so few of the 256 bits are most likely the same, scaled or compressed anew."""
+
+
+def content(image: np.ndarray) -> str:
+    """Sixteen hex digits of the decoded pixels (uint8 h w 3) and their size: equal for equal pictures only."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()[:16]
+
+
+def look(image: np.ndarray) -> str:
+    """64 hex digits: of 16 x 16 places, whether the picture gets brighter to the right (difference hash, dHash)."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+
+
+def bits(looks: list[str]) -> np.ndarray:
+    """uint8 n 32 of n looks."""
+    return np.frombuffer(bytes.fromhex("".join(looks)), dtype=np.uint8).reshape(len(looks), LOOK_BITS // 8)
+
+
+def nearest(looks: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each of n looks the number of differing bits to the nearest of m others, and its place; int n and n."""
+    best, place = np.full(len(looks), LOOK_BITS + 1), np.zeros(len(looks), dtype=np.int64)
+    for i, one in enumerate(looks):
+        if len(among):
+            differing = np.bitwise_count(np.bitwise_xor(among, one)).sum(1)
+            place[i] = differing.argmin()
+            best[i] = differing[place[i]]
+    return best, place

@@ -1,0 +1,169 @@
+"""Pseudo-labels on disk: one file a picture and label, and an index that says who made them, how, and of what.
+
+CACHE/index.json               teacher, classes, thresholds, and each picture's fingerprint and files
+CACHE/LABEL/PICTURE.png        class ids, 255 = unknown; metres x 256 in 16 bits, 0 = unknown (KITTI's);
+                               normals as round((n + 1) x 127.5), 0 0 0 = unknown: within 0.4 degrees
+CACHE/LABEL/PICTURE.json       boxes: left top right bottom, class id, score
+CACHE/LABEL/PICTURE.npz        every other kind, its arrays as they are
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+
+import hydranet.annotations as vocabulary
+from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.core.sample import DataError
+from hydranet.formats.files import check_size, read_class_map, read_json, read_map
+
+INDEX = "index.json"
+FORMAT = 1
+STEPS_PER_M = 256
+FARTHEST_M = 65535 / STEPS_PER_M
+
+
+@dataclass(frozen=True)
+class Made:
+    """How one label was made: its kind, class names, static fields, and the least confidence that was kept."""
+
+    kind: str
+    classes: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture: fingerprints (`formats.fingerprint`), height and width, and a file for each label."""
+
+    content: str
+    look: str
+    size: tuple[int, int]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a cache holds.
+
+    teacher: its name.    digest: SHA-256 of its file.    labels: by label, how it was made.
+    trained_on: {name of the picture: (content, look)} of the teacher's own training pictures; None = not known.
+    images:     by key of the picture.
+    """
+
+    teacher: str
+    digest: str
+    labels: Mapping[str, Made]
+    trained_on: Mapping[str, tuple[str, str]] | None = None
+    images: Mapping[str, Entry] = field(default_factory=dict)
+    size: tuple[int, int] = (0, 0)
+    format: int = FORMAT
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Everything that must agree for labels to stand in one cache."""
+        said = {**asdict(self), "images": None, "trained_on": None}
+        return dict(json.loads(json.dumps(said)))
+
+    def to_json(self) -> str:
+        """The index as text."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def read_index(folder: Path) -> Index:
+    """The index of a cache. Raises DataError where there is none or it is broken."""
+    path = folder / INDEX
+    if not path.is_file():
+        raise DataError(f"no {INDEX} in {folder}: this is no cache of pseudo-labels; make one with `hydranet label`")
+    tree = read_json(path)
+    try:
+        if tree["format"] > FORMAT:
+            raise DataError(f"{path} has format {tree['format']}, expected at most {FORMAT}; update hydranet")
+        tree["labels"] = {
+            name: Made(**{**made, "classes": tuple(made["classes"])}) for name, made in tree["labels"].items()
+        }
+        tree["images"] = {
+            key: Entry(**{**entry, "size": tuple(entry["size"])}) for key, entry in tree["images"].items()
+        }
+        if tree["trained_on"] is not None:
+            tree["trained_on"] = {key: tuple(one) for key, one in tree["trained_on"].items()}
+        return Index(**{**tree, "size": tuple(tree["size"])})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is no index of pseudo-labels ({error}); label again into a new folder") from error
+
+
+def file_of(label: str, key: str, made: Made) -> str:
+    """Where the label of a picture goes, relative to the cache; two keys never share a file."""
+    parts = [part if part not in ("..", "/") else "__" for part in PurePosixPath(key).parts]
+    flat = made.kind in ("ClassMap", "NormalMap") or (made.kind == "ScalarMap" and made.metadata.get("unit") == "m")
+    suffix = "png" if flat else "json" if made.kind == "Boxes" else "npz"
+    return str(PurePosixPath(label, *parts)) + f".{suffix}"
+
+
+def packed(label: Annotation, made: Made) -> bytes:
+    """One picture's label (numpy) as the bytes of its file."""
+    if isinstance(label, ClassMap):
+        return _png(label.ids)
+    if isinstance(label, ScalarMap) and label.unit == "m":
+        known = np.isfinite(label.values) & (label.values > 0) & (label.values <= FARTHEST_M)
+        steps = np.where(known, label.values * STEPS_PER_M, 0)
+        return _png(np.where(known, np.maximum(np.rint(steps), 1), 0).astype(np.uint16))
+    if isinstance(label, NormalMap):
+        known = np.isfinite(label.xyz).all(0)
+        codes = np.rint((np.where(known, label.xyz, -1) + 1) * 127.5).astype(np.uint8)
+        return _png(np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
+    if isinstance(label, Boxes):
+        found = zip(label.xyxy.tolist(), label.label.tolist(), np.asarray(label.score).tolist(), strict=True)
+        return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in found]).encode()
+    arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack(path: Path, made: Made, size: tuple[int, int], least: float = 0.0) -> Annotation:
+    """The inverse of `packed`, for a picture of `size`; boxes with scores below `least` become ignored regions.
+
+    Raises DataError for a missing or broken file, or one of another size.
+    """
+    if made.kind == "ClassMap":
+        return read_class_map(path, len(made.classes), size=size)
+    if made.kind == "Boxes":
+        return _boxes(path, least)
+    if path.suffix == ".png":
+        stored = read_map(path)
+        check_size(path, stored, size)
+        if made.kind == "ScalarMap":
+            values = stored.astype(np.float32) / STEPS_PER_M
+            return ScalarMap(np.where(stored > 0, values, np.float32(np.nan)), unit="m")
+        xyz = stored.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+        xyz /= np.linalg.norm(xyz, axis=0)
+        return NormalMap(np.where(stored.any(2), xyz, np.float32(np.nan)))
+    kind = {one.__name__: one for one in vocabulary.Annotation.KINDS}[made.kind]
+    try:
+        with np.load(path) as arrays:
+            return kind(**dict(arrays), **made.metadata)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path} ({error}); delete it and run `hydranet label` again") from error
+
+
+def _boxes(path: Path, least: float) -> Boxes:
+    found = read_json(path)
+    try:
+        score = np.array([one["score"] for one in found], dtype=np.float32)
+        xyxy = np.array([one["xyxy"] for one in found], dtype=np.float32).reshape(-1, 4)
+        label = np.array([one["label"] for one in found], dtype=np.int64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} holds no boxes ({error}); delete it and run `hydranet label` again") from error
+    kept = score >= least / 2
+    return Boxes(xyxy[kept], label[kept], ignore=score[kept] < least)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".png", pixels)[1].tobytes()

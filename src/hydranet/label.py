@@ -1,0 +1,149 @@
+"""Labelling pictures with a teacher: its answers become a cache of pseudo-labels on disk, one file a picture."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from hydranet.annotations import Annotation, ScalarMap
+from hydranet.augment.geometry import View, unwarp
+from hydranet.augment.policy import fit
+from hydranet.checkpoint import MODEL, CheckpointError, write
+from hydranet.core.batch import collate
+from hydranet.core.dataset import Dataset
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError, unknown
+from hydranet.core.task import to_numpy
+from hydranet.distill import DOUBTABLE, told_of, unpadded
+from hydranet.formats.fingerprint import content, look
+from hydranet.formats.pseudo import INDEX, Entry, Index, Made, file_of, packed, read_index
+from hydranet.voices import Voice
+
+SAVE_EVERY = 50
+"""Pictures between two writings of the index: so many are labelled again after a kill, to the same files."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is: pictures labelled, found labelled already, and broken (one sentence each)."""
+
+    done: int
+    total: int
+    labelled: int
+    skipped: int
+    broken: tuple[str, ...]
+
+
+def started(
+    voice: Voice,
+    name: str,
+    path: Path,
+    size: tuple[int, int],
+    *,
+    tasks: Sequence[str] = (),
+    confidence: Mapping[str, float] | None = None,
+) -> Index:
+    """An empty index for what a voice will say.
+
+    tasks: of the teacher, to write; default all.    confidence: {task: least}, as in `Teacher.confidence`.
+    Raises SpecError for a task that it does not have, or one whose kind has no confidence.
+    """
+    confidence = confidence or {}
+    chosen = list(tasks) or list(voice.tasks)
+    for task in (*chosen, *confidence):
+        if task not in voice.tasks:
+            raise SpecError(unknown(task, voice.tasks, "task of the teacher"))
+    for task, least in confidence.items():
+        if voice.kind(task) not in DOUBTABLE or not 0 <= least <= 1:
+            raise SpecError(
+                f"got confidence {least} for {task!r} ({voice.kind(task).__name__}), expected 0..1 of a "
+                "class map, numbers, normals or boxes"
+            )
+    labels = {task: _made(voice, task, confidence.get(task, 0.0)) for task in chosen}
+    file = path / MODEL if path.is_dir() else path
+    return Index(name, hashlib.sha256(file.read_bytes()).hexdigest(), labels, size=size)
+
+
+def _made(voice: Voice, task: str, least: float) -> Made:
+    kind, own = voice.kind(task), voice.task(task)
+    metadata = {"unit": "m"} if kind is ScalarMap else {}
+    return Made(kind.__name__, voice.classes(task), metadata, least or (own.least_score if own else 0.0))
+
+
+def label(voice: Voice, dataset: Dataset, index: Index, folder: Path, batch: int = 4) -> Iterator[Progress]:
+    """Labels every picture of a data set into a folder; yields after every few pictures.
+
+    The teacher sees each picture letterboxed into `index.size`; its answers go back to the picture's own pixels. Files
+    are written whole or not at all; what is there already, of the same picture, is left alone, so that a stopped
+    command can be given again. A broken picture is noted and left out.
+    Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
+    """
+    images = dict(_continued(folder, index))
+    done = labelled = skipped = 0
+    broken: list[str] = []
+    waiting: list[tuple[Sample, Entry]] = []
+    total, last_saved = len(dataset), 0
+    for place in range(total):
+        done += 1
+        try:
+            sample = dataset[place]
+        except DataError as error:
+            broken.append(str(error))
+        else:
+            entry = _entry(sample, index)
+            if _there(folder, images.get(sample.key), entry):
+                skipped += 1
+            else:
+                waiting.append((sample, entry))
+        if len(waiting) == batch or (waiting and done == total):
+            for sample, entry in _written(voice, waiting, index, folder):
+                images[sample.key] = entry
+            labelled, waiting = labelled + len(waiting), []
+            if labelled - last_saved >= SAVE_EVERY:
+                write(folder / INDEX, replace(index, images=images).to_json().encode())
+                last_saved = labelled
+        if done % batch == 0 and done < total:
+            yield Progress(done, total, labelled, skipped, tuple(broken))
+    write(folder / INDEX, replace(index, images=images).to_json().encode())
+    yield Progress(done, total, labelled, skipped, tuple(broken))
+
+
+def _continued(folder: Path, index: Index) -> Mapping[str, Entry]:
+    if not (folder / INDEX).is_file():
+        write(folder / INDEX, index.to_json().encode())
+        return {}
+    before = read_index(folder)
+    differs = [key for key, value in index.protocol.items() if before.protocol[key] != value]
+    if differs:
+        raise CheckpointError(
+            f"{folder} holds pseudo-labels made otherwise ({', '.join(differs)} differ); label into another folder"
+        )
+    return before.images
+
+
+def _entry(sample: Sample, index: Index) -> Entry:
+    files = {name: file_of(name, sample.key, made) for name, made in index.labels.items()}
+    return Entry(content(sample.image), look(sample.image), sample.size, files)
+
+
+def _there(folder: Path, before: Entry | None, entry: Entry) -> bool:
+    same = before is not None and before.content == entry.content and before.files == entry.files
+    return same and all((folder / name).is_file() for name in entry.files.values())
+
+
+@torch.no_grad()
+def _written(
+    voice: Voice, waiting: Sequence[tuple[Sample, Entry]], index: Index, folder: Path
+) -> Iterator[tuple[Sample, Entry]]:
+    fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample, _ in waiting]
+    image = collate([sample for sample, _ in fitted]).image.to(voice.device)
+    least = {name: made.confidence for name, made in index.labels.items()}
+    told = told_of(voice, image, least)
+    for place, ((sample, entry), (_, view)) in enumerate(zip(waiting, fitted, strict=True)):
+        for name, made in index.labels.items():
+            one: Annotation = unpadded(to_numpy(told[name], place))
+            data = packed(unwarp(one, view, sample.size), made)
+            write(folder / entry.files[name], data)
+        yield sample, entry

@@ -1,0 +1,194 @@
+"""Does a teacher know the pictures that its student will be scored on? Compared by content, by name and by look."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from hydranet.checkpoint import load_recipe, write
+from hydranet.core.dataset import Dataset
+from hydranet.core.errors import UserError
+from hydranet.core.sample import DataError
+from hydranet.core.spec import to_json
+from hydranet.datasets.pseudo import Pseudo
+from hydranet.deploy.session import runtimes_for
+from hydranet.formats.fingerprint import NEAR_BITS, bits, content, look, nearest
+from hydranet.recipe import Recipe, Source
+from hydranet.voices import Network, Voice
+
+FILE = "leakage.json"
+NAMED = 3
+"""Pairs of pictures that a sentence names; the file has all."""
+
+Pictures = Mapping[str, tuple[str, str]]
+"""SOURCE:KEY of a picture to its content and look (`formats.fingerprint`)."""
+
+
+class LeakError(UserError, ValueError):
+    """A teacher, or the pictures it labelled, meet the validation split: scores would be too good."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison with the validation pictures.
+
+    what:  whose pictures were compared.    pictures: how many; -1 = not known which they are.    validation: how many.
+    same:  (validation picture, its equal): of equal pixels, or of equal name and alike.
+    alike: (validation picture, a picture that looks like it): another frame of a video, or a copy in another size.
+    cure:  what allows it nonetheless; "" = nothing needs to.
+    """
+
+    what: str
+    pictures: int
+    validation: int
+    same: tuple[tuple[str, str], ...] = ()
+    alike: tuple[tuple[str, str], ...] = ()
+    allowed: bool = False
+    cure: str = ""
+
+    def said(self) -> str:
+        """The finding in one line."""
+        if self.pictures < 0:
+            return f"leakage: {self.what}: not compared, since nobody knows on which pictures it was trained"
+        found = f"{len(self.same)} the same, {len(self.alike)} look alike"
+        pairs = "; ".join(f"{a} = {b}" for a, b in (*self.same, *self.alike)[:NAMED])
+        return f"leakage: {self.what}: {self.pictures} pictures against {self.validation} of validation: {found}" + (
+            f" ({pairs})" if pairs else ""
+        )
+
+
+def refuse(recipe: Recipe, folder: Path) -> None:
+    """Compares, and writes FOLDER/leakage.json where there was something to compare.
+
+    Raises LeakError for validation pictures that a teacher was trained on or that train the student with its labels,
+    unless that is allowed.
+    """
+    findings = check(recipe)
+    if findings:
+        write(folder / FILE, json.dumps([asdict(one) for one in findings], indent=1).encode())
+    for one in findings:
+        if one.same and not one.allowed:
+            raise LeakError(
+                f"{one.what}: {len(one.same)} of {one.validation} validation pictures are among these "
+                f"{one.pictures} ({'; '.join(f'{a} = {b}' for a, b in one.same[:NAMED])}), so scores would be too "
+                f"good; take them out of the validation, or allow it with {one.cure}"
+            )
+
+
+def read(folder: Path) -> list[Finding]:
+    """What `refuse` found when a run began; empty for runs without teachers."""
+    path = folder / FILE
+    return [Finding(**one) for one in json.loads(path.read_text())] if path.is_file() else []
+
+
+def check(recipe: Recipe) -> list[Finding]:
+    """Every comparison that a recipe with teachers or pseudo-labels calls for; none for other recipes."""
+    caches = [(source, pseudo) for source in recipe.data for pseudo in _caches(source.dataset)]
+    labelled = [source for source in recipe.data if source.dataset.provenance]
+    if not (recipe.distil or labelled) or not recipe.validation:
+        return []
+    seen: dict[str, Pictures] = {}
+    validation = _of_sources(recipe.validation, seen)
+    found = []
+    for i, teacher in enumerate(recipe.distil):
+        cure = f"distil.{i}.allow_leaks=true"
+        theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, seen)
+        found.append(_compared(f"teacher {teacher.path}", theirs, validation, teacher.allow_leaks, cure))
+    for source, pseudo in caches:
+        what, cure = f"teacher {pseudo.index.teacher} of {pseudo.cache}", f"allow_leaks=True in source {source.name!r}"
+        found.append(_compared(what, pseudo.index.trained_on, validation, pseudo.allow_leaks, cure))
+    taught = [source for source in recipe.data if source in labelled or _taught(recipe, source)]
+    allowed = bool(recipe.distil or caches) and all(
+        (*(teacher.allow_leaks for teacher in recipe.distil), *(pseudo.allow_leaks for _, pseudo in caches))
+    )
+    own = _of_sources(taught, seen)
+    found.append(_compared("pictures that teachers label", own, validation, allowed, "allow_leaks of all of them"))
+    return found
+
+
+def _taught(recipe: Recipe, source: Source) -> bool:
+    return any(not teacher.sources or source.name in teacher.sources for teacher in recipe.distil)
+
+
+def _caches(dataset: Dataset) -> Iterator[Pseudo]:
+    """The caches of pseudo-labels in a data set, however deep they are wrapped."""
+    if isinstance(dataset, Pseudo):
+        yield dataset
+    for one in fields(dataset):
+        inner = vars(dataset).get(one.name)
+        if isinstance(inner, Dataset):
+            yield from _caches(inner)
+
+
+def _compared(what: str, theirs: Pictures | None, validation: Pictures, allowed: bool, cure: str) -> Finding:
+    if theirs is None:
+        return Finding(what, -1, len(validation), allowed=allowed, cure=cure)
+    same, alike = overlap(validation, theirs)
+    return Finding(what, len(theirs), len(validation), same, alike, allowed, cure)
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def overlap(validation: Pictures, theirs: Pictures) -> tuple[Pairs, Pairs]:
+    """Pairs that are the same picture, and other pairs that look alike; one for each validation picture, at most."""
+    by_content = {one[0]: name for name, one in theirs.items()}
+    names, looks = list(theirs), bits([one[1] for one in theirs.values()])
+    distance, place = nearest(bits([one[1] for one in validation.values()]), looks)
+    same, alike = [], []
+    for (name, (pixels, _)), far, index in zip(validation.items(), distance, place, strict=True):
+        if pixels in by_content:
+            same.append((name, by_content[pixels]))
+        elif far <= NEAR_BITS:
+            other = names[index]
+            renamed = name.partition(":")[2] == other.partition(":")[2]
+            (same if renamed else alike).append((name, other))
+    return tuple(same), tuple(alike)
+
+
+def _of_run(path: str, seen: dict[str, Pictures]) -> Pictures | None:
+    try:
+        return _of_sources(load_recipe(path).data, seen)
+    except DataError:
+        return None
+
+
+def _of_sources(sources: "tuple[Source, ...] | list[Source]", seen: dict[str, Pictures]) -> Pictures:
+    found: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        known = json.dumps(to_json(_bare(source.dataset)), sort_keys=True)
+        if known not in seen:
+            seen[known] = fingerprints(_bare(source.dataset))
+        found |= {f"{source.name}:{key}": one for key, one in seen[known].items()}
+    return found
+
+
+def _bare(dataset: Dataset) -> Dataset:
+    """The pictures without the pseudo-labels around them."""
+    return _bare(dataset.dataset) if isinstance(dataset, Pseudo) else dataset
+
+
+def fingerprints(dataset: Dataset) -> dict[str, tuple[str, str]]:
+    """Content and look of every picture by key. Broken pictures are left out: nobody trains on them either."""
+    found = {}
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except DataError:
+            continue
+        found[sample.key or str(index)] = (content(sample.image), look(sample.image))
+    return found
+
+
+def trained_on(voice: Voice, note: Callable[[str], None]) -> dict[str, tuple[str, str]] | None:
+    """Fingerprints of the pictures that a voice was trained on; None, with a note, where nobody can say."""
+    if isinstance(voice, Network):
+        try:
+            found = _of_sources(voice.recipe.data, {})
+            note(f"leakage check: fingerprints of the teacher's {len(found)} training pictures go into the cache")
+            return dict(found)
+        except DataError as error:
+            note(f"leakage check: the teacher's training pictures cannot be read ({error}); the cache says so")
+    else:
+        note("leakage check: an exported file does not know its training pictures; the cache says so")
+    return None
