@@ -4,52 +4,83 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
 
 from hydranet.annotations import Annotation
+from hydranet.core.spec import SpecError
 from hydranet.deploy.draw import composite, draw
 from hydranet.deploy.frames import Frame, VideoFile
 from hydranet.deploy.messages import message
+from hydranet.deploy.record import Recording, open_recording
+
+PICTURES = ("each", "all", "none")
 
 
 class Writer:
     """Writes what a predictor saw into a folder; used in a `with` statement, which finishes videos and JSON lines.
 
-    classes: class names by task.    fps: of the video the frames come from, None for still pictures.
-    arrays:  also write every array as it is to NAME.npz, under `task.field`: class ids, metres, boxes.
+    classes:  class names by task.    fps: of the video the frames come from, None for still pictures.
+    arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, metres, boxes.
+    pictures: "each" = a picture (or video) a task and one of all; "all" = only the one of all; "none".
+    record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
+    Raises SpecError for another word, DataError for another suffix, ImportError where an extra is missing.
     """
 
     def __init__(
-        self, folder: Path, classes: Mapping[str, Sequence[str]], fps: float | None = None, *, arrays: bool = False
+        self,
+        folder: Path,
+        classes: Mapping[str, Sequence[str]],
+        fps: float | None = None,
+        *,
+        arrays: bool = False,
+        pictures: str = "each",
+        record: Path | None = None,
     ) -> None:
+        if pictures not in PICTURES:
+            raise SpecError(f"got pictures {pictures!r}, expected one of {', '.join(PICTURES)}")
         self.folder, self.classes, self.fps, self.arrays, self.count = folder, classes, fps, arrays, 0
+        self.pictures = pictures
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, VideoFile] = {}
+        self._recording: Recording | None = open_recording(record, classes) if record else None
         self._lines = (folder / "predictions.jsonl").open("w") if fps else None
 
     def add(self, frame: Frame, predictions: Mapping[str, Annotation]) -> None:
         """Adds one frame."""
-        drawn = {name: draw(frame.image, seen, self.classes.get(name, ())) for name, seen in predictions.items()}
-        pictures = {**drawn, "all": composite(frame.image, drawn)}
         said = {name: message(seen, self.classes.get(name, ())) for name, seen in predictions.items()}
         height, width = frame.image.shape[:2]
-        text = {"name": frame.name, "width": width, "height": height, "tasks": said}
-        if self.fps and self._lines:
-            self._lines.write(json.dumps({"frame": frame.index, "time_s": round(frame.time_s, 4), **text}) + "\n")
-            for name, picture in pictures.items():
-                if name not in self._videos:
-                    self._videos[name] = VideoFile(self.folder / f"{name}.mp4", self.fps)
-                self._videos[name].add(picture)
+        text: dict[str, Any] = {"name": frame.name, "width": width, "height": height, "tasks": said}
+        if self._lines:
+            times = {"frame": frame.index, "time_s": round(frame.time_s, 4)}
+            clock = {} if frame.clock_s is None else {"unix_s": round(frame.clock_s, 4)}
+            self._lines.write(json.dumps({**times, **clock, **text}) + "\n")
+            self._lines.flush()  # whoever follows the file sees every frame at once
         else:
-            for name, picture in pictures.items():
-                save_picture(self.folder / f"{frame.name}.{name}.png", picture)
             (self.folder / f"{frame.name}.json").write_text(json.dumps(text, indent=2))
+        for name, picture in self._drawn(frame, predictions).items():
+            self._show(frame, name, picture)
+        if self._recording:
+            self._recording.add(frame, predictions, said)
         if self.arrays:
             np.savez_compressed(self.folder / f"{frame.name}.npz", **arrays(predictions))  # type: ignore[arg-type]
         self.count += 1
+
+    def _drawn(self, frame: Frame, predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
+        if self.pictures == "none":
+            return {}
+        drawn = {name: draw(frame.image, seen, self.classes.get(name, ())) for name, seen in predictions.items()}
+        return {**(drawn if self.pictures == "each" else {}), "all": composite(frame.image, drawn)}
+
+    def _show(self, frame: Frame, name: str, picture: np.ndarray) -> None:
+        if self.fps is None:
+            save_picture(self.folder / f"{frame.name}.{name}.png", picture)
+            return
+        if name not in self._videos:
+            self._videos[name] = VideoFile(self.folder / f"{name}.mp4", self.fps)
+        self._videos[name].add(picture, None if frame.clock_s is None else frame.time_s)
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +88,8 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         for video in self._videos.values():
             video.close()
+        if self._recording:
+            self._recording.close()
         if self._lines:
             self._lines.close()
 

@@ -35,7 +35,7 @@ def say(what: Any) -> None:
     Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
 
 
-def stop_on_signal() -> list[int]:
+def stop_on_signal(says: str = "stopping after this step; once more stops at once\n") -> list[int]:
     """A list that the first Ctrl-C (or SIGTERM) fills; the second one ends the program at once."""
     seen: list[int] = []
     process = os.getpid()
@@ -47,7 +47,7 @@ def stop_on_signal() -> list[int]:
             os.write(2, b"error: stopped at once; the last checkpoint was kept\n")
             raise SystemExit(INTERRUPTED)
         seen.append(number)
-        os.write(2, b"stopping after this step; once more stops at once\n")  # print() must not be entered twice
+        os.write(2, says.encode())  # print() must not be entered twice
 
     signal.signal(signal.SIGINT, note)
     signal.signal(signal.SIGTERM, note)

@@ -6,13 +6,18 @@ from typing import Annotated
 import typer
 
 from hydranet import terminal
-from hydranet.commands.arguments import Device, RunPath
+from hydranet.commands.arguments import Device
 from hydranet.terminal import say
+
+Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or a file that `hydranet export` wrote")]
+Source = Annotated[
+    str, typer.Argument(help="An image, a folder, a pattern, a video, camera:0, /dev/video0 or rtsp://...")
+]
 
 
 def predict(
-    run: RunPath,
-    pictures: Annotated[str, typer.Argument(help="An image, a folder, a pattern or a video")],
+    model: Model,
+    pictures: Source,
     out: Annotated[Path, typer.Option(help="Folder for pictures and JSON")] = Path("predictions"),
     heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")] = "",
     threshold: Annotated[float, typer.Option(help="Least score of boxes and lines")] = 0.3,
@@ -20,29 +25,47 @@ def predict(
         str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")
     ] = "",
     arrays: Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")] = False,
+    track: Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")] = False,
+    draw: Annotated[str, typer.Option(help="Pictures or videos: each task's and all, all = one of all, none")] = "each",
+    record: Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")] = None,
+    fps: Annotated[float, typer.Option(min=0, help="Take pictures for the frames of a video; 0 = they are not")] = 0.0,
+    limit: Annotated[int, typer.Option(min=0, help="End after so many frames; 0 = go on")] = 0,
+    runtime: Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")] = "",
     device: Device = "cpu",
 ) -> None:
-    """Look at pictures: one picture a task, one of all, and JSON.
+    """Look at pictures or a video: one picture (video) a task, one of all, and JSON.
 
-    Pictures are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of the upright picture.
+    Cameras and streams go on until Ctrl-C, and every file is whole then; a network that is slower than the camera
+    gets the newest frame. Pictures are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of
+    the upright picture.
     """
-    from hydranet import find
     from hydranet.core.sample import DataError
-    from hydranet.deploy.frames import find_frames
-    from hydranet.predict import Predictor, parse_size
+    from hydranet.deploy.live import Live, find_source
+    from hydranet.deploy.pace import Pace
+    from hydranet.deploy.tracking import Tracks
+    from hydranet.predict import parse_size
     from hydranet.results import Writer
+    from hydranet.watch import open_predictor, watch
 
-    frames = find_frames(pictures)
+    stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
+    source = find_source(pictures, stop)
     names = [name.strip() for name in heads.split(",") if name.strip()]
-    shape = parse_size(size)
-    predictor = Predictor(run, names or None, size=shape, threshold=threshold, device=find.device(device))
+    see = open_predictor(model, names or None, parse_size(size), threshold, device, runtime)
+    rate = source.fps or fps or None
     broken: list[DataError] = []
-    with terminal.bar() as bar, Writer(out, predictor.classes, frames.fps, arrays=arrays) as writer:
-        job = bar.add_task("predicting", total=frames.count, note="")
-        for frame in frames.readable(broken.append):
-            writer.add(frame, predictor(frame.image))
-            bar.advance(job)
-    say(f"{writer.count} {'frames' if frames.fps else 'pictures'} -> {out}")
+    with (
+        terminal.bar() as bar,
+        Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record) as writer,
+    ):
+        job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
+        for _ in watch(source, see, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
+            bar.update(job, advance=1, note=pace.lately)
+            if stop or writer.count == limit:
+                break
+    say(f"{writer.count} {'frames' if rate else 'pictures'} -> {out}")
+    say(pace.summary())
     if broken:
         others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         raise DataError(f"{broken[0]}{others}")
+    if stop and not isinstance(source, Live):
+        raise terminal.Stopped(f"stopped after {writer.count} of {source.count or 'all'} frames")

@@ -117,8 +117,10 @@ def _boxes(image: np.ndarray, label: Boxes, classes: Sequence[str], colours: Seq
         )
     taken: list[Rectangle] = []
     for i in (i for i in order if not ignore[i]):
+        track = "" if label.track is None or label.track[i] < 0 else f" #{int(label.track[i])}"
         score = "" if label.score is None else f" {float(label.score[i]):.2f}"
-        taken.append(plate(image, name_of(classes, int(ids[i])) + score, xyxy[i], by_class[ids[i]], taken))
+        text = name_of(classes, int(ids[i])) + track + score
+        taken.append(plate(image, text, xyxy[i], by_class[ids[i]], taken))
     return image
 
 

@@ -20,15 +20,22 @@ VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 WHOLE = 0.9
 """A video that ends before this share of the frames its header announces is damaged; headers may be off by a few."""
 
+TICKS = 90000
+"""Of a second, in videos with frames at odd times."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: its name, uint8 h w 3 in RGB order, and for videos its number and time."""
+    """One picture: its name, uint8 h w 3 in RGB order, for videos its number and time, for live sources the hour.
+
+    time_s: since the first frame.    clock_s: seconds since 1970 when it arrived; None = it is a recording.
+    """
 
     name: str
     image: np.ndarray
     index: int = 0
     time_s: float = 0.0
+    clock_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,34 +152,48 @@ class VideoFile:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
+        self._ticks = self._written = 0
         self._container: Any = None  # PyAV, or
         self._stream: Any = None
         self._writer: Any = None  # OpenCV
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def add(self, image: np.ndarray) -> None:
-        """Appends a frame, uint8 h w 3 RGB; all frames have one size (odd rows and columns are cut)."""
+    def add(self, image: np.ndarray, time_s: float | None = None) -> None:
+        """Appends a frame, uint8 h w 3 RGB; all frames have one size (odd rows and columns are cut).
+
+        time_s: when to show it, where frames come at odd times; None, for all frames = one every 1 / fps seconds.
+        """
         image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
         try:
             import av
         except ImportError:
-            self._add_mpeg4(image)
+            self._add_mpeg4(image, time_s)
             return
         if self._container is None:
             self._container = av.open(str(self.path), "w")
             self._stream = self._container.add_stream("libx264", rate=Fraction(self.fps).limit_denominator(1001))
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv420p"
-        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+            if time_s is not None:
+                self._stream.codec_context.time_base = Fraction(1, TICKS)
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        if time_s is not None:
+            picture.pts = self._ticks = max(round(time_s * TICKS), self._ticks + 1)
+            picture.time_base = Fraction(1, TICKS)
+        for packet in self._stream.encode(picture):
             self._container.mux(packet)
 
-    def _add_mpeg4(self, image: np.ndarray) -> None:
+    def _add_mpeg4(self, image: np.ndarray, time_s: float | None) -> None:
+        """This format has no times of frames: one is repeated until its time is over, or left out."""
         if self._writer is None:
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self.path), code, self.fps, (image.shape[1], image.shape[0]))
             if not self._writer.isOpened():
                 raise DataError(f"cannot write the video {self.path}; choose another folder or install hydranet[video]")
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        until = self._written + 1 if time_s is None else round(time_s * self.fps) + 1
+        for _ in range(self._written, until):
+            self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self._written = max(until, self._written)
 
     def close(self) -> None:
         """Finishes the file."""

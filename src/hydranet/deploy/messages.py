@@ -68,11 +68,14 @@ def _(annotation: NormalMap, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 @message.register
 def _(annotation: Boxes, classes: Sequence[str] = ()) -> dict[str, Any]:
-    optional = {"score": annotation.score, "track": annotation.track}
     rows = []
     for i, (xyxy, label) in enumerate(zip(annotation.xyxy, annotation.label, strict=True)):
         row = {"class": _name(classes, int(label)), "label": int(label), "xyxy": _numbers(xyxy)}
-        rows.append(row | {n: round(float(v[i]), 4) for n, v in optional.items() if v is not None})
+        if annotation.score is not None:
+            row["score"] = round(float(annotation.score[i]), 4)
+        if annotation.track is not None:
+            row["track"] = int(annotation.track[i])
+        rows.append(row)
     return {"kind": "Boxes", "boxes": rows}
 
 

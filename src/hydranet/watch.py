@@ -1,0 +1,77 @@
+"""A predictor at work on one source of pictures after another frame: what `hydranet predict` does."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hydranet.annotations import Annotation
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError
+from hydranet.deploy.frames import Frame, Frames
+from hydranet.deploy.live import Live
+from hydranet.deploy.pace import Pace
+from hydranet.deploy.session import runtimes_for
+from hydranet.deploy.tracking import Tracks
+from hydranet.results import Writer
+
+
+class Seer(Protocol):
+    """A predictor, with or without torch."""
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]: ...
+
+    def __call__(self, image: np.ndarray, /) -> Mapping[str, Annotation]: ...
+
+
+def open_predictor(
+    path: Path, heads: Sequence[str] | None, size: tuple[int, int] | None, threshold: float, device: str, runtime: str
+) -> Seer:
+    """A predictor of a run, or of a file that `hydranet export` wrote; for the latter torch is not needed.
+
+    Raises SpecError for a runtime without such a file, or a device with one.
+    """
+    if path.is_file() and runtimes_for(path):
+        from hydranet.deploy.predictor import Predictor as Shipped
+
+        if device != "cpu":
+            raise SpecError(
+                f"got device {device!r} with an exported file, expected a run; exported files use the CPU here"
+            )
+        return Shipped(path, heads, threshold=threshold, size=size, runtime=runtime)
+    if runtime:
+        raise SpecError(
+            f"got runtime {runtime!r} with a run, expected an exported file such as model.onnx; hydranet export"
+        )
+    from hydranet import find
+    from hydranet.predict import Predictor
+
+    return Predictor(path, heads, size=size, threshold=threshold, device=find.device(device))
+
+
+def watch(
+    source: Frames | Live,
+    see: Seer,
+    writer: Writer,
+    pace: Pace,
+    note: Callable[[DataError], None],
+    tracks: Tracks | None = None,
+) -> Iterator[Frame]:
+    """Looks at every frame, follows its boxes if there are `tracks`, writes what is seen, and yields the frame.
+
+    Still pictures of a writer with a frame rate are the frames of a video.
+    """
+    for frame in source.readable(note):
+        pace.lap("reading")
+        if writer.fps and source.fps is None:
+            frame = replace(frame, time_s=frame.index / writer.fps)
+        seen = see(frame.image)
+        seen = tracks(seen) if tracks else seen
+        pace.lap("network")
+        writer.add(frame, seen)
+        pace.lap("writing")
+        pace.done()
+        yield frame
