@@ -121,11 +121,11 @@ def road_detector() -> Recipe:
         ),
         augment=Augment(scale=(0.9, 1.8), noise=0.0, blur=0.0),
         optim=Optim(lr=1.5e-3, factors={"encoder": 0.4}),
-        steps=500,
+        steps=300,
         batch=8,
         precision="fp32",
         ema=0.99,
         workers=1,
         save_every=50,
-        evaluate_every=250,
+        evaluate_every=0,
     )
