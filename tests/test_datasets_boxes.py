@@ -14,8 +14,10 @@ from hydranet.core.spec import SpecError
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.subset import Subset
-from hydranet.datasets.voc import Voc
+from hydranet.datasets.voc import Voc, read_objects
 from hydranet.datasets.yolo import Yolo
+from hydranet.formats.box_rows import once
+from hydranet.formats.files import read_json
 
 
 def boxes(dataset: Dataset, index: int) -> Boxes:
@@ -103,7 +105,7 @@ def bad_yolo(root: Path, text: str) -> Yolo:
             r"a.xml, object 1: class 'tram', expected one of bike",
         ),
         (lambda r: bad_voc(r, voc_object("car", (6, 1, 5, 5))), r"a.xml, object 1: box \(5, 0, 5, 5\) has no area"),
-        (lambda r: bad_voc(r, "<object><name>car</name></object>"), r"object 1: .*'nothing'; expected a number"),
+        (lambda r: bad_voc(r, "<object><name>car</name></object>"), r"object 1 has no bndbox, expected xmin"),
         (lambda r: bad_voc(r, "<object>"), r"broken XML in .*a.xml: mismatched tag: line 3"),
         (lambda r: bad_yolo(r, "1 .5 .5 .1 .1\n2 .5 .5 .1 .1"), r"a.txt:2: class 2, expected 0\.\.1"),
         (lambda r: bad_yolo(r, "1 .5 .5 .1"), r"a.txt:1: 4 numbers, expected class, x, y"),
@@ -213,3 +215,24 @@ def test_tables_of_something_else_are_named(tmp_path: Path, table: str, rows: li
     write(tmp_path / "annotations/instances_train2017.json", json.dumps({**coco_tables(), table: rows}))
     with pytest.raises(DataError, match=f"instances_train2017.json: {table}, number 1: got .*, expected an object"):
         dataset[0]
+
+
+def test_what_names_one_thing_occurs_once() -> None:
+    once([1, "1", 2], "image id", "labels.json")
+    with pytest.raises(DataError, match="image id 2 occurs more than once, expected each once; remove one"):
+        once([1, 2, 2], "image id", "labels.json")
+
+
+def test_json_that_is_nested_without_end_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="nested too deeply"):
+        read_json(tmp_path / "deep.json")
+
+
+def test_xml_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<html></html>")
+    with pytest.raises(DataError, match="holds <html>, expected <annotation>"):
+        read_objects(tmp_path / "a.xml", ("car",))
+    (tmp_path / "b.xml").write_text("<annotation><object><name>car</name></object></annotation>")
+    with pytest.raises(DataError, match="object 1 has no bndbox"):
+        read_objects(tmp_path / "b.xml", ("car",))

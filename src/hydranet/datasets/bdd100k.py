@@ -8,7 +8,7 @@ from typing import Any
 
 from hydranet.annotations import NO_BOX
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of, objects
+from hydranet.formats.box_rows import BoxRow, boxes_of, objects, once
 from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
@@ -45,7 +45,9 @@ class Bdd100k(FileDataset):
             entries = entries.get("frames")
         if not isinstance(entries, list) or not entries:
             raise DataError(f"{path} holds no list of frames with names; check the root and the annotations file")
-        return objects(entries, {"name": str}, f"{path}: frames")
+        frames = objects(entries, {"name": str}, f"{path}: frames")
+        once([frame["name"] for frame in frames], "frame", str(path))
+        return frames
 
     def __len__(self) -> int:
         return len(self.frames)

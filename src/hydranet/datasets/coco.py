@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of, objects
+from hydranet.formats.box_rows import BoxRow, boxes_of, objects, once
 from hydranet.formats.files import FileDataset, read_json, read_rgb
 
 
@@ -38,6 +38,10 @@ class Coco(FileDataset):
         objects(tables["images"], {"id": int | str, "file_name": str}, f"{path}: images")
         objects(tables["annotations"], {}, f"{path}: annotations")
         objects(tables["categories"], {"id": int, "name": str}, f"{path}: categories")
+        once([entry["id"] for entry in tables["images"]], "image id", str(path))
+        once([entry["file_name"] for entry in tables["images"]], "file_name", str(path))
+        once([entry["id"] for entry in tables["categories"]], "category id", str(path))
+        once([entry["name"] for entry in tables["categories"]], "category", str(path))
         if not tables["images"]:
             raise DataError(f"{path} lists no images; check the annotations file")
         return tables
@@ -51,10 +55,12 @@ class Coco(FileDataset):
         """Rows by image id."""
         file = self.folder / self.annotations
         index_of = {category["id"]: i for i, category in enumerate(self._categories)}
-        rows: dict[Any, list[BoxRow]] = {}
+        rows: dict[Any, list[BoxRow]] = {entry["id"]: [] for entry in self._tables["images"]}
         for annotation in self._tables["annotations"]:
             where = f"{file}: annotation {annotation.get('id')}"
-            rows.setdefault(annotation.get("image_id"), []).append(parse_annotation(annotation, index_of, where))
+            if annotation.get("image_id") not in rows:
+                raise DataError(f"{where}: no image has id {annotation.get('image_id')!r}; correct or remove it")
+            rows[annotation.get("image_id")].append(parse_annotation(annotation, index_of, where))
         return rows
 
     def __len__(self) -> int:
@@ -64,7 +70,7 @@ class Coco(FileDataset):
         entry = self._tables["images"][index]
         path = self.folder / self.images / entry["file_name"]
         image = read_rgb(path)
-        boxes = boxes_of(self._rows.get(entry["id"], []), image.shape[:2])
+        boxes = boxes_of(self._rows[entry["id"]], image.shape[:2])
         return Sample(image, {"detection": boxes}, key=path.relative_to(self.folder).as_posix())
 
 

@@ -59,12 +59,16 @@ def read_objects(path: Path, names: tuple[str, ...]) -> list[BoxRow]:
         tree = ElementTree.fromstring("\n".join(read_lines(path)))
     except ElementTree.ParseError as error:
         raise DataError(f"broken XML in {path}: {error}; restore it") from error
+    if tree.tag != "annotation":
+        raise DataError(f"{path} holds <{tree.tag}>, expected <annotation>; is it a Pascal VOC file?")
     rows = []
     for i, item in enumerate(tree.iterfind("object"), start=1):
         where = f"{path}, object {i}"
         name = item.findtext("name", "").strip()
         if name not in names:
             raise DataError(f"{where}: class {name!r}, expected one of {', '.join(names)}; correct it or Voc.names")
+        if item.find("bndbox") is None:
+            raise DataError(f"{where} has no bndbox, expected xmin, ymin, xmax, ymax; correct or remove it")
         words = [item.findtext(f"bndbox/{side}", "nothing") for side in ("xmin", "ymin", "xmax", "ymax")]
         left, top, right, bottom = numbers(words, where)
         difficult = item.findtext("difficult", "0").strip() == "1"

@@ -73,3 +73,12 @@ def numbers(words: Sequence[str], where: str) -> list[float]:
         return [float(word) for word in words]
     except ValueError as error:
         raise DataError(f"{where}: {error}; expected a number") from error
+
+
+def once(values: Sequence[Any], what: str, where: str) -> None:
+    """Raises DataError where a value that must name one thing occurs twice."""
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            raise DataError(f"{where}: {what} {value!r} occurs more than once, expected each once; remove one")
+        seen.add(value)

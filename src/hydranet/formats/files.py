@@ -93,8 +93,12 @@ def read_lines(path: Path) -> list[str]:
         return [line for line in path.read_text().splitlines() if line.strip()]
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; restore it or take it out of the split") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); restore or convert it"
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check its owner and its disk") from error
 
 
 def read_json(path: Path) -> Any:
@@ -102,7 +106,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads("\n".join(read_lines(path)))
     except json.JSONDecodeError as error:
-        raise DataError(f"broken JSON in {path}: {error.msg} at line {error.lineno}, column {error.colno}") from error
+        where = f"{error.msg} at line {error.lineno}, column {error.colno}"
+        raise DataError(f"broken JSON in {path}: {where}; restore the file") from error
+    except RecursionError as error:
+        raise DataError(f"broken JSON in {path}: nested too deeply to be labels; restore the file") from error
 
 
 def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
