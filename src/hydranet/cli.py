@@ -7,6 +7,7 @@ import typer
 
 from hydranet import terminal
 from hydranet.commands import (
+    bench,
     compare,
     data,
     evaluate,
@@ -14,6 +15,7 @@ from hydranet.commands import (
     label,
     parts,
     predict,
+    quantise,
     report,
     retention,
     same,
@@ -34,6 +36,8 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(quantise.quantise)
+app.command()(bench.bench)
 app.command()(predict.predict)
 app.command()(label.label)
 app.command()(compare.compare)

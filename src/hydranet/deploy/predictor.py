@@ -7,8 +7,7 @@ from typing import overload
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, Polylines, rows
-from hydranet.augment.geometry import View, letterbox, stretch, unwarp
-from hydranet.augment.policy import fit
+from hydranet.augment.geometry import View, letterbox, stretch, unwarp, warp
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
@@ -138,8 +137,8 @@ def prepared(
 ) -> tuple[list[np.ndarray], list[View]]:
     """Pictures as the graph takes them, and how each lies in what the network sees."""
     if manifest.input.fit == "none":
-        fitted = [fit(Sample(checked(image)), size) for image in images]
-        return [sample.image for sample, _ in fitted], [view for _, view in fitted]
+        views = [letterbox((checked(image).shape[0], image.shape[1]), size) for image in images]
+        return [warp(Sample(image), view).image for image, view in zip(images, views, strict=True)], views
     frame = manifest.input.frame
     for image in images:
         if checked(image).shape[:2] != frame:

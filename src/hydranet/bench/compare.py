@@ -1,0 +1,58 @@
+"""The comparison itself: one process a variant, rounds in turn."""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydranet.bench.plan import Variant, Work
+from hydranet.bench.result import Row, rounds_of
+from hydranet.bench.runner import Times
+from hydranet.bench.worker import Worker
+
+
+@dataclass(frozen=True)
+class Pace:
+    """rounds: how often every variant has its turn.    frames: measured in a turn.    threads: of a runtime."""
+
+    rounds: int = 10
+    frames: int = 5
+    threads: int = 2
+
+
+def measured(
+    variants: Sequence[Variant], frames: Path, pace: Pace, threshold: float | None = None
+) -> Iterator[str | list[Row]]:
+    """Opens a process for every variant, then goes round them; yields what it is at, and the rows last.
+
+    The order is another one in every round, so that nobody always runs after the same neighbour.
+    Raises BenchError for a variant that does not run.
+    """
+    workers: list[Worker] = []
+    try:
+        for variant in variants:
+            yield f"opening {variant.name}"
+            workers.append(Worker(Work(variant, str(frames), pace.threads, threshold)))
+        times: list[list[Times]] = [[] for _ in workers]
+        order, shuffle = list(range(len(workers))), random.Random(0)
+        for turn in range(pace.rounds):
+            shuffle.shuffle(order)
+            for place in order:
+                times[place].append(workers[place].measure(pace.frames))
+            yield f"round {turn + 1} of {pace.rounds}"
+    finally:
+        for worker in workers:
+            worker.close()
+    yield [
+        Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(seen))
+        for v, worker, seen in zip(variants, workers, times, strict=True)
+    ]
+
+
+def load() -> float | None:
+    """Processes that want the processor, on average over the last minute; None where the system does not tell."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None

@@ -1,0 +1,124 @@
+"""The files that a comparison runs: a network and each of its heads alone, written for every runtime."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hydranet.balancers.uniform import Uniform
+from hydranet.bench import bare
+from hydranet.bench.plan import EAGER, Files, Variant
+from hydranet.checkpoint import MODEL, save_model, without_pretrained, write
+from hydranet.core.sample import DataError
+from hydranet.core.spec import Part, SpecError
+from hydranet.datasets.scenes.dataset import Scenes
+from hydranet.export.describe import described
+from hydranet.export.fold import folded
+from hydranet.export.graph import Shape, example, shipped
+from hydranet.export.ship import target
+from hydranet.model import HydraNet
+from hydranet.recipe import Recipe
+
+PICTURES = 8
+"""Different frames that are gone through in turn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A network to measure: its name in the table, weights (None = fresh ones) and recipe."""
+
+    name: str
+    model: HydraNet | None
+    recipe: Recipe
+
+    def network(self) -> HydraNet:
+        """In eval mode."""
+        return (self.model or without_pretrained(self.recipe).build()).eval()
+
+
+def lone(candidate: Candidate, heads: Sequence[str], name: str) -> Candidate:
+    """A network with these heads and what they need, nothing else, with the candidate's weights where it has them.
+
+    With hard sharing these are all weights; other structures are built differently for fewer tasks.
+    Raises SpecError for an unknown head.
+    """
+    known = {task.name for task in candidate.recipe.tasks}
+    for head in heads:
+        if head not in known:
+            raise SpecError(f"{candidate.name} has no head {head!r}, expected some of {', '.join(sorted(known))}")
+    tasks = tuple(task for task in candidate.recipe.tasks if task.name in heads)
+    recipe = replace(candidate.recipe, tasks=tasks, stages=(), distil=(), balancer=Part(Uniform))
+    model = without_pretrained(recipe).build()
+    own, given = model.state_dict(), candidate.network().state_dict()
+    model.load_state_dict({n: given[n] if n in given and given[n].shape == t.shape else t for n, t in own.items()})
+    return Candidate(name, model.eval(), recipe)
+
+
+def sets(candidate: Candidate, separate: bool) -> dict[str, list[Candidate]]:
+    """The network, and where asked for the networks of its heads that do the same work one after another."""
+    found = {candidate.name: [candidate]}
+    heads = [task.name for task in candidate.recipe.tasks]
+    if separate and len(heads) > 1:
+        found[f"{candidate.name} separate"] = [lone(candidate, [head], f"{candidate.name}-{head}") for head in heads]
+    return found
+
+
+def prepare(
+    networks: dict[str, list[Candidate]], pairs: Sequence[tuple[str, str]], size: tuple[int, int], folder: Path
+) -> Iterator[Variant]:
+    """Writes what each pair of runtime and precision needs and yields the variants, network by network.
+
+    Raises ImportError where the extra is missing, SpecError for what cannot be exported.
+    """
+    for name, members in networks.items():
+        shelves = [Shelf(member, size, folder / member.name) for member in members]
+        for runtime, precision in pairs:
+            yield Variant(name, runtime, precision, tuple(shelf.files(runtime, precision) for shelf in shelves))
+
+
+class Shelf:
+    """A folder with one network in the formats that were asked for."""
+
+    def __init__(self, candidate: Candidate, size: tuple[int, int], folder: Path) -> None:
+        self.candidate, self.shape, self.folder = candidate, Shape(size), folder
+        model = candidate.network()
+        save_model(folder, model, candidate.recipe)
+        self.graph = shipped(model, None, self.shape)
+        self.bare = folded(bare.Bare(model, self.shape), *example(self.shape, False))
+        assert isinstance(self.bare, bare.Bare)
+        self.manifest = described(self.graph, candidate.recipe, candidate.name)
+        self.bare_manifest = bare.manifest(self.bare, candidate.name)
+        write(folder / "manifest.json", self.manifest.to_json().encode())
+        write(folder / "bare.json", self.bare_manifest.to_json().encode())
+
+    def files(self, runtime: str, precision: str) -> Files:
+        """The files of one runtime, written now unless they are there."""
+        if runtime in EAGER:
+            return Files(str(self.folder / MODEL), str(self.folder / f"{MODEL}#bare"))
+        module = target(runtime)
+        graph, alone = self.folder / f"model{module.SUFFIX}", self.folder / f"bare{module.SUFFIX}"
+        given = example(self.shape, False)
+        if not graph.is_file():
+            module.write(self.graph, given, graph, self.manifest)
+            module.write(self.bare, given, alone, self.bare_manifest)
+        return Files(str(graph), str(alone))
+
+
+def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np.ndarray], str]:
+    """uint8 h w 3 frames, of size `frame` if it is given, and a word on where they are from.
+
+    They are the first validation source's, evenly spread; generated scenes where its data is not at hand.
+    """
+    recipe = candidate.recipe
+    source = (recipe.validation or recipe.data)[0]
+    try:
+        chosen = np.linspace(0, len(source.dataset) - 1, PICTURES).astype(int)
+        frames, where = [source.dataset[int(i)].image for i in chosen], f"validation source {source.name}"
+    except (DataError, OSError):
+        scenes = Scenes(count=PICTURES, seed=7, labels=())
+        frames, where = [scenes[i].image for i in range(PICTURES)], "generated scenes (the recipe's data is not here)"
+    if frame is not None:
+        frames = [cv2.resize(picture, frame[::-1], interpolation=cv2.INTER_AREA) for picture in frames]
+    return [picture for picture in frames if picture.shape == frames[0].shape], where

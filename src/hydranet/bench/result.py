@@ -1,0 +1,140 @@
+"""What was measured: medians and ratios of interleaved rounds, as values, JSON and Markdown."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from hydranet.bench.plan import BASELINE
+from hydranet.bench.runner import STEPS, Opened, Times
+from hydranet.cost import Cost
+from hydranet.evaluate import finite
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant. rounds: for each step the median of every round in milliseconds, in the order they were run."""
+
+    network: str
+    runtime: str
+    precision: str
+    opened: Opened
+    rounds: Mapping[str, list[float]]
+
+    def ms(self, step: str) -> float:
+        """The median over all rounds; NaN where the step was not measured."""
+        return median(self.rounds[step]) if self.rounds.get(step) else math.nan
+
+    def share(self, above: str, below: str) -> float:
+        """The median over rounds of one step by another."""
+        return _middle(self.rounds.get(above, []), self.rounds.get(below, []))
+
+
+def ratio(one: Row, other: Row, step: str = "whole") -> float:
+    """How many times the time of `other` does `one` take: the median over rounds of ratios within a round.
+
+    Rounds are interleaved, so that what slows the machine down for a while slows both sides of a ratio alike.
+    """
+    return _middle(one.rounds.get(step, []), other.rounds.get(step, []))
+
+
+def _middle(above: Sequence[float], below: Sequence[float]) -> float:
+    ratios = [a / b for a, b in zip(above, below, strict=False) if b > 0]
+    return median(ratios) if ratios else math.nan
+
+
+def rounds_of(measured: Sequence[Times]) -> dict[str, list[float]]:
+    """The median of each round, by step."""
+    return {step: [median(times[step]) for times in measured if times[step]] for step in STEPS}
+
+
+@dataclass(frozen=True)
+class Result:
+    """All of a comparison.
+
+    machine: processor, threads, load average before and after.    settings: size, frames, rounds.
+    costs:   parameters, MACs and memory in eager PyTorch by network.    notes: what a reader must know.
+    """
+
+    machine: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    costs: Mapping[str, Cost]
+    rows: Sequence[Row]
+    notes: Sequence[str] = field(default_factory=list)
+
+    def find(self, network: str, runtime: str, precision: str) -> Row | None:
+        """The row of a variant, if it was measured."""
+        wanted = (network, runtime, precision)
+        return next((row for row in self.rows if (row.network, row.runtime, row.precision) == wanted), None)
+
+    def speedup(self, row: Row) -> float:
+        """How many times faster than the same network in PyTorch with channels last, whole frame."""
+        first = self.find(row.network, *BASELINE)
+        return ratio(first, row) if first else math.nan
+
+    def against(self, row: Row) -> dict[str, float]:
+        """Whole-frame times of the other networks in the same runtime and precision, relative to this row's."""
+        same = [r for r in self.rows if (r.runtime, r.precision) == (row.runtime, row.precision) and r is not row]
+        return {other.network: ratio(other, row) for other in same}
+
+    def tree(self) -> dict[str, Any]:
+        """As JSON values."""
+        rows = [
+            {
+                **asdict(row),
+                "median_ms": {step: finite(row.ms(step)) for step in STEPS},
+                "speedup": finite(self.speedup(row)),
+                "against": {name: finite(value) for name, value in self.against(row).items()},
+            }
+            for row in self.rows
+        ]
+        return {**asdict(self), "rows": rows, "readings": self.readings()}
+
+    def readings(self) -> list[str]:
+        """The comparisons that a reader looks for, in sentences with their numbers."""
+        first = self.rows[0].network if self.rows else ""
+        mine = [row for row in self.rows if row.network == first]
+        if not mine:
+            return []
+        best = min(mine, key=lambda row: row.ms("whole"))
+        said = [
+            f"best: {best.runtime} {best.precision}, a whole frame in {best.ms('whole'):.1f} ms, "
+            f"{self.speedup(best):.1f}x PyTorch channels-last",
+            f"post-processing: {best.share('post', 'whole'):.1%} of a whole frame there",
+        ]
+        if best.rounds.get("bare"):
+            said.append(
+                f"decoding included: {best.share('network', 'bare'):.2f}x the network's own time; "
+                f"whole frame: {best.share('whole', 'bare'):.2f}x"
+            )
+        for name, value in self.against(best).items():
+            said.append(f"{name}: {value:.2f}x the time of {first} in {best.runtime} {best.precision}")
+        return said
+
+
+def markdown(result: Result) -> str:
+    """The tables, to keep."""
+    size, machine = result.settings["size"], result.machine
+    lines = [
+        f"{machine['processor']}, {machine['threads']} threads, load average {machine['load_before']} before and "
+        f"{machine['load_after']} after; network {size[0]}x{size[1]}, frames {result.settings['frame']} from "
+        f"{result.settings['pictures']}; {result.settings['rounds']} interleaved rounds of "
+        f"{result.settings['frames']} frames, medians.",
+        "",
+        "| network | runtime | pre ms | network + decoding | network alone | post | whole frame "
+        "| faster than channels-last | process MB (network's) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result.rows:
+        times = [f"{row.ms(step):.1f}" for step in ("pre", "network", "bare", "post", "whole")]
+        memory = f"{row.opened.peak_bytes / 1e6:.0f} ({row.opened.network_bytes / 1e6:.0f})"
+        name = f"{row.runtime} {row.precision}"
+        lines.append(f"| {row.network} | {name} | {' | '.join(times)} | {result.speedup(row):.2f}x | {memory} |")
+    lines += ["", "| network | parameters M | GMAC | memory MB in PyTorch |", "|---|---|---|---|"]
+    for name, cost in result.costs.items():
+        lines.append(
+            f"| {name} | {cost.parameters / 1e6:.2f} | {cost.macs / 1e9:.2f} | {cost.memory_bytes / 1e6:.0f} |"
+        )
+    lines += ["", *(f"- {reading}" for reading in result.readings()), *(f"- note: {note}" for note in result.notes)]
+    return "\n".join(lines).replace("nanx", "–").replace("nan", "–") + "\n"

@@ -1,0 +1,48 @@
+"""A comparison as tables for a terminal."""
+
+import math
+
+from rich.table import Table
+
+from hydranet.bench.result import Result, Row
+
+
+def times(result: Result) -> Table:
+    """One row a variant: each step in milliseconds, and what they are relative to PyTorch."""
+    settings, machine = result.settings, result.machine
+    size = settings["size"]
+    title = (
+        f"network {size[0]}x{size[1]}, frames {settings['frame']}, {machine['threads']} threads, "
+        f"{settings['rounds']} interleaved rounds: medians in ms"
+    )
+    table = Table("network", "runtime", title=title, caption=f"{machine['processor']}; load {machine['load_before']}")
+    for column in ("pre", "network+decode", "network alone", "post", "whole", "vs channels-last", "process MB"):
+        table.add_column(column, justify="right")
+    last = ""
+    for row in result.rows:
+        if row.network != last:
+            table.add_section()
+        steps = (_ms(row, step) for step in ("pre", "network", "bare", "post", "whole"))
+        speedup = result.speedup(row)
+        faster = "–" if math.isnan(speedup) else f"{speedup:.2f}x"
+        table.add_row(
+            row.network, f"{row.runtime} {row.precision}", *steps, faster, f"{row.opened.peak_bytes / 1e6:.0f}"
+        )
+        last = row.network
+    return table
+
+
+def costs(result: Result) -> Table:
+    """One row a network, or a set of networks that do the same work."""
+    table = Table("network")
+    for column in ("parameters M", "GMAC", "memory MB in PyTorch"):
+        table.add_column(column, justify="right")
+    for name, cost in result.costs.items():
+        values = (cost.parameters / 1e6, cost.macs / 1e9, cost.memory_bytes / 1e6)
+        table.add_row(name, *(f"{value:.3g}" for value in values))
+    return table
+
+
+def _ms(row: Row, step: str) -> str:
+    value = row.ms(step)
+    return "–" if math.isnan(value) else f"{value:.2f}"

@@ -1,0 +1,93 @@
+"""A process for one variant: `python -m hydranet.bench.worker`, spoken to in lines of JSON by `Worker`.
+
+Every variant lives in a process of its own, so that thread pools of different runtimes never meet, and memory can be
+told apart. All of them stay open and only the one that is asked computes; the others wait for a line and use no
+processor time. So rounds can be interleaved without opening anything twice.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from typing import Any
+
+from hydranet.bench.plan import Work
+from hydranet.bench.runner import Opened, Runner, Times
+from hydranet.core.errors import UserError
+
+
+class BenchError(UserError, RuntimeError):
+    """A variant that cannot be measured: which, and what its runtime said."""
+
+
+class Worker:
+    """The other end, in the process that compares."""
+
+    def __init__(self, work: Work) -> None:
+        self.variant = work.variant
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in `close`
+        paths = os.pathsep.join(path for path in sys.path if path)  # recipes of a file name classes in that file
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hydranet.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(work.threads)},
+        )
+        try:
+            self.opened = Opened(**self._ask(work.tree()))
+        except BenchError:
+            self.close()
+            raise
+
+    def measure(self, frames: int) -> Times:
+        """Times of so many frames, now."""
+        times: Times = self._ask({"frames": frames})
+        return times
+
+    def _ask(self, question: object) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self._process.stdout.readline()
+        if not answer:
+            self._process.wait()
+            self._said.seek(0)
+            lines = [line.strip() for line in self._said.read().splitlines() if line.strip()]
+            raise BenchError(
+                f"{self.variant.name} cannot be measured ({lines[-1] if lines else 'its process ended'}); "
+                "leave it out with --runtimes or --precision"
+            )
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
+        self._said.close()
+
+
+def serve() -> None:
+    """Answers lines on standard input; whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    runner = Runner(Work.of(json.loads(sys.stdin.readline())))
+    answer: object = asdict(runner.opened)
+    while True:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+        question = sys.stdin.readline()
+        if not question:
+            return
+        answer = runner.measure(json.loads(question)["frames"])
+
+
+if __name__ == "__main__":
+    serve()

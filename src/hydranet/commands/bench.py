@@ -1,0 +1,131 @@
+"""hydranet bench"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hydranet.bench.compare import Pace
+    from hydranet.bench.files import Candidate
+    from hydranet.bench.result import Row
+
+
+def bench(
+    runs: Annotated[list[str], typer.Argument(help="Run folders, or recipes (random weights); the first is compared")],
+    heads: Annotated[str, typer.Option(help="Only these tasks of the first network, separated by commas")] = "",
+    size: Annotated[str, typer.Option(help="What networks see, as 192x640; default: the first's validation size")] = "",
+    frame: Annotated[str, typer.Option(help="Size of the camera's frames; default: as the recipe's data is")] = "",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every runtime")] = 2,
+    runtimes: Annotated[str, typer.Option(help="Of eager, channels-last, compiled, torchscript, onnx, openvino")] = (
+        "eager,channels-last,compiled,torchscript,onnx,openvino"
+    ),
+    precision: Annotated[str, typer.Option(help="Of fp32, bf16, int8; several by commas")] = "fp32",
+    rounds: Annotated[int, typer.Option(min=1, help="How often every variant has its turn")] = 10,
+    frames: Annotated[int, typer.Option(min=1, help="Frames that are measured in a turn")] = 5,
+    separate: Annotated[bool, typer.Option("--separate", help="Also each head of the first as a network")] = False,
+    threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
+) -> None:
+    """Measure whole frames, uint8 pixels to boxes, ids and metres, in every runtime, side by side.
+
+    Every variant has a process of its own; they take turns, so that compare the ratios, not the milliseconds of two
+    days. Writes bench.json and bench.md. See docs/speed.md.
+    """
+    from hydranet.bench import files, plan, table
+    from hydranet.bench.compare import Pace, load
+    from hydranet.bench.result import Result, markdown
+    from hydranet.checkpoint import write
+    from hydranet.cost import costs
+    from hydranet.predict import parse_size
+
+    pairs, notes = plan.chosen(_names(runtimes), _names(precision))
+    first, *others = (_candidate(run) for run in runs)
+    if heads:
+        first = files.lone(first, _names(heads), first.name)
+    shape = parse_size(size) or (first.recipe.validation or first.recipe.data)[0].size
+    folder = out or Path("runs") / f"{first.name}-bench"
+    networks = files.sets(first, separate) | {one.name: [one] for one in others}
+    pictures, where = files.pictures(first, parse_size(frame, 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    name, flags = plan.processor()
+    notes += [said for word in dict.fromkeys(p for _, p in pairs) if (said := plan.emulated(word, flags))]
+    notes += [f"{one.name} has random weights" for one in (first, *others) if one.model is None]
+    spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, shape, rounds=1)
+    before = load()
+    rows = _measure(networks, pairs, shape, folder, pictures, Pace(rounds, frames, threads), threshold)
+    result = Result(
+        {"processor": name, "threads": threads, "load_before": before, "load_after": load()},
+        {
+            "size": shape,
+            "frame": "x".join(map(str, pictures[0].shape[:2])),
+            "pictures": where,
+            "rounds": rounds,
+            "frames": frames,
+            "threshold": threshold,
+            "boxes": {row.network: row.opened.boxes for row in rows},
+        },
+        spent,
+        rows,
+        notes,
+    )
+    say(table.times(result))
+    say(table.costs(result))
+    for line in (*result.readings(), *(f"note: {note}" for note in notes)):
+        say(line)
+    write(folder / "bench.json", json.dumps(result.tree(), indent=2).encode())
+    write(folder / "bench.md", markdown(result).encode())
+    say(f"the same as Markdown and JSON: {folder / 'bench.md'}, bench.json")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _candidate(run: str) -> "Candidate":
+    """A run with its weights, or a recipe with fresh ones."""
+    from hydranet import find
+    from hydranet.bench.files import Candidate
+    from hydranet.checkpoint import MODEL, load_model
+
+    path = Path(run)
+    if path.suffix == ".safetensors" or (path / MODEL).is_file():
+        model, recipe = load_model(path)
+        return Candidate((path if path.is_dir() else path.parent).resolve().name, model, recipe)
+    recipe = find.recipe(run)
+    return Candidate(recipe.name, None, recipe)
+
+
+def _measure(
+    networks: "dict[str, list[Candidate]]",
+    pairs: list[tuple[str, str]],
+    size: tuple[int, int],
+    folder: Path,
+    pictures: "list[np.ndarray]",
+    pace: "Pace",
+    threshold: float | None,
+) -> "list[Row]":
+    """Writes the files, then goes round, with a bar that says what is going on."""
+    from hydranet.bench.compare import measured
+    from hydranet.bench.files import prepare
+    from hydranet.bench.runner import frames_file
+
+    with terminal.bar() as bar:
+        job = bar.add_task("writing files", total=None, note="")
+        variants = []
+        for variant in prepare(networks, pairs, size, folder):
+            bar.update(job, note=variant.name)
+            variants.append(variant)
+        bar.update(job, description="measuring", total=len(variants) + pace.rounds, completed=0)
+        stored = frames_file(folder / "frames.npz", pictures)
+        for said in measured(variants, stored, pace, threshold):
+            if isinstance(said, list):
+                return said
+            bar.update(job, advance=1, note=said)
+    return []

@@ -1,0 +1,58 @@
+"""hydranet quantise"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hydranet import terminal
+from hydranet.commands.arguments import RunPath
+from hydranet.terminal import say
+
+
+def quantise(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Folder of the files; default: int8/ in the run")] = None,
+    to: Annotated[str, typer.Option(help="openvino, onnx; the first of several is scanned")] = "openvino",
+    size: Annotated[str, typer.Option(help="What the network sees; default: the first validation size")] = "",
+    calibration: Annotated[int, typer.Option(min=1, help="Pictures for ranges, over all training sources")] = 200,
+    limit: Annotated[int, typer.Option(min=0, help="Validation images of each source; 0 = all")] = 100,
+    budget: Annotated[
+        list[str] | None, typer.Option(help="What a task may lose, such as semantic.miou=0.01; several times")
+    ] = None,
+    qat: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning where the budget is missed")] = 0,
+) -> None:
+    """Write a network in INT8 if every task keeps its budget of accuracy, else say what breaks it and write nothing.
+
+    Tries everything in INT8, the trunk alone, and all but one head; heads that break the budget stay in float. See
+    docs/int8.md.
+    """
+    from hydranet.checkpoint import load_recipe, write
+    from hydranet.predict import parse_size
+    from hydranet.quantise import table
+    from hydranet.quantise.flow import Options
+    from hydranet.quantise.flow import quantise as work
+    from hydranet.quantise.scan import Scan
+
+    recipe = load_recipe(run)
+    folder = out or (run if run.is_dir() else run.parent) / "int8"
+    names = tuple(name.strip() for name in to.split(",") if name.strip())
+    shape = parse_size(size) or (recipe.validation or recipe.data)[0].size
+    options = Options(shape, calibration, limit, names or ("openvino",), tuple(budget or ()), qat)
+    last = None
+    paths = []
+    with terminal.bar() as bar:
+        job = bar.add_task("quantising", total=None, note="")
+        try:
+            for found in work(run, folder, options, lambda said: bar.update(job, note=said)):
+                if isinstance(found, Scan):
+                    last = found
+                else:
+                    paths.append(found)
+        finally:
+            if last is not None:
+                write(folder / "quantise.md", table.markdown(last).encode())
+                say(table.sensitivity(last))
+    for path in paths:
+        say(f"{path}  {sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}.*')) / 1e6:.1f} MB")
+    say(f"scan: {folder / 'quantise.md'}, quantise.json; scores in both: parity.json")

@@ -1,0 +1,118 @@
+"""Post-training quantisation with NNCF: weights by channel, activations by range, calibrated on pictures."""
+
+import io
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hydranet.augment.policy import fit
+from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import IMAGE, KEY, Manifest
+from hydranet.export.graph import Shipped, example
+from hydranet.export.onnx import proto
+from hydranet.mixture import Reader
+from hydranet.quantise.scope import floats, parts_of
+from hydranet.recipe import Recipe
+
+TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
+
+
+@dataclass(frozen=True, eq=False)
+class Floating:
+    """A network before quantisation: as ONNX, with the part of every node."""
+
+    graph: Shipped
+    proto: Any
+    parts: dict[str, str]
+
+    @property
+    def heads(self) -> list[str]:
+        """Names of its heads."""
+        return list(self.graph.model.tasks)
+
+
+def floating(graph: Shipped, manifest: Manifest) -> Floating:
+    """The network as NNCF takes it. Raises ImportError without the extra."""
+    try:
+        import nncf  # noqa: F401
+        import openvino  # noqa: F401
+    except ImportError as error:
+        raise ImportError('quantisation needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
+    made = proto(graph, example(graph.shape, graph.thresholds), list(manifest.outputs))
+    return Floating(graph, made, parts_of(made))
+
+
+def pictures(recipe: Recipe, size: tuple[int, int], count: int) -> list[np.ndarray]:
+    """uint8 1 h w 3 pictures for calibration, as many from each training source, evenly spread over it.
+
+    Ranges that one source never reaches would be cut off for all of them, so its share of training does not matter.
+    """
+    found: list[np.ndarray] = []
+    for source in recipe.data:
+        reader = Reader(source, list(recipe.tasks))
+        each = min(max(count // len(recipe.data), 1), len(reader))
+        for index in sorted({int(i) for i in np.linspace(0, len(reader) - 1, each)}):
+            sample, _ = fit(reader[index].but(labels={}), size)
+            found.append(sample.image[None])
+    return found
+
+
+def write(
+    network: Floating, target: str, left: Iterable[str], images: Sequence[np.ndarray], path: Path, manifest: Manifest
+) -> Path:
+    """Writes the network with all parts in INT8 but those in `left` and the decoding; returns the file.
+
+    The range of a network's first layer is halved (NNCF's overflow fix): processors without VNNI add up INT8 products
+    in 16 bits. Raises SpecError for an unknown target.
+    """
+    import nncf
+
+    if target not in TARGETS:
+        raise SpecError(f"got target {target!r}, expected {' or '.join(TARGETS)}")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    model = _opened(network, target)
+    names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
+    with redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
+        quantised: Any = nncf.quantize(
+            model,
+            nncf.Dataset(list(images), lambda image: {IMAGE: image}),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(names=floats(network.parts, left, names), validate=False),
+        )
+    _save(quantised, target, path, manifest)
+    return path
+
+
+def _opened(network: Floating, target: str) -> Any:
+    """A fresh model of the target's kind; NNCF's ONNX part wants every shape written down."""
+    if target == "onnx":
+        import onnx
+
+        return onnx.shape_inference.infer_shapes(network.proto)
+    import openvino
+
+    return openvino.convert_model(io.BytesIO(network.proto.SerializeToString()))
+
+
+def _nodes(model: Any) -> Iterator[str]:
+    return (node.get_friendly_name() for node in model.get_ordered_ops())
+
+
+def _save(model: Any, target: str, path: Path, manifest: Manifest) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if target == "onnx":
+        import onnx
+
+        onnx.helper.set_model_props(model, {KEY: manifest.to_json()})
+        onnx.save_model(model, str(path))
+        return
+    import openvino
+
+    model.set_rt_info(manifest.to_json(), [KEY])
+    openvino.save_model(model, str(path), compress_to_fp16=False)

@@ -1,0 +1,35 @@
+"""A sensitivity scan as a table for a terminal and for a file."""
+
+from rich.table import Table
+
+from hydranet.quantise.scan import Scan
+
+
+def sensitivity(found: Scan) -> Table:
+    """One row a way to quantise; the loss of each limited metric, red where it breaks the budget."""
+    table = Table("quantised", title="INT8 against PyTorch: loss of each metric (budget)")
+    for one in found.tried[0].lost:
+        unit = "" if one.limit.better == "higher" else " rel."
+        table.add_column(f"{one.source} {one.limit.task} {one.limit.metric}{unit} ({one.limit.allowed:g})")
+    table.add_column("")
+    for tried in found.tried:
+        cells = [
+            f"{one.loss:+.4f} = {one.after:.4g}" if one.kept else f"[red]{one.loss:+.4f} = {one.after:.4g}[/red]"
+            for one in tried.lost
+        ]
+        word = "chosen" if found.chosen is tried else "kept" if tried.accepted else "broken"
+        table.add_row(found.name(tried.left), *cells, word)
+    return table
+
+
+def markdown(found: Scan) -> str:
+    """The same for a file."""
+    names = [f"{one.source} {one.limit.task} {one.limit.metric}" for one in found.tried[0].lost]
+    lines = [f"| quantised | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|"]
+    lines += [f"| budget | {' | '.join(f'{one.limit.allowed:g}' for one in found.tried[0].lost)} | |"]
+    lines += [f"| PyTorch | {' | '.join(f'{one.before:.4g}' for one in found.tried[0].lost)} | |"]
+    for tried in found.tried:
+        cells = " | ".join(f"{one.after:.4g} ({one.loss:+.4f})" for one in tried.lost)
+        word = "chosen" if found.chosen is tried else "kept" if tried.accepted else "broken"
+        lines.append(f"| {found.name(tried.left)} | {cells} | {word} |")
+    return "\n".join(lines) + "\n"
