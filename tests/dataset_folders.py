@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hydranet.annotations import Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
@@ -16,10 +17,14 @@ from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
+from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.formats.fingerprint import content as pixels
+from hydranet.formats.fingerprint import look
+from hydranet.formats.pseudo import Entry, Index, Made, file_of, packed
 
 HEIGHT, WIDTH = 24, 32
 RNG = np.random.default_rng(0)
@@ -186,6 +191,24 @@ def pseudo_maps(root: Path) -> PseudoMaps:
     return PseudoMaps(str(root / "maps"), dataset=pictures, maps={"drivable": ("other", "drivable")})
 
 
+def pseudo(root: Path) -> Pseudo:
+    pictures = folder(root / "pictures")
+    made = {"area": Made("ClassMap", ("other", "drivable")), "cars": Made("Boxes", ("car",))}
+    boxes = Boxes(np.array([[1.0, 1, 4, 4]], np.float32), np.array([0]), np.array([0.9], np.float32))
+    images = {}
+    for index in range(len(pictures)):
+        sample = pictures[index]
+        labels = {"area": ClassMap(np.where(noise(3) == 2, 255, noise(2)).astype(np.uint8)), "cars": boxes}
+        files = {name: file_of(name, sample.key, made[name]) for name in labels}
+        for name, label in labels.items():
+            path = root / "cache" / files[name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(packed(label, made[name]))
+        images[sample.key] = Entry(pixels(sample.image), look(sample.image), sample.size, files)
+    (root / "cache/index.json").write_text(Index("a teacher", "", made, None, images).to_json())
+    return Pseudo(pictures, str(root / "cache"))
+
+
 def subset(root: Path) -> Subset:
     return Subset(kitti_object(root), "1-2")
 
@@ -203,6 +226,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Yolo: yolo,
     Folder: folder,
     PseudoMaps: pseudo_maps,
+    Pseudo: pseudo,
     Subset: subset,
 }
 """A small one of every data set that reads files; one without an entry must be constructible without arguments."""

@@ -15,10 +15,11 @@ from hydranet.hints import Hints, relative_error
 from hydranet.step_losses import joined
 from hydranet.tasks.detection.logits import Gains, alike, by_logits, class_divergence, localisation_divergence
 from hydranet.tasks.detection.ssd import Ssd
-from hydranet.tasks.detection.task import Detection, told
+from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.yolov8 import YoloV8
 from hydranet.tasks.semantic.soft import softened_divergence
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.voices import sure_boxes
 
 
 def kl(p: list[float], q: list[float]) -> float:
@@ -167,7 +168,8 @@ def test_a_doubted_box_is_neither_object_nor_background() -> None:
         torch.tensor([[1, 0, 0, 1]]),
         torch.tensor([[0.01, 0.9, 0.8, 0.2]]),
     )
-    label = told(seen, 0.25, 0.65)
+    label = sure_boxes(seen, Detection("x", ("a", "b")).finish, 0.25)
+    assert isinstance(label, Boxes)
     assert label.label.tolist() == [[0, 1]]
     assert label.ignore.tolist() == [[False, True]]
     assert label.score.tolist() == [[pytest.approx(0.9), pytest.approx(0.2)]]
@@ -179,7 +181,9 @@ def test_unlike_heads_learn_from_decoded_boxes() -> None:
     student, teacher = Detection("x", ("a", "b")), Detection("x", ("a", "b"), detector=YoloV8(reg_max=8))
     own = student.head(features)(pyramid)
     there = teacher.head(features)(pyramid)
-    seen = teacher.tell(there, 3.0, 0.001)
+    decoded = teacher.tell(there, 3.0)
+    assert isinstance(decoded, Boxes)
+    seen = sure_boxes(decoded, teacher.finish, 0.002)
     lesson = Lesson("x", torch.arange(2), seen, temperature=3.0, raw=there, teacher=teacher)
     torch.testing.assert_close(student.distill(own, lesson).total, student.loss(own, seen).total)
 

@@ -135,7 +135,8 @@ def overlap(validation: Pictures, theirs: Pictures) -> tuple[Pairs, Pairs]:
     by_content = {one[0]: name for name, one in theirs.items()}
     names, looks = list(theirs), bits([one[1] for one in theirs.values()])
     distance, place = nearest(bits([one[1] for one in validation.values()]), looks)
-    same, alike = [], []
+    same: list[tuple[str, str]] = []
+    alike: list[tuple[str, str]] = []
     for (name, (pixels, _)), far, index in zip(validation.items(), distance, place, strict=True):
         if pixels in by_content:
             same.append((name, by_content[pixels]))

@@ -1,7 +1,7 @@
 """A trained network or an exported file as something that can be asked what it sees."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,7 +85,9 @@ class Network(Voice):
         return Said(self.model.answer(pyramids), pyramids)
 
     def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
-        return self.model.tasks[task].tell(raw, temperature, least)
+        own = self.model.tasks[task]
+        told = own.tell(raw, temperature, least)
+        return sure_boxes(told, own.finish, least or own.least_score) if isinstance(told, Boxes) else told
 
 
 class File(Voice):
@@ -139,8 +141,16 @@ class File(Voice):
         head = self.manifest.heads[task]
         if not isinstance(raw, Boxes):
             return raw
-        boxes = [finished(to_numpy(raw, i), head.post) for i in range(len(raw.label))]
-        return moved(stack([believed(one, least or head.score) for one in boxes]), raw.label.device)
+        return sure_boxes(raw, lambda seen: finished(seen, head.post), least or head.score)
+
+
+def sure_boxes(seen: Boxes, finish: Callable[[Annotation], Annotation], least: float) -> Annotation:
+    """Stacked candidates as what a teacher says: boxes that `finish` (NMS) leaves and that it is sure of.
+
+    Those between half of `least` and `least` are ignored regions: neither objects nor background.
+    """
+    images = [believed(finish(to_numpy(seen, i)), least) for i in range(len(seen.label))]
+    return moved(stack(images), seen.label.device)
 
 
 def believed(seen: Annotation, least: float) -> Boxes:

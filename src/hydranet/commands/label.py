@@ -10,7 +10,10 @@ from hydranet.commands.arguments import Device
 from hydranet.terminal import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hydranet.core.dataset import Dataset
+    from hydranet.label import Progress
     from hydranet.voices import Voice
 
 
@@ -31,7 +34,6 @@ def label(
     from dataclasses import replace
 
     from hydranet import find
-    from hydranet.core.sample import DataError
     from hydranet.label import label as run_labelling
     from hydranet.label import started
     from hydranet.leaks import trained_on
@@ -40,28 +42,24 @@ def label(
     teacher = voice(str(run), find.device(device))
     dataset, shape = _pictures(source, recipe, size, teacher)
     names = [name.strip() for name in heads.split(",") if name.strip()]
-    index = started(
-        teacher,
-        (run.parent if run.is_file() else run).resolve().name,
-        run,
-        shape,
-        tasks=names,
-        confidence=parsed(confidence),
-    )
+    title = (run.parent if run.is_file() else run).resolve().name
+    index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
     index = replace(index, trained_on=trained_on(teacher, say))
+    _show(run_labelling(teacher, dataset, index, out), out, list(index.labels))
+
+
+def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
+    """Shows how far the labelling is, and what was broken."""
+    from hydranet.core.sample import DataError
+
     stop = terminal.stop_on_signal()
-    progress = None
     with terminal.bar() as bar:
         job = bar.add_task("labelling", total=None, note="")
-        for progress in run_labelling(teacher, dataset, index, out):
+        for progress in steps:
             bar.update(job, completed=progress.done, total=progress.total, note="")
-            if stop:
+            if stop and progress.done < progress.total:
                 raise terminal.Stopped(f"stopped after {progress.done} pictures; give the command again to go on")
-    assert progress
-    say(
-        f"{progress.labelled} pictures labelled, {progress.skipped} were there -> {out} "
-        f"({', '.join(f'{name}: {made.kind}' for name, made in index.labels.items())})"
-    )
+    say(f"{progress.labelled} pictures labelled, {progress.skipped} were there -> {out} ({', '.join(labels)})")
     if progress.broken:
         others = f" (and {len(progress.broken) - 1} more)" if len(progress.broken) > 1 else ""
         raise DataError(f"{progress.broken[0]}{others}")

@@ -44,8 +44,32 @@ class Loss:
         return self.total / self.count.clamp(min=torch.finfo(self.total.dtype).tiny)
 
 
+class Learner(Component, ABC):
+    """How a task learns, from labels and from teachers."""
+
+    @abstractmethod
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        """Loss of a stacked label; `raw` holds the labelled images only. Computed in float32, also under autocast."""
+
+    @abstractmethod
+    def decode(self, raw: Raw) -> Annotation:
+        """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
+
+    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        """Raw outputs to what a teacher says: its answers, unknown where it is less sure than `least`.
+
+        temperature: class probabilities, softened by it, go along (0 = none do).
+        """
+        return self.decode(raw)
+
+    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+        """Loss against a teacher; by default what it told is the label. `raw` holds the lesson's images only."""
+        assert lesson.told is not None
+        return self.loss(raw, lesson.told)
+
+
 @dataclass(frozen=True)
-class Task(Component, ABC):
+class Task(Learner):
     """A perception task. A frozen dataclass whose fields are its hyper-parameters.
 
     It knows no encoder, no data set, no trainer. `name` is the key of its labels, losses, weights and outputs.
@@ -74,14 +98,6 @@ class Task(Component, ABC):
     def head(self, features: Features) -> nn.Module:
         """A module `Pyramid -> Raw` for levels with these channels and strides."""
 
-    @abstractmethod
-    def loss(self, raw: Raw, label: Annotation) -> Loss:
-        """Loss of a stacked label; `raw` holds the labelled images only. Computed in float32, also under autocast."""
-
-    @abstractmethod
-    def decode(self, raw: Raw) -> Annotation:
-        """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
-
     def finish(self, seen: Annotation) -> Annotation:
         """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
         return seen
@@ -107,18 +123,6 @@ class Task(Component, ABC):
         if not isinstance(label, self.kind):
             raise DataError(f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}")
 
-    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
-        """Raw outputs to what a teacher says: its answers, unknown where it is less sure than `least`.
-
-        temperature: class probabilities, softened by it, go along (0 = none do).
-        """
-        return self.decode(raw)
-
-    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
-        """Loss against a teacher; by default what it told is the label. `raw` holds the lesson's images only."""
-        assert lesson.told is not None
-        return self.loss(raw, lesson.told)
-
 
 def merge(stats: Iterable[Stats]) -> Stats:
     """Adds statistics up: arrays and numbers add, lists concatenate. Exact over images, data sets and processes."""
@@ -131,7 +135,7 @@ def merge(stats: Iterable[Stats]) -> Stats:
 
 def pick(raw: Raw, rows: Tensor) -> Raw:
     """The given images of a raw output."""
-    return pytree.tree_map(lambda t: t[rows], raw)
+    return pytree.tree_map(lambda t: t[rows] if isinstance(t, Tensor) else t, raw)
 
 
 def to_numpy(annotation: Annotation, index: int) -> Annotation:

@@ -107,12 +107,12 @@ class Pseudo(Dataset):
                 raise SpecError(unknown(word, known, f"class of {name!r} (in Pseudo.classes_of)"))
         goals = [names.get(one, one) for one in classes]
         target = np.array([own.index(goal) if goal in own else NO_BOX for goal in goals])
-        known = np.isin(np.arange(len(own)), target)
+        told = np.isin(np.arange(len(own)), target)
         if isinstance(label, ClassMap):
             table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
             table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
-            return ClassMap(table[label.ids], known=known)
+            return ClassMap(table[label.ids], known=told)
         if isinstance(label, Boxes) and label.ignore is not None:
             ids = target[label.label]
-            return replace(label, label=ids, ignore=label.ignore | (ids < 0), known=known)
+            return replace(label, label=ids, ignore=label.ignore | (ids < 0), known=told)
         raise SpecError(f"classes of {name!r} ({', '.join(classes)}) are not those of the data set; map them in Source")

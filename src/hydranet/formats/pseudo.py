@@ -123,7 +123,7 @@ def packed(label: Annotation, made: Made) -> bytes:
         return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in found]).encode()
     arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from torch import nn
-from torchvision.ops import batched_nms
 
-from hydranet.annotations import NO_BOX, OTHER_CLASS, Annotation, Boxes, rows
+from hydranet.annotations import OTHER_CLASS, Annotation, Boxes, rows
 from hydranet.core.features import Features
 from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
@@ -149,10 +147,6 @@ class Detection(Task):
         if boxes.known is not None and len(boxes.known) != len(self.classes):
             raise DataError(f"{where} got a mask of {len(boxes.known)} known classes, expected {len(self.classes)}")
 
-    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
-        """After NMS: boxes from a score of `least` on (0 = `score_threshold`), ignored ones down to half of it."""
-        return told(self.decode(raw), least or self.score_threshold, self.nms_iou)
-
     def distill(self, raw: Raw, lesson: Lesson) -> Loss:
         """By logits where both heads say the same things of the same cells (`logits.by_logits`; temperature > 0).
 
@@ -167,18 +161,6 @@ class Detection(Task):
             return by_logits(raw, lesson.raw, lesson.classes, lesson.temperature, least, gains)
         assert lesson.told is not None
         return self.loss(raw, lesson.told)
-
-
-def told(seen: Boxes, least: float, nms_iou: float) -> Boxes:
-    """Stacked boxes that NMS leaves and that reach half of `least`; those below `least` are ignored regions."""
-    kept, score = torch.zeros_like(seen.label, dtype=torch.bool), torch.as_tensor(seen.score)
-    for image in range(len(seen.label)):
-        kept[image, batched_nms(seen.xyxy[image], score[image], seen.label[image], nms_iou)] = True
-    kept &= score >= least / 2
-    first = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
-    kept, score, label = (values.gather(1, first) for values in (kept, score, seen.label))
-    xyxy = seen.xyxy.gather(1, first[..., None].expand(-1, -1, 4))
-    return Boxes(xyxy, label.where(kept, NO_BOX), score.where(kept, 0.0), ignore=kept & (score < least))
 
 
 def _boxes(annotation: Annotation) -> Boxes:
