@@ -176,7 +176,7 @@ def _sources(recipes: Path) -> str:
         ("optim.lr=fast", "got lr='fast'.*expected float"),
         ("decoder.width=wide", "got width='wide'.*expected int"),
         ("encoder.norm=7", "got norm=7.*expected bool"),
-        ("precision=fp8", "got precision='fp8' for Recipe, expected fp32, bf16 or fp16"),
+        ("precision=fp8", "got precision='fp8' for Recipe, expected auto, fp32, bf16 or fp16"),
         ("augment.flip=3", "got flip=3, expected 0 .never. to 1"),
         ("data.noise.size=[30,64]", "source 'noise' has size .*multiples of 32"),
         ("data.noise.size=5", "got size=5.*expected"),

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 
@@ -16,6 +15,7 @@ from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, o
 from hydranet.core.task import Task
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.model import HydraNet
+from hydranet.precision import PRECISIONS, Precision
 from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
 from hydranet.stages import Stage, check
@@ -77,12 +77,15 @@ class Recipe(Component):
 
     steps:      optimiser steps.    batch: images a step, over all sources, micro-batches and processes.
     accumulate: micro-batches a step; the result is the same as without, in less memory and more time.
-    precision:  "fp32", "bf16" or "fp16" autocast; losses are always computed in fp32.
+    precision:  "fp32", "bf16" or "fp16" autocast, or "auto": bf16 where the device computes in it, else fp32. Losses
+                are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
     distil:     teachers that the network learns from, beside labels or in their place (docs/distillation.md).
     stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
+    sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
+    compile:    torch.compile for trunk and heads; the first steps take minutes.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     """
 
@@ -103,8 +106,10 @@ class Recipe(Component):
     steps: int = 1000
     batch: int = 8
     accumulate: int = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     ema: float | None = None
+    sync_norm: bool = False
+    compile: bool = False
     seed: int = 0
     evaluate_every: int = 0
     save_every: int = 200
@@ -118,8 +123,8 @@ class Recipe(Component):
             raise SpecError(
                 f"batch {self.batch} cannot be split into {self.accumulate} equal micro-batches; change one"
             )
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise SpecError(f"got precision={self.precision!r}, expected fp32, bf16 or fp16")
+        if self.precision not in PRECISIONS:
+            raise SpecError(f"got precision={self.precision!r}, expected auto, fp32, bf16 or fp16")
         if not self.tasks or not self.data:
             raise SpecError(
                 f"recipe {self.name!r} has {len(self.tasks)} tasks and {len(self.data)} sources, needs both"
@@ -130,6 +135,11 @@ class Recipe(Component):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
         if any(teacher.features for teacher in self.distil) and not issubclass(self.sharing.cls, HardSharing):
             raise SpecError(f"got features of a teacher with {self.sharing.cls.__name__}, expected HardSharing; set 0")
+        if self.sync_norm and issubclass(self.balancer.cls, HeldOutBalancer):
+            raise SpecError(
+                f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
+                "process to process; switch one of them off"
+            )
         check(self.stages, self.steps, [task.name for task in self.tasks])
 
     def build(self, also: Sequence[Task] = ()) -> HydraNet:

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from hydranet import checkpoint, leaks, start
+from hydranet import checkpoint, leaks, precision, start
 from hydranet.checkpoint import CheckpointError
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
@@ -18,12 +17,12 @@ from hydranet.distill import Teachers
 from hydranet.gradients import Outcome, step_gradients
 from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
+from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes
 from hydranet.recipe import Optim, Recipe
 from hydranet.stages import Staging
 from hydranet.step_losses import Diverged, Reduce
 
-TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
 """Parts of a recipe that may change on resume without changing what is learned."""
 
@@ -50,10 +49,15 @@ class Run:
         self, recipe: Recipe, device: str = "cpu", processes: Processes | None = None, fresh: bool = True
     ) -> None:
         self.recipe, self.device = recipe, torch.device(device)
+        self.autocast = precision.autocast(recipe.precision, self.device)
         self.processes = processes or Processes()
         self.teachers = Teachers(recipe, self.device)
         model = recipe.build(self.teachers.hints)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.sync_norm:
+            synchronise(self.model.trunk)
+        for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
+            part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
         self.started = start.warm(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
@@ -61,12 +65,6 @@ class Run:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
         self.staging = Staging(recipe.stages, recipe.steps, recipe.schedule, self.model, self.balancer)
         self.step = 0
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """The precision the network's forward pass runs in."""
-        if self.recipe.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, TYPES[self.recipe.precision])
 
     def evaluated(self) -> HydraNet:
         """The network to evaluate and to ship: the averaged one where the recipe averages, in eval mode."""
@@ -218,6 +216,7 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
     recipe = run.recipe
     for group in run.optimiser.param_groups:
         group["lr"] = recipe.optim.rate(group["part"]) * run.staging.rate(run.step, group["part"])
+    run.processes.agree(run.model.trunk, batches)
     run.model.train()
     run.balancer.train()
     run.optimiser.zero_grad(set_to_none=True)

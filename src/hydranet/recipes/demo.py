@@ -41,7 +41,7 @@ def demo() -> Recipe:
         optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
         steps=480,
         batch=8,
-        precision="bf16",
+        precision="auto",
         ema=0.99,
         save_every=120,
     )

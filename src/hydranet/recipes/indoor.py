@@ -40,6 +40,6 @@ def indoor() -> Recipe:
         optim=Optim(lr=1e-3, factors={"encoder": 0.3, "balancer": 3.0}),
         steps=2000,
         batch=8,
-        precision="bf16",
+        precision="auto",
         ema=0.998,
     )

@@ -50,7 +50,7 @@ def road() -> Recipe:
         optim=Optim(lr=1.5e-3, factors={"encoder": 0.3, "balancer": 3.0}),
         steps=2000,
         batch=8,
-        precision="bf16",
+        precision="auto",
         ema=0.998,
         save_every=50,
         evaluate_every=500,
