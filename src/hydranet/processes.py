@@ -1,11 +1,16 @@
 """Several processes as one: sums over `torch.distributed`, started by torchrun; nothing happens in a single process."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from hydranet.core.batch import Batch
+from hydranet.nn.sync_norm import SyncNorm
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,40 @@ class Processes:
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process: a decision that all of them take at the same step."""
+        return bool(self.sum(torch.tensor(float(flag), device=self._device())) > 0) if self.world > 1 else flag
+
+    def alike(self, value: int) -> bool:
+        """Whether a number is the same in every process."""
+        if self.world == 1:
+            return True
+        pair = torch.tensor([value, -value], dtype=torch.int64, device=self._device())
+        dist.all_reduce(pair, dist.ReduceOp.MAX)
+        return int(pair[0]) == -int(pair[1])
+
+    def agree(self, trunk: nn.Module, batches: Sequence[Batch]) -> None:
+        """Lets synchronised norms use common statistics in a step whose batches are alike in all processes.
+
+        Where sizes or tasks differ, a process would wait for a forward pass that another one does not make: in such a
+        step each uses its own statistics.
+        """
+        norms = [module for module in trunk.modules() if isinstance(module, SyncNorm)]
+        if norms and self.world > 1:
+            plan = [(tuple(batch.image.shape[2:]), sorted(batch.asked)) for batch in batches if batch.asked]
+            together = self.alike(crc32(repr(plan).encode()))
+            for norm in norms:
+                norm.together = together
+
+    def wait(self) -> None:
+        """Goes on once every process has come here."""
+        self.any(False)
+
+    @staticmethod
+    def _device() -> str:
+        """Where nccl wants its tensors; gloo takes them from the CPU."""
+        return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
     def equalise(self, model: nn.Module) -> None:
         """Gives every process the first one's weights and buffers."""

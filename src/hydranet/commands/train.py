@@ -50,8 +50,11 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
     with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
         for progress in steps:
+            ending = progress.run.processes.any(bool(stop))  # a signal reaches the processes at different steps
             if progress.run.processes.rank:  # the first process speaks for all
-                if stop:
+                if ending:
+                    if progress.step < progress.steps:
+                        progress.run.processes.wait()  # to end sooner would end the first one, too, while it saves
                     raise terminal.Stopped(f"stopped after step {progress.step}")
                 continue
             log.step(progress)
@@ -68,7 +71,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     log.report(progress.step, report)
                     report.save((folder / "stages" / stage if stage else folder) / "report")
                     say(tables.scores(report))
-            if stop:
+            if ending or (stop and (last or progress.run.processes.world == 1)):  # it may have come while evaluating
                 _stopped(progress, again, folder)
 
 
@@ -84,7 +87,9 @@ def _introduce(progress: "Progress") -> None:
 
 def _stopped(progress: "Progress", again: str, folder: Path) -> None:
     """Saves a run and ends the program with an error that says how to go on."""
-    if progress.step == progress.steps:
+    if progress.step < progress.steps:
+        progress.run.save(folder)
+        progress.run.processes.wait()
+    else:
         raise terminal.Stopped(f"stopped after the last step; for the scores: hydranet evaluate {folder}")
-    progress.run.save(folder)
     raise terminal.Stopped(f"stopped after step {progress.step}; go on with: {again}")
