@@ -86,8 +86,6 @@ class Recipe(Component):
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
     compile:    torch.compile for trunk and heads; the first steps take minutes.
-    sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
-    compile:    torch.compile for trunk and heads; the first steps take minutes.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     """
 
@@ -110,8 +108,6 @@ class Recipe(Component):
     accumulate: int = 1
     precision: Precision = "fp32"
     ema: float | None = None
-    sync_norm: bool = False
-    compile: bool = False
     sync_norm: bool = False
     compile: bool = False
     seed: int = 0
@@ -139,11 +135,6 @@ class Recipe(Component):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
         if any(teacher.features for teacher in self.distil) and not issubclass(self.sharing.cls, HardSharing):
             raise SpecError(f"got features of a teacher with {self.sharing.cls.__name__}, expected HardSharing; set 0")
-        if self.sync_norm and issubclass(self.balancer.cls, HeldOutBalancer):
-            raise SpecError(
-                f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
-                "process to process; switch one of them off"
-            )
         if self.sync_norm and issubclass(self.balancer.cls, HeldOutBalancer):
             raise SpecError(
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "

@@ -18,7 +18,6 @@ from hydranet.gradients import Outcome, step_gradients
 from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.nn.sync_norm import synchronise
-from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes
 from hydranet.recipe import Optim, Recipe
 from hydranet.stages import Staging
@@ -55,10 +54,6 @@ class Run:
         self.teachers = Teachers(recipe, self.device)
         model = recipe.build(self.teachers.hints)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.sync_norm:
-            synchronise(self.model.trunk)
-        for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
-            part.compile()
         if recipe.sync_norm:
             synchronise(self.model.trunk)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
@@ -221,7 +216,6 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
     recipe = run.recipe
     for group in run.optimiser.param_groups:
         group["lr"] = recipe.optim.rate(group["part"]) * run.staging.rate(run.step, group["part"])
-    run.processes.agree(run.model.trunk, batches)
     run.processes.agree(run.model.trunk, batches)
     run.model.train()
     run.balancer.train()
