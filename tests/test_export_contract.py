@@ -17,14 +17,17 @@ from hydranet.export.ship import export
 pytest.importorskip("onnxscript")
 
 TARGETS = [name for name, _ in known()]
-KINDS = {"outside": Shape(SIZE), "inside": Shape(SIZE, batch=None, nms="inside")}
+KINDS = {
+    "every task": (Shape(SIZE), None),
+    "suppression inside": (Shape(SIZE, batch=None, nms="inside"), ["yolov8", "depth"]),
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shipped, list[Path]]:
-    recipe = every_recipe()
-    folder = tmp_path_factory.mktemp(request.param)
-    return export(shaken(recipe.build()), recipe, folder, targets=TARGETS, shape=KINDS[request.param], name="toy")
+    shape, heads = KINDS[request.param]
+    recipe, folder = every_recipe(), tmp_path_factory.mktemp("export")
+    return export(shaken(recipe.build()), recipe, folder, targets=TARGETS, shape=shape, heads=heads, name="toy")
 
 
 def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:

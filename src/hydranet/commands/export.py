@@ -16,32 +16,42 @@ if TYPE_CHECKING:
     from hydranet.recipe import Recipe
 
 
+Out = Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")]
+Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas")]
+To = Annotated[str, typer.Option(help="onnx, openvino, torchscript; several by commas")]
+Size = Annotated[
+    str, typer.Option(help="What the network sees, HEIGHTxWIDTH; default: the recipe's first validation size")
+]
+DynamicSize = Annotated[bool, typer.Option("--dynamic-size", help="Take other multiples of the stride, too")]
+Batch = Annotated[str, typer.Option(help="Pictures at once, or dynamic")]
+Fit = Annotated[str, typer.Option(help="Who fits frames into that size: none (the predictor), letterbox, stretch")]
+Frame = Annotated[str, typer.Option(help="Size of the camera's frames, for letterbox and stretch")]
+Nms = Annotated[str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")]
+Precision = Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")]
+Images = Annotated[
+    str, typer.Option(help="Pictures for the proof instead of the run's validation sources: a folder or pattern")
+]
+Limit = Annotated[int, typer.Option(min=0, help="Images of each source in the proof, evenly spread; 0 = all")]
+ArrayBound = Annotated[float, typer.Option(help="Largest relative difference of an array")]
+MetricBound = Annotated[float, typer.Option(help="Largest difference of a metric; 0.001 = 0.1 point")]
+
+
 def export(
     run: RunPath,
-    out: Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")] = None,
-    heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
-    to: Annotated[str, typer.Option(help="onnx, openvino, torchscript; several by commas")] = "onnx",
-    size: Annotated[
-        str, typer.Option(help="What the network sees, HEIGHTxWIDTH; default: the recipe's first validation size")
-    ] = "",
-    dynamic_size: Annotated[
-        bool, typer.Option("--dynamic-size", help="Take other multiples of the stride, too")
-    ] = False,
-    batch: Annotated[str, typer.Option(help="Pictures at once, or dynamic")] = "1",
-    fit: Annotated[
-        str, typer.Option(help="Who fits frames into that size: none (the predictor), letterbox, stretch")
-    ] = "none",
-    frame: Annotated[str, typer.Option(help="Size of the camera's frames, for letterbox and stretch")] = "",
-    nms: Annotated[
-        str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")
-    ] = "outside",
-    precision: Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")] = "fp32",
-    images: Annotated[
-        str, typer.Option(help="Pictures for the proof instead of the run's validation sources: a folder or pattern")
-    ] = "",
-    limit: Annotated[int, typer.Option(min=0, help="Images of each source in the proof, evenly spread; 0 = all")] = 100,
-    array_bound: Annotated[float, typer.Option(help="Largest relative difference of an array")] = 1e-3,
-    metric_bound: Annotated[float, typer.Option(help="Largest difference of a metric; 0.001 = 0.1 point")] = 1e-3,
+    out: Out = None,
+    heads: Heads = "",
+    to: To = "onnx",
+    size: Size = "",
+    dynamic_size: DynamicSize = False,
+    batch: Batch = "1",
+    fit: Fit = "none",
+    frame: Frame = "",
+    nms: Nms = "outside",
+    precision: Precision = "fp32",
+    images: Images = "",
+    limit: Limit = 100,
+    array_bound: ArrayBound = 1e-3,
+    metric_bound: MetricBound = 1e-3,
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
@@ -49,11 +59,10 @@ def export(
     in parity.json. Where it fails, the file is renamed to NAME.failed and the command ends with an error.
     """
     from hydranet.checkpoint import load_model
-    from hydranet.deploy.session import open_session, runtimes_for
     from hydranet.export.graph import Shape
     from hydranet.export.parity import Bounds, save
     from hydranet.export.ship import export as write_export
-    from hydranet.export.ship import parse_batch, report_of
+    from hydranet.export.ship import opened, parse_batch, report_of
     from hydranet.predict import parse_size
 
     model, recipe = load_model(run)
@@ -74,8 +83,7 @@ def export(
     )
     for path in paths:
         say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    sessions = {(path.name, name): open_session(path, name) for path in paths for name in runtimes_for(path)}
-    found = _prove(graph, sessions, recipe, images, Bounds(array_bound, metric_bound), limit)
+    found = _prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit)
     save(folder / "parity.json", found)
     _end(found, folder)
 

@@ -59,12 +59,18 @@ def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> An
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise SpecError(
-                f"the network cannot be exported with {graph.shape} ({str(error).partition(chr(10))[0]}); "
-                "try a fixed size and batch"
+                f"this network cannot be exported with {graph.shape} ({_cause(error)}); try a fixed size and batch"
             ) from error
     assert program is not None
     graph.onnx_model = program.model_proto
     return graph.onnx_model
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the first error in a chain of them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().partition("\n")[0]
 
 
 def inputs(example: tuple[Tensor, ...]) -> list[str]:
@@ -82,7 +88,9 @@ def dynamic(shape: Shape, example: tuple[Tensor, ...]) -> Any:
     if shape.dynamic:
         axes[1] = 32 * torch.export.Dim("rows32", min=1, max=256)
         axes[2] = 32 * torch.export.Dim("columns32", min=1, max=256)
-    return (axes, tuple({} for _ in example[1:])) if axes else None
+    if not axes:
+        return None
+    return (axes, tuple({} for _ in example[1:])) if len(example) > 1 else (axes,)
 
 
 class quiet:

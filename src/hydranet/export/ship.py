@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 from hydranet.checkpoint import write
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
-from hydranet.deploy.session import known
+from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.evaluate import Report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, Shipped, example, shipped
@@ -74,6 +75,18 @@ def _before(folder: Path, manifest: Manifest) -> dict[str, str]:
     earlier = Manifest.from_json(path.read_text())
     same = replace(earlier, files={}, versions={}) == replace(manifest, files={}, versions={})
     return {name: digest for name, digest in earlier.files.items() if same and (folder / name).is_file()}
+
+
+def opened(paths: Sequence[Path]) -> dict[tuple[str, str], Session]:
+    """Sessions by (file, runtime): each file in its own runtime, and in every other installed one that reads it."""
+    found = {}
+    for path in paths:
+        own, *others = runtimes_for(path)
+        found[path.name, own] = open_session(path, own)
+        for other in others:
+            with suppress(ImportError):
+                found[path.name, other] = open_session(path, other)
+    return found
 
 
 def parse_batch(text: str) -> int | None:
