@@ -40,7 +40,7 @@ def train(
 
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
-    from hydranet import tables
+    from hydranet import leaks, tables
     from hydranet.log import RunLog
     from hydranet.train import train as run_training
 
@@ -57,6 +57,9 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                         progress.run.processes.wait()  # to end sooner would end the first one, too, while it saves
                     raise terminal.Stopped(f"stopped after step {progress.step}")
                 continue
+            if progress.step == 1:
+                for finding in leaks.read(folder):
+                    say(finding.said())
             log.step(progress)
             _introduce(progress)
             bar.update(job, completed=progress.step, note=tables.losses(progress))
