@@ -24,9 +24,10 @@ def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manif
     A trace keeps the sizes it saw wherever Python computed with them, so what is to be dynamic is tried out.
     Raises SpecError where it would not be.
     """
-    with warnings.catch_warnings(), torch.no_grad(), _scripted(graph):
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch's notes on the age of TorchScript, and on Python numbers in a trace
-        traced = torch.jit.freeze(torch.jit.trace(graph, given, check_trace=False).eval())
+        with _scripted(graph):
+            traced = torch.jit.freeze(torch.jit.trace(graph, given, check_trace=False).eval())
         for other in _others(graph):
             _same(traced, graph, other)
         torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": manifest.to_json()})
