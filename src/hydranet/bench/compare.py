@@ -14,16 +14,18 @@ from hydranet.bench.worker import Worker
 
 @dataclass(frozen=True)
 class Pace:
-    """rounds: how often every variant has its turn.    frames: measured in a turn.    threads: of a runtime."""
+    """rounds: how often every variant has its turn.    frames: measured in a turn.    threads: of a runtime.
+
+    threshold: least score of a box; None = what its task says.
+    """
 
     rounds: int = 10
     frames: int = 5
     threads: int = 2
+    threshold: float | None = None
 
 
-def measured(
-    variants: Sequence[Variant], frames: Path, pace: Pace, threshold: float | None = None
-) -> Iterator[str | list[Row]]:
+def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[str | list[Row]]:
     """Opens a process for every variant, then goes round them; yields what it is at, and the rows last.
 
     The order is another one in every round, so that nobody always runs after the same neighbour.
@@ -33,7 +35,7 @@ def measured(
     try:
         for variant in variants:
             yield f"opening {variant.name}"
-            workers.append(Worker(Work(variant, str(frames), pace.threads, threshold)))
+            workers.append(Worker(Work(variant, str(frames), pace.threads, pace.threshold)))
         times: list[list[Times]] = [[] for _ in workers]
         order, shuffle = list(range(len(workers))), random.Random(0)
         for turn in range(pace.rounds):

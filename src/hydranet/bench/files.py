@@ -7,18 +7,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hydranet.augment.policy import fit
 from hydranet.balancers.uniform import Uniform
 from hydranet.bench import bare
-from hydranet.bench.plan import EAGER, Files, Variant
+from hydranet.bench.plan import EAGER, Files, Variant, emulated, processor
 from hydranet.checkpoint import MODEL, save_model, without_pretrained, write
-from hydranet.core.sample import DataError
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
+from hydranet.deploy.manifest import Manifest
 from hydranet.export.describe import described
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
 from hydranet.export.ship import target
 from hydranet.model import HydraNet
+from hydranet.quantise import ptq
 from hydranet.recipe import Recipe
 
 PICTURES = 8
@@ -27,11 +30,15 @@ PICTURES = 8
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A network to measure: its name in the table, weights (None = fresh ones) and recipe."""
+    """A network to measure: its name in the table, weights (None = fresh ones) and recipe.
+
+    accepted: folder of INT8 files that `hydranet quantise` let pass, if there is one.
+    """
 
     name: str
     model: HydraNet | None
     recipe: Recipe
+    accepted: Path | None = None
 
     def network(self) -> HydraNet:
         """In eval mode."""
@@ -66,14 +73,20 @@ def sets(candidate: Candidate, separate: bool) -> dict[str, list[Candidate]]:
 
 
 def prepare(
-    networks: dict[str, list[Candidate]], pairs: Sequence[tuple[str, str]], size: tuple[int, int], folder: Path
+    networks: dict[str, list[Candidate]],
+    pairs: Sequence[tuple[str, str]],
+    size: tuple[int, int],
+    folder: Path,
+    frames: Sequence[np.ndarray],
 ) -> Iterator[Variant]:
     """Writes what each pair of runtime and precision needs and yields the variants, network by network.
 
+    INT8 files are those that were accepted for a run; without, everything is quantised for the sake of its speed,
+    with ranges from `frames`, and nobody knows how well it sees.
     Raises ImportError where the extra is missing, SpecError for what cannot be exported.
     """
     for name, members in networks.items():
-        shelves = [Shelf(member, size, folder / member.name) for member in members]
+        shelves = [Shelf(member, size, folder / member.name, frames) for member in members]
         for runtime, precision in pairs:
             yield Variant(name, runtime, precision, tuple(shelf.files(runtime, precision) for shelf in shelves))
 
@@ -81,13 +94,14 @@ def prepare(
 class Shelf:
     """A folder with one network in the formats that were asked for."""
 
-    def __init__(self, candidate: Candidate, size: tuple[int, int], folder: Path) -> None:
-        self.candidate, self.shape, self.folder = candidate, Shape(size), folder
+    def __init__(self, candidate: Candidate, size: tuple[int, int], folder: Path, frames: Sequence[np.ndarray]) -> None:
+        self.candidate, self.shape, self.folder, self.frames = candidate, Shape(size), folder, frames
         model = candidate.network()
         save_model(folder, model, candidate.recipe)
         self.graph = shipped(model, None, self.shape)
-        self.bare = folded(bare.Bare(model, self.shape), *example(self.shape, False))
-        assert isinstance(self.bare, bare.Bare)
+        alone = folded(bare.Bare(model, self.shape), *example(self.shape, False))
+        assert isinstance(alone, bare.Bare)
+        self.bare = alone
         self.manifest = described(self.graph, candidate.recipe, candidate.name)
         self.bare_manifest = bare.manifest(self.bare, candidate.name)
         write(folder / "manifest.json", self.manifest.to_json().encode())
@@ -97,6 +111,8 @@ class Shelf:
         """The files of one runtime, written now unless they are there."""
         if runtime in EAGER:
             return Files(str(self.folder / MODEL), str(self.folder / f"{MODEL}#bare"))
+        if precision == "int8":
+            return self._int8(runtime)
         module = target(runtime)
         graph, alone = self.folder / f"model{module.SUFFIX}", self.folder / f"bare{module.SUFFIX}"
         given = example(self.shape, False)
@@ -104,6 +120,25 @@ class Shelf:
             module.write(self.graph, given, graph, self.manifest)
             module.write(self.bare, given, alone, self.bare_manifest)
         return Files(str(graph), str(alone))
+
+    def _int8(self, runtime: str) -> Files:
+        name = f"model{ptq.TARGETS[runtime]}"
+        place = self.candidate.accepted
+        if place is not None and (place / name).is_file() and _size(place) == self.shape.size:
+            return Files(str(place / name))
+        images = [fit(Sample(frame), self.shape.size)[0].image[None] for frame in self.frames]
+        made = []
+        for graph, manifest, stem in ((self.graph, self.manifest, "model"), (self.bare, self.bare_manifest, "bare")):
+            path = self.folder / "int8" / f"{stem}{ptq.TARGETS[runtime]}"
+            network = ptq.floating(graph, manifest)
+            made.append(str(ptq.write(network, runtime, (), images, path, replace(manifest, precision="int8"))))
+        return Files(*made)
+
+
+def _size(folder: Path) -> tuple[int, int] | None:
+    """What the network in a folder of shipped files sees."""
+    path = folder / "manifest.json"
+    return Manifest.from_json(path.read_text()).input.size if path.is_file() else None
 
 
 def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np.ndarray], str]:
@@ -122,3 +157,17 @@ def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[
     if frame is not None:
         frames = [cv2.resize(picture, frame[::-1], interpolation=cv2.INTER_AREA) for picture in frames]
     return [picture for picture in frames if picture.shape == frames[0].shape], where
+
+
+def notes(
+    candidates: Sequence[Candidate], networks: dict[str, list[Candidate]], pairs: Sequence[tuple[str, str]]
+) -> list[str]:
+    """What a reader of the table must know: fresh weights, emulated precisions, INT8 that nobody has checked."""
+    flags = processor()[1]
+    said = [text for precision in dict.fromkeys(p for _, p in pairs) if (text := emulated(precision, flags))]
+    said += [f"{one.name} has random weights" for one in candidates if one.model is None]
+    if any(precision == "int8" for _, precision in pairs):
+        members = [one for members in networks.values() for one in members]
+        unproven = [one.name for one in members if one.accepted is None or not one.accepted.is_dir()]
+        said += [f"INT8 of {name} is for speed alone: no budget was checked" for name in unproven]
+    return said

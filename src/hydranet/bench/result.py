@@ -46,7 +46,7 @@ def _middle(above: Sequence[float], below: Sequence[float]) -> float:
 
 def rounds_of(measured: Sequence[Times]) -> dict[str, list[float]]:
     """The median of each round, by step."""
-    return {step: [median(times[step]) for times in measured if times[step]] for step in STEPS}
+    return {step: [median(times[step]) for times in measured if times.get(step)] for step in STEPS}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """hydranet bench"""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,11 +39,8 @@ def bench(
     Every variant has a process of its own; they take turns, so that compare the ratios, not the milliseconds of two
     days. Writes bench.json and bench.md. See docs/speed.md.
     """
-    from hydranet.bench import files, plan, table
-    from hydranet.bench.compare import Pace, load
-    from hydranet.bench.result import Result, markdown
-    from hydranet.checkpoint import write
-    from hydranet.cost import costs
+    from hydranet.bench import files, plan
+    from hydranet.bench.compare import Pace
     from hydranet.predict import parse_size
 
     pairs, notes = plan.chosen(_names(runtimes), _names(precision))
@@ -50,27 +48,39 @@ def bench(
     if heads:
         first = files.lone(first, _names(heads), first.name)
     shape = parse_size(size) or (first.recipe.validation or first.recipe.data)[0].size
-    folder = out or Path("runs") / f"{first.name}-bench"
     networks = files.sets(first, separate) | {one.name: [one] for one in others}
     pictures, where = files.pictures(first, parse_size(frame, 1))
+    folder = out or Path("runs") / f"{first.name}-bench"
     folder.mkdir(parents=True, exist_ok=True)
-    name, flags = plan.processor()
-    notes += [said for word in dict.fromkeys(p for _, p in pairs) if (said := plan.emulated(word, flags))]
-    notes += [f"{one.name} has random weights" for one in (first, *others) if one.model is None]
-    spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, shape, rounds=1)
+    notes += files.notes([first, *others], networks, pairs)
+    _compare(networks, pairs, shape, folder, pictures, Pace(rounds, frames, threads, threshold), where, notes)
+
+
+def _compare(
+    networks: "dict[str, list[Candidate]]",
+    pairs: list[tuple[str, str]],
+    size: tuple[int, int],
+    folder: Path,
+    pictures: "list[np.ndarray]",
+    pace: "Pace",
+    where: str,
+    notes: list[str],
+) -> None:
+    """Measures, shows and keeps the result."""
+    from hydranet.bench import plan, table
+    from hydranet.bench.compare import load
+    from hydranet.bench.result import Result, markdown
+    from hydranet.checkpoint import write
+    from hydranet.cost import costs
+
+    spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
     before = load()
-    rows = _measure(networks, pairs, shape, folder, pictures, Pace(rounds, frames, threads), threshold)
+    rows = _measure(networks, pairs, size, folder, pictures, pace)
+    frame = "x".join(map(str, pictures[0].shape[:2]))
+    boxes = {row.network: row.opened.boxes for row in rows}
     result = Result(
-        {"processor": name, "threads": threads, "load_before": before, "load_after": load()},
-        {
-            "size": shape,
-            "frame": "x".join(map(str, pictures[0].shape[:2])),
-            "pictures": where,
-            "rounds": rounds,
-            "frames": frames,
-            "threshold": threshold,
-            "boxes": {row.network: row.opened.boxes for row in rows},
-        },
+        {"processor": plan.processor()[0], "threads": pace.threads, "load_before": before, "load_after": load()},
+        {"size": size, "frame": frame, "pictures": where, "boxes": boxes, **asdict(pace)},
         spent,
         rows,
         notes,
@@ -97,7 +107,8 @@ def _candidate(run: str) -> "Candidate":
     path = Path(run)
     if path.suffix == ".safetensors" or (path / MODEL).is_file():
         model, recipe = load_model(path)
-        return Candidate((path if path.is_dir() else path.parent).resolve().name, model, recipe)
+        place = path if path.is_dir() else path.parent
+        return Candidate(place.resolve().name, model, recipe, place / "int8")
     recipe = find.recipe(run)
     return Candidate(recipe.name, None, recipe)
 
@@ -109,7 +120,6 @@ def _measure(
     folder: Path,
     pictures: "list[np.ndarray]",
     pace: "Pace",
-    threshold: float | None,
 ) -> "list[Row]":
     """Writes the files, then goes round, with a bar that says what is going on."""
     from hydranet.bench.compare import measured
@@ -119,12 +129,12 @@ def _measure(
     with terminal.bar() as bar:
         job = bar.add_task("writing files", total=None, note="")
         variants = []
-        for variant in prepare(networks, pairs, size, folder):
+        for variant in prepare(networks, pairs, size, folder, pictures):
             bar.update(job, note=variant.name)
             variants.append(variant)
         bar.update(job, description="measuring", total=len(variants) + pace.rounds, completed=0)
         stored = frames_file(folder / "frames.npz", pictures)
-        for said in measured(variants, stored, pace, threshold):
+        for said in measured(variants, stored, pace):
             if isinstance(said, list):
                 return said
             bar.update(job, advance=1, note=said)

@@ -106,8 +106,3 @@ def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity)
         for limit in budget
         if (limit.task, limit.metric) == (task, metric)
     ]
-
-
-def worst(lost: Sequence[Lost]) -> float:
-    """The largest share of a budget that was used; above 1 is refused."""
-    return max((one.used for one in lost), default=0.0)

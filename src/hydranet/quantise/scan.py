@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hydranet.quantise.budget import Lost, worst
+from hydranet.quantise.budget import Lost
 
 Left = frozenset[str]
 """Heads that stay in float."""
@@ -43,8 +43,8 @@ class Scan:
 
     @property
     def order(self) -> list[str]:
-        """Heads by what leaving them in float gives back of the most broken budget, most first."""
-        found = {t.left: worst(t.lost) for t in self.tried}
+        """Heads by what leaving them in float gives back of all budgets that were used, most first."""
+        found = {t.left: sum(max(one.used, 0.0) for one in t.lost) for t in self.tried}
         gain = {head: found[frozenset()] - found.get(frozenset({head}), found[frozenset()]) for head in self.heads}
         return sorted(self.heads, key=lambda head: -gain[head])
 

@@ -1,0 +1,205 @@
+"""INT8 within a budget: parts of a graph, budgets, the scan, fake quantisation, and the command."""
+
+import copy
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from commands import hydranet, refused
+from export_toys import SIZE, every_recipe, shaken
+from hydranet import checkpoint
+from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import Manifest
+from hydranet.deploy.predictor import Predictor
+from hydranet.export.describe import described
+from hydranet.export.graph import Shape, shipped
+from hydranet.export.parity import Bounds, Loss, Parity
+from hydranet.quantise.budget import ALLOWED, Limit, Lost, limits, losses
+from hydranet.quantise.fake import by_channel, fake_quantised
+from hydranet.quantise.ptq import Floating, floating, pictures
+from hydranet.quantise.scan import Left, Scan, scan, summary
+from hydranet.quantise.scope import DECODE, TRUNK, floats, parts_of
+from hydranet.quantise.table import markdown
+from hydranet.recipe import Source
+from toys import Noise, toy_recipe
+
+pytest.importorskip("nncf")
+pytest.importorskip("openvino")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # NNCF's own
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def network() -> Floating:
+    recipe = every_recipe()
+    graph = shipped(shaken(recipe.build().eval()), None, Shape(SIZE))
+    return floating(graph, described(graph, recipe, "all"))
+
+
+def test_every_convolution_belongs_to_the_trunk_or_a_head(network: Floating) -> None:
+    parts = parts_of(network.proto)
+    assert set(parts.values()) == {TRUNK, DECODE, *network.heads}
+    convolutions = [parts[node.name] for node in network.proto.graph.node if node.op_type == "Conv"]
+    assert DECODE not in convolutions
+    trunk = sum(isinstance(m, nn.Conv2d) for m in network.graph.model.trunk.modules())
+    assert convolutions.count(TRUNK) == trunk
+
+
+def test_decoding_and_the_distribution_over_sides_stay_in_float(network: Floating) -> None:
+    parts = network.parts
+    late = {"Softmax", "TopK", "ArgMax", "Exp", "GatherElements"}
+    found = [node for node in network.proto.graph.node if node.op_type in late]
+    assert {"Softmax", "TopK", "ArgMax", "Exp"} <= {node.op_type for node in found}
+    yolo = [node for node in found if parts[node.name] == DECODE]
+    assert {"Softmax", "TopK", "ArgMax", "Exp"} <= {node.op_type for node in yolo}
+    names = [f"{yolo[0].name}/suffix", "somebody else's"]
+    assert floats(parts, [], names) == names[:1]
+
+
+def test_calibration_takes_as_many_from_every_source() -> None:
+    sources = tuple(
+        Source(name, Noise(count=count, seed=seed), (32, 64), weight=weight)
+        for name, count, seed, weight in (("many", 50, 1, 10.0), ("few", 10, 2, 0.1))
+    )
+    found = pictures(toy_recipe(sources), (32, 64), 12)
+    first, second = ([s.dataset[i].image for i in range(len(s.dataset))] for s in sources)
+    assert len(found) == 12
+    assert sum(any(np.array_equal(image[0], other) for other in first) for image in found) == 6
+    assert sum(any(np.array_equal(image[0], other) for other in second) for image in found) == 6
+
+
+def test_budgets_have_defaults_by_metric_and_can_be_set() -> None:
+    tasks = toy_recipe().tasks
+    scores = {"held-out bright mae": 0.1, "held-out glow mae": 0.1}
+    assert limits(tasks, scores) == [Limit("bright", "mae", "lower", 0.01), Limit("glow", "mae", "lower", 0.01)]
+    assert Limit("glow", "mae", "lower", 0.5) in limits(tasks, scores, ["glow.mae=0.5"])
+    (semantic,) = limits(every_recipe().tasks[-1:], {f"a set {every_recipe().tasks[-1].name} ap": 0.4})
+    assert (semantic.metric, semantic.allowed) == ("ap", ALLOWED["ap"][1])
+    with pytest.raises(SpecError, match=r"got budget 'glow.miou=1', expected TASK.METRIC=LOSS with one of bright.mae"):
+        limits(tasks, scores, ["glow.miou=1"])
+    with pytest.raises(SpecError, match="expected a number after '='"):
+        limits(tasks, scores, ["glow.mae=much"])
+
+
+def lost(task: str, loss: float) -> Lost:
+    return Lost("s", Limit(task, "miou", "higher", 0.01), 0.5, 0.5 - loss)
+
+
+def test_losses_follow_the_direction_of_the_metric() -> None:
+    assert lost("a", 0.01).loss == pytest.approx(0.01)
+    assert Lost("s", Limit("a", "abs_rel", "lower", 0.02), 0.1, 0.103).loss == pytest.approx(0.03)
+    assert not Lost("s", Limit("a", "miou", "higher", 0.01), 0.5, math.nan).kept
+    assert Lost("s", Limit("a", "miou", "higher", 0.01), math.nan, math.nan).kept
+    assert lost("a", 0.02).used == pytest.approx(2)
+    free = Bounds(math.inf, math.inf)
+    parity = Parity("f", "r", free, metrics={"my set a miou": Loss(0.9, 0.4), "my set a other": Loss(1, 0)})
+    (found,) = losses([Limit("a", "miou", "higher", 0.01)], {"my set a miou": 0.5}, parity)
+    assert (found.source, found.before, found.after) == ("my set", 0.5, 0.4)
+
+
+def run_scan(heads: Sequence[str], harm: dict[str, float]) -> Scan:
+    """A head in INT8 loses what `harm` says; "trunk" harms everybody."""
+
+    def measure(lefts: Sequence[Left]) -> list[list[Lost]]:
+        return [[lost(h, (0 if h in left else harm.get(h, 0)) + harm.get("trunk", 0)) for h in heads] for left in lefts]
+
+    *_, found = scan(heads, measure)
+    return found
+
+
+def test_the_scan_leaves_as_few_heads_in_float_as_the_budget_allows() -> None:
+    heads = ("a", "b", "c")
+    all_int8 = run_scan(heads, {})
+    assert all_int8.chosen is not None
+    assert all_int8.chosen.left == frozenset()
+    assert [all_int8.name(t.left) for t in all_int8.tried] == [
+        "all INT8",
+        "all but a",
+        "all but b",
+        "all but c",
+        "trunk only",
+    ]
+    one = run_scan(heads, {"b": 0.05})
+    assert one.chosen is not None
+    assert one.chosen.left == {"b"}
+    two = run_scan(heads, {"b": 0.05, "c": 0.03})
+    assert two.chosen is not None
+    assert two.chosen.left == {"b", "c"}
+    assert len(two.tried) == 6
+    none = run_scan(heads, {"trunk": 0.02})
+    assert none.chosen is None
+    assert "| trunk only |" in markdown(none)
+    assert json.loads(json.dumps(summary(two)))["chosen"] == ["b", "c"]
+
+
+def test_fake_quantisation_rounds_and_lets_gradients_through() -> None:
+    weight = torch.randn(4, 3, 3, 3, requires_grad=True)
+    rounded = by_channel(weight)
+    step = weight.detach().abs().amax((1, 2, 3), keepdim=True) / 127
+    assert ((rounded - weight).abs() <= 0.5001 * step).all()
+    assert (rounded - weight).abs().max() > 0
+    rounded.sum().backward()
+    assert torch.equal(weight.grad, torch.ones_like(weight))
+
+
+def test_a_fake_quantised_network_keeps_its_names_and_is_near_to_itself() -> None:
+    model = shaken(every_recipe().build())
+    before = copy.deepcopy(model.state_dict())
+    image = torch.rand(2, 3, *SIZE)
+    with torch.no_grad():
+        wanted = model.eval()(image)["depth"]
+    convolutions = sum(isinstance(m, nn.Conv2d) for m in model.modules())
+    head = sum(isinstance(m, nn.Conv2d) for m in model.heads["ssd"].modules())
+    assert fake_quantised(model, ["ssd"]) == convolutions - head
+    model.train()(image)
+    model.load_state_dict(before)
+    with torch.no_grad():
+        found = model.eval()(image)["depth"]
+    assert 0 < (found - wanted).abs().max() < 0.1 * wanted.abs().max()
+    assert before.keys() == model.state_dict().keys()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    recipe = replace(toy_recipe(), save_every=0)
+    checkpoint.save_model(folder, recipe.build().eval(), recipe)
+    return folder
+
+
+def test_the_command_ships_what_keeps_the_budget(run: Path) -> None:
+    words = ("quantise", run, "--calibration", "4", "--to", "openvino,onnx", "--budget", "glow.mae=5")
+    ended = hydranet(*words, "--budget", "bright.mae=5")
+    assert ended.code == 0, ended.err
+    assert "all INT8" in ended.out
+    folder = run / "int8"
+    assert {path.name for path in folder.iterdir()} == {
+        *("model.xml", "model.bin", "model.onnx", "manifest.json", "parity.json", "quantise.json", "quantise.md"),
+    }
+    manifest = Manifest.from_json((folder / "manifest.json").read_text())
+    assert manifest.precision == "int8"
+    assert set(manifest.files) == {"model.xml", "model.bin", "model.onnx"}
+    assert "FakeQuantize" in (folder / "model.xml").read_text()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    for name in ("model.xml", "model.onnx"):
+        assert set(Predictor(folder / name)(picture)) == {"bright", "glow"}
+
+
+def test_the_command_ships_nothing_that_breaks_the_budget(run: Path, tmp_path: Path) -> None:
+    words = ("quantise", run, "--calibration", "4", "--budget", "glow.mae=-1", "--out", tmp_path)
+    refused(hydranet(*words), r"no INT8 network keeps the budget: .*held-out glow mae .*fine-tune with --qat 300")
+    assert not list(tmp_path.glob("model*"))
+    assert not (tmp_path / "trial").exists()
+    tuned = hydranet(*words, "--qat", "2")
+    refused(tuned, r"no INT8 network keeps the budget.* give more --qat steps")
+    assert checkpoint.load_recipe(tmp_path / "qat").steps == 2
+    assert json.loads((tmp_path / "quantise.json").read_text())["chosen"] is None
