@@ -6,10 +6,10 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from toys import toy_recipe
 
 from hydranet import precision
 from hydranet.train import Run
+from toys import toy_recipe
 
 
 @pytest.mark.parametrize(("native", "chosen"), [(True, "bf16"), (False, "fp32")])

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import RECIPES, hydranet
-from toys import toy_recipe
 
+from commands import RECIPES, hydranet
 from hydranet.compare import NotComparable
 from hydranet.core.spec import SpecError
 from hydranet.cost import costs
 from hydranet.evaluate import Report
 from hydranet.info import count, parts
 from hydranet.retention import SHARED, kept, variants
+from toys import toy_recipe
 
 
 def test_every_task_alone_has_the_budget_of_all() -> None:
@@ -65,7 +65,7 @@ def test_share_kept_follows_the_direction(better: str, share: float) -> None:
 
 
 def test_reports_of_other_images_are_refused() -> None:
-    with pytest.raises(NotComparable, match="s/t.images: 4 / 3"):
+    with pytest.raises(NotComparable, match=r"s/t\.images: 4 / 3"):
         kept({SHARED: report(0.2, "higher"), "t": report(0.4, "higher", images=4)})
 
 

@@ -74,7 +74,7 @@ def costs(networks: Mapping[str, Sequence[HydraNet]], size: tuple[int, int], *, 
     times: dict[str, list[float]] = {name: [] for name in networks}
     for entry in networks.values():
         for model in entry:
-            model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model.eval().to(memory_format=torch.channels_last)
             _run(model, image)
     for _ in range(rounds):
         for name, entry in networks.items():

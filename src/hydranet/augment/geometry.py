@@ -79,11 +79,10 @@ def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
     """
     if (fitted := unfitted(annotation, view, size)) is not None:
         return fitted
-    padding = outside(view, size) if isinstance(annotation, ScalarMap | NormalMap) else None
     if isinstance(annotation, ScalarMap):
-        annotation = replace(annotation, values=np.where(padding, np.nan, annotation.values))
+        annotation = replace(annotation, values=np.where(outside(view, size), np.nan, annotation.values))
     elif isinstance(annotation, NormalMap):
-        annotation = replace(annotation, xyz=np.where(padding, np.nan, annotation.xyz))
+        annotation = replace(annotation, xyz=np.where(outside(view, size), np.nan, annotation.xyz))
     return _warped(annotation, view.inverse(size), view.size, prediction=True)
 
 
