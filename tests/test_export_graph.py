@@ -68,12 +68,12 @@ def test_the_shipped_graph_has_no_norms_and_answers_the_same() -> None:
 def test_frames_fitted_in_the_graph_are_the_predictors(frame: tuple[int, int]) -> None:
     image = cv2.GaussianBlur(pictures(1, frame)[0], (3, 3), 0)
     image = np.resize(image, (*frame, 3)) if image.shape[:2] != frame else image
-    ours = Resize(frame, SIZE, "letterbox")(torch.from_numpy(image)[None].permute(0, 3, 1, 2))
+    ours = Resize(frame, SIZE, "letterbox")(torch.from_numpy(image)[None].permute(0, 3, 1, 2).float())
     theirs = image_of(image, letterbox(frame, SIZE))
     difference = np.abs(ours[0].permute(1, 2, 0).numpy() - theirs)
     assert difference.max() <= (1 if min(frame) >= min(SIZE) else 6)  # OpenCV magnifies in 1/32 of a pixel
     assert difference.mean() < 0.3
-    stretched = Resize(frame, SIZE, "stretch")(torch.from_numpy(image)[None].permute(0, 3, 1, 2))
+    stretched = Resize(frame, SIZE, "stretch")(torch.from_numpy(image)[None].permute(0, 3, 1, 2).float())
     assert stretched.shape == (1, 3, *SIZE)
 
 

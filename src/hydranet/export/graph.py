@@ -72,8 +72,8 @@ class Shipped(nn.Module):
 
     def answers(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> dict[str, Annotation]:
         """The stacked annotation of each task."""
-        pixels = image.permute(0, 3, 1, 2)
-        pixels = pixels.float() if self.resize is None else self.resize(pixels)
+        pixels = image.float().permute(0, 3, 1, 2)  # the cast first: TensorRT takes uint8 at a graph's border only
+        pixels = pixels if self.resize is None else self.resize(pixels)
         found: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
         return {n: self.inside[n](a, *thresholds) if n in self.inside else a for n, a in found.items()}
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.augment.maps import PAD
@@ -36,10 +36,9 @@ class Resize(nn.Module):
             self.register_buffer(f"{name}_weight", torch.from_numpy(weight), persistent=False)
             self.taps.append(len(index))
 
-    def forward(self, image: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
+    def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         rows, columns = self.get_buffer("rows_index"), self.get_buffer("columns_index")
         tall, wide = self.get_buffer("rows_weight"), self.get_buffer("columns_weight")
-        pixels = image.float()
         pixels = torch.stack([pixels[:, :, rows[k]] * tall[k, :, None] for k in range(self.taps[0])]).sum(0)
         pixels = torch.stack([pixels[:, :, :, columns[k]] * wide[k] for k in range(self.taps[1])]).sum(0)
         pixels = torch.floor(pixels + 0.5)  # what trained the network was whole grey levels
