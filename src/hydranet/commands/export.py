@@ -34,6 +34,9 @@ Images = Annotated[
 Limit = Annotated[int, typer.Option(min=0, help="Images of each source in the proof, evenly spread; 0 = all")]
 ArrayBound = Annotated[float, typer.Option(help="Largest relative difference of an array")]
 MetricBound = Annotated[float, typer.Option(help="Largest difference of a metric; 0.001 = 0.1 point")]
+Nvidia = Annotated[
+    bool, typer.Option("--nvidia", help="Also a Triton repository, DeepStream's files and all TensorRT findings")
+]
 
 
 def export(
@@ -52,6 +55,7 @@ def export(
     limit: Limit = 100,
     array_bound: ArrayBound = 1e-3,
     metric_bound: MetricBound = 1e-3,
+    nvidia: Nvidia = False,
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
@@ -60,6 +64,7 @@ def export(
     """
     from hydranet.checkpoint import load_model
     from hydranet.export.graph import Shape
+    from hydranet.export.nvidia import by_products
     from hydranet.export.parity import Bounds, save
     from hydranet.export.ship import export as write_export
     from hydranet.export.ship import opened, parse_batch, report_of
@@ -86,6 +91,8 @@ def export(
     found = _prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit)
     save(folder / "parity.json", found)
     _end(found, folder)
+    for line in by_products(paths, files=nvidia):
+        say(line)
 
 
 def _names(text: str) -> list[str]:

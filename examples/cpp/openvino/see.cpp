@@ -1,0 +1,66 @@
+// Runs a file of `hydranet export RUN --to onnx` (or openvino) with OpenVINO: one frame in, every array of every head out.
+//
+//   see model.onnx frame.ppm OUT [least score] [most overlap]
+//
+// Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
+// and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
+// boxes in pixels of that frame.
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <openvino/openvino.hpp>
+
+#include "../frames.h"
+
+std::string numpy_type(const ov::element::Type& type) {
+  if (type == ov::element::f32) return "<f4";
+  if (type == ov::element::i64) return "<i8";
+  if (type == ov::element::i32) return "<i4";
+  if (type == ov::element::u8) return "|u1";
+  if (type == ov::element::boolean) return "|b1";
+  throw std::runtime_error("no numpy type for " + type.get_type_name());
+}
+
+int main(int count, char** words) try {
+  if (count < 4) throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap]");
+  const std::string model_path = words[1], out = words[3];
+  float least_score = count > 4 ? std::stof(words[4]) : 0.3f, most_overlap = count > 5 ? std::stof(words[5]) : 0.65f;
+
+  ov::Core core;
+  // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
+  ov::CompiledModel model = core.compile_model(model_path, "CPU", ov::hint::inference_precision(ov::element::f32),
+                                               ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
+  ov::InferRequest request = model.create_infer_request();
+
+  Frame frame = read_ppm(words[2]);
+  const ov::Shape shape{1, static_cast<size_t>(frame.height), static_cast<size_t>(frame.width), 3};
+  request.set_tensor("image", ov::Tensor(ov::element::u8, shape, frame.rgb.data()));  // no copy
+  if (model.inputs().size() > 1) {  // exported with --nms inside: thresholds are inputs
+    request.set_tensor("score_threshold", ov::Tensor(ov::element::f32, {1}, &least_score));
+    request.set_tensor("iou_threshold", ov::Tensor(ov::element::f32, {1}, &most_overlap));
+  }
+  request.infer();
+
+  std::filesystem::create_directories(out);
+  std::map<std::string, ov::Tensor> arrays;
+  for (const auto& output : model.outputs()) {
+    const std::string name = output.get_any_name();
+    const ov::Tensor array = request.get_tensor(output);
+    const ov::Shape sides = array.get_shape();
+    write_npy(out + "/" + name + ".npy", numpy_type(array.get_element_type()), {sides.begin(), sides.end()},
+              array.data(), array.get_byte_size());
+    arrays[name] = array;
+  }
+  for (const auto& [name, xyxy] : arrays) {
+    const size_t dot = name.rfind(".xyxy");
+    if (dot == std::string::npos) continue;
+    const std::string task = name.substr(0, dot);
+    const ov::Tensor label = arrays.at(task + ".label"), score = arrays.at(task + ".score");
+    print_boxes(task, suppressed(xyxy.data<const float>(), label.data<const int64_t>(), score.data<const float>(),
+                                 score.get_size(), least_score, most_overlap));
+  }
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "error: " << error.what() << '\n';
+  return 1;
+}

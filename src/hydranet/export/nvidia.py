@@ -1,0 +1,38 @@
+"""What an exported .onnx file needs on NVIDIA's side: checked, and written beside it on request."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydranet.core.errors import UserError
+from hydranet.export.deepstream import write_configs
+from hydranet.export.onnx import SUFFIX
+from hydranet.export.tensorrt_rules import command, findings
+from hydranet.export.triton import write_repository
+
+QUIET = ("problem",)
+"""Findings that are told without being asked for."""
+
+
+def by_products(paths: Sequence[Path], *, files: bool) -> Iterator[str]:
+    """Lines about each .onnx file: what TensorRT would stumble over; with `files` everything, and the files written.
+
+    files: also writes triton/ and deepstream/ beside the .onnx file. What cannot be made is one of the lines.
+    """
+    import onnx
+
+    from hydranet.deploy.manifest import KEY, parse
+
+    for path in (path for path in paths if path.suffix == SUFFIX):
+        model = onnx.load(str(path))
+        manifest = parse({entry.key: entry.value for entry in model.metadata_props}.get(KEY), path)
+        for finding in findings(model):
+            if files or finding.level in QUIET:
+                yield f"TensorRT {finding.level}: {finding.text}"
+        if not files:
+            continue
+        yield f"TensorRT engine: {command(manifest, path.name)}"
+        for name, write in {"triton": write_repository, "deepstream": write_configs}.items():
+            try:
+                yield from map(str, write(path, manifest, path.parent / name))
+            except UserError as error:
+                yield f"no {name}: {error}"

@@ -1,0 +1,123 @@
+"""The C++ programs in examples/cpp, built with CMake from the Python packages: they answer what Python answers."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export_toys import SIZE, every_recipe, pictures, shaken
+from hydranet.annotations import Boxes
+from hydranet.deploy.manifest import IMAGE, IOU, SCORE
+from hydranet.deploy.post import nms
+from hydranet.deploy.session import open_session
+from hydranet.export.graph import Shape
+from hydranet.export.ship import export
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "cpp"
+LEAST, MOST = 0.1, 0.5
+
+pytest.importorskip("onnxscript")
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("cmake") and (shutil.which("c++") or shutil.which("g++"))), reason="needs CMake and a compiler"
+)
+
+
+def package(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    if found is None or not found.origin:
+        pytest.skip(f"needs {name}")
+    return Path(found.origin).parent
+
+
+def built(example: str, folder: Path, setting: str) -> Path:
+    """Configures and builds an example as its CMakeLists.txt says; the program."""
+    subprocess.run(["cmake", "-S", EXAMPLES / example, "-B", folder, setting], check=True, capture_output=True)
+    done = subprocess.run(["cmake", "--build", folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "see"
+
+
+def frame() -> np.ndarray:
+    return np.ascontiguousarray(np.resize(pictures(1, SIZE)[0], (*SIZE, 3)))
+
+
+def save_ppm(path: Path, image: np.ndarray) -> Path:
+    path.write_bytes(f"P6\n{image.shape[1]} {image.shape[0]}\n255\n".encode() + image.tobytes())
+    return path
+
+
+def run(program: Path, *words: object) -> "subprocess.CompletedProcess[str]":
+    vision = {"TORCHVISION_LIBRARY": str(next(package("torchvision").glob("_C*.so")))}
+    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, env=os.environ | vision)
+
+
+def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
+    """Every array to the last digit (rounding of threads aside), and the boxes that Python keeps."""
+    image = frame()
+    ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", LEAST, MOST)
+    assert ended.returncode == 0, ended.stderr
+    session = open_session(model, runtime)
+    given = {IMAGE: image[None]}
+    if session.manifest.thresholds:
+        given |= {SCORE: np.array([LEAST], np.float32), IOU: np.array([MOST], np.float32)}
+    arrays = session(given)
+    assert {path.stem for path in (folder / "out").glob("*.npy")} == set(arrays)
+    for name, wanted in arrays.items():
+        found = np.load(folder / "out" / f"{name}.npy")
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), name
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6, err_msg=name)
+    for task in (name.removesuffix(".xyxy") for name in arrays if name.endswith(".xyxy")):
+        seen = Boxes(*(arrays[f"{task}.{field}"][0] for field in ("xyxy", "label", "score")))
+        kept = nms(seen, LEAST, MOST, limit=len(seen.label))
+        numbers = re.findall(rf"^{task} class (\d+) score (\S+) box (\S+) (\S+) (\S+) (\S+)$", ended.stdout, re.M)
+        wanted = np.concatenate([kept.label[:, None], kept.score[:, None], kept.xyxy], 1)
+        np.testing.assert_allclose(np.array(numbers, float).reshape(-1, 6), wanted, atol=6e-3, err_msg=task)
+
+
+def exported(folder: Path, target: str, heads: list[str] | None, suppress: str) -> Path:
+    recipe = every_recipe()
+    shape = Shape(SIZE, nms=suppress)
+    return export(shaken(recipe.build()), recipe, folder, targets=[target], shape=shape, heads=heads, name="toy")[1][0]
+
+
+@needs_compiler
+def test_openvino(tmp_path: Path) -> None:
+    program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
+    model = exported(tmp_path, "onnx", ["depth", "semantic", "yolov8"], "outside")
+    same(program, model, "openvino", tmp_path)
+    (tmp_path / "text.ppm").write_text("no picture")
+    ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        f"error: {tmp_path / 'text.ppm'} is no binary 8-bit PPM picture (P6)\n",
+    )
+    ended = run(program, model, save_ppm(tmp_path / "wide.ppm", np.zeros((32, 320, 3), np.uint8)), tmp_path / "out")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: ")
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_openvino_with_every_head(tmp_path: Path) -> None:
+    program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
+    for suppress in ("outside", "inside"):
+        same(program, exported(tmp_path / suppress, "openvino", None, suppress), "openvino", tmp_path / suppress)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_libtorch_with_every_head(tmp_path: Path) -> None:
+    """torch/script.h takes a compiler 40 seconds."""
+    program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
+    for suppress in ("outside", "inside"):
+        same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
+
+
+def test_the_programs_stay_short() -> None:
+    for path in EXAMPLES.rglob("*.*"):
+        assert len(path.read_text().splitlines()) < 150, path
