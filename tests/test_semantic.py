@@ -163,3 +163,17 @@ def test_bad_labels_and_options_are_refused():
         Semantic("seg", NAMES, class_weights=(1.0, 2.0, 3.0))
     with pytest.raises(SpecError, match="smoothing=1"):
         Semantic("seg", NAMES, smoothing=1.0)
+
+
+@pytest.mark.parametrize("side", [2, 4])
+def test_answers_in_blocks_are_those_of_smaller_maps(side: int) -> None:
+    raw = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    fine = Semantic("s", ("a", "b", "c"), block_px=side).decode(raw).ids
+    small = torch.nn.functional.interpolate(raw, scale_factor=4 / side, mode="bilinear").argmax(1)
+    assert fine.shape == (2, 16, 24)
+    assert torch.equal(fine, small.repeat_interleave(side, 1).repeat_interleave(side, 2).to(torch.uint8))
+
+
+def test_blocks_divide_the_stride_of_the_head() -> None:
+    with pytest.raises(SpecError, match="got block_px=3, expected 1, 2 or 4"):
+        Semantic("s", ("a", "b"), block_px=3)

@@ -1,6 +1,6 @@
 """What tasks that answer for every pixel share: a head at stride 4, and the way back to full size."""
 
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from hydranet.core.features import Features, Pyramid
@@ -38,6 +38,14 @@ class DenseHead(nn.Module):
         return self.after(x)
 
 
-def full_size(raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h4 w4"]:
-    """A dense head's answer at the size of the network's input, in float32."""
-    return nn.functional.interpolate(raw.float(), scale_factor=float(STRIDE), mode="bilinear", align_corners=False)
+def full_size(raw: Float[Tensor, "b c h w"], block_px: int = 1) -> Float[Tensor, "b c h4 w4"]:
+    """A dense head's answer at the size of the network's input, in float32; or at a 1 / block_px of it."""
+    times = STRIDE // block_px
+    return nn.functional.interpolate(raw.float(), scale_factor=float(times), mode="bilinear", align_corners=False)
+
+
+def in_blocks(ids: UInt8[Tensor, "b h w"], block_px: int) -> UInt8[Tensor, "b hk wk"]:
+    """Every id repeated over a square of block_px x block_px pixels."""
+    rows, columns = ids.shape[1], ids.shape[2]
+    spread = ids[:, :, None, :, None].expand(-1, -1, block_px, -1, block_px)
+    return spread.reshape(-1, rows * block_px, columns * block_px)
