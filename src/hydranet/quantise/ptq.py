@@ -14,7 +14,7 @@ from hydranet.augment.policy import fit
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.export.graph import Shipped, example
-from hydranet.export.onnx import proto
+from hydranet.export.onnx import proto, quiet
 from hydranet.mixture import Reader
 from hydranet.quantise.scope import floats, parts_of
 from hydranet.recipe import Recipe
@@ -39,7 +39,8 @@ class Floating:
 def floating(graph: Shipped, manifest: Manifest) -> Floating:
     """The network as NNCF takes it. Raises ImportError without the extra."""
     try:
-        import nncf  # noqa: F401
+        with quiet("torch.utils.cpp_extension"):  # NNCF's import makes torch look for a CUDA that nobody asked for
+            import nncf  # noqa: F401
         import openvino  # noqa: F401
     except ImportError as error:
         raise ImportError('quantisation needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
