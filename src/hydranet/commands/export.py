@@ -64,8 +64,7 @@ def export(
     """
     from hydranet.checkpoint import load_model
     from hydranet.export.graph import Shape
-    from hydranet.export.nvidia import by_products
-    from hydranet.export.parity import Bounds, save
+    from hydranet.export.parity import Bounds
     from hydranet.export.ship import export as write_export
     from hydranet.export.ship import opened, parse_batch, report_of
     from hydranet.predict import parse_size
@@ -88,11 +87,8 @@ def export(
     )
     for path in paths:
         say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    found = _prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit)
-    save(folder / "parity.json", found)
-    _end(found, folder)
-    for line in by_products(paths, files=nvidia):
-        say(line)
+    _end(_prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit), folder)
+    _tell(paths, nvidia)
 
 
 def _names(text: str) -> list[str]:
@@ -128,9 +124,10 @@ def _prove(
 
 def _end(found: "list[Parity]", folder: Path) -> None:
     """Tables, and where anything failed, the error."""
-    from hydranet.export.parity import ParityError
+    from hydranet.export.parity import ParityError, save
     from hydranet.export.table import arrays, metrics
 
+    save(folder / "parity.json", found)
     say(arrays(found))
     if any(parity.metrics for parity in found):
         say(metrics(found))
@@ -144,3 +141,11 @@ def _end(found: "list[Parity]", folder: Path) -> None:
             f"{failures[0]}{more}; the file was renamed to .failed: use another runtime, or if the difference is "
             "harmless, allow it with --array-bound or --metric-bound"
         )
+
+
+def _tell(paths: list[Path], nvidia: bool) -> None:
+    """What NVIDIA's programs would say, and the files for them."""
+    from hydranet.export.nvidia import by_products
+
+    for line in by_products(paths, files=nvidia):
+        say(line)

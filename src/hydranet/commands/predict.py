@@ -13,24 +13,33 @@ Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or
 Source = Annotated[
     str, typer.Argument(help="An image, a folder, a pattern, a video, camera:0, /dev/video0 or rtsp://...")
 ]
+Out = Annotated[Path, typer.Option(help="Folder for pictures and JSON")]
+Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")]
+Threshold = Annotated[float, typer.Option(help="Least score of boxes and lines")]
+Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
+Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
+Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
+Draw = Annotated[str, typer.Option(help="Pictures or videos: each task's and all, all = one of all, none")]
+Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
+Fps = Annotated[float, typer.Option(min=0, help="Take pictures for the frames of a video; 0 = they are not")]
+Limit = Annotated[int, typer.Option(min=0, help="End after so many frames; 0 = go on")]
+Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
 
 
 def predict(
     model: Model,
     pictures: Source,
-    out: Annotated[Path, typer.Option(help="Folder for pictures and JSON")] = Path("predictions"),
-    heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")] = "",
-    threshold: Annotated[float, typer.Option(help="Least score of boxes and lines")] = 0.3,
-    size: Annotated[
-        str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")
-    ] = "",
-    arrays: Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")] = False,
-    track: Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")] = False,
-    draw: Annotated[str, typer.Option(help="Pictures or videos: each task's and all, all = one of all, none")] = "each",
-    record: Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")] = None,
-    fps: Annotated[float, typer.Option(min=0, help="Take pictures for the frames of a video; 0 = they are not")] = 0.0,
-    limit: Annotated[int, typer.Option(min=0, help="End after so many frames; 0 = go on")] = 0,
-    runtime: Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")] = "",
+    out: Out = Path("predictions"),
+    heads: Heads = "",
+    threshold: Threshold = 0.3,
+    size: Size = "",
+    arrays: Arrays = False,
+    track: Track = False,
+    draw: Draw = "each",
+    record: Record = None,
+    fps: Fps = 0.0,
+    limit: Limit = 0,
+    runtime: Runtime = "",
     device: Device = "cpu",
 ) -> None:
     """Look at pictures or a video: one picture (video) a task, one of all, and JSON.
@@ -53,10 +62,8 @@ def predict(
     see = open_predictor(model, names or None, parse_size(size), threshold, device, runtime)
     rate = source.fps or fps or None
     broken: list[DataError] = []
-    with (
-        terminal.bar() as bar,
-        Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record) as writer,
-    ):
+    writer = Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record)
+    with terminal.bar() as bar, writer:
         job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
         for _ in watch(source, see, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
             bar.update(job, advance=1, note=pace.lately)
