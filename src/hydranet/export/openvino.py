@@ -1,6 +1,5 @@
 """An .xml file and a .bin file of weights beside it: for OpenVINO on Intel processors."""
 
-import io
 from pathlib import Path
 
 from torch import Tensor
@@ -25,7 +24,8 @@ def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manif
     except ImportError as error:
         raise ImportError('writing OpenVINO files needs openvino; pip install "hydranet[export]"') from error
     made = proto(graph, given, list(manifest.outputs))
-    model = openvino.convert_model(io.BytesIO(made.SerializeToString()))
+    # not convert_model: it starts a process that reports its use over the network
+    model = openvino.Core().read_model(made.SerializeToString(), b"")
     model.set_rt_info(manifest.to_json(), [KEY])
     openvino.save_model(model, str(path), compress_to_fp16=manifest.precision == "fp16")
     return path, path.with_suffix(".bin")
