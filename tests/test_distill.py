@@ -52,9 +52,7 @@ def test_a_student_without_labels_learns_from_its_teacher(teacher: Path, tmp_pat
 def test_it_is_asked_about_what_is_not_labelled(teacher: Path) -> None:
     mixed = collate([Blocks(labels=("depth",))[0], Blocks(labels=("semantic", "normals"))[1], Blocks(labels=())[2]])
     teachers = Teachers(student(teacher, "semantic"))
-    lessons = {
-        one.task: one.rows.tolist() for one in teachers(mixed, TASKS, Run.autocast.__get__(run(teacher))).lessons
-    }
+    lessons = {one.task: one.rows.tolist() for one in teachers(mixed, TASKS, run(teacher).autocast).lessons}
     assert lessons == {"semantic": [0, 2], "depth": [1, 2], "normals": [0, 2]}
 
 
