@@ -17,7 +17,8 @@ demo: $(VENV)/.ready
 	@echo "Open $(RUN)/gallery.html. Next: $(BIN)/hydranet predict $(RUN) YOUR_PICTURES --out predictions"
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not alone"
+	$(BIN)/python -m pytest -m "not slow and alone"
 
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
