@@ -27,7 +27,9 @@ TO_OBJECTS = {"detection": {"car": "vehicle", "van": "vehicle", "truck": "vehicl
 def detector() -> Recipe:
     """Vehicles, persons and signs on generated scenes, by one head that one word changes.
 
-    Command: hydranet train detector tasks.detection.detector=ssd
+    Command: hydranet train detector tasks.detection.detector=two_stage
+    One CPU core (AVX2): 20 minutes for yolov8. Scores: vehicle AP50 .854 yolov8, .872 two_stage, .785 ssd (.870 with
+    levels of strides 4, 8, 16). See docs/results.md.
     """
     scenes = Scenes(count=9600, seed=1, size=SIZE, focal=FOCAL, labels=("detection",))
     held_out = Scenes(count=150, seed=99, size=SIZE, focal=FOCAL, labels=("detection",))
@@ -96,7 +98,8 @@ def road_detector() -> Recipe:
     KITTI knows no lights and signs, BDD100K has no cyclists (it boxes rider and bike apart; both are ignored), CARLA
     neither persons nor cyclists: what a data set does not look for is neither object nor background there.
 
-    Command: HYDRANET_DATA=DATA hydranet train road_detector
+    Command: HYDRANET_DATA=DATA hydranet train road_detector --start runs/detector
+    One CPU core: 12 minutes. Scores: vehicle AP50 .697 KITTI 60-70, .332 BDD, .657 CARLA. See docs/results.md.
     """
     kitti, bdd, carla = (192, 640), (256, 448), (192, 320)
     trained, held_out = (
