@@ -17,11 +17,10 @@ demo: $(VENV)/.ready
 	@echo "Open $(RUN)/gallery.html. Next: $(BIN)/hydranet predict $(RUN) YOUR_PICTURES --out predictions"
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not slow and not alone"
-	$(BIN)/python -m pytest -m "not slow and alone"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto -m slow
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

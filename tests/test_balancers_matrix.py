@@ -1,10 +1,7 @@
 """Every balancer there is, with everything a run can be: missing tasks, sources, precision, accumulation, processes."""
 
 import importlib
-import os
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -25,6 +22,7 @@ from hydranet.core.batch import Batch, collate
 from hydranet.gradients import step_gradients
 from hydranet.train import train
 from toys import Noise, toy_recipe
+from two_processes import HERE, torchrun
 
 TASKS = ("bright", "glow")
 
@@ -167,14 +165,7 @@ def test_resume_is_bit_exact(spec: str, accumulate: int, tmp_path: Path) -> None
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     """All balancers in one pair of processes; the ranks must agree on every weight, or the next step would differ."""
-    here = Path(__file__).parent
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29631"]
-    environment = {**os.environ, "PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
-    arguments = [str(here / "balancer_runs.py"), str(tmp_path), *SPECS]
-    done = subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    torchrun(HERE / "balancer_runs.py", tmp_path, *SPECS)
     for i, spec in enumerate(SPECS):
         list(train(recipe(spec), tmp_path / "one" / str(i)))
         mine = checkpoint.read(tmp_path / "one" / str(i) / checkpoint.STATE)[0]

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import replace
@@ -13,8 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from commands import write_recipes
-from hydranet import checkpoint
+from hydranet import checkpoint, find
 from hydranet.log import LOG, read
 from hydranet.mixture import Mixture
 from hydranet.train import train
@@ -38,9 +38,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert len(one) == 5
 
 
-def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
-    """Two processes stop after the checkpoint of step 4 of 40; one process goes on with what they left."""
-    recipes = write_recipes(tmp_path)
+@pytest.mark.slow
+def test_another_number_of_processes_goes_on(tmp_path: Path, recipes: Path) -> None:
+    """Two processes are stopped in the middle; one process goes on with what they left."""
     run = launched("-m", "hydranet.cli", "train", f"{recipes}:slow", "--out", tmp_path / "run")
     _, said = _stopped(run, tmp_path / "run", signal.SIGINT)
     assert said.count("error: stopped after step") == 2, said[-3000:]
@@ -48,9 +48,7 @@ def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
     assert len(steps) == 1, steps
     header = checkpoint.load_state(tmp_path / "run")[1]
     assert {str(header["step"])} == steps
-    from hydranet.find import recipe as find_recipe
-
-    rest = list(islice(train(find_recipe(f"{recipes}:slow"), tmp_path / "run", resume=True), 2))
+    rest = list(islice(train(find.recipe(f"{recipes}:slow"), tmp_path / "run", resume=True), 2))
     assert rest[0].step == int(str(header["step"])) + 1
 
 
@@ -67,8 +65,8 @@ def _stopped(run, folder: Path, number: int, worker: bool = False) -> tuple[int,
     return run.returncode, said
 
 
-def test_a_killed_worker_ends_the_run_and_the_last_checkpoint_goes_on(tmp_path: Path) -> None:
-    recipes = write_recipes(tmp_path)
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_and_the_last_checkpoint_goes_on(tmp_path: Path, recipes: Path) -> None:
     run = launched("-m", "hydranet.cli", "train", f"{recipes}:slow", "--out", tmp_path / "run")
     code, _ = _stopped(run, tmp_path / "run", signal.SIGKILL, worker=True)
     assert code != 0
@@ -80,10 +78,16 @@ def test_a_killed_worker_ends_the_run_and_the_last_checkpoint_goes_on(tmp_path: 
     assert read(tmp_path / "run")[-1]["step"] == 40
 
 
+def _free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("localhost", 0))
+        return int(chosen.getsockname()[1])
+
+
 @pytest.mark.slow
 def test_two_nodes_meet_on_their_own(tmp_path: Path) -> None:
     """docs/cluster.md: torchrun's rendezvous, here with both nodes on this machine."""
-    meeting = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:29641")
+    meeting = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{_free_port()}")
     nodes = [
         launched(
             HERE / "two_processes.py", tmp_path / "two", options=(*meeting, "--rdzv-id=toy", f"--node-rank={rank}")

@@ -33,7 +33,6 @@ from toys import Noise, toy_recipe
 pytest.importorskip("nncf")
 pytest.importorskip("openvino")
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # NNCF's own
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]

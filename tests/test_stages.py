@@ -1,8 +1,5 @@
 """Stages: what is frozen stays as it is, bit by bit, and everything else about a run still holds."""
 
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -26,6 +23,7 @@ from hydranet.stages import Stage, weigh
 from hydranet.train import Average, Progress, Run, train
 from staged_runs import staged
 from toys import Noise, toy_recipe
+from two_processes import HERE, torchrun
 
 TRUNK = ("trunk.encoder.*", "trunk.decoder")
 
@@ -220,18 +218,7 @@ def test_patterns(pattern: str, chosen: str) -> None:
 
 def test_two_processes_share_their_stages(tmp_path: Path) -> None:
     """They end a stage with the first one's weights and buffers, keep them, and learn what one process learns."""
-    here = Path(__file__).parent
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29641"]
-    environment = {**os.environ, "PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(here / "staged_runs.py"), str(tmp_path / "two")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    torchrun(HERE / "staged_runs.py", tmp_path / "two")
     list(train(staged(norm=False), tmp_path / "one"))
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()

@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped
 from hydranet.export.onnx import proto
 
@@ -25,7 +26,7 @@ def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manif
         raise ImportError('writing OpenVINO files needs openvino; pip install "hydranet[export]"') from error
     made = proto(graph, given, list(manifest.outputs))
     # not convert_model: it starts a process that reports its use over the network
-    model = openvino.Core().read_model(made.SerializeToString(), b"")
+    model = core().read_model(made.SerializeToString(), b"")
     model.set_rt_info(manifest.to_json(), [KEY])
     openvino.save_model(model, str(path), compress_to_fp16=manifest.precision == "fp16")
     return path, path.with_suffix(".bin")

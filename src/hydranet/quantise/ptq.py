@@ -14,10 +14,12 @@ import numpy as np
 from hydranet.augment.policy import fit
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
+from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped, example
 from hydranet.export.onnx import proto, quiet
 from hydranet.mixture import Reader
 from hydranet.quantise.scope import floats, parts_of
+from hydranet.quantise.signal_stack import kept_signal_stack
 from hydranet.recipe import Recipe
 
 TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
@@ -80,7 +82,7 @@ def write(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = _opened(network, target)
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
-    with redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
+    with kept_signal_stack(), redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
         quantised: Any = nncf.quantize(
             model,
             nncf.Dataset(list(images), lambda image: {IMAGE: image}),
@@ -98,9 +100,7 @@ def _opened(network: Floating, target: str) -> Any:
         import onnx
 
         return onnx.shape_inference.infer_shapes(network.proto)
-    import openvino
-
-    return openvino.Core().read_model(network.proto.SerializeToString(), b"")  # convert_model reports home
+    return core().read_model(network.proto.SerializeToString(), b"")  # convert_model reports home
 
 
 def _nodes(model: Any) -> Iterator[str]:

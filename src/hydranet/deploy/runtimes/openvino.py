@@ -1,6 +1,7 @@
 """Runs an .xml or .onnx file with OpenVINO; needs numpy and openvino only."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from hydranet.deploy.manifest import KEY, ManifestError, parse
 SUFFIXES = (".xml", ".onnx")
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+@cache
+def core() -> Any:
+    """The process's one OpenVINO core, never freed; raises ImportError where OpenVINO is missing.
+
+    Each core takes over the thread's stack for signal handlers. The last of several to be freed may leave it pointing
+    at freed memory, and the next Ctrl-C or ended child process is then a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class Session:
@@ -43,7 +56,7 @@ class Session:
         }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        self._core = openvino.Core()
+        self._core = core()
         try:
             self._model = self._core.read_model(str(path))
         except RuntimeError as error:
