@@ -24,7 +24,7 @@ CLASSES = tuple(f"class {i}" for i in range(4))
 
 
 class SmallEncoder(Encoder):
-    """Four levels; convolution, BatchNorm and ReLU each."""
+    """Four levels; convolution, BatchNorm and ReLU each, and the same with a depthwise convolution."""
 
     features = tuple(FeatureSpec(16, stride) for stride in (4, 8, 16, 32))
 
@@ -32,7 +32,11 @@ class SmallEncoder(Encoder):
         super().__init__()
         steps = zip((3, 16, 16, 16), (4, 2, 2, 2), strict=True)
         self.steps = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, 16, 5, s, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU()) for i, s in steps
+            nn.Sequential(
+                *(nn.Conv2d(i, 16, 5, s, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+                *(nn.Conv2d(16, 16, 3, 1, 1, bias=False, groups=16), nn.BatchNorm2d(16), nn.ReLU6()),
+            )
+            for i, s in steps
         )
 
     def forward(self, image: Tensor) -> Pyramid:

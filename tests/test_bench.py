@@ -149,8 +149,15 @@ def test_workers_take_turns_and_broken_files_are_named(shelf: Shelf, tmp_path: P
     assert len(rows[0].rounds["whole"]) == len(rows[0].rounds["bare"]) == 2
     broken = tmp_path / "model.onnx"
     broken.write_bytes(b"no model")
+    bad = plan.Variant("a", "onnx", "fp32", (plan.Files(str(broken)),))
     with pytest.raises(BenchError, match=r"a, onnx, fp32 cannot be measured .*model\.onnx"):
-        Worker(plan.Work(plan.Variant("a", "onnx", "fp32", (plan.Files(str(broken)),)), str(frames), 1))
+        Worker(plan.Work(bad, str(frames), 1))
+    with pytest.raises(BenchError, match="cannot be measured"):
+        list(measured([bad], frames, Pace(rounds=1, frames=1, threads=1)))
+    *said, rows = measured([bad, variant], frames, Pace(rounds=1, frames=1, threads=1))
+    assert [type(one) for one in said] == [str, BenchError, str, str]
+    assert isinstance(rows, list)
+    assert [row.network for row in rows] == ["all"], "what runs is measured, whatever else does not"
 
 
 def test_the_command_prints_and_keeps_the_table(tmp_path: Path) -> None:

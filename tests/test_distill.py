@@ -1,5 +1,6 @@
 """Teachers in a run: who is asked about what, and that a run with them is as exact as one without."""
 
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -149,6 +150,17 @@ def test_resume_is_bit_exact(teacher: Path, tmp_path: Path, changes: dict[str, o
     assert all(torch.equal(one[name], other[name]) for name in one)
     for name in ("whole", "broken"):
         checkpoint.load_model(tmp_path / name)
+
+
+def test_another_teacher_in_the_old_ones_place_is_refused(teacher: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(teacher, tmp_path / "teacher")
+    recipe = two_sources(mine)
+    list(islice(train(recipe, tmp_path / "run"), 2))
+    model, of = checkpoint.load_model(mine)
+    next(model.parameters()).data += 1
+    checkpoint.save_model(mine, model, of)
+    with pytest.raises(CheckpointError, match="not the network this run began with"):
+        next(train(recipe, tmp_path / "run", resume=True))
 
 
 @pytest.mark.parametrize("balancer", [Part(Uncertainty), Part(Aggregated, method="upgrad")], ids=str)

@@ -11,10 +11,12 @@ import pytest
 from commands import hydranet, refused
 from hydranet import checkpoint
 from hydranet.deploy.predictor import Predictor
+from hydranet.export.onnx import shapes_of_floats
 from hydranet.predict import Predictor as TorchPredictor
 from hydranet.results import save_picture
 from toys import toy_recipe
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
@@ -46,6 +48,19 @@ def test_an_exported_file_answers_what_the_run_answers(run: Path, exported: Path
     np.testing.assert_allclose(found["bright"].value, wanted["bright"].value, rtol=1e-4)
     assert found["glow"].values.dtype == wanted["glow"].values.dtype
     assert {path.name for path in exported.iterdir()} == {"model.onnx", "manifest.json", "parity.json"}
+
+
+def test_sizes_are_read_from_floats_since_tensorrt_takes_uint8_at_the_border_only() -> None:
+    nodes = [
+        onnx.helper.make_node("Shape", ["image"], ["size"]),
+        onnx.helper.make_node("Cast", ["image"], ["pixels"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Reshape", ["pixels", "size"], ["same"]),
+    ]
+    given = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", 2])
+    told = onnx.helper.make_tensor_value_info("same", onnx.TensorProto.FLOAT, ["n", 2])
+    model = shapes_of_floats(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [given], [told])))
+    onnx.checker.check_model(model)
+    assert [(node.op_type, *node.input) for node in model.graph.node][:2] == [("Cast", "image"), ("Shape", "pixels")]
 
 
 def test_the_proof_is_kept(exported: Path) -> None:

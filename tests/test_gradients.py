@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import GradientBalancer, Losses
+from hydranet.core.balancer import Balancer, GradientBalancer, Losses
 from hydranet.core.batch import Batch, collate
 from hydranet.cut import cut
 from hydranet.gradients import step_gradients
@@ -50,6 +50,17 @@ def assert_equal(a: dict[str, Tensor | None], b: dict[str, Tensor | None], toler
         assert (gradient is None) == (other is None), name
         if gradient is not None and other is not None:
             torch.testing.assert_close(gradient, other, rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch.compile looks at it
+@pytest.mark.parametrize("balancer", [Uniform(TASKS), Halves(TASKS)], ids=["sum", "cut"])
+def test_a_compiled_network_has_the_same_gradients(balancer: Balancer) -> None:
+    """Tasks that read one level must get one tensor from the compiled trunk, too: the cut adds up by identity."""
+    model = network()
+    wanted = gradients(model, mixed(), balancer)
+    for part in (model.trunk, *model.heads.values()):
+        part.compile(backend="aot_eager")
+    assert_equal(gradients(model, mixed(), balancer), wanted)
 
 
 def test_mixed_batch_equals_batches_by_task() -> None:

@@ -5,6 +5,7 @@ RUN/recipe.json         the same recipe, to read
 RUN/state.safetensors   everything that `--resume` needs
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -71,6 +72,12 @@ def save_model(folder: Path, model: HydraNet, recipe: Recipe) -> None:
     text = recipe.to_json()
     write(folder / RECIPE, text.encode())
     write(folder / MODEL, pack(model.state_dict(), {"recipe": text}))
+
+
+def digest(path: Path | str) -> str:
+    """SHA-256 of a model: of a run folder's model.safetensors, or of the file."""
+    file = Path(path)
+    return hashlib.sha256((file / MODEL if file.is_dir() else file).read_bytes()).hexdigest()
 
 
 def load_recipe(path: Path | str) -> Recipe:

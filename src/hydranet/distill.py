@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
+from hydranet.checkpoint import CheckpointError, digest
 from hydranet.core.batch import Batch, stack
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError, unknown
@@ -37,17 +38,27 @@ class Class:
 class Teachers:
     """The teachers of a recipe. Called with a batch on the student's device, they add their lessons.
 
+    digests: SHA-256 of each teacher by its path.
     Raises SpecError for a teacher that does not fit the student, CheckpointError for one that cannot be loaded.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         tasks = {task.name: task for task in recipe.tasks}
         self.teaching = [_Teaching(i, teacher, tasks, device) for i, teacher in enumerate(recipe.distil)]
+        self.digests = {teacher.path: digest(teacher.path) for teacher in recipe.distil}
         names = {source.name for source in recipe.data}
         for teacher in recipe.distil:
             for name in teacher.sources:
                 if name not in names:
                     raise SpecError(unknown(name, names, f"source (of teacher {teacher.path!r})"))
+
+    def compare(self, known: object) -> None:
+        """Raises CheckpointError where a teacher is not the one that a run, whose digests are `known`, began with."""
+        for path, mine in self.digests.items():
+            if isinstance(known, dict) and known.get(path, mine) != mine:
+                raise CheckpointError(
+                    f"the teacher {path} is not the network this run began with; put that one back, or start anew"
+                )
 
     @property
     def hints(self) -> tuple[Task, ...]:

@@ -1,6 +1,5 @@
 """Labelling pictures with a teacher: its answers become a cache of pseudo-labels on disk, one file a picture."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from hydranet.annotations import Annotation, ScalarMap
 from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
-from hydranet.checkpoint import MODEL, CheckpointError, write
+from hydranet.checkpoint import CheckpointError, digest, write
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
@@ -62,8 +61,7 @@ def started(
                 "class map, numbers, normals or boxes"
             )
     labels = {task: _made(voice, task, confidence.get(task, 0.0)) for task in chosen}
-    file = path / MODEL if path.is_dir() else path
-    return Index(name, hashlib.sha256(file.read_bytes()).hexdigest(), labels, size=size)
+    return Index(name, digest(path), labels, size=size)
 
 
 def _made(voice: Voice, task: str, least: float) -> Made:

@@ -81,12 +81,17 @@ def read(folder: Path) -> list[Finding]:
     return [Finding(**one) for one in json.loads(path.read_text())] if path.is_file() else []
 
 
+def due(recipe: Recipe) -> bool:
+    """Whether a recipe has teachers or pseudo-labels, and pictures that must not be among theirs."""
+    return bool((recipe.distil or any(source.dataset.provenance for source in recipe.data)) and recipe.validation)
+
+
 def check(recipe: Recipe) -> list[Finding]:
     """Every comparison that a recipe with teachers or pseudo-labels calls for; none for other recipes."""
+    if not due(recipe):
+        return []
     caches = [(source, pseudo) for source in recipe.data for pseudo in _caches(source.dataset)]
     labelled = [source for source in recipe.data if source.dataset.provenance]
-    if not (recipe.distil or labelled) or not recipe.validation:
-        return []
     seen: dict[str, Pictures] = {}
     validation = _of_sources(recipe.validation, seen)
     found = []

@@ -86,6 +86,7 @@ class Run:
             "ema": self.ema.tensors if self.ema else {},
         }
         header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
+        header["teachers"] = self.teachers.digests
         checkpoint.save_state(folder, parts, header)
         self.save_model(folder)
 
@@ -104,6 +105,7 @@ class Run:
                 f"{folder} is a run of another recipe ({'; '.join(differs[:4])}); resume with the recipe it holds, "
                 "or train into another folder"
             )
+        self.teachers.compare(header.get("teachers"))
         checkpoint.fill(self.model, parts.get("model", {}), str(folder))
         checkpoint.fill(self.balancer, parts.get("balancer", {}), str(folder))
         checkpoint.fill_optimiser(self.optimiser, parts.get("optimiser", {}))

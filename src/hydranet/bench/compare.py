@@ -9,7 +9,7 @@ from pathlib import Path
 from hydranet.bench.plan import Variant, Work
 from hydranet.bench.result import Row, rounds_of
 from hydranet.bench.runner import Times
-from hydranet.bench.worker import Worker
+from hydranet.bench.worker import BenchError, Worker
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,24 @@ class Pace:
     threshold: float | None = None
 
 
-def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[str | list[Row]]:
+def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[str | BenchError | list[Row]]:
     """Opens a process for every variant, then goes round them; yields what it is at, and the rows last.
 
     The order is another one in every round, so that nobody always runs after the same neighbour.
-    Raises BenchError for a variant that does not run.
+    A variant that does not run is yielded as its error, and has no row. Raises BenchError where none runs.
     """
     workers: list[Worker] = []
+    running: list[Variant] = []
     try:
         for variant in variants:
             yield f"opening {variant.name}"
-            workers.append(Worker(Work(variant, str(frames), pace.threads, pace.threshold)))
+            try:
+                workers.append(Worker(Work(variant, str(frames), pace.threads, pace.threshold)))
+                running.append(variant)
+            except BenchError as error:
+                if variant is variants[-1] and not running:
+                    raise
+                yield error
         times: list[list[Times]] = [[] for _ in workers]
         order, shuffle = list(range(len(workers))), random.Random(0)
         for turn in range(pace.rounds):
@@ -48,7 +55,7 @@ def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[
             worker.close()
     yield [
         Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(seen))
-        for v, worker, seen in zip(variants, workers, times, strict=True)
+        for v, worker, seen in zip(running, workers, times, strict=True)
     ]
 
 

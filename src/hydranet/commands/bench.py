@@ -75,7 +75,7 @@ def _compare(
 
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
     before = load()
-    rows = _measure(networks, pairs, size, folder, pictures, pace)
+    rows = _measure(networks, pairs, size, folder, pictures, pace, notes)
     frame = "x".join(map(str, pictures[0].shape[:2]))
     boxes = {row.network: row.opened.boxes for row in rows}
     result = Result(
@@ -120,8 +120,9 @@ def _measure(
     folder: Path,
     pictures: "list[np.ndarray]",
     pace: "Pace",
+    notes: list[str],
 ) -> "list[Row]":
-    """Writes the files, then goes round, with a bar that says what is going on."""
+    """Writes the files, then goes round, with a bar that says what is going on; what does not run is noted."""
     from hydranet.bench.compare import measured
     from hydranet.bench.files import prepare
     from hydranet.bench.runner import frames_file
@@ -137,5 +138,8 @@ def _measure(
         for said in measured(variants, stored, pace):
             if isinstance(said, list):
                 return said
-            bar.update(job, advance=1, note=said)
+            if isinstance(said, str):
+                bar.update(job, advance=1, note=said)
+            else:
+                notes.append(f"left out: {said}")
     return []

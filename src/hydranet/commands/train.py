@@ -47,6 +47,8 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
     stop = terminal.stop_on_signal()
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
+    if leaks.due(chosen) and not resume:
+        say("leakage check: every picture of teachers, training and validation is read once")
     with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
         for progress in steps:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hydranet.core.spec import SpecError
-from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, Manifest
 from hydranet.export.graph import Shape, Shipped
 from hydranet.export.suppress import onnx_table
 
@@ -62,8 +62,21 @@ def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> An
                 f"this network cannot be exported with {graph.shape} ({_cause(error)}); try a fixed size and batch"
             ) from error
     assert program is not None
-    graph.onnx_model = program.model_proto
+    graph.onnx_model = shapes_of_floats(program.model_proto)
     return graph.onnx_model
+
+
+def shapes_of_floats(model: Any) -> Any:
+    """Dynamic sizes are read from the picture as floats: TensorRT takes uint8 at a graph's border only."""
+    nodes = model.graph.node
+    cast = next((copy.copy(node) for node in nodes if node.op_type == "Cast" and node.input[0] == IMAGE), None)
+    if cast:
+        nodes.remove(cast)
+        nodes.insert(0, cast)
+        for node in nodes:
+            if node.op_type == "Shape" and node.input[0] == IMAGE:
+                node.input[0] = cast.output[0]
+    return model
 
 
 def _cause(error: BaseException) -> str:
@@ -75,8 +88,6 @@ def _cause(error: BaseException) -> str:
 
 def inputs(example: tuple[Tensor, ...]) -> list[str]:
     """Names of as many inputs as the graph has."""
-    from hydranet.deploy.manifest import IMAGE, IOU, SCORE
-
     return [IMAGE, SCORE, IOU][: len(example)]
 
 

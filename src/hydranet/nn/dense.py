@@ -46,6 +46,5 @@ def full_size(raw: Float[Tensor, "b c h w"], block_px: int = 1) -> Float[Tensor,
 
 def in_blocks(ids: UInt8[Tensor, "b h w"], block_px: int) -> UInt8[Tensor, "b hk wk"]:
     """Every id repeated over a square of block_px x block_px pixels."""
-    rows, columns = ids.shape[1], ids.shape[2]
-    spread = ids[:, :, None, :, None].expand(-1, -1, block_px, -1, block_px)
-    return spread.reshape(-1, rows * block_px, columns * block_px)
+    # As numbers to be resized: runtimes have quick code for that, and repeat bytes one by one (1 ms at 192x640).
+    return nn.functional.interpolate(ids[:, None].float(), scale_factor=float(block_px), mode="nearest")[:, 0].byte()

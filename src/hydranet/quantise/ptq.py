@@ -89,6 +89,7 @@ def write(
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(images),
             ignored_scope=nncf.IgnoredScope(names=floats(network.parts, left, names), validate=False),
+            advanced_parameters=_by_tensor() if target == "onnx" else None,
         )
     _save(quantised, target, path, manifest)
     return path
@@ -101,6 +102,13 @@ def _opened(network: Floating, target: str) -> Any:
 
         return onnx.shape_inference.infer_shapes(network.proto)
     return core().read_model(network.proto.SerializeToString(), b"")  # convert_model reports home
+
+
+def _by_tensor() -> Any:
+    """One range for all channels of an activation: ONNX Runtime's convolutions take no other, not even depthwise."""
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
+
+    return AdvancedQuantizationParameters(activations_quantization_params=QuantizationParameters(per_channel=False))
 
 
 def _nodes(model: Any) -> Iterator[str]:

@@ -29,7 +29,7 @@ def reference() -> Recipe:
     return Recipe(
         name="reference",
         tasks=(
-            Semantic("semantic", scenes.classes["semantic"], block_px=2),
+            Semantic("semantic", scenes.classes["semantic"], block_px=4),
             Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1"),
             Detection("detection", scenes.classes["detection"], detector=YoloV8(width="xs", separable=True)),
         ),
@@ -63,7 +63,7 @@ def nekrasov_layout() -> Recipe:
     return replace(
         three,
         name="nekrasov_layout",
-        tasks=(Semantic("semantic", SIX, block_px=2), three.tasks[1]),
+        tasks=(Semantic("semantic", SIX, block_px=4), three.tasks[1]),
         decoder=Part(LightWeightRefineNet, width=256),
         data=(data,),
         validation=(held_out,),

@@ -1,0 +1,26 @@
+"""Every recipe in the package names data, builds its network, and comes back from its JSON as it was."""
+
+import pytest
+import torch
+
+from hydranet import find
+from hydranet.checkpoint import without_pretrained
+from hydranet.core.sample import DataError
+from hydranet.recipe import Recipe
+
+NAMES = [found.name for found in find.members("recipes")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_is_whole(name: str) -> None:
+    try:
+        recipe = find.recipe(name)
+    except DataError as absent:
+        pytest.skip(str(absent))
+    assert recipe.name
+    assert recipe.validation
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    model = without_pretrained(recipe).build().eval()
+    with torch.no_grad():
+        raw = model(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    assert raw.keys() == {task.name for task in recipe.tasks}
