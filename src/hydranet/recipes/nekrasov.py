@@ -79,8 +79,8 @@ def nekrasov_cached() -> Recipe:
 def streets() -> Recipe:
     """The student on real roads: CamVid has classes, KITTI depth and boxes; two teachers fill the rest.
 
-    Command: see the top of this file; one busy CPU core: 5 to 9 minutes a run. CamVid mIoU .418, KITTI AbsRel .234, AP50
-    .272; without teachers .375, .249, .244 (docs/results.md).
+    Command: see the top of this file; one busy CPU core: 5 to 9 minutes a run. CamVid mIoU .418, KITTI AbsRel .234,
+    AP50 .272; without teachers .375, .249, .244 (docs/results.md).
     """
     return _small(
         "streets",
