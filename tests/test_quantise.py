@@ -84,6 +84,8 @@ def test_budgets_have_defaults_by_metric_and_can_be_set() -> None:
     assert Limit("glow", "mae", "lower", 0.5) in limits(tasks, scores, ["glow.mae=0.5"])
     (semantic,) = limits(every_recipe().tasks[-1:], {f"a set {every_recipe().tasks[-1].name} ap": 0.4})
     assert (semantic.metric, semantic.allowed) == ("ap", ALLOWED["ap"][1])
+    spaced = {"a set of glow bright mae": 0.1, "a set of glow bright iou/lane marking": 0.2}
+    assert Limit("bright", "iou/lane marking", "lower", 0.1) in limits(tasks, spaced, ["bright.iou/lane marking=0.1"])
     with pytest.raises(SpecError, match=r"got budget 'glow.miou=1', expected TASK.METRIC=LOSS with one of bright.mae"):
         limits(tasks, scores, ["glow.miou=1"])
     with pytest.raises(SpecError, match="expected a number after '='"):
@@ -101,7 +103,7 @@ def test_losses_follow_the_direction_of_the_metric() -> None:
     assert Lost("s", Limit("a", "miou", "higher", 0.01), math.nan, math.nan).kept
     assert lost("a", 0.02).used == pytest.approx(2)
     free = Bounds(math.inf, math.inf)
-    parity = Parity("f", "r", free, metrics={"my set a miou": Loss(0.9, 0.4), "my set a other": Loss(1, 0)})
+    parity = Parity("f", "r", free, metrics={"my set a miou": Loss(0.9, 0.4), "my set a iou/a b": Loss(1, 0)})
     (found,) = losses([Limit("a", "miou", "higher", 0.01)], {"my set a miou": 0.5}, parity)
     assert (found.source, found.before, found.after) == ("my set", 0.5, 0.4)
 

@@ -1,5 +1,6 @@
 """The proof of an export as tables for a terminal."""
 
+import re
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -23,13 +24,17 @@ def arrays(found: Sequence[Parity]) -> Table:
     return table
 
 
+BY_CLASS = re.compile(r" [^ /]+/[^/]*$")
+"""Names of metrics of one class, such as "held-out semantic iou/lane marking"."""
+
+
 def metrics(found: Sequence[Parity]) -> Table:
     """One row a metric without the per-class ones: PyTorch's value, and what each runtime changes about it."""
     table = Table("metric", "PyTorch", title="metrics: change against PyTorch")
     for parity in found:
         table.add_column(f"{parity.file} in {parity.runtime}", justify="right")
     for name, first in found[0].metrics.items():
-        if "/" not in name.rpartition(" ")[2]:
+        if not BY_CLASS.search(name):
             losses = [(parity.metrics[name], parity.bounds.metrics) for parity in found]
             cells = [_judged(f"{x.exported - x.torch:+.2g}", x.change <= bound) for x, bound in losses]
             table.add_row(name, f"{first.torch:.4g}", *cells)

@@ -69,10 +69,7 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
     settings: such as "semantic.miou=0.01", which take the place of a task's default.
     Raises SpecError for what is no task, no metric or no number.
     """
-    metrics: dict[str, set[str]] = {task.name: set() for task in tasks}
-    for key in scores:
-        _, name, metric = key.rsplit(" ", 2)
-        metrics[name].add(metric)
+    metrics = {task.name: {m for key in scores if (m := _metric(key, task.name))} for task in tasks}
     own = [_parsed(text, tasks, metrics) for text in settings]
     found = list(own)
     for task in tasks:
@@ -81,6 +78,12 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
         usual = [Limit(task.name, m, *ALLOWED[m]) for m in ALLOWED if m in metrics[task.name]]
         found += usual or [Limit(task.name, task.headline[0], task.headline[1], ELSE)]
     return found
+
+
+def _metric(key: str, task: str) -> str:
+    """The metric of a task in "source task metric"; "" for another task's. Sources and classes may have spaces."""
+    metric = key.rpartition(f" {task} ")[2] if f" {task} " in key else ""
+    return "" if " " in metric.partition("/")[0] else metric
 
 
 def _parsed(text: str, tasks: Sequence[Task], metrics: Mapping[str, set[str]]) -> Limit:
@@ -100,9 +103,8 @@ def _parsed(text: str, tasks: Sequence[Task], metrics: Mapping[str, set[str]]) -
 def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity) -> list[Lost]:
     """Every limited metric on every source it was measured on; `before` as in `limits`."""
     return [
-        Lost(source, limit, before[f"{source} {limit.task} {limit.metric}"], value.exported)
+        Lost(name.removesuffix(end), limit, before[name], value.exported)
         for name, value in parity.metrics.items()
-        for source, task, metric in (name.rsplit(" ", 2),)
         for limit in budget
-        if (limit.task, limit.metric) == (task, metric)
+        if name.endswith(end := f" {limit.task} {limit.metric}")
     ]
