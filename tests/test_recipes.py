@@ -1,4 +1,4 @@
-"""Every recipe in the package names data, builds its network, and comes back from its JSON as it was; without any data."""
+"""Every recipe names data, builds its network, and comes back from its JSON as it was; without any data at hand."""
 
 import pytest
 import torch
