@@ -11,7 +11,7 @@ from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.decoders.lw_refinenet import ChainedResidualPooling, LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.nn.dense import DenseHead, full_size
+from hydranet.nn.dense import DenseHead, decoded_size, full_size
 
 DECODERS = [found.path for found in find.members("decoders")]
 TAPS = {
@@ -113,3 +113,10 @@ def test_dense_head_answers_at_stride_4(strides: tuple[int, ...]) -> None:
 def test_dense_head_without_a_usable_level(strides: tuple[int, ...]) -> None:
     with pytest.raises(SpecError, match=r"got levels of strides .*, expected a multiple of 4 among them"):
         DenseHead(tuple(FeatureSpec(16, stride) for stride in strides), 5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 24)])
+def test_decoding_enlarges_as_training_does(size: tuple[int, int]) -> None:
+    raw = torch.randn(2, 3, *size)
+    torch.testing.assert_close(decoded_size(raw), full_size(raw))
+    assert decoded_size(raw.bfloat16()).dtype == torch.float32

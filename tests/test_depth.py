@@ -10,6 +10,7 @@ from hydranet.annotations import ScalarMap
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
+from hydranet.nn.dense import full_size
 from hydranet.tasks.depth.losses import LOSSES, berhu, silog
 from hydranet.tasks.depth.task import METRICS, Depth
 
@@ -52,7 +53,7 @@ def test_nothing_known_costs_nothing(objective):
 @pytest.mark.parametrize("objective", LOSSES)
 def test_a_perfect_fit_costs_nothing_and_has_a_gradient(objective):
     raw, _ = raw_and_metres()
-    perfect = TASK.metres(raw).detach()
+    perfect = TASK.metres(full_size(raw)).detach()
     loss = task(objective).loss(raw, ScalarMap(perfect.clamp(TASK.min_m, TASK.max_m), "m"))
     loss.mean().backward()
     assert loss.total == 0

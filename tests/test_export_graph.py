@@ -1,5 +1,6 @@
 """Inside the exported graph: folded norms, fitted frames, suppressed boxes; and how far apart arrays are said to be."""
 
+import copy
 from dataclasses import replace
 
 import cv2
@@ -19,6 +20,7 @@ from hydranet.deploy.post import nms
 from hydranet.export.difference import gaps
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example, shipped
+from hydranet.export.narrow import Narrow, narrowed
 from hydranet.export.resize import Resize
 from hydranet.export.suppress import Suppress
 from hydranet.tasks.detection.task import Detection
@@ -50,6 +52,32 @@ def test_folding_changes_no_answer_and_leaves_the_network_alone() -> None:
         torch.testing.assert_close(small(image), network(image), rtol=1e-4, atol=1e-5)
     assert [name for name, m in small.named_modules() if isinstance(m, nn.BatchNorm2d)] == ["late_norm", "shared_norm"]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("outputs", "kernel", "bias"), [(1, (3, 3), True), (3, (3, 3), False), (2, (1, 5), True)])
+def test_convolutions_to_few_channels_are_rewritten_to_the_same_sums(outputs: int, kernel: tuple, bias: bool) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(32, outputs, kernel, padding=(kernel[0] // 2, kernel[1] // 2), bias=bias).double()
+    x = torch.randn(2, 32, 7, 9, dtype=torch.float64)
+    network = narrowed(nn.Sequential(copy.deepcopy(conv)).double())
+    assert isinstance(network[0], Narrow)
+    torch.testing.assert_close(network.double()(x), conv(x))
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(32, 8, 3, padding=1),
+        nn.Conv2d(8, 1, 3, padding=1),
+        nn.Conv2d(32, 1, 3),
+        nn.Conv2d(32, 1, 3, padding=1, stride=2),
+        nn.Conv2d(32, 1, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(32, 1, 4, padding="same"),
+        nn.Conv2d(32, 1, 1),
+    ],
+)
+def test_other_convolutions_stay(conv: nn.Conv2d) -> None:
+    assert narrowed(nn.Sequential(conv))[0] is conv
 
 
 def test_the_shipped_graph_has_no_norms_and_answers_the_same() -> None:

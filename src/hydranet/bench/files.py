@@ -19,6 +19,7 @@ from hydranet.deploy.manifest import Manifest
 from hydranet.export.describe import described
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
+from hydranet.export.narrow import narrowed
 from hydranet.export.ship import target
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq
@@ -99,7 +100,7 @@ class Shelf:
         model = candidate.network()
         save_model(folder, model, candidate.recipe)
         self.graph = shipped(model, None, self.shape)
-        alone = folded(bare.Bare(model, self.shape), *example(self.shape, False))
+        alone = narrowed(folded(bare.Bare(model, self.shape), *example(self.shape, False)))
         assert isinstance(alone, bare.Bare)
         self.bare = alone
         self.manifest = described(self.graph, candidate.recipe, candidate.name)

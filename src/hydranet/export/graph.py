@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
 from hydranet.export.fold import folded
+from hydranet.export.narrow import narrowed
 from hydranet.export.resize import Resize
 from hydranet.export.suppress import Suppress
 from hydranet.model import HydraNet
@@ -96,9 +97,14 @@ def example(shape: Shape, thresholds: bool) -> tuple[Tensor, ...]:
     return (image, torch.tensor([0.25]), torch.tensor([0.5])) if thresholds else (image,)
 
 
+def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> Shipped:
+    """The chosen heads (default: all) as they were trained: what files are held against."""
+    return Shipped(model.subset(*heads) if heads else model, shape)
+
+
 def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> Shipped:
-    """The chosen heads (default: all), with every BatchNorm folded; a copy, the model stays as it is."""
-    whole = Shipped(model.subset(*heads) if heads else model, shape)
-    small = folded(whole, *example(shape, whole.thresholds))
+    """The same, made quick: every BatchNorm folded, convolutions to few channels rewritten. A copy."""
+    whole = plain(model, heads, shape)
+    small = narrowed(folded(whole, *example(shape, whole.thresholds)))
     assert isinstance(small, Shipped)
     return small

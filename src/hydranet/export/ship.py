@@ -15,7 +15,7 @@ from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.evaluate import Report
 from hydranet.export.describe import described
-from hydranet.export.graph import Shape, Shipped, example, shipped
+from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 
@@ -45,7 +45,8 @@ def export(
     protocol: Mapping[str, Any] | None = None,
     precision: str = "fp32",
 ) -> tuple[Shipped, list[Path]]:
-    """Writes the chosen heads for each target, and manifest.json; returns the graph in torch and the model files.
+    """Writes the chosen heads for each target, and manifest.json; returns what they are held against, the network
+    as it was trained, and the model files.
 
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing.
     """
@@ -64,7 +65,7 @@ def export(
         paths.append(files[0])
         digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     write(folder / MANIFEST, replace(manifest, files=_before(folder, manifest) | digests).to_json().encode())
-    return graph, paths
+    return plain(model, heads, shape), paths
 
 
 def _before(folder: Path, manifest: Manifest) -> dict[str, str]:

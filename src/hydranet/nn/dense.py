@@ -1,5 +1,6 @@
 """What tasks that answer for every pixel share: a head at stride 4, and the way back to full size."""
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -41,7 +42,27 @@ class DenseHead(nn.Module):
 def full_size(raw: Float[Tensor, "b c h w"], block_px: int = 1) -> Float[Tensor, "b c h4 w4"]:
     """A dense head's answer at the size of the network's input, in float32; or at a 1 / block_px of it."""
     times = STRIDE // block_px
+    if times == 1:
+        return raw.float()
     return nn.functional.interpolate(raw.float(), scale_factor=float(times), mode="bilinear", align_corners=False)
+
+
+def decoded_size(raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h4 w4"]:
+    """`full_size`, up to rounding, as runtimes do it quickly where channels are few.
+
+    Weighted sums of rows, then of columns. Runtimes resize a narrow map in a layout of 8 or 16 channels, most of them
+    padding; sums leave that layout behind (in OpenVINO two to four milliseconds of one core at 192x640).
+    """
+    return _four_between(_four_between(raw.float(), 2), 3)
+
+
+def _four_between(x: Tensor, axis: int) -> Tensor:
+    """Four samples for each along an axis, between it and its neighbours, as `align_corners=False` places them."""
+    count = x.shape[axis]
+    last = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, count - 1)], axis)
+    then = torch.cat([x.narrow(axis, 1, count - 1), x.narrow(axis, count - 1, 1)], axis)
+    four = (0.375 * last + 0.625 * x, 0.125 * last + 0.875 * x, 0.875 * x + 0.125 * then, 0.625 * x + 0.375 * then)
+    return torch.stack(four, axis + 1).flatten(axis, axis + 1)
 
 
 def in_blocks(ids: UInt8[Tensor, "b h w"], block_px: int) -> UInt8[Tensor, "b hk wk"]:

@@ -13,7 +13,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.session import open_session
 from hydranet.export.describe import described
-from hydranet.export.graph import Shape, shipped
+from hydranet.export.graph import Shape, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, save
 from hydranet.export.ship import MANIFEST
 from hydranet.model import HydraNet
@@ -68,6 +68,7 @@ class Looker:
             )
         self.recipe, self.folder, self.options, self.note = recipe, folder, options, note
         graph = shipped(model, None, Shape(options.size))
+        self.trained = plain(model, None, graph.shape)
         self.manifest = described(graph, recipe, recipe.name)
         self.network = ptq.floating(graph, self.manifest)
         self.images = ptq.pictures(recipe, options.size, options.calibration)
@@ -89,7 +90,7 @@ class Looker:
             sessions[str(path.parent.name), target] = open_session(
                 ptq.write(self.network, target, left, self.images, path, manifest), target
             )
-        for step in measure(self.network.graph, sessions, self.recipe.validation, FREE, self.options.limit or None):
+        for step in measure(self.trained, sessions, self.recipe.validation, FREE, self.options.limit or None):
             if isinstance(step, list):
                 found = step
             else:

@@ -9,6 +9,9 @@ TRUNK, DECODE = "trunk", "decode"
 
 HEAD = re.compile(r"/model\.heads\.([^./:]+)[.:]")
 
+GATHER = ".gather: "
+"""What `export.narrow` adds up: zeros and ones, whose inputs would only lose by being rounded once more."""
+
 
 def parts_of(proto: Any) -> dict[str, str]:
     """The part of every node of an ONNX model by its name: "trunk", "decode" or the name of a head.
@@ -32,6 +35,8 @@ def _part(node: Any) -> str | None:
     where = next((note.value for note in node.metadata_props if note.key == "namespace"), None)
     if where is None:
         return None
+    if GATHER in where:
+        return DECODE
     if found := HEAD.search(where):
         return found.group(1)
     return TRUNK if "/model.trunk" in where else DECODE

@@ -14,7 +14,7 @@ from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.nn.dense import DenseHead, full_size
+from hydranet.nn.dense import DenseHead, decoded_size, full_size
 from hydranet.tasks.depth.losses import LOSSES
 
 CROPS = {
@@ -60,9 +60,9 @@ class Depth(Task):
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, 1)
 
-    def metres(self, raw: Raw) -> Float[Tensor, "b h w"]:
-        """float32 at the input's size, not yet clipped to the range."""
-        z = full_size(raw)[:, 0]
+    def metres(self, z: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b h w"]:
+        """float32, not yet clipped to the range."""
+        z = z[:, 0]
         # Bounded in value only: a gradient leads back from any z.
         z = z + (z.clamp(-FARTHEST, FARTHEST) - z).detach()
         return math.sqrt(self.min_m * self.max_m) * z.exp()
@@ -78,12 +78,12 @@ class Depth(Task):
         # Comparing with NaN says no.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
         objective = LOSSES[self.objective]
-        images = zip(self.metres(raw), wanted, valid, strict=True)
+        images = zip(self.metres(full_size(raw)), wanted, valid, strict=True)
         total = torch.stack([objective(d[known], there[known]) for d, there, known in images]).sum()
         return Loss(total, valid.sum().float())
 
     def decode(self, raw: Raw) -> Annotation:
-        return ScalarMap(self.metres(raw).clamp(self.min_m, self.max_m), unit="m")
+        return ScalarMap(self.metres(decoded_size(raw)).clamp(self.min_m, self.max_m), unit="m")
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""

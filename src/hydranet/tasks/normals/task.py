@@ -12,7 +12,7 @@ from hydranet.annotations import Annotation, NormalMap
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.nn.dense import DenseHead, full_size
+from hydranet.nn.dense import DenseHead, decoded_size, full_size
 
 BINS_PER_DEGREE = 10
 LIMITS_DEG = {"within_11.25": 11.25, "within_22.5": 22.5, "within_30": 30.0}
@@ -37,7 +37,7 @@ class Normals(Task):
         return Loss(((1 - cosine) * valid).sum(), valid.sum().float())
 
     def decode(self, raw: Raw) -> Annotation:
-        return NormalMap(unit(full_size(raw)))
+        return NormalMap(unit(decoded_size(raw)))
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """A histogram of angles in tenths of a degree, so that the median adds up too; exact sums beside it."""
