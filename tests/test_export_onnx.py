@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from commands import hydranet, refused
 from hydranet import checkpoint
+from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor
 from hydranet.export.onnx import shapes_of_floats
 from hydranet.predict import Predictor as TorchPredictor
+from hydranet.recipe import Source
 from hydranet.results import save_picture
 from toys import toy_recipe
 
@@ -104,6 +107,27 @@ def test_an_export_that_answers_otherwise_is_refused(run: Path, tmp_path: Path) 
     refused(ended, r"model.onnx in onnx: glow.values differs by .* \(bound -1\).*renamed to .failed")
     assert {path.name for path in out.iterdir()} == {"model.onnx.failed", "manifest.json", "parity.json"}
     assert not json.loads((out / "parity.json").read_text())[0]["passed"]
+
+
+def test_a_proof_that_finds_no_picture_leaves_no_file_that_looks_proven(tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    absent = Source("a camera", Folder(str(tmp_path / "away")), (32, 64))
+    checkpoint.save_model(tmp_path / "run", recipe.build(), replace(recipe, validation=(absent,)))
+    ended = hydranet("export", tmp_path / "run")
+    refused(ended, "no data folder.*or prove it on other pictures, without scores: --images FOLDER.*renamed to .failed")
+    assert {path.name for path in (tmp_path / "run" / "export").iterdir()} == {"model.onnx.failed", "manifest.json"}
+
+
+def test_frames_of_other_cameras_are_left_out_of_the_proof(run: Path, tmp_path: Path) -> None:
+    """Validation pictures have 32x64 pixels."""
+    fits = hydranet("export", run, "--out", tmp_path, "--fit", "stretch", "--frame", "32x64", "--size", "64x64")
+    assert fits.code == 0, fits.err
+    assert "note: held-out was scored at 32x64, this file sees 64x64" in fits.out
+    assert json.loads((tmp_path / "parity.json").read_text())[0]["images"] == 5
+    refused(
+        hydranet("export", run, "--out", tmp_path / "other", "--fit", "letterbox", "--frame", "48x100"),
+        "got 5 labelled pictures, none of 48x100.*--images",
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def export(
     from hydranet.export.graph import Shape
     from hydranet.export.parity import Bounds
     from hydranet.export.ship import export as write_export
-    from hydranet.export.ship import opened, parse_batch, report_of
+    from hydranet.export.ship import opened, other_sizes, parse_batch, report_of
     from hydranet.predict import parse_size
 
     model, recipe = load_model(run)
@@ -87,7 +87,16 @@ def export(
     )
     for path in paths:
         say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    _end(_prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit), folder)
+    for note in [] if images else other_sizes(recipe, shape.size):
+        say(f"note: {note}")
+    unproven = {path.name for path in paths}
+    try:
+        found = _prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit)
+        unproven = {parity.file for parity in found if parity.failures}
+        _end(found, folder)
+    finally:
+        for name in sorted(unproven):
+            (folder / name).rename(folder / f"{name}.failed")
     _tell(paths, nvidia)
 
 
@@ -103,23 +112,30 @@ def _prove(
     bounds: "Bounds",
     limit: int,
 ) -> "list[Parity]":
-    """On the pictures that were named, else on the validation sources."""
-    from hydranet.core.sample import Sample
+    """On the pictures that were named, else on the validation sources. Raises ParityError where there are none."""
+    from hydranet.core.sample import DataError, Sample
     from hydranet.deploy.frames import find_frames
-    from hydranet.export.parity import compare, measure
+    from hydranet.export.parity import ParityError, compare, measure
 
-    if images or not recipe.validation:
-        frames = list(find_frames(images)) if images else []
-        return compare(
-            graph, sessions, [Sample(frame.image, key=frame.name) for frame in frames[: limit or None]], bounds
-        )
-    with terminal.bar() as bar:
-        job = bar.add_task("comparing", total=None, note="")
-        for step in measure(graph, sessions, recipe.validation, bounds, limit or None):
-            if isinstance(step, list):
-                return step
-            bar.update(job, completed=step[0], total=step[1])
-    return []
+    limited = limit or None
+    if images:
+        frames = list(find_frames(images))[:limited]
+        return compare(graph, sessions, [Sample(frame.image, key=frame.name) for frame in frames], bounds)
+    found: list[Parity] = []
+    try:
+        with terminal.bar() as bar:
+            job = bar.add_task("comparing", total=None, note="")
+            for step in measure(graph, sessions, recipe.validation or recipe.data, bounds, limited):
+                if isinstance(step, list):
+                    found = step
+                else:
+                    bar.update(job, completed=step[0], total=step[1])
+    except DataError as error:
+        raise ParityError(
+            f"{error}; or prove it on other pictures, without scores: --images FOLDER. Nothing was proven: the file "
+            "was renamed to .failed"
+        ) from error
+    return found
 
 
 def _end(found: "list[Parity]", folder: Path) -> None:
@@ -133,8 +149,6 @@ def _end(found: "list[Parity]", folder: Path) -> None:
         say(metrics(found))
     say(f"parity: {folder / 'parity.json'}")
     failures = [failure for parity in found for failure in parity.failures]
-    for name in sorted({parity.file for parity in found if parity.failures}):
-        (folder / name).rename(folder / f"{name}.failed")
     if failures:
         more = f" (and {len(failures) - 1} more in parity.json)" if len(failures) > 1 else ""
         raise ParityError(

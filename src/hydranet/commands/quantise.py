@@ -28,6 +28,7 @@ def quantise(
     docs/int8.md.
     """
     from hydranet.checkpoint import load_recipe, write
+    from hydranet.export.ship import other_sizes
     from hydranet.predict import parse_size
     from hydranet.quantise import table
     from hydranet.quantise.flow import Options
@@ -39,6 +40,8 @@ def quantise(
     names = tuple(name.strip() for name in to.split(",") if name.strip())
     shape = parse_size(size) or (recipe.validation or recipe.data)[0].size
     options = Options(shape, calibration, limit, names or ("openvino",), tuple(budget or ()), qat)
+    for note in other_sizes(recipe, shape):
+        say(f"note: {note}")
     last = None
     paths = []
     with terminal.bar() as bar:

@@ -11,7 +11,7 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.checkpoint import write
 from hydranet.core.errors import UserError
-from hydranet.core.sample import Sample
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.task import Task
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
 from hydranet.deploy.predictor import answer, prepared
@@ -113,8 +113,10 @@ def measure(
 ) -> Iterator[tuple[int, int] | list[Parity]]:
     """Arrays and scores on labelled sources; yields (done, total) for each image, and the report last.
 
-    limit: images of each source, evenly spread; None = all.
+    limit: images of each source, evenly spread; None = all. Where the graph fits frames of one size, pictures of
+    another are left out. Raises DataError where no picture remains.
     """
+    frame = graph.shape.taken if graph.shape.fit != "none" else None
     tasks = list(graph.model.tasks.values())
     found = [Parity(file, runtime, bounds) for file, runtime in sessions]
     chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
@@ -123,8 +125,9 @@ def measure(
         reader, tallies = Reader(source, tasks), [Tally(tasks) for _ in range(len(found) + 1)]
         for index in chosen[source.name]:
             sample = reader[index]
-            for tally, seen in zip(tallies, _seen(graph, list(sessions.values()), found, sample), strict=True):
-                tally.add(sample, seen)
+            if frame in (None, sample.size):
+                for tally, seen in zip(tallies, _seen(graph, list(sessions.values()), found, sample), strict=True):
+                    tally.add(sample, seen)
             done += 1
             yield done, total
         first, *others = [tally.scores() for tally in tallies]
@@ -132,6 +135,9 @@ def measure(
             for task, metrics in first.items():
                 for metric, value in metrics.items():
                     parity.metrics[f"{source.name} {task} {metric}"] = Loss(value, scores[task][metric])
+    if not all(parity.images for parity in found):
+        size = "" if frame is None else f" of {frame[0]}x{frame[1]}, the size of the frames"
+        raise DataError(f"got {total} labelled pictures, none{size}; give the camera's own frames (--images)")
     yield found
 
 

@@ -90,6 +90,16 @@ def opened(paths: Sequence[Path]) -> dict[tuple[str, str], Session]:
     return found
 
 
+def other_sizes(recipe: Recipe, size: tuple[int, int]) -> list[str]:
+    """A sentence on each validation source that the run was scored on at another size than the file sees."""
+    return [
+        f"{source.name} was scored at {source.size[0]}x{source.size[1]}, this file sees {size[0]}x{size[1]}: scores "
+        f"differ from the run's report; for that camera, export with --size {source.size[0]}x{source.size[1]}"
+        for source in recipe.validation
+        if source.size != size
+    ]
+
+
 def parse_batch(text: str) -> int | None:
     """ "4" as 4, "dynamic" as None. Raises SpecError for anything else."""
     if text == "dynamic":
