@@ -206,4 +206,7 @@ def test_the_command_ships_nothing_that_breaks_the_budget(run: Path, tmp_path: P
     tuned = hydranet(*words, "--qat", "2")
     refused(tuned, r"no INT8 network keeps the budget.* give more --qat steps")
     assert checkpoint.load_recipe(tmp_path / "qat").steps == 2
-    assert json.loads((tmp_path / "quantise.json").read_text())["chosen"] is None
+    said = json.loads((tmp_path / "quantise.json").read_text())
+    assert said["chosen"] is said["before_tuning"]["chosen"] is None
+    assert said["tried"][0]["losses"][0]["before"] == said["before_tuning"]["tried"][0]["losses"][0]["before"]
+    assert "## after fine-tuning" in (tmp_path / "quantise.md").read_text()

@@ -42,20 +42,23 @@ def quantise(
     options = Options(shape, calibration, limit, names or ("openvino",), tuple(budget or ()), qat)
     for note in other_sizes(recipe, shape):
         say(f"note: {note}")
-    last = None
+    scans: list[Scan] = []
     paths = []
     with terminal.bar() as bar:
         job = bar.add_task("quantising", total=None, note="")
         try:
             for found in work(run, folder, options, lambda said: bar.update(job, note=said)):
-                if isinstance(found, Scan):
-                    last = found
-                else:
+                if not isinstance(found, Scan):
                     paths.append(found)
+                elif not any(found is one for one in scans):
+                    scans.append(found)  # it grows
         finally:
-            if last is not None:
-                write(folder / "quantise.md", table.markdown(last).encode())
-                say(table.sensitivity(last))
+            titles = ("INT8 against PyTorch", "after fine-tuning")
+            for title, scan in zip(titles, scans, strict=False):
+                say(table.sensitivity(scan, f"{title}: loss of each metric (budget)"))
+            if scans:
+                pages = [f"## {title}\n\n{table.markdown(scan)}" for title, scan in zip(titles, scans, strict=False)]
+                write(folder / "quantise.md", "\n".join(pages).encode())
     for path in paths:
         say(f"{path}  {sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}.*')) / 1e6:.1f} MB")
     say(f"scan: {folder / 'quantise.md'}, quantise.json; scores in both: parity.json")

@@ -165,7 +165,14 @@ def _seen(
     mine = {name: array.numpy() for name, array in zip(manifest.outputs, ours, strict=True)}
     yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
     for session, parity in zip(sessions, found, strict=True):
-        theirs = session(given)
+        try:
+            theirs = session(given)
+        except Exception as error:  # each runtime has its own
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise ParityError(
+                f"{parity.file} does not run in {parity.runtime} ({said[-1]}); it was renamed to .failed: export for "
+                "another runtime, or with a fixed size and batch"
+            ) from error
         parity.images += 1
         for task, gap in _differences(manifest, mine, theirs):
             parity.arrays[task] = parity.arrays.get(task, Gap()) | gap

@@ -22,6 +22,7 @@ from hydranet.quantise.budget import Limit, Lost, limits, losses
 from hydranet.quantise.fake import fake_quantised
 from hydranet.quantise.scan import Left, Scan, Tried, scan, summary
 from hydranet.recipe import Recipe
+from hydranet.teacher import Teacher
 from hydranet.train import train
 
 FREE = Bounds(math.inf, math.inf)
@@ -121,13 +122,14 @@ def quantise(run: Path, folder: Path, options: Options, note: Note) -> Iterator[
     trial = folder / "trial"
     looker = Looker(model, recipe, folder, options, note)
     try:
-        found = yield from _scanned(looker)
+        found = first = yield from _scanned(looker)
         if found.chosen is None and options.steps:
             tuned, _ = load_model(tune(run, recipe, folder / "qat", options.steps, note))
             again = Looker(tuned, recipe, folder, options, note)
             again.before, again.budget, looker = looker.before, looker.budget, again
             found = yield from _scanned(looker)
-        write(folder / "quantise.json", json.dumps(summary(found), indent=2).encode())
+        said = {**summary(found), "before_tuning": None if found is first else summary(first)}
+        write(folder / "quantise.json", json.dumps(said, indent=2).encode())
         if found.chosen is None:
             raise QuantiseError(refusal(found, options))
         yield from _shipped(looker, found, found.chosen)
@@ -166,12 +168,22 @@ def _shipped(looker: Looker, found: Scan, chosen: Tried) -> Iterator[Path]:
 def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Path:
     """Trains the run's network on with all convolutions rounded; returns the folder.
 
-    The first step is an ordinary one: the network is there once it is done.
+    Its teacher is the run itself: every task is told on every picture what it answered in float, beside the labels, so
+    that few labels do not pull it elsewhere. The first step is an ordinary one: the network is there once it is done.
     """
     shutil.rmtree(folder, ignore_errors=True)
     optim = replace(recipe.optim, lr=FINE * recipe.optim.lr)
+    itself = Teacher(str(run), when="always", allow_leaks=True)
     tuned = replace(
-        recipe, start=str(run), steps=steps, optim=optim, stages=(), distil=(), precision="fp32", evaluate_every=0
+        recipe,
+        start=str(run),
+        steps=steps,
+        optim=optim,
+        stages=(),
+        distil=(itself,),
+        ema=recipe.ema and min(recipe.ema, 1 - 1 / max(steps / 10, 1)),
+        precision="fp32",
+        evaluate_every=0,
     )
     for progress in train(tuned, folder):
         if progress.step == 1:

@@ -5,9 +5,9 @@ from rich.table import Table
 from hydranet.quantise.scan import Scan
 
 
-def sensitivity(found: Scan) -> Table:
+def sensitivity(found: Scan, title: str) -> Table:
     """One row a way to quantise; the loss of each limited metric, red where it breaks the budget."""
-    table = Table("quantised", title="INT8 against PyTorch: loss of each metric (budget)")
+    table = Table("quantised", title=title)
     for one in found.tried[0].lost:
         unit = "" if one.limit.better == "higher" else " rel."
         table.add_column(f"{one.source} {one.limit.task} {one.limit.metric}{unit} ({one.limit.allowed:g})")

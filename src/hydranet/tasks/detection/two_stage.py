@@ -131,13 +131,15 @@ def propose(
     """The best boxes that no better one covers, in static shapes: one matrix of overlaps instead of a loop.
 
     A box is covered when any better box overlaps it by more than `overlap`, whether or not that one is covered itself
-    (Fast NMS, arXiv 1904.02689, section 3.3). Covered boxes only fill up what is left of the `proposals` places.
+    (Fast NMS, arXiv 1904.02689, section 3.3). Covered boxes only fill up what is left of the `proposals` places, and
+    empty boxes what a picture with fewer boxes than `considered` leaves: so no size depends on the picture's.
     """
-    score, index = score.topk(min(considered, score.shape[1]), dim=1)
+    score, boxes = F.pad(score, (0, considered), value=-torch.inf), F.pad(boxes, (0, 0, 0, considered))
+    score, index = score.topk(considered, dim=1)
     best = boxes.gather(1, index[..., None].expand(-1, -1, 4))
     covered = (iou(best, best).triu(diagonal=1) > overlap).any(1)
-    place = torch.arange(best.shape[1], device=best.device) + covered * best.shape[1]
-    chosen = place.topk(min(proposals, best.shape[1]), dim=1, largest=False).indices
+    place = torch.arange(considered, device=best.device) + considered * (covered + 2 * (score == -torch.inf))
+    chosen = place.topk(min(proposals, considered), dim=1, largest=False).indices
     return best.gather(1, chosen[..., None].expand(-1, -1, 4))
 
 
@@ -177,8 +179,9 @@ class TwoStageHead(nn.Module):
         deltas = self.deltas(seen).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4))
         anchors = anchors_at(grid(height, width, stride, level), self.config.sizes).expand(batch, -1, -1)
 
-        regions = from_offsets(deltas.detach().float(), anchors, gain=(1.0, 1.0)).clamp(min=0)
-        regions = torch.minimum(regions, regions.new_tensor([width, height, width, height]) * stride)
+        left, top, right, bottom = from_offsets(deltas.detach().float(), anchors, gain=(1.0, 1.0)).unbind(-1)
+        across, down = (0, width * stride), (0, height * stride)
+        regions = torch.stack([left.clamp(*across), top.clamp(*down), right.clamp(*across), bottom.clamp(*down)], -1)
         likely = objectness.detach().float().amax(2)
         proposals = propose(regions, likely, self.config.considered, self.config.proposals)
 
@@ -193,6 +196,6 @@ class TwoStageHead(nn.Module):
             "deltas": deltas,
             "anchors": anchors,
             "proposals": proposals,
-            "scores": self.score(known).unflatten(0, (-1, count)),
-            "boxes": self.box(known).unflatten(0, (-1, count)).unflatten(2, (self.classes, 4)),
+            "scores": self.score(known).reshape(batch, -1, self.classes + 1),
+            "boxes": self.box(known).reshape(batch, -1, self.classes, 4),
         }
