@@ -60,11 +60,12 @@ def test_no_padding_when_the_picture_covers_the_crop_and_some_when_it_is_smaller
         assert (small.labels["seg"].ids == UNKNOWN_ID).any()
 
 
-def test_metres_follow_the_random_zoom_only():
+def test_metres_follow_the_zoom_against_the_letterboxed_picture():
     given = sample(0, depth=ScalarMap(np.full((H, W), 12.0, np.float32), unit="m"))
     for size in ((H, W), (H // 2, W // 2), (64, 64)):
+        ratios = size[0] / H, size[1] / W
         seen = Augment(scale=(1.5, 1.5))(given, size, RNG(0)).labels["depth"].values
-        np.testing.assert_allclose(seen, 8.0, rtol=1e-6)
+        np.testing.assert_allclose(seen, 8.0 * min(ratios) / max(ratios), rtol=1e-6)
         np.testing.assert_allclose(fit(given, (H // 2, W // 2))[0].labels["depth"].values, 12.0)
 
 

@@ -1,5 +1,6 @@
 """The speed table: what is chosen, how it is measured, and how rounds become ratios."""
 
+import hashlib
 import json
 import math
 import subprocess
@@ -15,11 +16,12 @@ from commands import RECIPES, hydranet, refused
 from export_toys import SIZE, every_recipe, shaken
 from hydranet.bench import plan
 from hydranet.bench.compare import Pace, measured
-from hydranet.bench.files import Candidate, Shelf, lone, pictures, sets
-from hydranet.bench.result import Result, Row, markdown, ratio, rounds_of
+from hydranet.bench.files import Candidate, Shelf, lone, pictures, sets, unchecked
+from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
 from hydranet.core.spec import SpecError
+from hydranet.deploy.manifest import Input
 from hydranet.find import recipe as find_recipe
 from hydranet.recipe import Recipe
 from toys import toy_recipe
@@ -115,6 +117,48 @@ def test_ratios_are_taken_within_rounds() -> None:
     assert result.against(quick) == {"b": 2}
     assert math.isnan(result.speedup(other))
     assert rounds_of([{"whole": [1.0, 9.0, 2.0], "pre": []}])["whole"] == [2.0]
+
+
+def test_a_dash_stands_for_what_was_not_measured_and_names_stay() -> None:
+    machine = {"processor": "Banana nan", "threads": 2, "load_before": 0, "load_after": 0}
+    settings = {"size": (32, 64), "frame": "32x64", "pictures": "x", "rounds": 1, "frames": 1}
+    text = markdown(Result(machine, settings, {}, [row("yolo-nano", "onnx", whole=[10])], ["of yolo-nano"]))
+    assert "| yolo-nano | onnx fp32 | – | – | – | – | 10.0 | – |" in text
+    assert "Banana nan" in text
+    assert "note: of yolo-nano" in text
+    assert "whole frame in 10.0 ms, – PyTorch" in text
+
+
+def test_a_busy_machine_is_said() -> None:
+    assert busy(0.9, 2.9, threads=2) == []
+    assert busy(None, None, threads=2) == []
+    (said,) = busy(1.5, 3.4, threads=2)
+    assert "1.5 before and 1.4 after" in said
+    assert "measure again" in said
+
+
+def test_int8_that_nobody_checked_is_said_by_what_is_really_used(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hydranet.quantise.ptq.floating", lambda *_: None)
+    monkeypatch.setattr("hydranet.quantise.ptq.write", lambda *given: given[4])
+    (tmp_path / "quantise.json").write_text('{"chosen": null}')  # what a refusal leaves
+    monkeypatch.setattr(shelf, "candidate", replace(shelf.candidate, accepted=tmp_path, weights="ours"))
+
+    def said() -> list[str]:
+        return unchecked([plan.Variant("all", "onnx", "int8", (shelf.files("onnx", "int8"),))])
+
+    assert said() == ["INT8 of all in onnx is for speed alone: no budget was checked (no onnx file was accepted)"]
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    digests = {"model.onnx": hashlib.sha256(b"model").hexdigest()}
+    manifest = replace(shelf.manifest, precision="int8 (float: depth)", files=digests)
+    (tmp_path / "manifest.json").write_text(manifest.to_json())
+    assert "not known to be made from these weights" in said()[0]
+    (tmp_path / "quantise.json").write_text('{"weights": "ours"}')
+    assert said() == []
+    assert shelf.files("onnx", "int8").graph == str(tmp_path / "model.onnx")
+    (tmp_path / "manifest.json").write_text(replace(manifest, input=Input((32, 32))).to_json())
+    assert "the accepted file sees 32x32" in said()[0]
 
 
 def test_readings_name_the_best() -> None:

@@ -45,7 +45,10 @@ def test_broken_pictures_do_not_cost_the_others(run: Path, picture: Path, tmp_pa
     (picture.parent / "b_empty.jpg").touch()
     (picture.parent / "c_half.png").write_bytes(picture.read_bytes()[:40])
     ended = hydranet("predict", run, picture.parent, "--out", tmp_path / "seen")
-    refused(ended, r"broken image .*a_text.png \(14 bytes cannot be decoded\); leave it out .* \(and 2 more\)")
+    assert ended.code == 1
+    said = ended.err.splitlines()
+    assert [line.startswith("error: broken image") for line in said] == [True] * 3
+    assert "a_text.png (14 bytes cannot be decoded); leave it out" in said[0]
     assert "1 pictures" in ended.out
     assert json.loads((tmp_path / "seen" / "good.json").read_text())["width"] == 64
 
@@ -83,9 +86,11 @@ def test_folder_that_cannot_be_written(recipes: Path, run: Path, picture: Path) 
     """A file stands where the folder should be; who may write anywhere is refused, too."""
     refused(hydranet("predict", run, picture, "--out", picture / "seen"), "Not a directory: .*good.png")
     ended = hydranet("train", f"{recipes}:toy", "--out", picture / "run")
-    refused(ended, r"cannot write .*recipe.json .*Not a directory; .*choose another folder")
-    ended = hydranet("evaluate", run, "validation=[]", "--out", picture)
-    refused(ended, "nothing to evaluate")
+    refused(ended, r"cannot write .*recipe.json .*Not a directory. .*choose another folder")
+    for option in (("--out", picture), ("--out", run, "--gallery", picture / "look.html")):
+        ended = hydranet("evaluate", run, "validation=[]", *option)
+        refused(ended, r"cannot write into .*good.png: .*; choose another folder")
+    refused(hydranet("evaluate", run, "validation=[]", "--out", run), "nothing to evaluate")
 
 
 # --- runs ---------------------------------------------------------------------------------------------------------
@@ -112,7 +117,17 @@ def test_resume_without_a_run_or_of_another_recipe(recipes: Path, run: Path, tmp
     ended = hydranet("train", f"{recipes}:toy", "--out", tmp_path / "new", "--resume")
     refused(ended, r"no run to resume in .*new: it has no state.safetensors; check --out")
     ended = hydranet("train", f"{recipes}:toy", "optim.lr=1", "--out", run, "--resume")
-    refused(ended, r".* is a run of another recipe \(optim.lr: 0.01 -> 1")
+    again = f"train {run}/recipe.json --resume --out {run}"
+    refused(ended, rf".* is a run of another recipe \(optim.lr: 0.01 -> 1\).* go on with: hydranet {again}")
+
+
+def test_the_command_of_the_refusal_goes_on(recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hydranet("train", f"{recipes}:toy", "optim.lr=2e-3", "validation=[]").code == 0
+    refused(hydranet("train", f"{recipes}:toy", "--resume"), "optim.lr: 0.002 -> 0.01")
+    for command in (["runs/toy", "--resume"], ["runs/toy/recipe.json", "--resume", "--out", "runs/toy"]):
+        ended = hydranet("train", *command)
+        assert ended.code == 0, ended.err
 
 
 @pytest.mark.parametrize("gone", [None, checkpoint.STATE, checkpoint.MODEL])
@@ -141,9 +156,16 @@ def test_full_disk_while_training(recipes: Path, tmp_path: Path, monkeypatch: py
         patched.setattr(os, "fsync", fills_up)
         refused(hydranet(*command), "cannot write .* No space left on device; the last good file was kept")
     assert not list((tmp_path / "run").glob("*.partial"))
+    assert (tmp_path / "run" / checkpoint.STATE).is_file()
     assert hydranet(*command, "--resume").code == 0
     assert hydranet("train", f"{recipes}:toy", "validation=[]", "--out", tmp_path / "whole").code == 0
     assert (tmp_path / "run" / checkpoint.MODEL).read_bytes() == (tmp_path / "whole" / checkpoint.MODEL).read_bytes()
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_full_disk_before_any_checkpoint(recipes: Path, tmp_path: Path) -> None:
+    ended = hydranet("train", f"{recipes}:toy", "--out", tmp_path / "run")
+    refused(ended, r"cannot write .*recipe.json .*No space left on device. Make room or choose another folder\n$")
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -191,7 +213,14 @@ def test_settings_that_make_no_sense(recipes: Path, tmp_path: Path, setting: str
 
 def test_unknown_recipes(recipes: Path, tmp_path: Path) -> None:
     refused(hydranet("train", "demmo"), "no recipe is called 'demmo'; did you mean 'demo'")
-    refused(hydranet("train", tmp_path), "no recipe is called .*give a file.py, a recipe.json or a run folder")
+    refused(
+        hydranet("train", tmp_path), "is no run: it holds neither model.safetensors nor recipe.json; give a recipe's"
+    )
+    refused(hydranet("info", "runs/nope"), "no file or folder runs/nope; give a recipe's name .*or a run folder")
+    (tmp_path / "notes.txt").write_text("hello")
+    refused(
+        hydranet("info", tmp_path / "notes.txt"), "notes.txt is no recipe: its name ends neither in .py nor in .json"
+    )
     refused(hydranet("train", tmp_path / "no.py"), "no file .*no.py; give a python file")
     refused(hydranet("train", tmp_path / "no.json"), "no recipe .*no.json")
     refused(hydranet("train", recipes), r"has 2 recipes \(toy, slow\); say which")

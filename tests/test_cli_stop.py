@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from commands import hydranet
-from hydranet import checkpoint
+from hydranet import checkpoint, terminal
 from hydranet.log import LOG, read
 
 HERE = Path(__file__).parent
@@ -91,3 +91,21 @@ def test_interrupted(process: Process, whole: Path) -> None:
     assert last.endswith(f":slow --out {process.folder} --resume")
     assert checkpoint.load_state(process.folder)[1]["step"] == step
     ends_like(whole, process)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(True, "the last checkpoint was kept"), (False, "no checkpoint was written yet: start anew")]
+)
+def test_the_last_words_are_true(tmp_path: Path, capfd: pytest.CaptureFixture[str], state: bool, said: str) -> None:
+    if state:
+        (tmp_path / checkpoint.STATE).touch()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        terminal.stop_on_signal(run=tmp_path)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capfd.readouterr().err.splitlines()[1] == f"error: stopped at once; {said}"

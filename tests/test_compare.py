@@ -63,3 +63,12 @@ def test_every_measurement_has_an_id_that_people_can_read() -> None:
     changed = replace(ONE, protocol=fewer).protocol_ids["val"]
     assert changed["seg"] != ids["val"]["seg"]
     assert changed["far"] == ids["val"]["far"]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"scores": "none"}', b"\xff\xfe"])
+def test_a_damaged_report_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"{tmp_path}/report.json is damaged.*again with `hydranet evaluate {tmp_path}`"
+    ):
+        read_report(tmp_path)

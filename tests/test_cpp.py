@@ -20,6 +20,7 @@ from hydranet.export.ship import export
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "cpp"
 LEAST, MOST = 0.1, 0.5
+LIMIT, CANDIDATES = 6, 15
 
 pytest.importorskip("onnxscript")
 needs_compiler = pytest.mark.skipif(
@@ -59,7 +60,7 @@ def run(program: Path, *words: object) -> "subprocess.CompletedProcess[str]":
 def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
     """Every array to the last digit (rounding of threads aside), and the boxes that Python keeps."""
     image = frame()
-    ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", LEAST, MOST)
+    ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", LEAST, MOST, LIMIT, CANDIDATES)
     assert ended.returncode == 0, ended.stderr
     session = open_session(model, runtime)
     given = {IMAGE: image[None]}
@@ -73,7 +74,7 @@ def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6, err_msg=name)
     for task in (name.removesuffix(".xyxy") for name in arrays if name.endswith(".xyxy")):
         seen = Boxes(*(arrays[f"{task}.{field}"][0] for field in ("xyxy", "label", "score")))
-        kept = nms(seen, LEAST, MOST, limit=len(seen.label))
+        kept = nms(seen, LEAST, MOST, LIMIT, CANDIDATES)
         numbers = re.findall(rf"^{task} class (\d+) score (\S+) box (\S+) (\S+) (\S+) (\S+)$", ended.stdout, re.M)
         wanted = np.concatenate([kept.label[:, None], kept.score[:, None], kept.xyxy], 1)
         same_rows(np.array(numbers, float).reshape(-1, 6), wanted, task)
@@ -125,6 +126,51 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
     for suppress in ("outside", "inside"):
         same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
+
+
+SUPPRESS = """
+#include "frames.h"
+int main(int count, char** words) {
+  std::vector<float> xyxy, score;
+  std::vector<int64_t> label;
+  float x[4], s;
+  long l;
+  while (std::scanf("%f %f %f %f %ld %f", x, x + 1, x + 2, x + 3, &l, &s) == 6) {
+    xyxy.insert(xyxy.end(), x, x + 4);
+    label.push_back(l);
+    score.push_back(s);
+  }
+  print_boxes("boxes", suppressed(xyxy.data(), label.data(), score.data(), score.size(), read_limits(count, words, 1)));
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler")
+def test_boxes_are_suppressed_as_in_python(tmp_path: Path) -> None:
+    """With ties, boxes that are no numbers, more candidates than are looked at, and more boxes than are kept."""
+    (tmp_path / "suppress.cpp").write_text(SUPPRESS)
+    command = ["g++", "-std=c++17", "-Wall", "-Werror", f"-I{EXAMPLES}", "suppress.cpp", "-o", "suppress"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    rng = np.random.default_rng(0)
+    corner = rng.integers(0, 40, (60, 2))
+    xyxy = np.concatenate([corner, corner + rng.integers(4, 30, (60, 2))], 1).astype(np.float32)
+    label, score = rng.integers(-1, 3, 60), (rng.integers(0, 8, 60) / 8).astype(np.float32)
+    xyxy[3, 2], xyxy[4, 0], score[5] = np.inf, np.nan, np.nan
+    text = "\n".join(" ".join(map(str, (*box, i, s))) for box, i, s in zip(xyxy, label, score, strict=True))
+    for limits in [(0.1, 0.5, 100, 1000), (0.0, 0.0, 5, 1000), (0.3, 0.25, 100, 12), (0.0, 1.0, 100, 60)]:
+        words = [str(tmp_path / "suppress"), *map(str, limits)]
+        said = subprocess.run(words, input=text, capture_output=True, text=True, check=True).stdout
+        kept = nms(Boxes(xyxy, label, score), *limits)
+        found = [line.split() for line in said.splitlines()]
+        assert [int(words[2]) for words in found] == kept.label.tolist()
+        np.testing.assert_array_equal(np.array([words[6:] for words in found], float).reshape(-1, 4), kept.xyxy)
+
+
+def test_the_readme_builds_what_the_tests_build() -> None:
+    text = (EXAMPLES / "README.md").read_text()
+    for example in ("openvino", "libtorch"):
+        assert f"cmake -S {example} -B build/{example}" in text
+        assert f"cmake --build build/{example}" in text
 
 
 def test_the_programs_stay_short() -> None:

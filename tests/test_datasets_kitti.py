@@ -269,3 +269,15 @@ def test_real_tracks_move_smoothly(data_root: Path) -> None:
             steps_px.append(np.abs(a[:2] - b[:2]).max())
     assert len(steps_px) > 150
     assert np.median(steps_px) < 10, "from one frame to the next is a tenth of a second"
+
+
+def test_every_file_of_a_frame_may_end_in_capitals(tmp_path: Path) -> None:
+    dataset = kitti_object(tmp_path)
+    wanted = dataset[0].labels
+    for file in list((tmp_path / "training").rglob("000000.*")):
+        file.rename(file.with_suffix(file.suffix.upper()))
+    (tmp_path / "training" / "image_2" / "._000000.png").write_text("macOS")
+    again = KittiObject(str(tmp_path))
+    assert len(again) == 3
+    assert np.array_equal(again[0].labels["detection"].xyxy, wanted["detection"].xyxy)
+    np.testing.assert_array_equal(again[0].labels["depth"].values, wanted["depth"].values)

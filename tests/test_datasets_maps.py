@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dataset_folders import HEIGHT, WIDTH, camvid, idd_lite, noise, nyuv2, nyuv2_examples, pseudo_maps, write
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
@@ -148,3 +149,25 @@ def test_real_examples_of_nyuv2(data_root: Path) -> None:
     assert isinstance(normals, NormalMap)
     assert 1 < np.nanmedian(depth.values) < 8
     assert (normals.xyz[2][np.isfinite(normals.xyz[2])] < 0).mean() > 0.95, "visible surfaces face the camera"
+
+
+def test_pictures_may_end_in_capitals_and_nothing_else_is_one(tmp_path: Path) -> None:
+    camvid(tmp_path)
+    for folder, name in (("train", "b.jpg"), ("trainannot", "b.png")):
+        file = tmp_path / folder / name
+        file.rename(file.with_suffix(file.suffix.upper()))
+    for foreign in ("train.log", "model.cfg", "plan.svg", "._a.jpg", ".DS_Store"):
+        (tmp_path / "train" / foreign).write_text("no picture")
+    dataset = CamVid(str(tmp_path))
+    assert [dataset[i].key for i in range(len(dataset))] == ["train/a.jpg", "train/b.JPG"]
+    assert [path.name for path in Folder(str(tmp_path / "train")).frames] == ["a.jpg", "b.JPG"]
+
+
+def test_a_palette_holds_class_ids(tmp_path: Path) -> None:
+    dataset = camvid(tmp_path)
+    wanted = ids(dataset[0].labels["semantic"])
+    with Image.open(tmp_path / "trainannot/a.png") as grey:
+        picture = Image.frombytes("P", grey.size, grey.tobytes())
+    picture.putpalette([7 * i % 256 for i in range(768)])
+    picture.save(tmp_path / "trainannot/a.png")
+    assert np.array_equal(ids(dataset[0].labels["semantic"]), wanted)

@@ -1,15 +1,19 @@
 """The predictor of exported files: without torch, in the picture's own pixels, at each head's own rate."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hydranet.annotations import Boxes, Quantity, ScalarMap
+from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
-from hydranet.deploy.manifest import Head, Input, Manifest, ManifestError, Output
+from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, parse
+from hydranet.deploy.onnx_part import part
 from hydranet.deploy.predictor import Predictor, PredictorError
 from hydranet.deploy.session import open_session
 
@@ -177,3 +181,178 @@ def test_files_that_are_no_exports(tmp_path: Path) -> None:
         (tmp_path / f"model{suffix}").write_bytes(b"?")
         with pytest.raises(ManifestError, match=f"cannot be opened by {who}"):
             open_session(tmp_path / f"model{suffix}")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 7, -1, "0.5", float("inf"), np.zeros(2)])
+def test_thresholds_are_numbers_from_0_to_1(wrong: Any) -> None:
+    for made in ({"threshold": wrong}, {"iou": wrong}):
+        with pytest.raises(PredictorError, match=f"got {next(iter(made))} .*, expected a number from 0 to 1"):
+            Predictor(Fake(), **made)
+        with pytest.raises(PredictorError, match="expected a number from 0 to 1"):
+            Predictor(Fake())(picture(32, 64), **made)
+    assert len(Predictor(Fake(), iou=0.95, threshold=np.float32(0))(picture(32, 64))["cars"].score) == 3
+
+
+def test_rates_are_whole_numbers_and_heads_count_once() -> None:
+    for wrong in (1.5, True, "2", -1):
+        with pytest.raises(PredictorError, match=r"expected \{head: 1, 2"):
+            Predictor(Fake(), every={"far": wrong})  # type: ignore[dict-item]
+    fake = Fake()
+    Predictor(fake, ["bright", "bright"])(picture(32, 64))
+    assert fake.asked == [("bright.value",)]
+    for wrong in (0, -1, 1.5, True):
+        with pytest.raises(UserError, match=r"got threads .*, expected a whole number from 1"):
+            open_session("model.onnx", threads=wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_written_into_an_answer_is_not_repeated() -> None:
+    predictor = Predictor(Fake(), ["far"], every={"far": 3})
+    for _ in range(3):
+        values = predictor(picture(32, 64, 10))["far"].values
+        assert (values == 10).all()
+        values[:] = 99
+
+
+def test_a_file_without_heads_is_refused() -> None:
+    with pytest.raises(PredictorError, match="got file 'fake' without heads"):
+        Predictor(Fake(replace(MANIFEST, heads={}, outputs={})))
+
+
+def test_manifests_that_contradict_themselves() -> None:
+    for size in ((0, 64), (32,), "ab", (32.5, 64)):
+        with pytest.raises(ManifestError, match=r"got input size .*, expected \(height, width\)"):
+            Manifest.from_json(replace(MANIFEST, input=Input(size)).to_json())  # type: ignore[arg-type]
+    outputs = {name: output for name, output in MANIFEST.outputs.items() if name != "bright.value"}
+    with pytest.raises(ManifestError, match=r"got heads without their outputs bright\.value"):
+        Manifest.from_json(replace(MANIFEST, outputs=outputs).to_json())
+    with pytest.raises(ManifestError, match=r"x\.onnx: its manifest is no text"):
+        parse(b"\xff\xfe\x00", "x.onnx")
+
+
+# --- files, in each runtime ---------------------------------------------------------------------------------------
+
+
+def write_onnx(path: Path, manifest: str | None = None, name: str = "two") -> Path:
+    """far = the mean of the channels; bright = a number, by way of a node that fails whenever it is computed."""
+    onnx = pytest.importorskip("onnx")
+    make, kinds = onnx.helper.make_node, onnx.TensorProto
+    branch = onnx.helper.make_graph(
+        [make("Reshape", ["flat", "shape"], ["then"])], "inner", [], [onnx.ValueInfoProto(name="then")]
+    )
+    other = onnx.helper.make_graph(
+        [make("Identity", ["flat"], ["else"])], "inner", [], [onnx.ValueInfoProto(name="else")]
+    )
+    nodes = [
+        make("Cast", ["image"], ["floats"], to=kinds.FLOAT),
+        make("ReduceMean", ["floats", "last"], ["far.values"], keepdims=0),
+        make("Flatten", ["floats"], ["flat"]),
+        make("Cast", ["last"], ["yes"], to=kinds.BOOL),
+        make("If", ["yes"], ["wrong"], then_branch=branch, else_branch=other),
+        make("ReduceMean", ["wrong"], ["bright.value"], keepdims=0),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        name,
+        [onnx.helper.make_tensor_value_info("image", kinds.UINT8, [1, 32, 64, 3])],
+        [
+            onnx.helper.make_tensor_value_info("far.values", kinds.FLOAT, [1, 32, 64]),
+            onnx.helper.make_tensor_value_info("bright.value", kinds.FLOAT, []),
+        ],
+        [
+            onnx.helper.make_tensor("last", kinds.INT64, [1], [3]),
+            onnx.helper.make_tensor("shape", kinds.INT64, [2], [7, 7]),
+        ],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    onnx.helper.set_model_props(model, {"hydranet": manifest or TWO.to_json()})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_simple(path: Path, manifest: Manifest) -> Path:
+    """far only, so that OpenVINO, which reads no broken node, takes it too."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(part(write_onnx(path).read_bytes(), {"far.values"}))
+    onnx.helper.set_model_props(model, {"hydranet": manifest.to_json()})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+TWO = replace(
+    MANIFEST,
+    heads={name: MANIFEST.heads[name] for name in ("far", "bright")},
+    outputs={name: MANIFEST.outputs[name] for name in ("far.values", "bright.value")},
+)
+ONE = replace(TWO, heads={"far": TWO.heads["far"]}, outputs={"far.values": TWO.outputs["far.values"]})
+
+
+def test_onnx_runtime_computes_only_the_heads_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    session = open_session(write_onnx(tmp_path / "two.onnx"), "onnx", threads=1)
+    with pytest.raises(Exception, match=r"[Rr]eshape"):  # the other head cannot be computed
+        session({"image": picture(32, 64)[None]})
+    assert float(session({"image": picture(32, 64)[None]}, ["far.values"])["far.values"].mean()) == 100
+    with pytest.raises(InputError, match=r"no output of this file is called 'far\.value'; did you mean"):
+        session({"image": picture(32, 64)[None]}, ["far.value"])
+
+
+def test_a_part_of_an_onnx_file_is_what_onnx_itself_cuts_out(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    data = write_onnx(tmp_path / "two.onnx").read_bytes()
+    far = onnx.load_from_string(part(data, {"far.values"}))
+    onnx.checker.check_model(far)
+    assert [node.op_type for node in far.graph.node] == ["Cast", "ReduceMean"]
+    assert [one.name for one in far.graph.initializer] == ["last"]
+    bright = onnx.load_from_string(part(data, {"bright.value"}))
+    onnx.checker.check_model(bright)
+    assert [node.op_type for node in bright.graph.node] == ["Cast", "Flatten", "Cast", "If", "ReduceMean"]
+    assert {one.name for one in bright.graph.initializer} == {"last", "shape"}  # the branches read shape
+    assert onnx.load_from_string(part(data, TWO.outputs)) == onnx.load_from_string(data)
+    for broken in (data[:-3], b"\x07", b"\x80"):
+        with pytest.raises(ValueError, match=r"cut off|protobuf"):
+            part(broken, {"far.values"})
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_file_is_read_by_its_own_manifest(tmp_path: Path, runtime: str) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(runtime, runtime))
+    (tmp_path / "manifest.json").write_text(replace(ONE, name="another").to_json())
+    session = open_session(write_simple(tmp_path / "renamed.onnx", ONE), runtime, threads=1)
+    assert session.manifest == ONE
+    images = picture(32, 64)[None]
+    assert session({"image": images})["far.values"].shape == (1, 32, 64)
+    for wrong in (images.astype(np.float32), images[:, :16], images[0]):
+        with pytest.raises(InputError, match=r"got image of .*, expected uint8 \(1, 32, 64, 3\); convert it"):
+            session({"image": wrong})
+    with pytest.raises(InputError, match="got inputs picture, expected image"):
+        session({"picture": images})
+    with pytest.raises(ManifestError, match=r"takes pictures of shape \(1, 32, 64, 3\), its manifest says \(1, 64, 64"):
+        open_session(write_simple(tmp_path / "other.onnx", replace(ONE, input=Input((64, 64)))), runtime)
+
+
+def test_damaged_files_are_found_by_their_digest(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    path, beside = write_simple(tmp_path / "model.onnx", ONE), tmp_path / "manifest.json"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for fine in (
+        replace(ONE, files={"model.onnx": digest}).to_json(),
+        ONE.to_json(),
+        "{",
+        '{"files": 3}',
+        '{"files": ["model.onnx"]}',
+        "[]",
+    ):
+        beside.write_text(fine)
+        open_session(path)
+    beside.write_bytes(b"\xff\xfe\x00")
+    open_session(path)
+    beside.write_text(replace(ONE, files={"model.onnx": "0" * 64}).to_json())
+    with pytest.raises(ManifestError, match=r"model\.onnx is damaged or of another export.*copy the whole folder"):
+        open_session(path)
+    open_session(path.rename(tmp_path / "renamed.onnx"))
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"model{suffix}").write_text("?")
+    found = hashlib.sha256(b"?").hexdigest()
+    beside.write_text(replace(ONE, files={"model.xml": found, "model.bin": "0" * 64}).to_json())
+    with pytest.raises(ManifestError, match=r"model\.bin is damaged or of another export"):
+        open_session(tmp_path / "model.xml")

@@ -1,18 +1,22 @@
 """Depth: losses that survive sparse, empty and wild labels (trap 5), scores as the papers define them (trap 34)."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from hydranet.annotations import ScalarMap
+from hydranet.checkpoint import CheckpointError, load_model, save_model
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
 from hydranet.nn.dense import full_size
 from hydranet.tasks.depth.losses import LOSSES, berhu, silog
 from hydranet.tasks.depth.task import METRICS, Depth
+from toys import toy_recipe
 
 TASK = Depth("depth")
 
@@ -198,3 +202,28 @@ def test_no_answer_is_the_worst_answer() -> None:
     label = ScalarMap(np.full((2, 2), 10.0, np.float32), "m")
     holes = ScalarMap(np.array([[10, np.nan], [np.nan, np.nan]], np.float32), "m")
     assert task.score(task.measure(holes, label))["delta1"] == 0.25
+
+
+def test_a_cap_is_a_matter_of_scores_alone():
+    rng = np.random.default_rng(0)
+    wanted, found = (rng.uniform(1, 80, (20, 24)).astype(np.float32) for _ in range(2))
+    capped, near = Depth("depth", min_m=1.0, cap_m=30.0), Depth("depth", min_m=1.0, max_m=30.0)
+    stats = [task.measure(ScalarMap(found, "m"), ScalarMap(wanted, "m")) for task in (capped, near)]
+    assert stats[0]["pixels"] == stats[1]["pixels"] == (wanted <= 30).sum()
+    assert np.array_equal(stats[0]["sums"], stats[1]["sums"])
+    assert capped.protocol() == near.protocol() != Depth("depth", min_m=1.0).protocol()
+    raw = torch.full((1, 1, 2, 2), 1e3)
+    assert torch.equal(capped.decode(raw).values, Depth("depth", min_m=1.0).decode(raw).values)
+    with pytest.raises(SpecError, match=r"got cap_m=90.0, expected a number above min_m=0.1 and up to max_m=80.0"):
+        Depth("depth", cap_m=90.0)
+
+
+def test_a_trained_range_stays(tmp_path: Path) -> None:
+    recipe = replace(toy_recipe(), tasks=(Depth("depth"),))
+    save_model(tmp_path, recipe.build(), recipe)
+    with pytest.raises(
+        CheckpointError, match=r"got tasks.depth.max_m=20, expected the 80.0 .*or set tasks.depth.cap_m"
+    ):
+        load_model(tmp_path, ["tasks.depth.max_m=20"])
+    task = load_model(tmp_path, ["tasks.depth.cap_m=20"])[0].tasks["depth"]
+    assert task.protocol()["range_m"] == [0.1, 20]

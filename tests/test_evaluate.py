@@ -2,12 +2,13 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from hydranet.core.sample import DataError
+from hydranet.compare import NotComparable, changes
+from hydranet.core.sample import DataError, Sample
 from hydranet.evaluate import Report, evaluate
 from hydranet.recipe import Source
 from toys import Noise, toy_recipe
@@ -16,6 +17,19 @@ SOURCES = (
     Source("even", Noise(count=5, seed=1), (32, 64)),
     Source("odd", Noise(count=3, seed=2, size=(33, 71), labels=("glow",), holes=0.0), (32, 64)),
 )
+
+
+@dataclass(frozen=True)
+class Stored(Noise):
+    """Noise from a folder; the folder `corrected` has one other label."""
+
+    root: str = ""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        if self.root == "corrected" and index == 2:
+            sample.labels["glow"].values[3, 3] = 0.25
+        return sample
 
 
 def report(batch: int = 4, sources: tuple[Source, ...] = SOURCES) -> Report:
@@ -89,3 +103,30 @@ def test_nothing_to_evaluate() -> None:
     sources = (Source("bare", Noise(labels=()), (32, 64)),)
     with pytest.raises(DataError, match=r"nothing to evaluate: sources \['bare'\] hold no label for bright, glow"):
         list(evaluate(toy_recipe().build(), sources))
+
+
+def test_other_data_of_the_same_names_are_not_comparable() -> None:
+    def on(dataset: Noise) -> Report:
+        return report(sources=(Source("even", dataset, (32, 64)),))
+
+    here = on(Stored(root="here"))
+    assert on(Stored(root="there")).protocol == here.protocol, "where the files are is no matter"
+    for other in (Stored(root="corrected"), Stored(root="here", holes=0.2)):
+        with pytest.raises(
+            NotComparable, match=r"even/glow.data_digest: .*other options of the data set, or other labels"
+        ):
+            changes(here, on(other))
+    alone = on(Stored(root="here", labels=("glow",)))
+    assert alone.protocol["even"]["glow"] == here.protocol["even"]["glow"], "which other labels are read is no matter"
+
+
+def test_older_reports_are_comparable_to_each_other_alone() -> None:
+    new = report()
+    without = {
+        source: {task: {k: v for k, v in how.items() if k != "data_digest"} for task, how in tasks.items()}
+        for source, tasks in new.protocol.items()
+    }
+    old = replace(new, protocol=without)
+    assert changes(old, old)
+    with pytest.raises(NotComparable, match="the second report is of an older HydraNet and does not say on which data"):
+        changes(new, old)

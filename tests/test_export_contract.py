@@ -3,15 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from export_toys import SIZE, every_recipe, pictures, samples, shaken
+from hydranet.core.errors import UserError
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import Predictor
+from hydranet.deploy.runtimes import openvino
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.export.graph import Shape, Shipped
-from hydranet.export.parity import Bounds, compare
+from hydranet.export.parity import Bounds, Parity, compare
 from hydranet.export.ship import export
 
 pytest.importorskip("onnxscript")
@@ -72,3 +76,51 @@ def test_a_head_alone_answers_as_among_others(exported: tuple[Shipped, list[Path
         image = pictures(1)[0]
         assert alone(image).keys() == {"depth"}
         np.testing.assert_allclose(alone(image)["depth"].values, whole(image)["depth"].values, rtol=1e-5)
+
+
+def test_half_precision_takes_half_the_space(tmp_path: Path) -> None:
+    recipe = every_recipe()
+    model, sizes = shaken(recipe.build()), {}
+    for precision in ("fp32", "fp16"):
+        folder = tmp_path / precision
+        graph, paths = export(
+            model, recipe, folder, targets=["openvino"], shape=Shape(SIZE), heads=["depth"], precision=precision
+        )
+        sizes[precision] = (folder / "model.bin").stat().st_size
+        session = open_session(paths[0])
+        assert session.manifest.precision == precision
+        (parity,) = compare(graph, {("model.xml", "openvino"): session}, samples(), Bounds(arrays=1e-2))
+        assert parity.failures == []
+    assert sizes["fp16"] < 0.6 * sizes["fp32"]
+
+
+def test_a_session_may_compute_in_half_precision(exported: tuple[Shipped, list[Path]]) -> None:
+    """Where the processor has no units for it, OpenVINO computes in float32 nevertheless."""
+    graph, paths = exported
+    half = openvino.Session(next(path for path in paths if path.suffix == ".xml"), precision="bf16")
+    (parity,) = compare(graph, {("model.xml", "openvino"): half}, samples(1), Bounds(arrays=0.1))
+    assert parity.arrays["depth.values"].relative <= 0.1
+    with pytest.raises(UserError, match="got precision 'fp8', expected one of fp32, bf16, fp16"):
+        openvino.Session(paths[0], precision="fp8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("heads", [["yolov8"], ["ssd"], ["two_stage"], ["semantic", "depth", "normals"]])
+def test_dynamic_files_take_every_size(heads: list[str], target: str, tmp_path: Path) -> None:
+    """The proof itself looks at other sizes and at batches; here at more of them."""
+    recipe, shape = every_recipe(), Shape(SIZE, dynamic=True, batch=None)
+    graph, (path,) = export(shaken(recipe.build()), recipe, tmp_path, targets=[target], shape=shape, heads=heads)
+    sessions = opened([path])
+    assert not any(parity.failures for parity in compare(graph, sessions, samples(1), Bounds(arrays=1e-3)))
+    for size, count in (((32, 32), 3), ((96, 64), 1), ((160, 224), 2)):
+        image = np.stack([cv2.resize(one, size[::-1]) for one in pictures(count)])
+        with torch.no_grad():
+            wanted = graph(torch.from_numpy(image))
+        for (file, runtime), session in sessions.items():
+            parity = Parity(file, runtime, Bounds(arrays=1e-3))
+            mine = {name: array.numpy() for name, array in zip(session.manifest.outputs, wanted, strict=True)}
+            found = session({"image": image})
+            for index in range(count):
+                parity.add(session.manifest, mine, found, index, size)
+            assert parity.failures == [], size

@@ -1,7 +1,10 @@
 """Inside the exported graph: folded norms, fitted frames, suppressed boxes; and how far apart arrays are said to be."""
 
 import copy
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,12 +20,13 @@ from hydranet.augment.maps import image_of
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import nms
+from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.difference import gaps
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example, shipped
 from hydranet.export.narrow import Narrow, narrowed
 from hydranet.export.resize import Resize
-from hydranet.export.suppress import Suppress
+from hydranet.export.suppress import Suppress, onnx_table, survive, survivors
 from hydranet.tasks.detection.task import Detection
 
 
@@ -131,6 +135,55 @@ def test_suppression_inside_is_suppression_outside(overlap: float, least: float)
         Suppress(3)(ScalarMap(torch.zeros(1, 2, 2)), torch.tensor([0.1]), torch.tensor([0.5]))
 
 
+@pytest.mark.parametrize("runtime", ["eager", "onnx", "openvino", "openvino fp16"])
+def test_runtimes_suppress_what_overlaps_by_more_than_the_threshold(tmp_path: Path, runtime: str) -> None:
+    """Of the boxes one covers half of the first, one is the first, one lies apart: overlaps of exactly 0, 0.5 and 1."""
+    corners = [[0, 0, 16, 16], [0, 0, 16, 8], [0, 0, 16, 16], [32, 32, 48, 48]]
+    survivors_of = survivors_in(runtime, tmp_path)
+    for overlap, alive in {
+        0.0: [1, 0, 0, 1],
+        0.25: [1, 0, 0, 1],
+        0.5: [1, 1, 0, 1],
+        0.99: [1, 1, 0, 1],
+        1.0: [1] * 4,
+    }.items():
+        found = survivors_of(np.array([corners], np.float32), np.array([overlap], np.float32))
+        assert found.astype(int).tolist() == [alive], overlap
+
+
+def survivors_in(runtime: str, folder: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """`survivors` as a runtime computes it."""
+    if runtime == "eager":
+        return lambda xyxy, overlap: survivors(torch.from_numpy(xyxy), torch.from_numpy(overlap)).numpy()
+
+    class Alone(nn.Module):
+        def forward(self, xyxy: Tensor, overlap: Tensor) -> Tensor:
+            return survive(xyxy, overlap)
+
+    pytest.importorskip("onnxscript")
+    given = (torch.rand(1, 4, 4), torch.tensor([0.5]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Alone(),
+            given,
+            dynamo=True,
+            opset_version=18,
+            custom_translation_table=onnx_table(),
+            verbose=False,
+            input_names=["xyxy", "overlap"],
+        )
+    assert program is not None
+    data = program.model_proto.SerializeToString()
+    if runtime == "onnx":
+        session = pytest.importorskip("onnxruntime").InferenceSession(data, providers=["CPUExecutionProvider"])
+        return lambda xyxy, overlap: session.run(None, {"xyxy": xyxy, "overlap": overlap})[0]
+    openvino = pytest.importorskip("openvino")
+    openvino.save_model(core().read_model(data, b""), folder / "nms.xml", compress_to_fp16="fp16" in runtime)
+    compiled = core().compile_model(str(folder / "nms.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda xyxy, overlap: compiled({"xyxy": xyxy, "overlap": overlap})[0]
+
+
 def test_shapes_explain_themselves() -> None:
     with pytest.raises(SpecError, match="without the size of the camera's frames"):
         Shape(SIZE, fit="stretch")
@@ -176,3 +229,17 @@ def test_boxes_are_compared_whatever_their_order() -> None:
     assert moved["label"].relative == 0
     lost = gaps(boxes(a, b, weak), boxes(b, weak), SIZE)
     assert lost["label"].absolute == 1
+
+
+@pytest.mark.parametrize("field", ["xyxy", "score"])
+def test_boxes_that_are_no_numbers_are_no_match(field: str) -> None:
+    good = boxes((0, 0, 10, 20, 0, 0.9), (50, 50, 90, 60, 1, 0.9))
+    bad = replace(good, **{field: getattr(good, field) * np.float32(np.nan)})
+    assert all(gap.relative == np.inf for gap in gaps(good, bad, SIZE).values())
+    assert all(gap.relative == np.inf for gap in gaps(bad, good, SIZE).values())
+
+
+def test_the_best_boxes_are_compared_however_weak_they_are() -> None:
+    mine = boxes((0, 0, 10, 20, 0, 0.003), (50, 50, 90, 60, 1, 0.002), (5, 5, 9, 9, 0, 0.001))
+    theirs = boxes((0, 0, 10, 25, 0, 0.003), (50, 50, 90, 60, 0, 0.002), (5, 5, 9, 9, 0, 0.001))
+    assert gaps(mine, theirs, SIZE)["label"].absolute == 2

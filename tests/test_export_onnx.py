@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -105,17 +106,44 @@ def test_an_export_that_answers_otherwise_is_refused(run: Path, tmp_path: Path) 
     out, images = tmp_path / "out", str(tmp_path / "a.png")
     ended = hydranet("export", run, "--heads", "glow", "--out", out, "--images", images, "--array-bound", "-1")
     refused(ended, r"model.onnx in onnx: glow.values differs by .* \(bound -1\).*renamed to .failed")
-    assert {path.name for path in out.iterdir()} == {"model.onnx.failed", "manifest.json", "parity.json"}
-    assert not json.loads((out / "parity.json").read_text())[0]["passed"]
+    assert {path.name for path in out.iterdir()} == {"model.onnx.failed", "parity.failed.json"}
+    assert not json.loads((out / "parity.failed.json").read_text())[0]["passed"]
 
 
-def test_a_proof_that_finds_no_picture_leaves_no_file_that_looks_proven(tmp_path: Path) -> None:
+def test_a_failed_export_leaves_an_earlier_one_as_it_is(run: Path, tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", picture())
+    out, words = tmp_path / "out", ("--heads", "glow", "--images", str(tmp_path / "a.png"))
+    assert hydranet("export", run, "--out", out, *words).code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(before) == {"model.onnx", "manifest.json", "parity.json"}
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    refused(hydranet("export", run, "--out", out, "--images", str(tmp_path / "b.png")), "b.png")
+    with patch("onnx.save_model", side_effect=OSError(28, "No space left on device")):
+        refused(hydranet("export", run, "--out", out, *words), "cannot write model.onnx for onnx.*No space left")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    refused(hydranet("export", run, "--out", out, *words, "--array-bound", "-1"), "renamed to .failed")
+    assert all((out / name).read_bytes() == before[name] for name in before)
+    (out / "manifest.json").write_text("{")
+    assert hydranet("export", run, "--out", out, *words).code == 0
+    assert {path.name for path in out.iterdir()} == set(before)
+
+
+def test_a_head_alone_is_exported_where_sources_map_the_labels_of_others(tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    mapped = replace(recipe.validation[0], labels={"bright": "bright", "glow": "glow"})
+    checkpoint.save_model(tmp_path, recipe.build(), replace(recipe, validation=(mapped,)))
+    ended = hydranet("export", tmp_path, "--heads", "glow")
+    assert ended.code == 0, ended.err
+    assert "held-out glow mae" in ended.out
+
+
+def test_without_pictures_nothing_is_exported(tmp_path: Path) -> None:
     recipe = toy_recipe()
     absent = Source("a camera", Folder(str(tmp_path / "away")), (32, 64))
     checkpoint.save_model(tmp_path / "run", recipe.build(), replace(recipe, validation=(absent,)))
     ended = hydranet("export", tmp_path / "run")
-    refused(ended, "no data folder.*or prove it on other pictures, without scores: --images FOLDER.*renamed to .failed")
-    assert {path.name for path in (tmp_path / "run" / "export").iterdir()} == {"model.onnx.failed", "manifest.json"}
+    refused(ended, "no data folder.*or prove the export on other pictures, without scores: --images FOLDER")
+    assert not (tmp_path / "run" / "export").exists()
 
 
 def test_frames_of_other_cameras_are_left_out_of_the_proof(run: Path, tmp_path: Path) -> None:
@@ -142,6 +170,9 @@ def test_frames_of_other_cameras_are_left_out_of_the_proof(run: Path, tmp_path: 
         (["--nms", "inside"], "no head of bright, glow finds boxes"),
         (["--precision", "int3"], "got precision 'int3' for onnx, expected fp32"),
         (["--size", "33x64"], "multiples of 32"),
+        (["--frame", "33x64"], "add --fit letterbox or stretch"),
+        (["--to", ""], "got targets"),
+        (["--heads", "glow,glow"], "got targets.*each name once"),
     ],
 )
 def test_what_cannot_be_exported(run: Path, tmp_path: Path, options: list[str], said: str) -> None:

@@ -138,7 +138,16 @@ def test_no_padding_at_scale_one_and_above(seed, scale, size):
     corners = view.inverse(size).points(np.array([[0, 0], [W, H]]))
     assert (corners >= -1e-6).all()
     assert (corners <= np.array(size[::-1]) + 1e-6).all()
-    assert view.zoom == pytest.approx(scale)
+    ratios = H / size[0], W / size[1]
+    assert view.zoom == pytest.approx(scale * max(ratios) / min(ratios))
+
+
+@pytest.mark.parametrize("size", [(375, 1242), (720, 1280), (640, 480)])
+def test_what_is_one_size_in_training_and_in_deployment_is_at_one_distance(size):
+    """A thing of so many pixels is so far away, whether it was cropped or letterboxed."""
+    to = (192, 640)
+    trained, deployed = random_view(size, to, RNG(0), scale=(1.0, 1.0)), letterbox(size, to)
+    assert trained.scale[0] / trained.zoom == pytest.approx(deployed.scale[0], rel=0.01)
 
 
 @given(st.floats(-3, 3), st.booleans(), st.floats(0.2, 4))

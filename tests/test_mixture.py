@@ -6,12 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from hydranet import mixture
 from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Polylines, Tag
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.mixture import Mixture, Reader, class_table, plan
+from hydranet.mixture import Mixture, Reader, class_table, load, plan
 from hydranet.recipe import Source
 from toys import Brightness, Noise, toy_recipe
 
@@ -150,3 +151,13 @@ def test_label_of_a_wrong_kind() -> None:
     recipe = replace(toy_recipe(), tasks=(wrong,))
     with pytest.raises(DataError, match="task 'glow' got a ScalarMap, expected a Quantity"):
         raise DataError(Mixture(recipe)[0].message)
+
+
+def test_no_more_workers_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DataLoader would warn, and warnings are errors here."""
+    recipe = replace(toy_recipe(steps=2), workers=2)
+    wanted = [batch.pixels for batches in load(Mixture(replace(recipe, workers=0))) for batch in batches]
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert mixture.cores() == 1
+    found = [batch.pixels for batches in load(Mixture(recipe)) for batch in batches]
+    assert all(bool((one == other).all()) for one, other in zip(found, wanted, strict=True))

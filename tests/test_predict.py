@@ -1,5 +1,6 @@
 """A network as a function of a picture: the caller's pixels, the heads asked for, thresholds at call time."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from commands import hydranet, refused
 from hydranet import checkpoint
 from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
+from hydranet.deploy.predictor import PredictorError
+from hydranet.export.graph import Shape
+from hydranet.export.ship import export
 from hydranet.predict import Predictor, parse_size
+from hydranet.results import save_picture
 from toys import Brightness, Noise, toy_recipe
 
 
@@ -107,3 +113,78 @@ def test_sizes_as_text() -> None:
     for wrong in ("0x32", "33x64", "64", "²x32", "-32x32"):
         with pytest.raises(SpecError, match="expected HEIGHTxWIDTH in multiples of 32"):
             parse_size(wrong)
+
+
+def test_thresholds_are_numbers_from_0_to_1(run: Path) -> None:
+    for wrong in (float("nan"), 7, -1, "0.5"):
+        with pytest.raises(PredictorError, match=r"got threshold .*, expected a number from 0 to 1"):
+            Predictor(run, threshold=wrong)  # type: ignore[arg-type]
+    predictor = Predictor(run, ["corners", "corners"])
+    assert predictor.classes.keys() == {"corners"}
+    with pytest.raises(PredictorError, match="got threshold nan"):
+        predictor(picture(32, 64), float("nan"))
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    save_picture(tmp_path / "pictures" / "good.png", picture(32, 64))
+    return tmp_path / "pictures" / "good.png"
+
+
+@pytest.mark.parametrize("option", ["--threshold=nan", "--threshold=7", "--threshold=-1", "--iou=2", "--threads=0"])
+def test_numbers_out_of_range_are_usage_errors(run: Path, good: Path, option: str) -> None:
+    ended = hydranet("predict", run, good, option)
+    assert ended.code == 2
+    assert option.partition("=")[0] in ended.err
+
+
+def test_options_of_exported_files(run: Path, good: Path, tmp_path: Path) -> None:
+    for option in ("--every=glow=2", "--iou=0", "--threads=1"):
+        refused(
+            hydranet("predict", run, good, option), f"got {option.partition('=')[0]} with a run, expected an exported"
+        )
+    for wrong in ("glow", "glow=0", "glow=1.5", "=2"):
+        refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once a head")
+    pytest.importorskip("onnxscript")
+    model, recipe = checkpoint.load_model(run)
+    file = export(model, recipe, tmp_path / "export", targets=["onnx"], shape=Shape((32, 64)))[1][0]
+    twin = good.with_name("twin.png")
+    save_picture(twin, picture(32, 64) // 2)
+    options = ("--every", "bright=2", "--iou", "0.5", "--threads", "1", "--draw", "none", "--arrays")
+    ended = hydranet("predict", file, good.parent, "--out", tmp_path / "seen", *options)
+    assert ended.code == 0, ended.err
+    first, second = (np.load(tmp_path / "seen" / f"{one.stem}.npz") for one in (good, twin))
+    assert first["bright.value"] == second["bright.value"]  # repeated
+    assert not np.array_equal(first["glow.values"], second["glow.values"])
+
+
+def test_every_broken_picture_is_told_of(run: Path, good: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (good.parent / f"{name}.png").write_text("I am a letter.")
+    ended = hydranet("predict", run, good.parent, "--out", tmp_path / "seen")
+    assert ended.code == 1
+    lines = ended.err.splitlines()
+    assert len(lines) == 3
+    for name, line in zip("abc", lines, strict=True):
+        assert line.startswith(f"error: broken image {good.parent / name}.png")
+    assert (tmp_path / "seen" / "good.json").is_file()
+
+
+def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    save_picture(path, picture(8, 8))
+    before = path.read_bytes()
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        write(self, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device; make room .*a\.png"):
+        save_picture(path, picture(16, 16))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

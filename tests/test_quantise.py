@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,17 +19,24 @@ from hydranet import checkpoint
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import Predictor
+from hydranet.evaluate import Report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, shipped
 from hydranet.export.narrow import Narrow
 from hydranet.export.parity import Bounds, Loss, Parity
-from hydranet.quantise.budget import ALLOWED, Limit, Lost, limits, losses
+from hydranet.quantise import flow
+from hydranet.quantise.accepted import doubt
+from hydranet.quantise.budget import ALLOWED, DIRECTIONS, Limit, Lost, limits, losses
 from hydranet.quantise.fake import by_channel, fake_quantised
-from hydranet.quantise.ptq import Floating, floating, pictures
+from hydranet.quantise.ptq import Floating, floating, pictures, write
 from hydranet.quantise.scan import Left, Scan, scan, summary
 from hydranet.quantise.scope import DECODE, TRUNK, floats, parts_of
 from hydranet.quantise.table import markdown
 from hydranet.recipe import Source
+from hydranet.tasks.depth.task import METRICS, Depth
+from hydranet.tasks.detection.task import SCORING, Detection
+from hydranet.tasks.normals.task import Normals
+from hydranet.tasks.semantic.task import Semantic
 from toys import Noise, toy_recipe
 
 pytest.importorskip("nncf")
@@ -87,11 +95,37 @@ def test_budgets_have_defaults_by_metric_and_can_be_set() -> None:
     (semantic,) = limits(every_recipe().tasks[-1:], {f"a set {every_recipe().tasks[-1].name} ap": 0.4})
     assert (semantic.metric, semantic.allowed) == ("ap", ALLOWED["ap"][1])
     spaced = {"a set of glow bright mae": 0.1, "a set of glow bright iou/lane marking": 0.2}
-    assert Limit("bright", "iou/lane marking", "lower", 0.1) in limits(tasks, spaced, ["bright.iou/lane marking=0.1"])
-    with pytest.raises(SpecError, match=r"got budget 'glow.miou=1', expected TASK.METRIC=LOSS with one of bright.mae"):
+    assert Limit("bright", "iou/lane marking", "higher", 0.1) in limits(tasks, spaced, ["bright.iou/lane marking=0.1"])
+    with pytest.raises(SpecError, match=r"got a budget for glow.miou, expected .* measure, one of bright.mae"):
         limits(tasks, scores, ["glow.miou=1"])
-    with pytest.raises(SpecError, match="expected a number after '='"):
-        limits(tasks, scores, ["glow.mae=much"])
+    for text in ("glow.mae=much", "glow.mae", "glow.mae=nan"):
+        with pytest.raises(SpecError, match="expected a number after '='"):
+            limits(tasks, scores, [text])
+    with pytest.raises(SpecError, match=r"expected TASK.METRIC=LOSS with a task of bright, glow"):
+        limits(tasks, scores, ["glwo.mae=1"])
+    with pytest.raises(SpecError, match=r"better higher or lower: .*rmse_log"):
+        limits(tasks, scores | {"held-out glow oddness": 0.1}, ["glow.oddness=1"])
+    with pytest.raises(SpecError, match=r"glow.mae has no value on the pictures of any validation source"):
+        limits(tasks, scores | {"held-out glow mae": math.nan})
+
+
+def test_a_budget_knows_which_way_every_metric_is_better() -> None:
+    boxes = Detection("boxes", ("car",), also=tuple(SCORING))
+    maps = Semantic("maps", ("road", "sky"))
+    normals = Normals("normals")
+    found = {
+        Depth("depth"): METRICS,
+        boxes: boxes.score({}),
+        maps: maps.score({"confusion": np.zeros((2, 3))}),
+        normals: normals.score({"pixels": 0}),
+    }
+    for task, names in found.items():
+        for name in names:
+            assert name.partition("/")[0] in DIRECTIONS, f"{task.name} {name}: add it to DIRECTIONS"
+        assert DIRECTIONS[task.headline[0]] == task.headline[1]
+    scores = {"s depth delta1": 0.9, "s normals within_11.25": 0.5, "s maps iou/sky": 0.5}
+    settings = ["depth.delta1=0.01", "normals.within_11.25=0.01", "maps.iou/sky=0.01"]
+    assert [limit.better for limit in limits(list(found), scores, settings)] == ["higher"] * 3
 
 
 def lost(task: str, loss: float) -> Lost:
@@ -172,15 +206,61 @@ def test_a_fake_quantised_network_keeps_its_names_and_is_near_to_itself() -> Non
     assert before.keys() == model.state_dict().keys()
 
 
+def test_calibration_says_nothing_of_cuda(
+    network: Floating, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def noisy(model: object, *_: object, **__: object) -> object:
+        logging.getLogger("torch.utils.cpp_extension").warning("No CUDA runtime is found")
+        return model
+
+    monkeypatch.setattr("nncf.quantize", noisy)
+    write(network, "onnx", (), [], tmp_path / "model.onnx", described(network.graph, every_recipe(), "all"))
+    assert "CUDA" not in caplog.text
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     recipe = replace(toy_recipe(), save_every=0)
     checkpoint.save_model(folder, recipe.build().eval(), recipe)
+    (folder / "report.json").write_text(Report("toy", {}, {"held-out": {"glow": {"images": 5}}}).to_json())
     return folder
 
 
-def test_the_command_ships_what_keeps_the_budget(run: Path) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_quantised(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hydranet.quantise.ptq.floating", lambda *_: pytest.fail("the work has begun"))
+    for words, sentence in {
+        ("--budget", "glwo.mae=1"): "got budget 'glwo.mae=1', expected TASK.METRIC=LOSS",
+        ("--budget", "glow.mae=x"): "expected a number",
+        ("--budget", "glow.oddness=1"): "better higher or lower",
+        ("--qat", "1"): "got 1 step of fine-tuning, expected 0 or at least 2",
+        ("--to", "openvino,tensorrt"): "got openvino, tensorrt, expected openvino or onnx",
+        ("--to", "onnx,onnx"): "expected openvino or onnx, each once",
+    }.items():
+        refused(hydranet("quantise", run, "--out", tmp_path, *words), f".*{sentence}")
+
+
+def test_a_head_that_nobody_can_measure_stays_in_float_and_is_named(tmp_path: Path) -> None:
+    bright = Source("held-out", Noise(count=5, seed=1, labels=("bright",)), (32, 64))
+    recipe = replace(toy_recipe(), save_every=0, validation=(bright,))
+    assert flow.unlabelled(recipe, None) == ["glow"]
+    checkpoint.save_model(tmp_path, recipe.build().eval(), recipe)
+    words = ("quantise", tmp_path, "--calibration", "4", "--budget")
+    refused(hydranet(*words, "glow.mae=1"), "got a budget for glow, expected a task that validation pictures label")
+    ended = hydranet(*words, "bright.mae=5")
+    assert ended.code == 0, ended.err
+    assert "note: no validation picture labels glow: left in float" in " ".join(ended.out.split())
+    assert "labels glow" in (tmp_path / "int8" / "quantise.md").read_text()
+    manifest = Manifest.from_json((tmp_path / "int8" / "manifest.json").read_text())
+    assert manifest.precision == "int8 (float: glow)"
+    nothing = replace(recipe, validation=(replace(bright, labels={"bright": None}),))
+    checkpoint.save_model(tmp_path, nothing.build().eval(), nothing)
+    refused(hydranet(*words, "bright.mae=5"), "got recipe 'toy' without a validation source that labels any")
+
+
+def test_the_command_ships_what_keeps_the_budget(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("quantise", run, "--calibration", "4", "--to", "openvino,onnx", "--budget", "glow.mae=5")
     ended = hydranet(*words, "--budget", "bright.mae=5")
     assert ended.code == 0, ended.err
@@ -196,6 +276,30 @@ def test_the_command_ships_what_keeps_the_budget(run: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
     for name in ("model.xml", "model.onnx"):
         assert set(Predictor(folder / name)(picture)) == {"bright", "glow"}
+    assert (manifest.name, manifest.protocol) == (run.name, {"held-out": {"glow": {"images": 5}}})
+    weights = checkpoint.digest(run)
+    assert not doubt(folder, "openvino", (32, 64), weights)
+    assert "sees 32x64" in doubt(folder, "onnx", (64, 64), weights)
+    assert "not known to be made from these weights" in doubt(folder, "onnx", (32, 64), "other")
+
+    def worse(budget: Sequence[Limit], before: dict[str, float], parity: Parity) -> list[Lost]:
+        found = losses(budget, before, parity)
+        return found if parity.runtime == "openvino" else [replace(one, after=9e9) for one in found]
+
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(flow, "losses", worse)
+    refused(hydranet(*words, "--budget", "bright.mae=5"), "onnx: held-out .*; ship openvino alone")
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert json.loads(after.pop("refused.json"))["shipped"] == []
+    assert after.pop("refused.md")
+    assert after == before, "what was accepted before is as it was"
+    monkeypatch.undo()
+    ended = hydranet("quantise", run, "--calibration", "4", "--budget", "glow.mae=5", "--budget", "bright.mae=5")
+    assert ended.code == 0, ended.err
+    assert not [path for name in ("model.onnx", "refused.json", "refused.md") if (path := folder / name).exists()]
+    assert "no onnx file" in doubt(folder, "onnx", (32, 64), weights)
+    (folder / "model.bin").write_bytes(b"")
+    assert "not the one that was accepted" in doubt(folder, "openvino", (32, 64), weights)
 
 
 def test_the_command_ships_nothing_that_breaks_the_budget(run: Path, tmp_path: Path) -> None:

@@ -115,3 +115,14 @@ def test_bars_are_as_long_as_their_values() -> None:
     wide = [float(bar.get("width", "0")) for bar in bars]
     assert wide[1] == pytest.approx(wide[0] / 2, abs=0.1)
     assert wide[2] == 0
+
+
+def test_damaged_lines_are_counted(runs: list[Path], tmp_path: Path) -> None:
+    text = (runs[0] / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_bytes(b'\xff\x00{\n[1]\n{"step": 3}\n' + text.encode() + b'{"step": 7, "los')
+    ended = hydranet("report", tmp_path)
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[0] == f"{tmp_path / 'log.jsonl'}: 4 damaged lines were skipped"
+    assert len(curves(tmp_path).steps) == len(curves(runs[0]).steps)
+    (tmp_path / "log.jsonl").write_text("garbage\n")
+    refused(hydranet("report", tmp_path), r"holds no step yet \(1 lines hold something else\)")

@@ -124,6 +124,11 @@ def test_damaged_and_foreign_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "foreign.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match=r"does not fit this recipe \(.* missing: .*not of this network"):
         load_model(tmp_path / "foreign.safetensors")
+    tensors, header = checkpoint.read(tmp_path / "run" / checkpoint.MODEL)
+    tensors["heads.glow.layer.weight"].view(-1)[2] = float("nan")
+    (tmp_path / "run" / checkpoint.MODEL).write_bytes(checkpoint.pack(tensors, header))
+    with pytest.raises(CheckpointError, match=r"damaged: 1 of the 6 numbers of heads.glow.layer.weight are not finite"):
+        load_model(tmp_path / "run")
     (tmp_path / "run" / checkpoint.MODEL).write_bytes(b"not a model")
     with pytest.raises(CheckpointError, match="damaged or no safetensors file"):
         load_model(tmp_path / "run")

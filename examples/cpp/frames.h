@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
-#include <numeric>
+#include <limits>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 // A picture: 8-bit RGB, row by row, as `hydranet export` expects it (layout bhwc).
@@ -56,26 +58,55 @@ struct Box {
   float score;
 };
 
-inline float overlap(const Box& a, const Box& b) {
-  const float w = std::min(a.xyxy[2], b.xyxy[2]) - std::max(a.xyxy[0], b.xyxy[0]);
-  const float h = std::min(a.xyxy[3], b.xyxy[3]) - std::max(a.xyxy[1], b.xyxy[1]);
-  if (w <= 0 || h <= 0) return 0;
-  const auto area = [](const Box& c) { return (c.xyxy[2] - c.xyxy[0]) * (c.xyxy[3] - c.xyxy[1]); };
-  return w * h / (area(a) + area(b) - w * h);
+// What becomes of a head's candidates: the numbers stand in manifest.json under "heads", "post", "nms".
+struct Limits {
+  float least_score = 0.3f;   // boxes below are dropped ("score")
+  double most_overlap = 0.65;  // of two boxes of a class that overlap more, the better one stays ("iou")
+  size_t limit = 100;          // how many are kept
+  size_t candidates = 1000;    // how many of the best are looked at
+};
+
+// From the words of a command line, as far as there are any, in the order above.
+inline Limits read_limits(int count, char** words, int first) {
+  Limits found;
+  if (count > first) found.least_score = std::stof(words[first]);
+  if (count > first + 1) found.most_overlap = std::stod(words[first + 1]);
+  if (count > first + 2) found.limit = std::stoul(words[first + 2]);
+  if (count > first + 3) found.candidates = std::stoul(words[first + 3]);
+  return found;
 }
 
-// Greedy non-maximum suppression within each class, best first: what `hydranet.deploy.post.nms` does. The thresholds
-// of a head stand in manifest.json under "post". For files exported with --nms inside it changes nothing.
+// Whether two boxes overlap by more than a share of what they cover together.
+inline bool rivals(const Box& a, const Box& b, double share) {
+  const auto side = [](double from, double to) { return std::max(to - from, 0.0); };
+  const auto area = [&](const Box& c) { return side(c.xyxy[0], c.xyxy[2]) * side(c.xyxy[1], c.xyxy[3]); };
+  const double common = side(std::max(a.xyxy[0], b.xyxy[0]), std::min(a.xyxy[2], b.xyxy[2])) *
+                        side(std::max(a.xyxy[1], b.xyxy[1]), std::min(a.xyxy[3], b.xyxy[3]));
+  return common > share * (area(a) + area(b) - common);
+}
+
+// Best first; of equal scores the lower class, then the box further left. What is no number comes last.
+inline bool better(const Box& a, const Box& b) {
+  const auto last = [](float x) { return std::isnan(x) ? std::numeric_limits<float>::infinity() : x; };
+  const auto key = [&](const Box& c) {
+    return std::make_tuple(last(-c.score), c.label, last(c.xyxy[0]), last(c.xyxy[1]), last(c.xyxy[2]), last(c.xyxy[3]));
+  };
+  return key(a) < key(b);
+}
+
+// Greedy non-maximum suppression within each class: what `hydranet.deploy.post.nms` does. Files exported with
+// --nms inside did it themselves: with their limit or a larger one it changes nothing there.
 inline std::vector<Box> suppressed(const float* xyxy, const int64_t* label, const float* score, size_t count,
-                                   float least_score, float most_overlap) {
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return score[a] > score[b]; });
-  std::vector<Box> kept;
-  for (size_t i : order) {
-    const Box box{xyxy + 4 * i, label[i], score[i]};
-    if (box.label < 0 || !(box.score >= least_score)) continue;
-    const auto rival = [&](const Box& k) { return k.label == box.label && overlap(k, box) > most_overlap; };
+                                   const Limits& limits) {
+  std::vector<Box> found, kept;
+  for (size_t i = 0; i < count; ++i) found.push_back({xyxy + 4 * i, label[i], score[i]});
+  std::stable_sort(found.begin(), found.end(), better);
+  found.resize(std::min(count, limits.candidates), Box{});
+  for (const Box& box : found) {
+    if (kept.size() >= limits.limit) break;
+    const bool finite = std::all_of(box.xyxy, box.xyxy + 4, [](float x) { return std::isfinite(x); });
+    if (box.label < 0 || !finite || !(box.score >= limits.least_score)) continue;
+    const auto rival = [&](const Box& k) { return k.label == box.label && rivals(k, box, limits.most_overlap); };
     if (std::none_of(kept.begin(), kept.end(), rival)) kept.push_back(box);
   }
   return kept;

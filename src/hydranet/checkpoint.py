@@ -8,6 +8,7 @@ RUN/state.safetensors   everything that `--resume` needs
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from hydranet.calibrated import Calibrated
 from hydranet.core.errors import UserError
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
@@ -44,10 +46,22 @@ def write(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
+        kept = "; the last good file was kept" if os.path.exists(path) else ""
+        again = "; the run goes on with --resume" if os.path.exists(path.parent / STATE) else ""
         raise CheckpointError(
-            f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror}; the last good file was kept. "
-            "Make room or choose another folder; a run that stopped goes on with --resume"
+            f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror}{kept}. "
+            f"Make room or choose another folder{again}"
         ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raises CheckpointError where no file can be put into a folder, which is made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CheckpointError(f"cannot write into {folder}: {error.strerror}; choose another folder") from error
 
 
 def pack(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
@@ -102,16 +116,47 @@ def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet
     """The network of a run folder or model file, in eval mode. Runs no code but ours: weights are plain tensors.
 
     settings: overrides of the recipe, such as other validation data or tasks.detection.nms_iou=0.5.
-    Raises CheckpointError, for settings that make another network too, or SpecError.
+    Raises CheckpointError, for settings that make another network or give its weights another meaning, too; SpecError.
     """
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
     if not path.exists():
         raise CheckpointError(f"no run or model at {path}; give the folder that `hydranet train` wrote")
-    recipe = load_recipe(file).changed(settings)
+    trained = load_recipe(file)
+    recipe = trained.changed(settings)
+    check_meaning(trained, recipe)
     model = without_pretrained(recipe).build()
-    fill(model, read(file)[0], str(file))
+    tensors = read(file)[0]
+    check_finite(tensors, file)
+    fill(model, tensors, str(file))
     return model.eval(), recipe
+
+
+def check_meaning(trained: Recipe, wanted: Recipe) -> None:
+    """Raises CheckpointError for a task whose weights would say something else than they learned."""
+    tasks = {task.name: task for task in wanted.tasks}
+    for before in trained.tasks:
+        after = tasks.get(before.name)
+        if isinstance(before, Calibrated) and isinstance(after, Calibrated):
+            for name, value in before.calibration().items():
+                given = after.calibration().get(name)
+                if given != value:
+                    cure = f", or set tasks.{before.name}.{before.instead}" if before.instead else ""
+                    raise CheckpointError(
+                        f"got tasks.{before.name}.{name}={given}, expected the {value} that its weights were trained "
+                        f"with: they would say something else; leave it out{cure}"
+                    )
+
+
+def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Raises CheckpointError for NaN or infinity: a damaged disk leaves no other trace, the format has no checksum."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            count = int((~torch.isfinite(tensor)).sum())
+            raise CheckpointError(
+                f"{file} is damaged: {count} of the {tensor.numel()} numbers of {name} are not finite; restore the "
+                "file from a copy or train again"
+            )
 
 
 def without_pretrained(recipe: Recipe) -> Recipe:

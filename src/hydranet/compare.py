@@ -33,17 +33,31 @@ class Change:
 
 
 def read_report(path: Path) -> Report:
-    """The report of a run folder or of a file. Raises DataError where there is none."""
+    """The report of a run folder or of a file. Raises DataError where there is none or it is damaged."""
     file = path / "report.json" if path.is_dir() else path
     if not file.is_file():
         raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
-    return Report.from_json(file.read_text())
+    try:
+        return Report.from_json(file.read_text())
+    except (DataError, UnicodeDecodeError) as error:
+        run = file.parent if file.name == "report.json" else "RUN"
+        raise DataError(f"{file} is damaged: {error}; make it again with `hydranet evaluate {run}`") from error
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any], where: str) -> list[str]:
     """What two protocols of a task say differently."""
     keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
-    return [f"{where}.{key}: {first.get(key)} / {second.get(key)}" for key in keys]
+    return [f"{where}.{key}: {_said(key, first, second)}" for key in keys]
+
+
+def _said(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    both = f"{first.get(key)} / {second.get(key)}"
+    if key != "data_digest":
+        return both
+    if key in first and key in second:
+        return f"{both}: other options of the data set, or other labels"
+    older = "second" if key in first else "first"
+    return f"the {older} report is of an older HydraNet and does not say on which data; make it again"
 
 
 def changes(first: Report, second: Report, *, every: bool = False) -> list[Change]:

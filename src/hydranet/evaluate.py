@@ -5,11 +5,12 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hydranet.annotations import Annotation
@@ -17,8 +18,11 @@ from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
 from hydranet.checkpoint import write
 from hydranet.core.batch import collate
+from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError, dotted, to_json
 from hydranet.core.task import Stats, Task, merge, to_numpy
+from hydranet.formats.fingerprint import values
 from hydranet.mixture import Reader
 from hydranet.model import HydraNet
 from hydranet.recipe import Source
@@ -31,7 +35,9 @@ Scores = dict[str, dict[str, dict[str, float]]]
 class Report:
     """What was measured, on what, and how. Only reports of equal `protocol` may be compared.
 
-    protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images).
+    protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images). Its
+    `data_digest` stands for the data set's options and every bit of its labels; those that are computed, such as the
+    generated scenes, may differ in a last bit from one kind of processor to another: then evaluate both on one machine.
     The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
@@ -96,6 +102,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def described(dataset: Dataset) -> Any:
+    """The options of a data set as a recipe states them, without folders and without which labels are read.
+
+    A network with one task and one with three read other labels of the same pictures.
+    """
+    try:
+        return _without(to_json(dataset), ("root", "cache", "labels"))
+    except SpecError:  # it holds what no recipe can: arrays, functions; its labels still count
+        return dotted(type(dataset))
+
+
+def _without(tree: Any, keys: Collection[str]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without(value, keys) for key, value in tree.items() if "class" not in tree or key not in keys}
+    return [_without(value, keys) for value in tree] if isinstance(tree, list) else tree
+
+
 def protocol_id(metric: str, how: Mapping[str, Any]) -> str:
     """The headline metric, how many classes and images it was measured on, and a digest of all that must agree."""
     classes = [f"{len(how['classes'])}classes"] if "classes" in how else []
@@ -145,6 +168,7 @@ class Tally:
         self.tasks = {task.name: task for task in tasks}
         self.stats: dict[str, Stats] = {}
         self.images: dict[str, list[str]] = {}
+        self.labels: dict[str, list[str]] = {}
 
     def add(self, sample: Sample, predictions: dict[str, Annotation]) -> None:
         """Measures every task that the image has a label and a prediction for."""
@@ -152,6 +176,10 @@ class Tally:
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
             self.images.setdefault(name, []).append(sample.key)
+            label = sample.labels[name]
+            arrays = {key: vars(label)[key] for key in label.arrays()}
+            bits = values(np.asarray(array) for array in arrays.values() if array is not None)
+            self.labels.setdefault(name, []).append(f"{sample.key} {bits}")
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Metrics of each task that was measured."""
@@ -159,11 +187,13 @@ class Tally:
 
     def protocol(self, reader: Reader) -> dict[str, dict[str, Any]]:
         """How each task was measured: on which images (a digest of their names), with which classes made of which."""
+        options = described(reader.source.dataset)
         return {
             name: {
                 **self.tasks[name].protocol(),
                 "images": len(keys),
                 "images_digest": digest(sorted(keys)),
+                "data_digest": digest([options, sorted(self.labels[name])]),
                 **({"class_of": reader.class_of(name)} if name in reader.tables else {}),
                 **({"labels": made} if (made := reader.provenance(name)) else {}),
             }
@@ -183,7 +213,7 @@ def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batc
     total = sum(len(source.dataset) for source in sources)
     done = 0
     for source in sources:
-        reader, tally = Reader(source, list(model.tasks.values())), Tally(list(model.tasks.values()))
+        reader, tally = Reader(source.only(model.tasks), list(model.tasks.values())), Tally(list(model.tasks.values()))
         for first in range(0, len(reader), batch):
             samples = [reader[i] for i in range(first, min(first + batch, len(reader)))]
             for sample, predictions in zip(samples, look(model, samples, source.size), strict=True):

@@ -6,7 +6,7 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -88,12 +88,24 @@ def recipe(what: str) -> Recipe:
         return load_recipe(path)
     known = {found.name: found.path for found in members("recipes")}
     if what not in known:
-        raise SpecError(unknown(what, known, "recipe") + " (or give a file.py, a recipe.json or a run folder)")
+        raise SpecError(_no_recipe(what, known))
     module, _, name = known[what].rpartition(".")
     if module == "hydranet.recipes":  # the path of a whole module: it was found, but could not be imported
         _attempt(lambda: importlib.import_module(known[what]), f"recipe {what!r}")
     made: Recipe = getattr(importlib.import_module(module), name)()
     return made
+
+
+def _no_recipe(what: str, known: Iterable[str]) -> str:
+    """Why a name means no recipe: whoever writes a path wants to know about files, not about names."""
+    cure = "give a recipe's name (see `hydranet list recipes`), a file.py, a recipe.json or a run folder"
+    if Path(what).is_dir():
+        return f"{what} is no run: it holds neither {MODEL} nor {RECIPE}; {cure}"
+    if Path(what).exists():
+        return f"{what} is no recipe: its name ends neither in .py nor in .json; {cure}"
+    if Path(what).name != what:
+        return f"no file or folder {what}; {cure}"
+    return unknown(what, known, "recipe") + " (or give a file.py, a recipe.json or a run folder)"
 
 
 def _from_file(path: Path, function: str) -> Recipe:

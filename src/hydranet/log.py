@@ -78,14 +78,26 @@ class RunLog:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; a last line that a kill cut short is left out."""
-    lines = []
-    for text in (folder / LOG).read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
-    return lines
+    """The lines of a run's log; those that hold no step and no evaluation, such as a last one cut short, left out."""
+    return read_all(folder)[0]
+
+
+def read_all(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines of a run's log, and how many were left out because they hold no step and no evaluation."""
+    texts = (folder / LOG).read_text(errors="replace").splitlines()
+    lines = [line for line in map(_line, texts) if line]
+    return lines, len(texts) - len(lines)
+
+
+def _line(text: str) -> dict[str, Any]:
+    """One line of the log, empty where it is none."""
+    try:
+        line = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return {}
+    whole = isinstance(line, dict) and isinstance(line.get("step"), int)
+    groups = ("scores",) if whole and "scores" in line else ("losses", "parts", "weights", "cosines")
+    return line if whole and all(isinstance(line.get(group), dict) for group in groups) else {}
 
 
 def _board(folder: Path, first_step: int) -> Any:

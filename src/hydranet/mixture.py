@@ -5,6 +5,7 @@ with batch size b holds slots s*b ... s*b + b - 1. So a run resumes exactly from
 processes that share out the slots of a step see the images that one process would.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -261,7 +262,8 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
 
 def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
     """The batches of every step from `start` on, prepared ahead by worker processes. Raises DataError."""
-    workers = mixture.recipe.workers
+    # More workers than cores only wait for each other, and torch warns of them; which batches they make is the same.
+    workers = min(mixture.recipe.workers, cores())
     loader: DataLoader[list[Batch] | Broken] = DataLoader(
         mixture,
         batch_size=None,
@@ -276,6 +278,14 @@ def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
         if isinstance(batches, Broken):
             raise DataError(batches.message)
         yield batches
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows do not say
+        return os.cpu_count() or 1
 
 
 def _as_is(item: list[Batch] | Broken) -> list[Batch] | Broken:

@@ -10,7 +10,7 @@ from hydranet.checkpoint import load_model
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import above
-from hydranet.deploy.predictor import checked
+from hydranet.deploy.predictor import check_share, checked
 from hydranet.evaluate import look
 from hydranet.recipe import Recipe
 
@@ -35,9 +35,9 @@ class Predictor:
         threshold: float | None = None,
         device: str = "cpu",
     ) -> None:
+        self.size, self.threshold = size, check_share(threshold, "threshold")
         model, self.recipe = load_model(path)
-        self.model = (model.subset(*heads) if heads else model).to(device)
-        self.size, self.threshold = size, threshold
+        self.model = (model.subset(*dict.fromkeys(heads)) if heads else model).to(device)
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
@@ -45,10 +45,10 @@ class Predictor:
         return {name: task.classes for name, task in self.model.tasks.items()}
 
     def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
-        """Raises ValueError for what is no RGB picture."""
+        """Raises ValueError for what is no RGB picture, PredictorError for a threshold that is not from 0 to 1."""
         size = self.size or nearest_size(self.recipe, checked(image).shape[:2])
         found = look(self.model, [Sample(image)], size)[0]
-        least = self.threshold if threshold is None else threshold
+        least = self.threshold if threshold is None else check_share(threshold, "threshold")
         tasks = self.model.tasks
         return {n: confident(one, tasks[n].least_score if least is None else least) for n, one in found.items()}
 

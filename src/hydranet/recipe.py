@@ -1,8 +1,9 @@
 """A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -49,8 +50,14 @@ class Source(Component):
     def __post_init__(self) -> None:
         if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
             raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
-        if self.weight <= 0:
+        if not 0 < self.weight < math.inf:
             raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
+
+    def only(self, tasks: Iterable[str]) -> "Source":
+        """The same source for a network that has these tasks alone."""
+        kept = set(tasks)
+        labels = {name: label for name, label in self.labels.items() if name in kept}
+        return replace(self, labels=labels, classes={n: table for n, table in self.classes.items() if n in kept})
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,18 @@ class Optim(Component):
     factors: Mapping[str, float] = field(default_factory=lambda: {"encoder": 0.3})
     algorithm: Part[torch.optim.Optimizer] = field(default_factory=lambda: Part(torch.optim.AdamW, weight_decay=1e-2))
     clip: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < math.inf:
+            raise SpecError(
+                f"got optim.lr={self.lr}, expected a number > 0, such as 1e-3; to keep a part as it is, "
+                "freeze it in a stage (docs/stages.md)"
+            )
+        for part, factor in self.factors.items():
+            if not 0 <= factor < math.inf:
+                raise SpecError(f"got optim.factors.{part}={factor}, expected a number >= 0; 1 = the rate of optim.lr")
+        if self.clip is not None and not self.clip >= 0:
+            raise SpecError(f"got optim.clip={self.clip}, expected a number > 0, such as 10; null = no clipping")
 
     def rate(self, part: str) -> float:
         """The learning rate of a part of the network at its peak."""
@@ -116,9 +135,19 @@ class Recipe(Component):
     workers: int = 2
 
     def __post_init__(self) -> None:
-        for what in ("steps", "batch", "accumulate"):
-            if getattr(self, what) < 1:
-                raise SpecError(f"got {what}={getattr(self, what)}, expected a whole number >= 1")
+        for what, number in (("steps", self.steps), ("batch", self.batch), ("accumulate", self.accumulate)):
+            if number < 1:
+                raise SpecError(f"got {what}={number}, expected a whole number >= 1")
+        for what, number, none in (
+            ("seed", self.seed, "choose any such number"),
+            ("workers", self.workers, "0 = the training process loads the data itself"),
+            ("save_every", self.save_every, "0 = at the end only"),
+            ("evaluate_every", self.evaluate_every, "0 = at the end only"),
+        ):
+            if number < 0:
+                raise SpecError(f"got {what}={number}, expected a whole number >= 0; {none}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise SpecError(f"got ema={self.ema}, expected a decay above 0 and below 1, such as 0.998; null = none")
         if self.batch % self.accumulate:
             raise SpecError(
                 f"batch {self.batch} cannot be split into {self.accumulate} equal micro-batches; change one"

@@ -12,7 +12,7 @@ from hydranet.checkpoint import write
 from hydranet.compare import read_report
 from hydranet.core.sample import DataError
 from hydranet.evaluate import Report, number
-from hydranet.log import LOG, read
+from hydranet.log import LOG, read_all
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1.5rem;color:#222;background:#fff}
@@ -27,24 +27,29 @@ svg{width:100%;height:auto;display:block} svg text{font-size:11px;fill:#555}
 
 @dataclass(frozen=True)
 class Curves:
-    """What a run left: its steps, its evaluations as {step, scores}, and its last report, if there is one."""
+    """What a run left: its steps, its evaluations as {step, scores}, and its last report, if there is one.
+
+    skipped: lines of its log that hold neither.
+    """
 
     name: str
     steps: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
     report: Report | None
+    skipped: int = 0
 
 
 def curves(folder: Path) -> Curves:
     """Reads a run. Raises DataError for a folder without a log."""
     if not (folder / LOG).is_file():
         raise DataError(f"no log of a run at {folder / LOG}; give the folder of a run of `hydranet train`")
-    lines = read(folder)
+    lines, skipped = read_all(folder)
     report = read_report(folder) if (folder / "report.json").is_file() else None
     steps = [line for line in lines if "losses" in line]
     if not steps:
-        raise DataError(f"{folder / LOG} holds no step yet; wait for the run's first step")
-    return Curves(folder.resolve().name, steps, [line for line in lines if "scores" in line], report)
+        damaged = f" ({skipped} lines hold something else)" if skipped else ""
+        raise DataError(f"{folder / LOG} holds no step yet{damaged}; wait for the run's first step")
+    return Curves(folder.resolve().name, steps, [line for line in lines if "scores" in line], report, skipped)
 
 
 def write_report(runs: Sequence[Curves], path: Path) -> None:

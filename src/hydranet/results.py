@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,9 +106,16 @@ def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 h w 3 RGB as PNG or JPEG by suffix. Raises OSError where it cannot."""
+    """Writes uint8 h w 3 RGB as PNG or JPEG by suffix, whole or not at all. Raises OSError where it cannot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
         raise OSError(f"cannot encode a picture as {path.suffix}")
-    path.write_bytes(data.tobytes())
+    partial = path.with_name(path.name + ".partial")  # checkpoint.write does the same, but needs torch
+    try:
+        partial.write_bytes(data.tobytes())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise OSError(error.errno, f"{error.strerror}; make room or choose another folder", str(path)) from error

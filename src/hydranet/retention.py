@@ -39,7 +39,7 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
 
 def _alone(recipe: Recipe, task: Task) -> Recipe:
     data, validation = (
-        tuple(_for_task(source, task.name) for source in sources if labels(source, task))
+        tuple(source.only([task.name]) for source in sources if labels(source, task))
         for sources in (recipe.data, recipe.validation)
     )
     if not data or not validation:
@@ -56,19 +56,11 @@ def _alone(recipe: Recipe, task: Task) -> Recipe:
     )
 
 
-def _for_task(source: Source, task: str) -> Source:
-    return replace(
-        source,
-        labels={name: label for name, label in source.labels.items() if name == task},
-        classes={name: table for name, table in source.classes.items() if name == task},
-    )
-
-
 def labels(source: Source, task: Task) -> bool:
     """Whether any of a few evenly spread samples of the source has a label for the task."""
     if source.labels.get(task.name, task.name) is None:
         return False
-    reader = Reader(_for_task(source, task.name), [task])
+    reader = Reader(source.only([task.name]), [task])
     chosen = range(0, len(reader), max(len(reader) // PROBES, 1))
     return any(task.name in reader[i].labels for i in chosen)
 

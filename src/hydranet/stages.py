@@ -3,6 +3,7 @@
 Everything is a function of the step number, so a run resumes in the middle of a stage as exactly as anywhere else.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,12 +45,12 @@ class Stage(Component):
             raise SpecError(f"got a stage named {self.name!r}, expected letters, digits, - and _; rename it")
         if self.steps < 1:
             raise SpecError(f"stage {self.name!r} got steps={self.steps}, expected a whole number >= 1; or take it out")
-        for what in ("freeze", "tasks"):
-            if isinstance(getattr(self, what), str):
-                raise SpecError(f"stage {self.name!r} got {what}={getattr(self, what)!r}, expected a tuple; add ,")
+        for what, given in (("freeze", self.freeze), ("tasks", self.tasks)):
+            if isinstance(given, str):
+                raise SpecError(f"stage {self.name!r} got {what}={given!r}, expected a tuple; add ,")
         factors = {"lr": {"lr": self.lr} if isinstance(self.lr, int | float) else self.lr, "weights": self.weights}
         for what, values in factors.items():
-            wrong = {key: value for key, value in values.items() if not value > 0}
+            wrong = {key: value for key, value in values.items() if not 0 < value < math.inf}
             if wrong:
                 cure = "freeze the part" if what == "lr" else "leave the task out of `tasks`"
                 raise SpecError(f"stage {self.name!r} got {what} {wrong}, expected numbers > 0; to switch off, {cure}")

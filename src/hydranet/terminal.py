@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hydranet.core.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bar
 
     from hydranet.evaluate import Report, Seen
@@ -35,8 +37,13 @@ def say(what: Any) -> None:
     Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
 
 
-def stop_on_signal(says: str = "stopping after this step; once more stops at once\n") -> list[int]:
-    """A list that the first Ctrl-C (or SIGTERM) fills; the second one ends the program at once."""
+def stop_on_signal(
+    says: str = "stopping after this step; once more stops at once\n", run: "Path | None" = None
+) -> list[int]:
+    """A list that the first Ctrl-C (or SIGTERM) fills; the second one ends the program at once.
+
+    run: the folder of a training; the last words are whether a checkpoint is there to go on from.
+    """
     seen: list[int] = []
     process = os.getpid()
 
@@ -44,7 +51,7 @@ def stop_on_signal(says: str = "stopping after this step; once more stops at onc
         if os.getpid() != process:
             return  # a worker that loads data: it ends when its parent does
         if seen:
-            os.write(2, b"error: stopped at once; the last checkpoint was kept\n")
+            os.write(2, f"error: stopped at once{_left(run)}\n".encode())
             raise SystemExit(INTERRUPTED)
         seen.append(number)
         os.write(2, says.encode())  # print() must not be entered twice
@@ -52,6 +59,15 @@ def stop_on_signal(says: str = "stopping after this step; once more stops at onc
     signal.signal(signal.SIGINT, note)
     signal.signal(signal.SIGTERM, note)
     return seen
+
+
+def _left(run: "Path | None") -> str:
+    from hydranet.checkpoint import STATE
+
+    if run is None:
+        return ""
+    there = (run / STATE).is_file()
+    return "; the last checkpoint was kept" if there else "; no checkpoint was written yet: start anew"
 
 
 def bar() -> "Bar":

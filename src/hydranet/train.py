@@ -236,7 +236,7 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
         )
     except Diverged as error:
         raise Diverged(
-            f"step {run.step}: {error}; lower optim.lr or look at these images. The last good checkpoint was kept"
+            f"step {run.step}: {error}; lower optim.lr or look at these images. A checkpoint saved before was kept"
         ) from error
     run.processes.sum_gradients(run.model)
     parameters = [p for p in run.model.parameters() if p.grad is not None]
@@ -246,7 +246,7 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
     if not run.scaler.is_enabled() and not torch.isfinite(norm):  # fp16's scaler leaves such a step out by itself
         raise Diverged(
             f"step {run.step}: the losses of {', '.join(outcome.losses)} are finite, their gradient is not; lower "
-            "optim.lr or look for a division by zero in a loss. The last good checkpoint was kept"
+            "optim.lr or look for a division by zero in a loss. A checkpoint saved before was kept"
         )
     if parameters:
         run.scaler.step(run.optimiser)

@@ -1,6 +1,6 @@
 // Runs a file of `hydranet export RUN --to torchscript` with LibTorch: one frame in, every array of every head out.
 //
-//   see model.torchscript frame.ppm OUT [least score] [most overlap]
+//   see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
 // and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
@@ -40,9 +40,11 @@ std::string numpy_type(torch::ScalarType type) {
 }
 
 int main(int count, char** words) try {
-  if (count < 4) throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap]");
+  if (count < 4)
+    throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates]");
   const std::string model_path = words[1], out = words[3];
-  const float least_score = count > 4 ? std::stof(words[4]) : 0.3f, most_overlap = count > 5 ? std::stof(words[5]) : 0.65f;
+  const Limits limits = read_limits(count, words, 4);
+  const float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   // Only files with a two_stage detector need torchvision's operators; the environment names its library.
   if (const char* library = std::getenv("TORCHVISION_LIBRARY"))
@@ -77,7 +79,7 @@ int main(int count, char** words) try {
     const std::string task = name.substr(0, dot);
     const torch::Tensor label = arrays.at(task + ".label").to(torch::kInt64), score = arrays.at(task + ".score");
     print_boxes(task, suppressed(xyxy.data_ptr<float>(), label.data_ptr<int64_t>(), score.data_ptr<float>(),
-                                 static_cast<size_t>(score.numel()), least_score, most_overlap));
+                                 static_cast<size_t>(score.numel()), limits));
   }
   return 0;
 } catch (const std::exception& error) {

@@ -1,6 +1,6 @@
 // Runs a file of `hydranet export RUN --to onnx` (or openvino) with OpenVINO: one frame in, every array of every head out.
 //
-//   see model.onnx frame.ppm OUT [least score] [most overlap]
+//   see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
 // and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
@@ -22,9 +22,11 @@ std::string numpy_type(const ov::element::Type& type) {
 }
 
 int main(int count, char** words) try {
-  if (count < 4) throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap]");
+  if (count < 4)
+    throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates]");
   const std::string model_path = words[1], out = words[3];
-  float least_score = count > 4 ? std::stof(words[4]) : 0.3f, most_overlap = count > 5 ? std::stof(words[5]) : 0.65f;
+  const Limits limits = read_limits(count, words, 4);
+  float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   ov::Core core;
   // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
@@ -57,7 +59,7 @@ int main(int count, char** words) try {
     const std::string task = name.substr(0, dot);
     const ov::Tensor label = arrays.at(task + ".label"), score = arrays.at(task + ".score");
     print_boxes(task, suppressed(xyxy.data<const float>(), label.data<const int64_t>(), score.data<const float>(),
-                                 score.get_size(), least_score, most_overlap));
+                                 score.get_size(), limits));
   }
   return 0;
 } catch (const std::exception& error) {

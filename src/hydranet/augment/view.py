@@ -126,15 +126,18 @@ def random_view(
     """A random window of the picture as one view: scale, crop, rotate, then mirror.
 
     scale:      range of the factor (log-uniform), relative to the size at which the picture just covers the window:
-                at 1 and above there is no padding, below 1 there is. The factor alone becomes `View.zoom`.
+                at 1 and above there is no padding, below 1 there is. `View.zoom` is how much larger things are than
+                in the whole picture, letterboxed, as evaluation and deployment show it: for another aspect ratio than
+                the window's, that is more than the factor.
     rotate_rad: largest angle to either side.    centred: the middle of the picture instead of a random place.
     """
     factor = float(np.exp(rng.uniform(*np.log(scale))))
-    cover = factor * max(to[0] / size[0], to[1] / size[1])
+    ratios = to[0] / size[0], to[1] / size[1]
+    cover = factor * max(ratios)
     slack_y, slack_x = size[0] * cover - to[0], size[1] * cover - to[1]
     up, along = (0.5, 0.5) if centred else rng.random(2)
     window = crop(int(up * slack_y), int(along * slack_x), to)  # whole pixels: a mere crop must not blur
-    view = View(np.diag([cover, cover, 1.0]), to, factor).then(window)
+    view = View(np.diag([cover, cover, 1.0]), to, cover / min(ratios)).then(window)
     if rotate_rad:
         view = view.then(rotate(to, rng.uniform(-rotate_rad, rotate_rad)))
     return view.then(flip(to)) if mirror else view

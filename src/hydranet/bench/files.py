@@ -15,7 +15,6 @@ from hydranet.checkpoint import MODEL, save_model, without_pretrained, write
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
-from hydranet.deploy.manifest import Manifest
 from hydranet.export.describe import described
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
@@ -23,6 +22,7 @@ from hydranet.export.narrow import narrowed
 from hydranet.export.ship import target
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq
+from hydranet.quantise.accepted import doubt
 from hydranet.recipe import Recipe
 
 PICTURES = 8
@@ -33,13 +33,15 @@ PICTURES = 8
 class Candidate:
     """A network to measure: its name in the table, weights (None = fresh ones) and recipe.
 
-    accepted: folder of INT8 files that `hydranet quantise` let pass, if there is one.
+    accepted: folder where `hydranet quantise` puts INT8 files that it lets pass, if there may be one.
+    weights:  SHA-256 of the model file, by which they are known to be its own.
     """
 
     name: str
     model: HydraNet | None
     recipe: Recipe
     accepted: Path | None = None
+    weights: str = ""
 
     def network(self) -> HydraNet:
         """In eval mode."""
@@ -123,23 +125,17 @@ class Shelf:
         return Files(str(graph), str(alone))
 
     def _int8(self, runtime: str) -> Files:
-        name = f"model{ptq.TARGETS[runtime]}"
         place = self.candidate.accepted
-        if place is not None and (place / name).is_file() and _size(place) == self.shape.size:
-            return Files(str(place / name))
+        why = doubt(place, runtime, self.shape.size, self.candidate.weights)
+        if place is not None and not why:
+            return Files(str(place / f"model{ptq.TARGETS[runtime]}"))
         images = [fit(Sample(frame), self.shape.size)[0].image[None] for frame in self.frames]
         made = []
         for graph, manifest, stem in ((self.graph, self.manifest, "model"), (self.bare, self.bare_manifest, "bare")):
             path = self.folder / "int8" / f"{stem}{ptq.TARGETS[runtime]}"
             network = ptq.floating(graph, manifest)
             made.append(str(ptq.write(network, runtime, (), images, path, replace(manifest, precision="int8"))))
-        return Files(*made)
-
-
-def _size(folder: Path) -> tuple[int, int] | None:
-    """What the network in a folder of shipped files sees."""
-    path = folder / "manifest.json"
-    return Manifest.from_json(path.read_text()).input.size if path.is_file() else None
+        return Files(made[0], made[1], why)
 
 
 def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np.ndarray], str]:
@@ -160,15 +156,18 @@ def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[
     return [picture for picture in frames if picture.shape == frames[0].shape], where
 
 
-def notes(
-    candidates: Sequence[Candidate], networks: dict[str, list[Candidate]], pairs: Sequence[tuple[str, str]]
-) -> list[str]:
-    """What a reader of the table must know: fresh weights, emulated precisions, INT8 that nobody has checked."""
+def notes(candidates: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """What a reader of the table must know from the start: fresh weights, emulated precisions."""
     flags = processor()[1]
     said = [text for precision in dict.fromkeys(p for _, p in pairs) if (text := emulated(precision, flags))]
-    said += [f"{one.name} has random weights" for one in candidates if one.model is None]
-    if any(precision == "int8" for _, precision in pairs):
-        members = [one for members in networks.values() for one in members]
-        unproven = [one.name for one in members if one.accepted is None or not one.accepted.is_dir()]
-        said += [f"INT8 of {name} is for speed alone: no budget was checked" for name in unproven]
-    return said
+    return said + [f"{one.name} has random weights" for one in candidates if one.model is None]
+
+
+def unchecked(variants: Sequence[Variant]) -> list[str]:
+    """The variants whose INT8 nobody has checked, by the files that they really run."""
+    why = {v: "; ".join(dict.fromkeys(file.unproven for file in v.files if file.unproven)) for v in variants}
+    return [
+        f"INT8 of {variant.network} in {variant.runtime} is for speed alone: no budget was checked ({reason})"
+        for variant, reason in why.items()
+        if reason
+    ]

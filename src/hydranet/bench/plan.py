@@ -33,10 +33,14 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Files:
-    """One network on disk: the whole graph, and the network alone without decoding (None = not measured)."""
+    """One network on disk: the whole graph, and the network alone without decoding (None = not measured).
+
+    unproven: of INT8 that was quantised for its speed alone, why no accepted file took its place; else empty.
+    """
 
     graph: str
     bare: str | None = None
+    unproven: str = ""
 
 
 @dataclass(frozen=True)

@@ -100,17 +100,35 @@ class Result:
         best = min(mine, key=lambda row: row.ms("whole"))
         said = [
             f"best: {best.runtime} {best.precision}, a whole frame in {best.ms('whole'):.1f} ms, "
-            f"{self.speedup(best):.1f}x PyTorch channels-last",
-            f"post-processing: {best.share('post', 'whole'):.1%} of a whole frame there",
+            f"{dashed(self.speedup(best), '{:.1f}x')} PyTorch channels-last",
+            f"post-processing: {dashed(best.share('post', 'whole'), '{:.1%}')} of a whole frame there",
         ]
         if best.rounds.get("bare"):
             said.append(
-                f"decoding included: {best.share('network', 'bare'):.2f}x the network's own time; "
-                f"whole frame: {best.share('whole', 'bare'):.2f}x"
+                f"decoding included: {dashed(best.share('network', 'bare'), '{:.2f}x')} the network's own time; "
+                f"whole frame: {dashed(best.share('whole', 'bare'), '{:.2f}x')}"
             )
         for name, value in self.against(best).items():
-            said.append(f"{name}: {value:.2f}x the time of {first} in {best.runtime} {best.precision}")
+            said.append(f"{name}: {dashed(value, '{:.2f}x')} the time of {first} in {best.runtime} {best.precision}")
         return said
+
+
+BUSY = 1.0
+"""Load of others, in processes, above which docs/speed.md says to measure again."""
+
+
+def busy(before: float | None, after: float | None, threads: int) -> list[str]:
+    """A note where others wanted the processor, too; ours do by the end, not at the beginning."""
+    others = {"before": before, "after": None if after is None else after - threads}
+    loud = [f"{load:.1f} {when}" for when, load in others.items() if load is not None and load > BUSY]
+    if not loud:
+        return []
+    return [f"others were using the processor (load {' and '.join(loud)}, without our own threads): measure again"]
+
+
+def dashed(value: float, form: str) -> str:
+    """A number in a format such as "{:.1f} ms"; a dash where it was not measured."""
+    return "–" if math.isnan(value) else form.format(value)
 
 
 def markdown(result: Result) -> str:
@@ -127,14 +145,15 @@ def markdown(result: Result) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result.rows:
-        times = [f"{row.ms(step):.1f}" for step in ("pre", "network", "bare", "post", "whole")]
+        times = [dashed(row.ms(step), "{:.1f}") for step in ("pre", "network", "bare", "post", "whole")]
         memory = f"{row.opened.peak_bytes / 1e6:.0f} ({row.opened.network_bytes / 1e6:.0f})"
         name = f"{row.runtime} {row.precision}"
-        lines.append(f"| {row.network} | {name} | {' | '.join(times)} | {result.speedup(row):.2f}x | {memory} |")
+        faster = dashed(result.speedup(row), "{:.2f}x")
+        lines.append(f"| {row.network} | {name} | {' | '.join(times)} | {faster} | {memory} |")
     lines += ["", "| network | parameters M | GMAC | memory MB in PyTorch |", "|---|---|---|---|"]
     for name, cost in result.costs.items():
         lines.append(
             f"| {name} | {cost.parameters / 1e6:.2f} | {cost.macs / 1e9:.2f} | {cost.memory_bytes / 1e6:.0f} |"
         )
     lines += ["", *(f"- {reading}" for reading in result.readings()), *(f"- note: {note}" for note in result.notes)]
-    return "\n".join(lines).replace("nanx", "–").replace("nan", "–") + "\n"
+    return "\n".join(lines) + "\n"

@@ -1,10 +1,8 @@
 """A comparison as tables for a terminal."""
 
-import math
-
 from rich.table import Table
 
-from hydranet.bench.result import Result, Row
+from hydranet.bench.result import Result, Row, dashed
 
 
 def times(result: Result) -> Table:
@@ -23,8 +21,7 @@ def times(result: Result) -> Table:
         if row.network != last:
             table.add_section()
         steps = (_ms(row, step) for step in ("pre", "network", "bare", "post", "whole"))
-        speedup = result.speedup(row)
-        faster = "–" if math.isnan(speedup) else f"{speedup:.2f}x"
+        faster = dashed(result.speedup(row), "{:.2f}x")
         table.add_row(
             row.network, f"{row.runtime} {row.precision}", *steps, faster, f"{row.opened.peak_bytes / 1e6:.0f}"
         )
@@ -44,5 +41,4 @@ def costs(result: Result) -> Table:
 
 
 def _ms(row: Row, step: str) -> str:
-    value = row.ms(step)
-    return "–" if math.isnan(value) else f"{value:.2f}"
+    return dashed(row.ms(step), "{:.2f}")

@@ -52,7 +52,7 @@ def bench(
     pictures, where = files.pictures(first, parse_size(frame, 1))
     folder = out or Path("runs") / f"{first.name}-bench"
     folder.mkdir(parents=True, exist_ok=True)
-    notes += files.notes([first, *others], networks, pairs)
+    notes += files.notes([first, *others], pairs)
     _compare(networks, pairs, shape, folder, pictures, Pace(rounds, frames, threads, threshold), where, notes)
 
 
@@ -69,17 +69,19 @@ def _compare(
     """Measures, shows and keeps the result."""
     from hydranet.bench import plan, table
     from hydranet.bench.compare import load
-    from hydranet.bench.result import Result, markdown
+    from hydranet.bench.result import Result, busy, markdown
     from hydranet.checkpoint import write
     from hydranet.cost import costs
 
+    before = load()  # before anything of ours has worked
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
-    before = load()
     rows = _measure(networks, pairs, size, folder, pictures, pace, notes)
+    after = load()
+    notes += busy(before, after, pace.threads)
     frame = "x".join(map(str, pictures[0].shape[:2]))
     boxes = {row.network: row.opened.boxes for row in rows}
     result = Result(
-        {"processor": plan.processor()[0], "threads": pace.threads, "load_before": before, "load_after": load()},
+        {"processor": plan.processor()[0], "threads": pace.threads, "load_before": before, "load_after": after},
         {"size": size, "frame": frame, "pictures": where, "boxes": boxes, **asdict(pace)},
         spent,
         rows,
@@ -102,13 +104,13 @@ def _candidate(run: str) -> "Candidate":
     """A run with its weights, or a recipe with fresh ones."""
     from hydranet import find
     from hydranet.bench.files import Candidate
-    from hydranet.checkpoint import MODEL, load_model
+    from hydranet.checkpoint import MODEL, digest, load_model
 
     path = Path(run)
     if path.suffix == ".safetensors" or (path / MODEL).is_file():
         model, recipe = load_model(path)
         place = path if path.is_dir() else path.parent
-        return Candidate(place.resolve().name, model, recipe, place / "int8")
+        return Candidate(place.resolve().name, model, recipe, place / "int8", digest(path))
     recipe = find.recipe(run)
     return Candidate(recipe.name, None, recipe)
 
@@ -124,7 +126,7 @@ def _measure(
 ) -> "list[Row]":
     """Writes the files, then goes round, with a bar that says what is going on; what does not run is noted."""
     from hydranet.bench.compare import measured
-    from hydranet.bench.files import prepare
+    from hydranet.bench.files import prepare, unchecked
     from hydranet.bench.runner import frames_file
 
     with terminal.bar() as bar:
@@ -133,6 +135,7 @@ def _measure(
         for variant in prepare(networks, pairs, size, folder, pictures):
             bar.update(job, note=variant.name)
             variants.append(variant)
+        notes += unchecked(variants)
         bar.update(job, description="measuring", total=len(variants) + pace.rounds, completed=0)
         stored = frames_file(folder / "frames.npz", pictures)
         for said in measured(variants, stored, pace):

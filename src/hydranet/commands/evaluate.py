@@ -31,13 +31,16 @@ def evaluate(
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
     from hydranet import find, tables
-    from hydranet.checkpoint import load_model
+    from hydranet.checkpoint import check_folder, load_model
     from hydranet.gallery import check_format, write_gallery
 
     if gallery:
         check_format(gallery)
     model, recipe = load_model(run, settings or [])
     place = run.resolve() if run.is_dir() else run.resolve().parent
+    target = None if settings and not out else out or place
+    for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:
+        check_folder(folder)  # before hours of work
     model.to(find.device(device))
     rows: list[Seen] = []
     with terminal.bar() as bar:
@@ -46,11 +49,11 @@ def evaluate(
     for table in tables.classes(report):
         say(table)
     say(tables.scores(report))
-    if settings and not out:
+    if target is None:
         say("report not written: the run keeps the report of its own recipe; for this one, name a folder with --out")
     else:
-        report.save((out or place) / "report")
-        say(f"report: {(out or place) / 'report.json'}")
+        report.save(target / "report")
+        say(f"report: {target / 'report.json'}")
     if gallery:
         write_gallery(rows, model.tasks, gallery, title=f"{recipe.name}: predictions and labels")
         say(f"gallery: {gallery}")

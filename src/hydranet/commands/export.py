@@ -1,6 +1,9 @@
 """hydranet export"""
 
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,11 +13,15 @@ from hydranet.commands.arguments import RunPath
 from hydranet.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.deploy.session import Session
-    from hydranet.export.graph import Shipped
+    from collections.abc import Callable
+
+    from hydranet.core.sample import Sample
+    from hydranet.export.graph import Shape, Shipped
     from hydranet.export.parity import Bounds, Parity
     from hydranet.recipe import Recipe
 
+FAILED = "parity.failed.json"
+"""Where the proof of files lies that failed it."""
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas")]
@@ -60,24 +67,23 @@ def export(
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
     The proof compares every array and every metric with PyTorch's, in every runtime that reads the file; it is kept
-    in parity.json. Where it fails, the file is renamed to NAME.failed and the command ends with an error.
+    in parity.json. A file that fails it is called NAME.failed, and the command ends with an error. Files of an earlier
+    export stay as they are until their successors are proven.
     """
     from hydranet.checkpoint import load_model
-    from hydranet.export.graph import Shape
     from hydranet.export.parity import Bounds
     from hydranet.export.ship import export as write_export
-    from hydranet.export.ship import opened, other_sizes, parse_batch, report_of
-    from hydranet.predict import parse_size
+    from hydranet.export.ship import other_sizes, report_of
 
     model, recipe = load_model(run)
     place = (run if run.is_dir() else run.parent).resolve()
     folder = out or place / "export"
-    sees = parse_size(size) or (recipe.validation or recipe.data)[0].size
-    shape = Shape(sees, dynamic_size, parse_batch(batch), fit, parse_size(frame, multiple=1), nms)
-    graph, paths = write_export(
+    shape = _shape(recipe, size, dynamic_size, batch, fit, frame, nms)
+    pictures, bounds = _pictures(recipe, images, limit), Bounds(array_bound, metric_bound)
+    draft = partial(
+        write_export,
         model,
         recipe,
-        folder,
         targets=_names(to),
         shape=shape,
         heads=_names(heads),
@@ -85,72 +91,104 @@ def export(
         protocol=report_of(place),
         precision=precision,
     )
-    for path in paths:
-        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    for note in [] if images else other_sizes(recipe, shape.size):
-        say(f"note: {note}")
-    unproven = {path.name for path in paths}
-    try:
-        found = _prove(graph, opened(paths), recipe, images, Bounds(array_bound, metric_bound), limit)
-        unproven = {parity.file for parity in found if parity.failures}
-        _end(found, folder)
-    finally:
-        for name in sorted(unproven):
-            (folder / name).rename(folder / f"{name}.failed")
+    paths, found = _proven(draft, folder, lambda graph, files: _prove(graph, files, recipe, pictures, bounds, limit))
+    _end(found, folder, paths, [] if images else other_sizes(recipe, shape.size))
     _tell(paths, nvidia)
+
+
+def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, frame: str, nms: str) -> "Shape":
+    from hydranet.export.graph import Shape
+    from hydranet.export.ship import parse_batch
+    from hydranet.predict import parse_size
+
+    sees = parse_size(size) or (recipe.validation or recipe.data)[0].size
+    return Shape(sees, dynamic, parse_batch(batch), fit, parse_size(frame, multiple=1), nms)
+
+
+def _proven(
+    draft: "Callable[[Path], tuple[Shipped, list[Path]]]",
+    folder: Path,
+    prove: "Callable[[Shipped, list[Path]], list[Parity]]",
+) -> "tuple[list[Path], list[Parity]]":
+    """Files that passed their proof, in their place; and all proofs. Work is done in a folder that does not stay."""
+    from hydranet.export.ship import settle
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".export-", dir=folder) as place:
+        graph, drafts = draft(Path(place))
+        found = prove(graph, drafts)
+        failed = {parity.file for parity in found if parity.failures}
+        return settle(drafts, folder, [path for path in drafts if path.name not in failed]), found
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _pictures(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
+    """The pictures that were named, or None for the validation sources, which must be there before work begins."""
+    from hydranet.core.sample import DataError, Sample
+    from hydranet.deploy.frames import find_frames
+
+    if images:
+        return [Sample(frame.image, key=frame.name) for frame in islice(find_frames(images), limit or None)]
+    try:
+        for source in recipe.validation or recipe.data:
+            len(source.dataset)
+    except DataError as error:
+        raise DataError(
+            f"{error}; or prove the export on other pictures, without scores: --images FOLDER. Nothing was shipped"
+        ) from error
+    return None
+
+
 def _prove(
     graph: "Shipped",
-    sessions: "dict[tuple[str, str], Session]",
+    files: list[Path],
     recipe: "Recipe",
-    images: str,
+    pictures: "list[Sample] | None",
     bounds: "Bounds",
     limit: int,
 ) -> "list[Parity]":
-    """On the pictures that were named, else on the validation sources. Raises ParityError where there are none."""
-    from hydranet.core.sample import DataError, Sample
-    from hydranet.deploy.frames import find_frames
-    from hydranet.export.parity import ParityError, compare, measure
+    """On these pictures, or on the validation sources."""
+    from hydranet.export.parity import compare, measure
+    from hydranet.export.ship import opened
 
-    limited = limit or None
-    if images:
-        frames = list(find_frames(images))[:limited]
-        return compare(graph, sessions, [Sample(frame.image, key=frame.name) for frame in frames], bounds)
+    sessions = opened(files)
+    if pictures is not None:
+        return compare(graph, sessions, pictures, bounds)
     found: list[Parity] = []
-    try:
-        with terminal.bar() as bar:
-            job = bar.add_task("comparing", total=None, note="")
-            for step in measure(graph, sessions, recipe.validation or recipe.data, bounds, limited):
-                if isinstance(step, list):
-                    found = step
-                else:
-                    bar.update(job, completed=step[0], total=step[1])
-    except DataError as error:
-        raise ParityError(
-            f"{error}; or prove it on other pictures, without scores: --images FOLDER. Nothing was proven: the file "
-            "was renamed to .failed"
-        ) from error
+    with terminal.bar() as bar:
+        job = bar.add_task("comparing", total=None, note="")
+        for step in measure(graph, sessions, recipe.validation or recipe.data, bounds, limit or None):
+            if isinstance(step, list):
+                found = step
+            else:
+                bar.update(job, completed=step[0], total=step[1])
     return found
 
 
-def _end(found: "list[Parity]", folder: Path) -> None:
-    """Tables, and where anything failed, the error."""
+def _end(found: "list[Parity]", folder: Path, paths: list[Path], notes: list[str]) -> None:
+    """Tables, and where anything failed, the error. Proofs of files that passed and of others are kept apart."""
     from hydranet.export.parity import ParityError, save
     from hydranet.export.table import arrays, metrics
 
-    save(folder / "parity.json", found)
+    for path in paths:
+        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    for note in notes:
+        say(f"note: {note}")
+    failed = {parity.file for parity in found if parity.failures}
     say(arrays(found))
     if any(parity.metrics for parity in found):
         say(metrics(found))
-    say(f"parity: {folder / 'parity.json'}")
-    failures = [failure for parity in found for failure in parity.failures]
-    if failures:
-        more = f" (and {len(failures) - 1} more in parity.json)" if len(failures) > 1 else ""
+    if passed := [parity for parity in found if parity.file not in failed]:
+        save(folder / "parity.json", passed)
+        say(f"parity: {folder / 'parity.json'}")
+    (folder / FAILED).unlink(missing_ok=True)
+    if failed:
+        save(folder / FAILED, [parity for parity in found if parity.file in failed])
+        failures = [failure for parity in found for failure in parity.failures]
+        more = f" (and {len(failures) - 1} more in {FAILED})" if len(failures) > 1 else ""
         raise ParityError(
             f"{failures[0]}{more}; the file was renamed to .failed: use another runtime, or if the difference is "
             "harmless, allow it with --array-bound or --metric-bound"

@@ -1,7 +1,9 @@
 """hydranet predict"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,13 +11,36 @@ from hydranet import terminal
 from hydranet.commands.arguments import Device
 from hydranet.terminal import say
 
+if TYPE_CHECKING:
+    from hydranet.core.sample import DataError
+    from hydranet.watch import Seer
+
+
+def share(value: float | None) -> float | None:
+    """The value itself. Raises BadParameter for what is no number from 0 to 1; min= and max= let NaN pass."""
+    if value is None or 0 <= value <= 1:
+        return value
+    raise typer.BadParameter(f"got {value}, expected a number from 0 to 1")
+
+
 Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or a file that `hydranet export` wrote")]
 Source = Annotated[
     str, typer.Argument(help="An image, a folder, a pattern, a video, camera:0, /dev/video0 or rtsp://...")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for pictures and JSON")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")]
-Threshold = Annotated[float, typer.Option(help="Least score of boxes and lines")]
+Threshold = Annotated[float, typer.Option(callback=share, help="Least score of boxes and lines, 0 to 1")]
+Iou = Annotated[
+    float | None,
+    typer.Option(
+        callback=share, help="For exported files: largest overlap of two boxes of a class; default: the task's"
+    ),
+]
+Every = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HEAD=N", help="For exported files: a head for every Nth picture; repeatable"),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="For exported files: threads of the runtime")]
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
@@ -41,6 +66,9 @@ def predict(
     limit: Limit = 0,
     runtime: Runtime = "",
     device: Device = "cpu",
+    iou: Iou = None,
+    every: Every = None,
+    threads: Threads = None,
 ) -> None:
     """Look at pictures or a video: one picture (video) a task, one of all, and JSON.
 
@@ -52,14 +80,12 @@ def predict(
     from hydranet.deploy.live import Live, find_source
     from hydranet.deploy.pace import Pace
     from hydranet.deploy.tracking import Tracks
-    from hydranet.predict import parse_size
     from hydranet.results import Writer
-    from hydranet.watch import open_predictor, watch
+    from hydranet.watch import watch
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(pictures, stop)
-    names = [name.strip() for name in heads.split(",") if name.strip()]
-    see = open_predictor(model, names or None, parse_size(size), threshold, device, runtime)
+    see = _open(model, heads, size, threshold, device, runtime, Options(iou, parse_every(every or ()), threads))
     rate = source.fps or fps or None
     broken: list[DataError] = []
     writer = Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record)
@@ -71,8 +97,73 @@ def predict(
                 break
     say(f"{writer.count} {'frames' if rate else 'pictures'} -> {out}")
     say(pace.summary())
-    if broken:
-        others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        raise DataError(f"{broken[0]}{others}")
+    _tell(broken)
     if stop and not isinstance(source, Live):
         raise terminal.Stopped(f"stopped after {writer.count} of {source.count or 'all'} frames")
+
+
+def _tell(broken: "Sequence[DataError]") -> None:
+    """A line for each picture that could not be read; the last one ends the program."""
+    for one in broken[:-1]:
+        typer.echo(f"error: {one}", err=True)
+    if broken:
+        raise broken[-1]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What only exported files take."""
+
+    iou: float | None
+    every: Mapping[str, int]
+    threads: int | None
+
+
+def parse_every(words: Iterable[str]) -> dict[str, int]:
+    """ "depth=2" as {"depth": 2}. Raises SpecError for anything else."""
+    from hydranet.core.spec import SpecError
+
+    found: dict[str, int] = {}
+    for word in words:
+        head, _, number = word.partition("=")
+        if not head or head in found or not (number.isascii() and number.isdecimal() and int(number)):
+            raise SpecError(f"got --every {word!r}, expected HEAD=N once a head, N from 1, such as depth=2")
+        found[head] = int(number)
+    return found
+
+
+def _open(
+    model: Path,
+    heads: str,
+    size: str,
+    threshold: float,
+    device: str,
+    runtime: str,
+    options: Options,
+) -> "Seer":
+    """A predictor of a run, or of an exported file. Raises SpecError for options of the one with the other."""
+    from hydranet.core.spec import SpecError
+    from hydranet.deploy.predictor import Predictor
+    from hydranet.deploy.session import runtimes_for
+    from hydranet.predict import parse_size
+    from hydranet.watch import open_predictor
+
+    names = [name.strip() for name in heads.split(",") if name.strip()] or None
+    if model.is_file() and runtimes_for(model) and device == "cpu":
+        return Predictor(
+            model,
+            names,
+            threshold=threshold,
+            iou=options.iou,
+            every=options.every,
+            size=parse_size(size),
+            runtime=runtime,
+            threads=options.threads,
+        )
+    given = {"--iou": options.iou, "--every": options.every or None, "--threads": options.threads}
+    if extra := [name for name, value in given.items() if value is not None]:
+        raise SpecError(
+            f"got {', '.join(extra)} with a run, expected an exported file such as model.onnx; export it first: "
+            f"hydranet export {model}"
+        )
+    return open_predictor(model, names, parse_size(size), threshold, device, runtime)

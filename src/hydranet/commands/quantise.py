@@ -1,13 +1,16 @@
 """hydranet quantise"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hydranet import terminal
 from hydranet.commands.arguments import RunPath
 from hydranet.terminal import say
+
+if TYPE_CHECKING:
+    from hydranet.quantise.scan import Scan
 
 
 def quantise(
@@ -20,17 +23,16 @@ def quantise(
     budget: Annotated[
         list[str] | None, typer.Option(help="What a task may lose, such as semantic.miou=0.01; several times")
     ] = None,
-    qat: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning where the budget is missed")] = 0,
+    qat: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning where the budget is missed, 2 or more")] = 0,
 ) -> None:
     """Write a network in INT8 if every task keeps its budget of accuracy, else say what breaks it and write nothing.
 
     Tries everything in INT8, the trunk alone, and all but one head; heads that break the budget stay in float. See
     docs/int8.md.
     """
-    from hydranet.checkpoint import load_recipe, write
+    from hydranet.checkpoint import load_recipe
     from hydranet.export.ship import other_sizes
     from hydranet.predict import parse_size
-    from hydranet.quantise import table
     from hydranet.quantise.flow import Options
     from hydranet.quantise.flow import quantise as work
     from hydranet.quantise.scan import Scan
@@ -53,12 +55,22 @@ def quantise(
                 elif not any(found is one for one in scans):
                     scans.append(found)  # it grows
         finally:
-            titles = ("INT8 against PyTorch", "after fine-tuning")
-            for title, scan in zip(titles, scans, strict=False):
-                say(table.sensitivity(scan, f"{title}: loss of each metric (budget)"))
-            if scans:
-                pages = [f"## {title}\n\n{table.markdown(scan)}" for title, scan in zip(titles, scans, strict=False)]
-                write(folder / "quantise.md", "\n".join(pages).encode())
+            _tell(scans, folder, bool(paths))
     for path in paths:
         say(f"{path}  {sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}.*')) / 1e6:.1f} MB")
     say(f"scan: {folder / 'quantise.md'}, quantise.json; scores in both: parity.json")
+
+
+def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:
+    """Shows and keeps the tables, whatever came of them."""
+    from hydranet.checkpoint import write
+    from hydranet.quantise import accepted, table
+
+    titles = ("INT8 against PyTorch", "after fine-tuning")[: len(scans)]
+    for title, scan in zip(titles, scans, strict=True):
+        say(table.sensitivity(scan, f"{title}: loss of each metric (budget)"))
+    if scans:
+        pages = [f"## {title}\n\n{table.markdown(scan)}" for title, scan in zip(titles, scans, strict=True)]
+        write(folder / f"{accepted.report(folder, shipped)}.md", "\n".join(pages).encode())
+        if scans[0].note:
+            say(f"note: {scans[0].note}")

@@ -13,8 +13,13 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The page to write; default: report.html in the first run")] = None,
 ) -> None:
     """Draw the curves of runs: losses, weights, gradient cosines, rates, speed and scores, as one page."""
+    from hydranet.log import LOG
     from hydranet.report import curves, write_report
 
     path = out or runs[0] / "report.html"
-    write_report([curves(run) for run in runs], path)
+    found = [curves(run) for run in runs]
+    for run, one in zip(runs, found, strict=True):
+        if one.skipped:
+            say(f"{run / LOG}: {one.skipped} damaged lines were skipped")
+    write_report(found, path)
     say(f"curves: {path}")

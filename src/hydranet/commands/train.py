@@ -33,9 +33,29 @@ def train(
     chosen = replace(chosen, start=str(start)) if start else chosen
     folder = out or Path("runs") / chosen.name
     begun = [f"--start {start}"] if start else []
+    if resume:
+        _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
     learn(chosen, folder, device=find.device(device), resume=resume, again=again)
     say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+
+
+def _check_resumable(chosen: "Recipe", folder: Path) -> None:
+    """Raises CheckpointError, naming the command that goes on, where the folder is a run of another recipe.
+
+    `train.Run.restore` makes sure of it; here the words are those of the command line.
+    """
+    from hydranet.checkpoint import RECIPE, CheckpointError, load_recipe
+    from hydranet.train import RESUMABLE
+
+    stored = folder / RECIPE
+    differs = load_recipe(stored).difference(chosen) if stored.is_file() else []
+    differs = [line for line in differs if not line.startswith(RESUMABLE)]
+    if differs:
+        raise CheckpointError(
+            f"{folder} is a run of another recipe ({'; '.join(differs[:4])}); repeat the overrides that it was started "
+            f"with, or go on with: hydranet train {stored} --resume --out {folder}"
+        )
 
 
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
@@ -44,7 +64,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
     from hydranet.log import RunLog
     from hydranet.train import train as run_training
 
-    stop = terminal.stop_on_signal()
+    stop = terminal.stop_on_signal(run=folder)
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
     if leaks.due(chosen) and not resume:

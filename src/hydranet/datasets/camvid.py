@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.formats.files import FileDataset, listed, read_class_map, read_rgb
+from hydranet.formats.files import FileDataset, as_written, pictures, read_class_map, read_rgb
 
 CLASSES = (
     "sky",
@@ -43,7 +43,7 @@ class CamVid(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures of the split, by name."""
-        return listed(self.folder / self.split, "*.*g", "pictures")
+        return pictures(self.folder / self.split)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -51,6 +51,6 @@ class CamVid(FileDataset):
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
         image = read_rgb(path)
-        annotation = self.folder / f"{self.split}annot" / f"{path.stem}.png"
+        annotation = as_written(self.folder / f"{self.split}annot" / f"{path.stem}.png")
         label = read_class_map(annotation, len(CLASSES), void=(VOID,), size=image.shape[:2])
         return Sample(image, {"semantic": label}, key=path.relative_to(self.folder).as_posix())

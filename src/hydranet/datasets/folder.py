@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hydranet.core.sample import DataError, Sample
-from hydranet.formats.files import FileDataset, read_rgb
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+from hydranet.core.sample import Sample
+from hydranet.formats.files import FileDataset, pictures, read_rgb
 
 
 @dataclass(frozen=True)
@@ -16,11 +14,8 @@ class Folder(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """All files that end like a picture."""
-        found = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise DataError(f"no pictures in {self.folder} ({' '.join(SUFFIXES)}); check the root")
-        return found
+        """All files that end like a picture and are not hidden."""
+        return pictures(self.folder, "**/*")
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.formats.files import FileDataset, listed, read_class_map, read_rgb
+from hydranet.formats.files import FileDataset, as_written, pictures, read_class_map, read_rgb
 
 CLASSES = ("drivable", "non-drivable", "living things", "vehicles", "roadside objects", "far objects", "sky")
-IMAGE_END, LABEL_END = "_image.jpg", "_label.png"
+IMAGE_END, LABEL_END = "_image", "_label.png"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class IddLite(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures of the split, drive by drive."""
-        return listed(self.folder / "leftImg8bit" / self.split, f"*/*{IMAGE_END}", "pictures")
+        return pictures(self.folder / "leftImg8bit" / self.split, f"*/*{IMAGE_END}.*")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -39,8 +39,7 @@ class IddLite(FileDataset):
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
         image = read_rgb(path)
-        name = path.name.removesuffix(IMAGE_END) + LABEL_END
-        label = read_class_map(
-            self.folder / "gtFine" / self.split / path.parent.name / name, len(CLASSES), size=image.shape[:2]
-        )
+        name = path.stem.removesuffix(IMAGE_END) + LABEL_END
+        annotation = as_written(self.folder / "gtFine" / self.split / path.parent.name / name)
+        label = read_class_map(annotation, len(CLASSES), size=image.shape[:2])
         return Sample(image, {"semantic": label}, key=path.relative_to(self.folder).as_posix())

@@ -10,7 +10,7 @@ from typing import Literal
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError, Sample
 from hydranet.formats import kitti
-from hydranet.formats.files import FileDataset, check_names, in_ranges, listed, read_lines, read_rgb
+from hydranet.formats.files import FileDataset, as_written, check_names, in_ranges, pictures, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 
@@ -47,23 +47,23 @@ class KittiObject(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures of the split, by frame number. Raises DataError where the split names none that is there."""
-        pictures = {path.stem: path for path in listed(self.training / "image_2", "*.*g", "pictures")}
+        found = {path.stem: path for path in pictures(self.training / "image_2")}
         if not self.split:
-            return list(pictures.values())
+            return list(found.values())
         if re.fullmatch(r"[\d\s,-]+", self.split):
-            of_number = {int(name): path for name, path in pictures.items() if name.isdigit()}
+            of_number = {int(name): path for name, path in found.items() if name.isdigit()}
             chosen = [of_number[number] for number in in_ranges(self.split, list(of_number))]
             if not chosen:
                 raise DataError(f"no frame {self.split} in {self.training / 'image_2'}; check the split")
             return chosen
         names = [line.strip() for line in read_lines(self.folder / self.split)]
-        missing = [name for name in names if name not in pictures]
+        missing = [name for name in names if name not in found]
         if missing or not names:
             raise DataError(
                 f"{self.folder / self.split} names {len(names)} frames, {len(missing)} of which are not in "
                 f"{self.training / 'image_2'}{f' (first: {missing[0]})' if missing else ''}; restore them"
             )
-        return [pictures[name] for name in names]
+        return [found[name] for name in names]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -86,4 +86,4 @@ class KittiObject(FileDataset):
         return Sample(image, labels, calibration.camera, key=key)
 
     def _beside(self, path: Path, folder: str, suffix: str) -> Path:
-        return self.training / folder / f"{path.stem}.{suffix}"
+        return as_written(self.training / folder / f"{path.stem}.{suffix}")

@@ -11,7 +11,7 @@ import numpy as np
 from hydranet.annotations import Annotation, Boxes
 from hydranet.core.sample import DataError, Sample
 from hydranet.formats import kitti
-from hydranet.formats.files import FileDataset, check_names, listed, read_lines, read_rgb
+from hydranet.formats.files import FileDataset, as_written, check_names, listed, pictures, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 MOST_TRUNCATED = 2
@@ -56,19 +56,19 @@ class KittiTracking(FileDataset):
         """The pictures, sequence by sequence."""
         images = self.folder / "image_02"
         names = self.sequences or tuple(path.name for path in listed(images, "*", "sequences"))
-        return [path for name in names for path in listed(images / name, "*.*g", f"pictures of sequence {name!r}")]
+        return [path for name in names for path in pictures(images / name, what=f"pictures of sequence {name!r}")]
 
     @cached_property
     def _calibrations(self) -> dict[str, kitti.Calibration]:
         names = {path.parent.name for path in self.frames}
-        return {name: kitti.read_calibration(self.folder / "calib" / f"{name}.txt") for name in names}
+        return {name: kitti.read_calibration(as_written(self.folder / "calib" / f"{name}.txt")) for name in names}
 
     @cached_property
     def _tracked(self) -> dict[tuple[str, int], list[TrackedRow]]:
         """Label rows by sequence and frame number."""
         rows: dict[tuple[str, int], list[TrackedRow]] = {}
         for name in dict.fromkeys(path.parent.name for path in self.frames):
-            path = self.folder / "label_02" / f"{name}.txt"
+            path = as_written(self.folder / "label_02" / f"{name}.txt")
             for i, line in enumerate(read_lines(path), start=1):
                 row = parse_tracked(line, f"{path}:{i}")
                 rows.setdefault((name, row.frame), []).append(row)
@@ -87,10 +87,10 @@ class KittiTracking(FileDataset):
         if "detection" in self.labels:
             labels["detection"] = tracked_boxes(self._tracked.get((sequence, int(path.stem)), []), size)
         if "depth" in self.labels and self.depth == "velodyne":
-            points = kitti.read_velodyne(self.folder / "velodyne" / sequence / f"{path.stem}.bin")
+            points = kitti.read_velodyne(as_written(self.folder / "velodyne" / sequence / f"{path.stem}.bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)
         elif "depth" in self.labels:
-            picture = self.folder / "depth_velo" / sequence / f"{path.stem}.png"
+            picture = as_written(self.folder / "depth_velo" / sequence / f"{path.stem}.png")
             labels["depth"] = kitti.read_depth_picture(picture, size)
         key = path.relative_to(self.folder).as_posix()
         return Sample(image, labels, calibration.camera, key=key)

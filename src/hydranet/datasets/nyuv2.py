@@ -9,7 +9,16 @@ import numpy as np
 
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.formats.files import FileDataset, check_names, check_size, listed, read_class_map, read_map, read_rgb
+from hydranet.formats.files import (
+    FileDataset,
+    as_written,
+    check_names,
+    check_size,
+    pictures,
+    read_class_map,
+    read_map,
+    read_rgb,
+)
 from hydranet.formats.surface import normals_from_depth
 
 LABELS = ("semantic", "depth", "normals")
@@ -61,7 +70,7 @@ class NyuV2(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures of the split, by number."""
-        return listed(self.folder / self.split / "image", "*.*g", "pictures")
+        return pictures(self.folder / self.split / "image")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -72,9 +81,11 @@ class NyuV2(FileDataset):
         folder, name, size = self.folder / self.split, f"{path.stem}.png", image.shape[:2]
         labels: dict[str, Annotation] = {}
         if "semantic" in self.labels:
-            labels["semantic"] = read_class_map(folder / "label40" / name, OTHER_PROP, void=(OTHER_PROP,), size=size)
+            labels["semantic"] = read_class_map(
+                as_written(folder / "label40" / name), OTHER_PROP, void=(OTHER_PROP,), size=size
+            )
         if "depth" in self.labels or "normals" in self.labels:
-            depth = _depth_8bit(folder / "depth8" / name, size)
+            depth = _depth_8bit(as_written(folder / "depth8" / name), size)
             labels |= {"depth": depth} if "depth" in self.labels else {}
             labels |= {"normals": normals_from_depth(depth.values, CAMERA)} if "normals" in self.labels else {}
         return Sample(image, labels, CAMERA, key=path.relative_to(self.folder).as_posix())
@@ -103,7 +114,7 @@ class NyuV2Examples(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures, folder by folder."""
-        return listed(self.folder, "*/[0-9]*.png", "pictures")
+        return [path for path in pictures(self.folder, "*/[0-9]*") if path.suffix.lower() == ".png"]
 
     def __len__(self) -> int:
         return len(self.frames)

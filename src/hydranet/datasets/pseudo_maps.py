@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
-from hydranet.formats.files import FileDataset, read_class_map
+from hydranet.formats.files import FileDataset, as_written, read_class_map
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class PseudoMaps(FileDataset):
         sample = self.dataset[index]
         added = {
             name: read_class_map(
-                self.folder / name / PurePosixPath(sample.key).with_suffix(".png"), len(classes), size=sample.size
+                as_written(self.folder / name / PurePosixPath(sample.key).with_suffix(".png")),
+                len(classes),
+                size=sample.size,
             )
             for name, classes in self.maps.items()
         }

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
-from hydranet.formats.files import FileDataset, listed, read_lines, read_rgb
+from hydranet.formats.files import FileDataset, as_written, pictures, read_lines, read_rgb
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Voc(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures, by name."""
-        return listed(self.folder / self.images, "*.*g", "pictures")
+        return pictures(self.folder / self.images)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -48,7 +48,7 @@ class Voc(FileDataset):
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
         image = read_rgb(path)
-        rows = read_objects(self.folder / self.annotations / f"{path.stem}.xml", self.names)
+        rows = read_objects(as_written(self.folder / self.annotations / f"{path.stem}.xml"), self.names)
         key = path.relative_to(self.folder).as_posix()
         return Sample(image, {"detection": boxes_of(rows, image.shape[:2])}, key=key)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
-from hydranet.formats.files import FileDataset, listed, read_lines, read_rgb
+from hydranet.formats.files import FileDataset, as_written, pictures, read_lines, read_rgb
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Yolo(FileDataset):
     @cached_property
     def frames(self) -> list[Path]:
         """The pictures, by name."""
-        return listed(self.folder / self.images, "*.*g", "pictures")
+        return pictures(self.folder / self.images)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -48,7 +48,7 @@ class Yolo(FileDataset):
         path = self.frames[index]
         image = read_rgb(path)
         height, width = image.shape[:2]
-        file = self.folder / self.labels / f"{path.stem}.txt"
+        file = as_written(self.folder / self.labels / f"{path.stem}.txt")
         lines = enumerate(read_lines(file), start=1)
         rows = [parse_line(line, (width, height), len(self.names), f"{file}:{i}") for i, line in lines]
         key = path.relative_to(self.folder).as_posix()

@@ -4,9 +4,11 @@ A manifest travels inside the model file and lies beside it as `manifest.json`. 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
@@ -25,8 +27,15 @@ SCORE, IOU = "score_threshold", "iou_threshold"
 """Names of the inputs of a graph that suppresses boxes itself: float32 of shape (1,)."""
 
 
+CURE = "export the run again"
+
+
 class ManifestError(UserError, ValueError):
     """A model file that does not say, in words we know, what it is."""
+
+
+class InputError(UserError, ValueError):
+    """Arrays that a model file does not take."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,12 @@ class Manifest:
         """The manifest as text."""
         return json.dumps(asdict(self), indent=2)
 
+    @property
+    def pictures(self) -> tuple[int | None, ...]:
+        """Shape of the array that `image` takes, with None for axes whose length varies."""
+        sides = (None, None) if self.input.dynamic else self.input.frame or self.input.size
+        return self.input.batch, *sides, 3
+
     @staticmethod
     def from_json(text: str) -> "Manifest":
         """The inverse of `to_json`. Raises ManifestError for what is none, or is of a newer format."""
@@ -131,13 +146,15 @@ class Manifest:
                 raise ManifestError(
                     f"got a manifest of format {tree['format']}, expected at most {FORMAT}; update hydranet"
                 )
-            return Manifest(
-                **_tuples(tree)
-                | {
-                    "input": Input(**_tuples(tree["input"])),
-                    "heads": {name: Head(**_tuples(head)) for name, head in tree["heads"].items()},
-                    "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
-                }
+            return _sound(
+                Manifest(
+                    **_tuples(tree)
+                    | {
+                        "input": Input(**_tuples(tree["input"])),
+                        "heads": {name: Head(**_tuples(head)) for name, head in tree["heads"].items()},
+                        "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
+                    }
+                )
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ManifestError):
@@ -153,11 +170,65 @@ def kind_named(name: str) -> type[Annotation]:
     return kinds[name]
 
 
-def parse(text: str | None, path: object) -> Manifest:
+def _sound(manifest: Manifest) -> Manifest:
+    """The manifest itself. Raises ManifestError where its parts contradict each other."""
+    given = manifest.input
+    for what, sides in {"size": given.size, "frame": given.frame or given.size}.items():
+        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+            raise ManifestError(
+                f"got input {what} {sides!r} in the manifest, expected (height, width) in pixels; {CURE}"
+            )
+    absent = [name for task in manifest.heads for name in manifest.outputs_of(task) if name not in manifest.outputs]
+    if absent:
+        raise ManifestError(f"got heads without their outputs {', '.join(absent)} in the manifest; {CURE}")
+    return manifest
+
+
+def parse(text: str | bytes | None, path: object) -> Manifest:
     """The manifest found in a model file. Raises ManifestError where there is none."""
     if not text:
         raise ManifestError(f"{path} holds no manifest; give a file that `hydranet export` wrote")
-    return Manifest.from_json(text)
+    try:
+        return Manifest.from_json(text.decode() if isinstance(text, bytes) else text)
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: its manifest is no text ({error}); {CURE}") from error
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error}") from error
+
+
+def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -> None:
+    """Raises ManifestError where the graph's own `image` has another shape than the manifest says.
+
+    shape: of the graph's input, None for axes whose length varies.
+    """
+    if not _alike(shape, manifest.pictures):
+        raise ManifestError(
+            f"{path} takes pictures of shape {_words(shape)}, its manifest says {_words(manifest.pictures)}; {CURE}"
+        )
+
+
+def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises InputError for arrays that the graph does not take: some runtimes would convert them, and see nonsense."""
+    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (manifest.input.dtype, manifest.pictures)}
+    if manifest.thresholds:
+        wanted |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}
+    if set(arrays) != set(wanted):
+        raise InputError(f"got inputs {', '.join(arrays) or 'none'}, expected {', '.join(wanted)}; give each of them")
+    for name, (dtype, shape) in wanted.items():
+        array = np.asarray(arrays[name])
+        if array.dtype != dtype or not _alike(array.shape, shape):
+            raise InputError(
+                f"got {name} of {array.dtype} {_words(array.shape)}, expected {dtype} {_words(shape)}; convert it"
+            )
+
+
+def _alike(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
+    """Whether no axis contradicts the other's."""
+    return len(shape) == len(wanted) and all(None in (a, b) or a == b for a, b in zip(shape, wanted, strict=True))
+
+
+def _words(shape: Sequence[int | None]) -> str:
+    return f"({', '.join('any' if side is None else str(side) for side in shape)})"
 
 
 def _tuples(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """An exported network as a function of a picture; needs numpy, OpenCV and the runtime, not torch."""
 
+import copy
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import overload
 
@@ -29,8 +31,9 @@ class Predictor:
     path:      a file that `hydranet export` wrote, or a session that is already open.
     heads:     tasks to compute; where the session prunes, the others cost nothing.
     threshold: boxes and lines below this score are left out; default: what each task says. Also at call time.
-    every:     {head: 2} computes a head for every second picture only; in between, its last answer is repeats, and
-               `ages` says how old it is. For a stream of single pictures.
+    iou:       of two boxes of a class that overlap more than this, the better stays; default and call as above.
+    every:     {head: 2} computes a head for every second picture only; in between, its last answer is repeated (as a
+               copy), and `ages` says how old it is. For a stream of single pictures.
     size:      height and width the network sees, where the file leaves the choice.
     runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
     Raises PredictorError for what the file cannot do, ManifestError for what is no export.
@@ -42,23 +45,29 @@ class Predictor:
         heads: Sequence[str] | None = None,
         *,
         threshold: float | None = None,
+        iou: float | None = None,
         every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
         runtime: str = "",
         threads: int | None = None,
     ) -> None:
+        self.threshold, self.iou = check_share(threshold, "threshold"), check_share(iou, "iou")
         self.session = open_session(path, runtime, threads) if isinstance(path, Path | str) else path
         self.manifest = self.session.manifest
-        names = list(heads) if heads else list(self.manifest.heads)
+        if not self.manifest.heads:
+            raise PredictorError(
+                f"got file {self.manifest.name!r} without heads, expected one at least; export it again"
+            )
+        names = list(dict.fromkeys(heads)) if heads else list(self.manifest.heads)
         self.every = dict.fromkeys(names, 1) | dict(every or {})
         for name in self.every:
             if name not in self.manifest.heads:
                 raise PredictorError(unknown(name, self.manifest.heads, "head of this file"))
-        if min(self.every.values()) < 1 or not set(self.every) <= set(names):
+        if not all(map(_is_rate, self.every.values())) or not set(self.every) <= set(names):
             raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {', '.join(names)}")
         if size and size != self.manifest.input.size and not self.manifest.input.dynamic:
             raise PredictorError(f"got size {size}, expected {self.manifest.input.size}, which this file was made for")
-        self.threshold, self.size = threshold, size or self.manifest.input.size
+        self.size = size or self.manifest.input.size
         self._count, self._last, self._shape = 0, Answers(), ()
         self.ages: dict[str, int] = {}
         """For each head how many pictures ago its last answer was computed; 0 = for the last picture."""
@@ -80,9 +89,11 @@ class Predictor:
         """What is seen in a picture, or in each of several of them (a sequence, or an array of four axes).
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
-        Raises ValueError for what is no RGB picture, DataError for a picture of another size than the file takes.
+        Raises ValueError for what is no RGB picture, DataError for a picture of another size than the file takes,
+        PredictorError for a threshold that is no number from 0 to 1.
         """
-        least = self.threshold if threshold is None else threshold
+        least = self.threshold if threshold is None else check_share(threshold, "threshold")
+        iou = self.iou if iou is None else check_share(iou, "iou")
         if isinstance(image, np.ndarray) and image.ndim != 4:
             return self._one(image, least, iou)
         if max(self.every.values()) > 1:
@@ -99,7 +110,8 @@ class Predictor:
         self._last |= self._see([image], due, least, iou)[0]
         self.ages = {name: 0 if name in due else self.ages[name] + 1 for name in self.every}
         self._count += 1
-        return {name: self._last[name] for name in self.every}
+        # what is repeated later is the caller's to write into, so he gets copies; the rest is his alone
+        return {name: self._last[name] if n == 1 else copy.deepcopy(self._last[name]) for name, n in self.every.items()}
 
     def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
         pictures, views = prepared(images, self.manifest, self.size)
@@ -122,6 +134,17 @@ class Predictor:
         score = min(head.score for head in inside) if least is None else least
         overlap = min(head.post["nms"]["iou"] for head in inside) if iou is None else iou
         return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+
+
+def check_share(value: float | None, what: str) -> float | None:
+    """The value itself, None for none. Raises PredictorError for what is no number from 0 to 1."""
+    if value is None or (isinstance(value, Real) and 0 <= value <= 1):  # NaN is in no range
+        return value
+    raise PredictorError(f"got {what} {value!r}, expected a number from 0 to 1")
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 def checked(image: object) -> np.ndarray:

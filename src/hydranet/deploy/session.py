@@ -1,6 +1,8 @@
 """Opening an exported file with the runtime that reads it."""
 
+import hashlib
 import importlib
+import json
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
+from hydranet.core.errors import UserError
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
+
+BESIDE = "manifest.json"
+"""Name of the file beside exported ones that knows their digests."""
 
 
 class Session(Protocol):
@@ -42,9 +48,14 @@ def runtimes_for(path: Path | str) -> list[str]:
 def open_session(path: Path | str, runtime: str = "", threads: int | None = None) -> Session:
     """The model in a file. runtime: "onnx", "openvino", "torchscript", ...; default by the file's suffix.
 
-    Raises ManifestError for a file that is missing, of an unknown kind or no export, ImportError naming the extra
-    that is not installed.
+    threads: of the convolutions, from 1; None = as many as the runtime thinks right.
+    Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UserError for a wrong
+    number of threads, ImportError naming the extra that is not installed.
     """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise UserError(
+            f"got threads {threads!r}, expected a whole number from 1, or None for the runtime's own choice"
+        )
     if not Path(path).is_file():
         raise ManifestError(f"no file {path}; make one with `hydranet export RUN --to onnx`")
     able = runtimes_for(path)
@@ -56,5 +67,30 @@ def open_session(path: Path | str, runtime: str = "", threads: int | None = None
             f"and one of {names} that reads it; export the run for it"
         )
     module = dict(known())[runtime or able[0]]
+    check_digests(Path(path))
     session: Session = module.Session(path, threads)
     return session
+
+
+def check_digests(path: Path) -> None:
+    """Holds a file, and the weights of an .xml file, against the sha256 in the manifest.json beside it.
+
+    A manifest that is absent, cannot be read or does not name the file says nothing about it: files may be renamed
+    and moved. Raises ManifestError where it names the file with another digest.
+    """
+    try:
+        known = json.loads(path.with_name(BESIDE).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    named = isinstance(known, dict) and path.name in known
+    for file in (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,):
+        if named and file.is_file() and known.get(file.name) not in (None, _digest(file)):
+            raise ManifestError(
+                f"{file} is damaged or of another export: its sha256 is not the one in the {BESIDE} beside it; "
+                "copy the whole folder of the export again"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

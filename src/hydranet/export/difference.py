@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines
+from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, rows
 from hydranet.core.sample import DataError
 
 SURE = 0.01
 """Candidates below this score are not compared: NMS and every threshold that is in use drop them."""
+
+FEW = 10
+"""So many of the best candidates are compared in any case."""
 
 CUT = 1e-3
 """How near to the last candidate's score, relatively, a candidate may be in one list and not in the other."""
@@ -81,8 +84,16 @@ def _arrays(kind: Annotation, name: str, a: np.ndarray, b: np.ndarray, size: tup
 
 
 def _boxes(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
+    sound, other = _sound(mine), _sound(theirs)
+    if np.count_nonzero(~sound) != np.count_nonzero(~other):
+        return dict.fromkeys(("xyxy", "label", "score"), Gap(np.inf, np.inf))
+    mine, theirs = rows(mine, np.flatnonzero(sound)), rows(theirs, np.flatnonzero(other))
     forth, back = _nearest(mine, theirs), _nearest(theirs, mine)
     return {name: forth[name] | back[name] for name in forth}
+
+
+def _sound(boxes: Boxes) -> np.ndarray:
+    return np.isfinite(boxes.xyxy).all(1) & np.isfinite(np.asarray(boxes.score))
 
 
 def _nearest(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
@@ -90,8 +101,9 @@ def _nearest(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
     worst = {"xyxy": Gap(), "label": Gap(), "score": Gap()}
     ours, others = np.asarray(mine.score, np.float64), np.asarray(theirs.score, np.float64)
     last = max(ours.min(initial=1.0), others.min(initial=1.0))
+    sure = min(SURE, float(np.sort(ours)[-FEW:].min(initial=SURE)))
     lost = 0
-    for i in np.flatnonzero((ours >= SURE) & (ours > last * (1 + CUT)) & (mine.label != NO_BOX)):
+    for i in np.flatnonzero((ours >= sure) & (ours > last * (1 + CUT)) & (mine.label != NO_BOX)):
         same = np.flatnonzero(theirs.label == mine.label[i])
         side = max(float((mine.xyxy[i, 2:] - mine.xyxy[i, :2]).max()), 1.0)
         shift = np.abs(theirs.xyxy[same].astype(np.float64) - mine.xyxy[i]).max(1, initial=0)

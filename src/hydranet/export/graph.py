@@ -38,6 +38,8 @@ class Shape:
             raise SpecError(f"got fit={self.fit!r}, expected 'none', 'letterbox' or 'stretch'")
         if self.nms not in ("outside", "inside"):
             raise SpecError(f"got nms={self.nms!r}, expected 'outside' or 'inside'")
+        if self.fit == "none" and self.frame is not None:
+            raise SpecError(f"got frames of {self.frame} without who fits them; add --fit letterbox or stretch")
         if self.fit != "none" and (self.frame is None or self.dynamic):
             raise SpecError(
                 f"got fit={self.fit!r} without the size of the camera's frames or with a dynamic size; a graph fits "

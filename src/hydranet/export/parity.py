@@ -22,6 +22,9 @@ from hydranet.export.graph import Shipped
 from hydranet.mixture import Reader
 from hydranet.recipe import Source
 
+STEP = 32
+"""Sizes are multiples of it."""
+
 
 class ParityError(UserError):
     """An export that does not answer what PyTorch answers: which output, by how much."""
@@ -83,6 +86,20 @@ class Parity:
         ]
         return [f"{self.file} in {self.runtime}: {said}" for said in arrays + metrics]
 
+    def add(
+        self,
+        manifest: Manifest,
+        mine: Mapping[str, np.ndarray],
+        theirs: Mapping[str, np.ndarray],
+        index: int,
+        size: tuple[int, int],
+    ) -> None:
+        """Compares one image of a batch."""
+        for task, head in manifest.heads.items():
+            a, b = (head.annotation({n: made[f"{task}.{n}"][index] for n in head.fields}) for made in (mine, theirs))
+            for name, gap in gaps(a, b, size).items():
+                self.arrays[f"{task}.{name}"] = self.arrays.get(f"{task}.{name}", Gap()) | gap
+
     def tree(self) -> dict[str, object]:
         """As JSON values."""
         tree = asdict(self)
@@ -98,9 +115,11 @@ def compare(
 ) -> list[Parity]:
     """Arrays of each (file, runtime) against PyTorch on pictures, whether they have labels or not."""
     found = [Parity(file, runtime, bounds) for file, runtime in sessions]
-    for sample in samples:
+    for count, sample in enumerate(samples):
         for _ in _seen(graph, list(sessions.values()), found, sample):
             pass
+        if not count:
+            _elsewhere(graph, list(sessions.values()), found, sample)
     return found
 
 
@@ -122,10 +141,12 @@ def measure(
     chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
     done, total = 0, sum(map(len, chosen.values()))
     for source in sources:
-        reader, tallies = Reader(source, tasks), [Tally(tasks) for _ in range(len(found) + 1)]
+        reader, tallies = Reader(source.only(graph.model.tasks), tasks), [Tally(tasks) for _ in range(len(found) + 1)]
         for index in chosen[source.name]:
             sample = reader[index]
             if frame in (None, sample.size):
+                if not found[0].images:
+                    _elsewhere(graph, list(sessions.values()), found, sample)
                 for tally, seen in zip(tallies, _seen(graph, list(sessions.values()), found, sample), strict=True):
                     tally.add(sample, seen)
             done += 1
@@ -156,27 +177,57 @@ def _seen(
 ) -> Iterator[dict[str, Annotation]]:
     """Answers in the sample's pixels, before display thresholds: PyTorch's first, then each session's."""
     manifest = sessions[0].manifest
-    size = manifest.input.size
-    pictures, (view, *_) = prepared([sample.image], manifest, size)
-    batch = np.stack(pictures * (manifest.input.batch or 1))
-    given = {IMAGE: batch} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
-    with torch.inference_mode():
-        ours = graph(*(torch.from_numpy(array) for array in given.values()))
-    mine = {name: array.numpy() for name, array in zip(manifest.outputs, ours, strict=True)}
+    pictures, (view, *_) = prepared([sample.image], manifest, manifest.input.size)
+    given = _given(graph, np.stack(pictures * (manifest.input.batch or 1)))
+    mine = _ours(graph, manifest, given)
     yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
     for session, parity in zip(sessions, found, strict=True):
-        try:
-            theirs = session(given)
-        except Exception as error:  # each runtime has its own
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise ParityError(
-                f"{parity.file} does not run in {parity.runtime} ({said[-1]}); it was renamed to .failed: export for "
-                "another runtime, or with a fixed size and batch"
-            ) from error
+        theirs = _theirs(session, parity, given)
         parity.images += 1
-        for task, gap in _differences(manifest, mine, theirs):
-            parity.arrays[task] = parity.arrays.get(task, Gap()) | gap
+        parity.add(manifest, mine, theirs, 0, manifest.input.size)
         yield {task: answer(theirs, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+
+
+def _elsewhere(graph: Shipped, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample) -> None:
+    """The same of different pictures in one batch, and of the other sizes that a dynamic file promises."""
+    manifest = sessions[0].manifest
+    if manifest.input.batch == 1 and not manifest.input.dynamic:
+        return
+    height, width = manifest.input.size
+    sizes = [(height, width)]
+    if manifest.input.dynamic:
+        sizes += [(height + STEP, width), (max(height - STEP, STEP), 2 * width)]  # taller, and wider
+    for size in sizes:
+        (picture,), _ = prepared([sample.image], manifest, size)
+        batch = [picture, picture[:, ::-1], picture[::-1]]
+        given = _given(graph, np.stack([batch[i % 3] for i in range(manifest.input.batch or 3)]))
+        mine = _ours(graph, manifest, given)
+        for session, parity in zip(sessions, found, strict=True):
+            theirs = _theirs(session, parity, given)
+            for i in range(len(given[IMAGE])):
+                parity.add(manifest, mine, theirs, i, size)
+
+
+def _given(graph: Shipped, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    return {IMAGE: pictures} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
+
+
+def _ours(graph: Shipped, manifest: Manifest, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    with torch.inference_mode():
+        arrays = graph(*(torch.from_numpy(array) for array in given.values()))
+    return {name: array.numpy() for name, array in zip(manifest.outputs, arrays, strict=True)}
+
+
+def _theirs(session: Session, parity: Parity, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    try:
+        return session(given)
+    except Exception as error:  # each runtime has its own
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        size = "x".join(map(str, given[IMAGE].shape))
+        raise ParityError(
+            f"{parity.file} does not run in {parity.runtime} on pictures of {size} ({said[-1]}); nothing was shipped: "
+            "export for another runtime, or with a fixed size and batch"
+        ) from error
 
 
 def thresholds(tasks: Iterable[Task]) -> dict[str, np.ndarray]:
@@ -184,12 +235,3 @@ def thresholds(tasks: Iterable[Task]) -> dict[str, np.ndarray]:
     steps = [task.post()["nms"] for task in tasks if "nms" in task.post()]
     score, overlap = min(s["score"] for s in steps), min(s["iou"] for s in steps)
     return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
-
-
-def _differences(
-    manifest: Manifest, mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
-) -> Iterator[tuple[str, Gap]]:
-    for task, head in manifest.heads.items():
-        a, b = (head.annotation({n: arrays[f"{task}.{n}"][0] for n in head.fields}) for arrays in (mine, theirs))
-        for name, gap in gaps(a, b, manifest.input.size).items():
-            yield f"{task}.{name}", gap

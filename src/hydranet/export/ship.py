@@ -10,16 +10,21 @@ from types import ModuleType
 from typing import Any
 
 from hydranet.checkpoint import write
+from hydranet.compare import read_report
+from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
-from hydranet.evaluate import Report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 
 MANIFEST = "manifest.json"
+
+
+class ExportError(UserError):
+    """A file that could not be written; nothing was shipped."""
 
 
 def target(name: str) -> ModuleType:
@@ -46,10 +51,14 @@ def export(
     precision: str = "fp32",
 ) -> tuple[Shipped, list[Path]]:
     """Writes the chosen heads for each target, and manifest.json; returns what they are held against, the network
-    as it was trained, and the model files.
+    as it was trained, and the model files. What is proven goes on to its place with `settle`.
 
-    Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing.
+    Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing, ExportError where a
+    runtime cannot write its file.
     """
+    if not targets or len(set(heads or ())) < len(heads or ()):
+        given = f"got targets {list(targets)} and heads {list(heads or ())}"
+        raise SpecError(f"{given}, expected at least one target, and each name once; list them")
     modules = [target(one) for one in targets]
     for one, module in zip(targets, modules, strict=True):
         if precision not in module.PRECISIONS:
@@ -60,20 +69,45 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     digests: dict[str, str] = {}
-    for module in modules:
-        files = module.write(graph, example(shape, graph.thresholds), folder / f"model{module.SUFFIX}", manifest)
+    for one, module in zip(targets, modules, strict=True):
+        path = folder / f"model{module.SUFFIX}"
+        try:
+            files = module.write(graph, example(shape, graph.thresholds), path, manifest)
+        except (OSError, RuntimeError) as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise ExportError(f"cannot write {path.name} for {one}: {said[-1]}; nothing was shipped") from error
         paths.append(files[0])
         digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    write(folder / MANIFEST, replace(manifest, files=_before(folder, manifest) | digests).to_json().encode())
+    write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
     return plain(model, heads, shape), paths
+
+
+def settle(paths: Sequence[Path], folder: Path, proven: Sequence[Path]) -> list[Path]:
+    """Moves files that `export` wrote beside one another to `folder`: proven ones, with the manifest, over those of an
+    earlier export; the others as NAME.failed. Returns the proven ones in their new place.
+    """
+    if not paths:
+        return []
+    manifest = Manifest.from_json((paths[0].parent / MANIFEST).read_text())
+    digests = _before(folder, manifest)
+    for path in paths:
+        for file in (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,):
+            failed = folder / f"{file.name}.failed"
+            if path in proven:
+                digests[file.name] = manifest.files[file.name]
+                failed.unlink(missing_ok=True)
+            file.replace(folder / file.name if path in proven else failed)
+    if proven:
+        write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
+    return [folder / path.name for path in proven]
 
 
 def _before(folder: Path, manifest: Manifest) -> dict[str, str]:
     """Digests of files from an earlier export of the same thing into the same folder."""
-    path = folder / MANIFEST
-    if not path.is_file():
+    try:
+        earlier = Manifest.from_json((folder / MANIFEST).read_text())
+    except (OSError, ValueError):  # none, or a damaged one
         return {}
-    earlier = Manifest.from_json(path.read_text())
     same = replace(earlier, files={}, versions={}) == replace(manifest, files={}, versions={})
     return {name: digest for name, digest in earlier.files.items() if same and (folder / name).is_file()}
 
@@ -110,6 +144,5 @@ def parse_batch(text: str) -> int | None:
 
 
 def report_of(run: Path) -> dict[str, Any]:
-    """The protocol of a run's report; empty where it has none."""
-    path = run / "report.json"
-    return Report.from_json(path.read_text()).protocol if path.is_file() else {}
+    """The protocol of a run's report; empty where it has none. Raises DataError for a damaged one."""
+    return read_report(run).protocol if (run / "report.json").is_file() else {}

@@ -72,6 +72,9 @@ def onnx_table() -> dict[Any, Any]:
     """How the operator is written in ONNX: NonMaxSuppression, and a mask of what it selected.
 
     NonMaxSuppression takes candidates best first by their score; falling scores of our own keep that order exact.
+    Of two boxes that overlap by exactly the threshold, ONNX Runtime keeps both, as ONNX says, and OpenVINO one (at
+    threshold 0 that is every box of an image). So the graph asks for the next larger number, and for no suppression
+    at 1. The two constants survive storage in half precision.
     """
     from onnxscript import opset18
 
@@ -84,10 +87,13 @@ def onnx_table() -> dict[Any, Any]:
         rank = op.Range(op.Constant(value_int=0), op.Squeeze(count), op.Constant(value_int=1))
         falling = op.Neg(op.Cast(rank, to=1))
         scores = op.Expand(op.Unsqueeze(falling, [0, 1]), op.Concat(batch, one, count, axis=0))
-        chosen = op.NonMaxSuppression(xyxy, scores, count, overlap)
+        tiny, least = op.Constant(value_floats=[2.0**-23]), op.Constant(value_floats=[2.0**-14])
+        beyond = op.Add(overlap, op.Mul(op.Max(overlap, least), tiny))
+        most = op.Constant(value_floats=[1.0])
+        chosen = op.NonMaxSuppression(xyxy, scores, count, op.Min(beyond, most))
         places = op.Gather(chosen, op.Constant(value_ints=[0, 2]), axis=1)
         nobody = op.Expand(op.Constant(value_int=0), op.Concat(batch, count, axis=0))
         ones = op.Expand(op.Constant(value_int=1), op.Shape(op.Gather(chosen, op.Constant(value_int=0), axis=1)))
-        return op.Cast(op.ScatterND(nobody, places, ones), to=9)
+        return op.Or(op.Cast(op.ScatterND(nobody, places, ones), to=9), op.GreaterOrEqual(overlap, most))
 
     return {torch.ops.hydranet.survivors.default: in_onnx}

@@ -55,6 +55,7 @@ def _others(graph: Shipped) -> list[tuple[Tensor, ...]]:
         others.append((torch.cat([image, image[:1]]), *rest))
     if shape.dynamic:
         others.append((torch.cat([image, image.flip(1)], 2), *rest))
+        others.append((torch.cat([image, image.flip(1), image, image.flip(1)], 1), *rest))  # and taller than wide
     return others
 
 

@@ -1,5 +1,6 @@
 """How files are read, so that a bad one is named in a sentence."""
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -10,15 +11,21 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.formats.whole import is_whole
+from hydranet.formats.whole import PNG, is_whole
 
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+"""How the names of pictures end."""
+PALETTE = b"\x03"
+"""The colour type, byte 25, of a PNG whose pixels are numbers of colours (PNG specification, section 11.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,29 @@ def folder_of(root: str, what: str) -> Path:
 
 
 def listed(folder: Path, pattern: str, what: str) -> list[Path]:
-    """Sorted files of a folder that match a glob. Raises DataError where there are none."""
+    """Sorted files and folders inside that match a glob, hidden ones left out. Raises DataError where there are none.
+
+    macOS leaves `._NAME.png` beside NAME.png on foreign disks: such files are no pictures.
+    """
     found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not found:
         raise DataError(f"no {what} in {folder} (pattern {pattern}); check the root and the split")
     return found
+
+
+def pictures(folder: Path, pattern: str = "*", what: str = "pictures") -> list[Path]:
+    """Those of `listed` that end like a picture, in small letters or capitals. Raises DataError for none."""
+    found = [path for path in listed(folder, pattern, what) if path.suffix.lower() in PICTURES and path.is_file()]
+    if not found:
+        raise DataError(f"no {what} in {folder} ({pattern} with {' '.join(PICTURES)}); check the root and the split")
+    return found
+
+
+def as_written(path: Path) -> Path:
+    """The file, with the suffix in capitals where only that one is there: cameras and Windows write .PNG and .TXT."""
+    capitals = path.with_suffix(path.suffix.upper())
+    return capitals if capitals.exists() and not path.exists() else path
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -70,7 +95,20 @@ def read_map(path: Path) -> np.ndarray:
     return picture if picture.ndim == 2 else cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2RGB)
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
+def read_ids(path: Path) -> np.ndarray:
+    """A picture of numbers as stored: `read_map`, and of a PNG with a palette the numbers, not the colours."""
+    data = _bytes(path)
+    if data[:8].tobytes() != PNG or data[25:26].tobytes() != PALETTE:
+        return read_map(path)
+    try:
+        with Image.open(io.BytesIO(data.tobytes())) as picture:
+            return np.array(picture)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"broken image {path} ({error}); restore it or take it out of the split") from error
+
+
+def _bytes(path: Path) -> np.ndarray:
+    """uint8 n, the bytes of a picture that has its end."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
@@ -79,6 +117,11 @@ def _decode(path: Path, flags: int) -> np.ndarray:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     if not is_whole(data):
         raise DataError(f"{path} is cut off ({data.size} bytes without an end); restore it or take it out of the split")
+    return data
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    data = _bytes(path)
     picture = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if picture is None:
         raise DataError(
@@ -113,12 +156,12 @@ def read_json(path: Path) -> Any:
 
 
 def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
-    """A picture of class ids. The ids `void` become "nobody knows"; so does 255.
+    """A picture of class ids, grey or with a palette. The ids `void` become "nobody knows"; so does 255.
 
     Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a picture that
     is not of `size` (height, width).
     """
-    ids = read_map(path)
+    ids = read_ids(path)
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte a pixel: class ids; convert it")
     check_size(path, ids, size)

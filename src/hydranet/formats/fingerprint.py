@@ -1,6 +1,7 @@
-"""What identifies a picture: its pixels, exactly, and what it looks like."""
+"""What identifies a picture: its pixels, exactly, and what it looks like; and what identifies a label."""
 
 import hashlib
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -22,6 +23,15 @@ def look(image: np.ndarray) -> str:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
     return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+
+
+def values(arrays: Iterable[np.ndarray]) -> str:
+    """Sixteen hex digits of the numbers in some arrays, bit by bit, and of their shapes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def bits(looks: list[str]) -> np.ndarray:

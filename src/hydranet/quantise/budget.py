@@ -19,6 +19,15 @@ ALLOWED: Mapping[str, tuple[Better, float]] = {
 }
 """Losses that are accepted by default, by metric: half a point of mIoU, a point of AP, 2 % more error."""
 
+DIRECTIONS: Mapping[str, Better] = {
+    **dict.fromkeys(("miou", "iou", "pixel_accuracy", "class_accuracy"), "higher"),
+    **dict.fromkeys(("ap", "ap50", "ap75", "ar", "voc_ap50", "road_ap50", "road_recall"), "higher"),
+    **dict.fromkeys(("kitti_r40", "kitti_r11", "delta1", "delta2", "delta3"), "higher"),
+    **dict.fromkeys(("within_11.25", "within_22.5", "within_30"), "higher"),
+    **dict.fromkeys(("abs_rel", "sq_rel", "rmse", "rmse_log", "mean_deg", "median_deg"), "lower"),
+}
+"""Which way each metric is better; one of a class ("iou/road") goes by what is before the stroke."""
+
 ELSE = 0.01
 """The same for the headline of a task that has none of these metrics."""
 
@@ -63,20 +72,35 @@ class Lost:
 
 
 def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequence[str] = ()) -> list[Limit]:
-    """The budget of each task: the metrics of `ALLOWED` that it has, else its headline.
+    """The budget of each task that was measured: the metrics of `ALLOWED` that it has, else its headline.
 
     scores:   "source task metric" -> value, of one evaluation.
     settings: such as "semantic.miou=0.01", which take the place of a task's default.
-    Raises SpecError for what is no task, no metric or no number.
+    Raises SpecError for what is no task, no metric or no number, and for a metric that no source has a value of: a
+    budget that nothing is held against would let anything pass.
     """
     metrics = {task.name: {m for key in scores if (m := _metric(key, task.name))} for task in tasks}
-    own = [_parsed(text, tasks, metrics) for text in settings]
+    own = parsed(settings, tasks)
+    for limit in own:
+        if limit.metric not in metrics[limit.task]:
+            known = ", ".join(f"{t}.{m}" for t, ms in metrics.items() for m in sorted(ms) if "/" not in m)
+            raise SpecError(
+                f"got a budget for {limit.task}.{limit.metric}, expected a metric that the validation sources measure, "
+                f"one of {known}; give another or add a source that labels it"
+            )
     found = list(own)
     for task in tasks:
-        if task.name in {limit.task for limit in own}:
+        if not metrics[task.name] or task.name in {limit.task for limit in own}:
             continue
         usual = [Limit(task.name, m, *ALLOWED[m]) for m in ALLOWED if m in metrics[task.name]]
         found += usual or [Limit(task.name, task.headline[0], task.headline[1], ELSE)]
+    for limit in found:
+        seen = [v for key, v in scores.items() if key.endswith(f" {limit.task} {limit.metric}")]
+        if not any(map(math.isfinite, seen)):
+            raise SpecError(
+                f"{limit.task}.{limit.metric} has no value on the pictures of any validation source, expected one to "
+                "hold INT8 against; give more pictures (--limit 0), another metric, or a source with labels for it"
+            )
     return found
 
 
@@ -86,18 +110,34 @@ def _metric(key: str, task: str) -> str:
     return "" if " " in metric.partition("/")[0] else metric
 
 
-def _parsed(text: str, tasks: Sequence[Task], metrics: Mapping[str, set[str]]) -> Limit:
+def parsed(settings: Sequence[str], tasks: Sequence[Task]) -> list[Limit]:
+    """Budgets such as "semantic.miou=0.01". Whether the task has the metric only an evaluation tells: see `limits`.
+
+    Raises SpecError for what is no task or no number, and for a metric of which nobody knows which way is better.
+    """
+    return [_parsed(text, tasks) for text in settings]
+
+
+def _parsed(text: str, tasks: Sequence[Task]) -> Limit:
     key, _, value = text.partition("=")
     name, _, metric = key.partition(".")
     task = next((task for task in tasks if task.name == name), None)
-    if task is None or metric not in metrics[name]:
-        known = ", ".join(f"{t}.{m}" for t, ms in metrics.items() for m in sorted(ms) if "/" not in m)
-        raise SpecError(f"got budget {text!r}, expected TASK.METRIC=LOSS with one of {known}")
+    if task is None or not metric:
+        known = ", ".join(task.name for task in tasks)
+        raise SpecError(f"got budget {text!r}, expected TASK.METRIC=LOSS with a task of {known}; name one of them")
+    directions = {**DIRECTIONS, task.headline[0]: task.headline[1]}
+    if metric.partition("/")[0] not in directions:
+        raise SpecError(
+            f"got budget {text!r}, expected a metric that is known to be better higher or lower: "
+            f"{', '.join(sorted(directions))}; use one of them, such as {name}.{task.headline[0]}=0.01"
+        )
     try:
         allowed = float(value)
     except ValueError:
-        raise SpecError(f"got budget {text!r}, expected a number after '=', such as {key}=0.01") from None
-    return Limit(name, metric, ALLOWED[metric][0] if metric in ALLOWED else task.headline[1], allowed)
+        allowed = math.nan
+    if math.isnan(allowed):
+        raise SpecError(f"got budget {text!r}, expected a number after '='; give one, such as {key}=0.01")
+    return Limit(name, metric, directions[metric.partition("/")[0]], allowed)
 
 
 def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity) -> list[Lost]:

@@ -1,26 +1,25 @@
 """From a trained network to INT8 files that keep a budget, or to none."""
 
-import hashlib
-import json
 import math
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydranet.checkpoint import load_model, write
+from hydranet.checkpoint import digest, load_model
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.session import open_session
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, plain, shipped
-from hydranet.export.parity import Bounds, Parity, measure, save
-from hydranet.export.ship import MANIFEST
+from hydranet.export.parity import Bounds, Parity, measure, spread
+from hydranet.export.ship import report_of
+from hydranet.mixture import Reader
 from hydranet.model import HydraNet
-from hydranet.quantise import ptq
-from hydranet.quantise.budget import Limit, Lost, limits, losses
+from hydranet.quantise import accepted, ptq
+from hydranet.quantise.budget import Limit, Lost, limits, losses, parsed
 from hydranet.quantise.fake import fake_quantised
-from hydranet.quantise.scan import Left, Scan, Tried, scan, summary
+from hydranet.quantise.scan import Left, Scan, scan, summary
 from hydranet.recipe import Recipe
 from hydranet.teacher import Teacher
 from hydranet.train import train
@@ -42,6 +41,7 @@ class Options:
 
     targets: formats to write, the first is scanned.    budget: see `budget.limits`.
     steps:   of quantisation-aware fine-tuning where the budget is missed; 0 = none.
+    Raises SpecError for an unknown format, one given twice, and a single step.
     """
 
     size: tuple[int, int]
@@ -51,6 +51,17 @@ class Options:
     budget: tuple[str, ...] = ()
     steps: int = 0
 
+    def __post_init__(self) -> None:
+        known = [target for target in self.targets if target in ptq.TARGETS]
+        if not known or len(set(known)) < len(self.targets):
+            got = ", ".join(self.targets) or "no format"
+            raise SpecError(f"got {got}, expected {' or '.join(ptq.TARGETS)}, each once; list those (--to)")
+        if self.steps == 1:
+            raise SpecError(
+                "got 1 step of fine-tuning, expected 0 or at least 2: the first is an ordinary one, rounding begins "
+                "after it; give --qat 300"
+            )
+
 
 Note = Callable[[str], None]
 """Is told what is going on."""
@@ -59,23 +70,36 @@ Note = Callable[[str], None]
 class Looker:
     """Quantises a network in several ways and measures all of them over one pass of the validation images.
 
+    unseen: heads that no validation picture labels; they stay in float, since nobody could tell what they lose.
     before: scores in float that losses are counted from; taken from the first look where it is empty.
+    Raises SpecError for a budget that cannot be read and where no head is labelled.
     """
 
-    def __init__(self, model: HydraNet, recipe: Recipe, folder: Path, options: Options, note: Note) -> None:
-        if not recipe.validation:
+    def __init__(self, model: HydraNet, recipe: Recipe, run: Path, folder: Path, options: Options, note: Note) -> None:
+        asked = {limit.task for limit in parsed(options.budget, recipe.tasks)}
+        self.unseen = frozenset(unlabelled(recipe, options.limit or None))
+        if len(self.unseen) == len(recipe.tasks):
             raise SpecError(
-                f"recipe {recipe.name!r} has no validation source, so that no loss can be measured; add one"
+                f"got recipe {recipe.name!r} without a validation source that labels any of its tasks, expected one, "
+                "or no loss can be measured; add one"
             )
+        if vain := ", ".join(sorted(asked & self.unseen)):
+            raise SpecError(f"got a budget for {vain}, expected a task that validation pictures label; add a source")
         self.recipe, self.folder, self.options, self.note = recipe, folder, options, note
         graph = shipped(model, None, Shape(options.size))
         self.trained = plain(model, None, graph.shape)
-        self.manifest = described(graph, recipe, recipe.name)
+        place = (run if run.is_dir() else run.parent).resolve()
+        self.manifest = described(graph, recipe, place.name, report_of(place))
         self.network = ptq.floating(graph, self.manifest)
         self.images = ptq.pictures(recipe, options.size, options.calibration)
         self.before: dict[str, float] = {}
         self.budget: list[Limit] = []
         self.parities: dict[tuple[str, Left], Parity] = {}
+
+    @property
+    def heads(self) -> list[str]:
+        """Heads that may be quantised."""
+        return [head for head in self.network.heads if head not in self.unseen]
 
     def __call__(self, lefts: Sequence[Left]) -> list[list[Lost]]:
         """Losses of the scanned format with these heads left in float."""
@@ -83,6 +107,7 @@ class Looker:
 
     def look(self, target: str, lefts: Sequence[Left]) -> list[list[Lost]]:
         """The same for any format."""
+        lefts = [left | self.unseen for left in lefts]
         sessions = {}
         for left in lefts:
             self.note(f"quantising for {target}, float: {', '.join(sorted(left)) or 'nothing'}")
@@ -119,57 +144,67 @@ def quantise(run: Path, folder: Path, options: Options, note: Note) -> Iterator[
     that was on trial is removed. Raises QuantiseError, after quantise.json is written, where nothing was accepted.
     """
     model, recipe = load_model(run)
-    trial = folder / "trial"
-    looker = Looker(model, recipe, folder, options, note)
+    weights, trial = digest(run), folder / "trial"
+    looker = Looker(model, recipe, run, folder, options, note)
     try:
         found = first = yield from _scanned(looker)
         if found.chosen is None and options.steps:
             tuned, _ = load_model(tune(run, recipe, folder / "qat", options.steps, note))
-            again = Looker(tuned, recipe, folder, options, note)
+            again = Looker(tuned, recipe, run, folder, options, note)
             again.before, again.budget, looker = looker.before, looker.budget, again
             found = yield from _scanned(looker)
-        said = {**summary(found), "before_tuning": None if found is first else summary(first)}
-        write(folder / "quantise.json", json.dumps(said, indent=2).encode())
-        if found.chosen is None:
-            raise QuantiseError(refusal(found, options))
-        yield from _shipped(looker, found, found.chosen)
+        said = {"weights": weights, **summary(found), "before_tuning": None if found is first else summary(first)}
+        if refused := _refused(looker, found):
+            accepted.note_refusal(folder, said)
+            raise QuantiseError(refused)
+        assert found.chosen is not None
+        left = found.chosen.left | looker.unseen
+        trials = [looker.path(target, left) for target in options.targets]
+        manifest = replace(looker.manifest, precision=precision(left))
+        parities = [looker.parities[target, left] for target in options.targets]
+        yield from accepted.ship(folder, trials, manifest, parities, said)
     finally:
         shutil.rmtree(trial, ignore_errors=True)
 
 
 def _scanned(looker: Looker) -> Generator[Scan, None, Scan]:
     found = None
-    for found in scan(looker.network.heads, looker):
+    for found in scan(looker.heads, looker, looker.unseen):
         yield found
     assert found is not None
     return found
 
 
-def _shipped(looker: Looker, found: Scan, chosen: Tried) -> Iterator[Path]:
-    """Moves what was accepted into place; formats that were not scanned are measured first."""
-    kept, parities = [], []
-    for target in looker.options.targets:
-        if (target, chosen.left) not in looker.parities:
-            (lost,) = looker.look(target, [chosen.left])
-            if broken := [one for one in lost if not one.kept]:
-                raise QuantiseError(f"{target}: {said(broken)}; ship {looker.options.targets[0]} alone (--to)")
-        tried = looker.path(target, chosen.left)
-        for file in sorted(tried.parent.iterdir()):
-            shutil.move(file, looker.folder / file.name)
-            kept.append(looker.folder / file.name)
-        parities.append(looker.parities[target, chosen.left])
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
-    manifest = replace(looker.manifest, precision=precision(chosen.left), files=digests)
-    write(looker.folder / MANIFEST, manifest.to_json().encode())
-    save(looker.folder / "parity.json", parities)
-    yield from (path for path in kept if path.suffix in ptq.TARGETS.values())
+def _refused(looker: Looker, found: Scan) -> str:
+    """Why nothing is shipped, if so; formats that were not scanned are measured now, before any file is moved."""
+    if found.chosen is None:
+        return refusal(found, looker.options)
+    first, *others = looker.options.targets
+    for target in others:
+        (lost,) = looker.look(target, [found.chosen.left])
+        if broken := [one for one in lost if not one.kept]:
+            return f"{target}: {worded(broken)}; ship {first} alone (--to {first}). Nothing was shipped"
+    return ""
+
+
+def unlabelled(recipe: Recipe, limit: int | None) -> list[str]:
+    """Tasks without a label on any picture that is measured, `limit` of each validation source."""
+    missing = {task.name for task in recipe.tasks}
+    for source in recipe.validation:
+        reader = Reader(source, list(recipe.tasks))
+        for index in spread(len(reader), limit):
+            if not missing:
+                return []
+            missing -= reader[index].labels.keys()
+    return [task.name for task in recipe.tasks if task.name in missing]
 
 
 def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Path:
     """Trains the run's network on with all convolutions rounded; returns the folder.
 
     Its teacher is the run itself: every task is told on every picture what it answered in float, beside the labels, so
-    that few labels do not pull it elsewhere. The first step is an ordinary one: the network is there once it is done.
+    that few labels do not pull it elsewhere. The first step is an ordinary one: the network is there once it is done,
+    so that it takes two.
     """
     shutil.rmtree(folder, ignore_errors=True)
     optim = replace(recipe.optim, lr=FINE * recipe.optim.lr)
@@ -198,12 +233,12 @@ def refusal(found: Scan, options: Options) -> str:
     cure = "give more --qat steps" if options.steps else "fine-tune with --qat 300"
     broken = [one for one in gentle.lost if not one.kept]
     return (
-        f"no INT8 network keeps the budget: {found.name(gentle.left)} has {said(broken)}; {cure}, or allow more with "
+        f"no INT8 network keeps the budget: {found.name(gentle.left)} has {worded(broken)}; {cure}, or allow more with "
         "--budget TASK.METRIC=LOSS. Nothing was shipped"
     )
 
 
-def said(broken: Sequence[Lost]) -> str:
+def worded(broken: Sequence[Lost]) -> str:
     """ "held-out semantic miou .61 instead of .63 (.02 lost, .005 allowed)"."""
     return "; ".join(
         f"{one.source} {one.limit.task} {one.limit.metric} {one.after:.4g} instead of {one.before:.4g} "

@@ -43,8 +43,7 @@ def floating(graph: Shipped, manifest: Manifest) -> Floating:
     """The network as NNCF takes it. Raises ImportError without the extra."""
     os.environ.setdefault("NNCF_CI", "1")  # else each call starts a process that reports its use over the network
     try:
-        with quiet("torch.utils.cpp_extension"):  # NNCF's import makes torch look for a CUDA that nobody asked for
-            import nncf  # noqa: F401
+        import nncf  # noqa: F401
         import openvino  # noqa: F401
     except ImportError as error:
         raise ImportError('quantisation needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
@@ -82,7 +81,8 @@ def write(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = _opened(network, target)
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
-    with kept_signal_stack(), redirect_stdout(io.StringIO()):  # NNCF draws bars of its own
+    # NNCF draws bars of its own, and makes torch look for a CUDA that nobody asked for (nncf.torch.extensions)
+    with kept_signal_stack(), redirect_stdout(io.StringIO()), quiet("torch.utils.cpp_extension"):
         quantised: Any = nncf.quantize(
             model,
             nncf.Dataset(list(images), lambda image: {IMAGE: image}),

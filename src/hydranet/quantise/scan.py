@@ -1,6 +1,6 @@
 """Which part of a network suffers from INT8: everything quantised, the trunk alone, and all but one head."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hydranet.quantise.budget import Lost
@@ -27,9 +27,13 @@ class Tried:
 
 @dataclass
 class Scan:
-    """All that was tried, in order. chosen: the one with the fewest float heads that keeps the budget, if any does."""
+    """All that was tried, in order. chosen: the one with the fewest float heads that keeps the budget, if any does.
+
+    unseen: heads in float throughout, since no validation picture labels them.
+    """
 
     heads: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
     tried: list[Tried] = field(default_factory=list)
     chosen: Tried | None = None
 
@@ -42,6 +46,17 @@ class Scan:
         return f"all but {', '.join(head for head in self.heads if head in left)}"
 
     @property
+    def note(self) -> str:
+        """What nobody measured, as a sentence; empty where everything was."""
+        if not self.unseen:
+            return ""
+        heads = ", ".join(self.unseen)
+        return (
+            f"no validation picture labels {heads}: left in float, and what they lose by the trunk in INT8 is not "
+            f"measured; add a validation source for {heads}"
+        )
+
+    @property
     def order(self) -> list[str]:
         """Heads by what leaving them in float gives back of all budgets that were used, most first."""
         found = {t.left: sum(max(one.used, 0.0) for one in t.lost) for t in self.tried}
@@ -49,13 +64,13 @@ class Scan:
         return sorted(self.heads, key=lambda head: -gain[head])
 
 
-def scan(heads: Sequence[str], measure: Measure) -> Iterator[Scan]:
+def scan(heads: Sequence[str], measure: Measure, unseen: Iterable[str] = ()) -> Iterator[Scan]:
     """Tries all parts, the trunk alone, and each head left out; then mixtures until the budget is kept.
 
     Heads are put back to float in the order of the scan, one more at a time. Yields the scan after every look; where
     even the trunk alone breaks the budget, nothing is chosen.
     """
-    found = Scan(tuple(heads))
+    found = Scan(tuple(heads), tuple(sorted(unseen)))
     every = frozenset(heads)
     first: list[Left] = [frozenset(), *(frozenset({head}) for head in heads)]
     first += [every] if every not in first else []
@@ -83,6 +98,7 @@ def summary(found: Scan) -> Mapping[str, object]:
     """As JSON values."""
     return {
         "order": found.order,
+        "not_measured": found.unseen,
         "chosen": sorted(found.chosen.left) if found.chosen else None,
         "tried": [
             {

@@ -32,4 +32,5 @@ def markdown(found: Scan) -> str:
         cells = " | ".join(f"{one.after:.4g} ({one.loss:+.4f})" for one in tried.lost)
         word = "chosen" if found.chosen is tried else "kept" if tried.accepted else "broken"
         lines.append(f"| {found.name(tried.left)} | {cells} | {word} |")
+    lines += ["", f"Note: {found.note}."] if found.note else []
     return "\n".join(lines) + "\n"

@@ -59,7 +59,7 @@ def nekrasov_layout() -> Recipe:
     three = reference()
     kept = {name: name if name in SIX else None for name in three.tasks[0].classes}
     sources = (*three.data, *three.validation)
-    data, held_out = (replace(source, labels={"detection": None}, classes={"semantic": kept}) for source in sources)
+    data, held_out = (replace(source, classes={"semantic": kept}) for source in sources)
     return replace(
         three,
         name="nekrasov_layout",

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hydranet.deploy.manifest import KEY, ManifestError, parse
+from hydranet.core.spec import unknown
+from hydranet.deploy.manifest import CURE, IMAGE, KEY, InputError, ManifestError, check_arrays, check_graph, parse
+from hydranet.deploy.onnx_part import part
 
 SUFFIXES = (".onnx",)
 
@@ -17,6 +19,8 @@ class Session:
     threads:   of the convolutions; None = one a core. They sleep between frames instead of spinning, so that several
                sessions of one process do not take the processor from each other.
     providers: ONNX Runtime's execution providers, best first, such as ("CUDAExecutionProvider",); default the CPU's.
+    Each set of outputs that is asked for is opened once, as a network that computes nothing else: ONNX Runtime itself
+    computes all of the file, even with `only_execute_path_to_fetches`. The file's bytes stay in memory for that.
     Raises ManifestError for a file that is no export, ImportError where ONNX Runtime is missing.
     """
 
@@ -29,20 +33,40 @@ class Session:
             import onnxruntime
         except ImportError as error:
             raise ImportError('.onnx files need ONNX Runtime; pip install "hydranet[export]"') from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._options = onnxruntime.SessionOptions()
+        self._options.log_severity_level = 3
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads:
-            options.intra_op_num_threads = threads
+            self._options.intra_op_num_threads = threads
+        self._open, self._providers, self._path = onnxruntime.InferenceSession, list(providers), Path(path)
+        self._model = self._path.read_bytes()
+        whole = self._opened(self._model)
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-        except Exception as error:  # ONNX Runtime's errors have no common parent but this
-            raise ManifestError(f"{path} cannot be opened by ONNX Runtime ({error}); export the run again") from error
-        self.manifest = parse(self._session.get_modelmeta().custom_metadata_map.get(KEY), path)
-        self._path: Any = onnxruntime.RunOptions()
-        self._path.only_execute_path_to_fetches = True
+            text = whole.get_modelmeta().custom_metadata_map.get(KEY)
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{path} holds a manifest that is no text ({error}); {CURE}") from error
+        self.manifest = parse(text, path)
+        shapes = {one.name: one.shape for one in whole.get_inputs()}
+        check_graph(self.manifest, [n if isinstance(n, int) else None for n in shapes.get(IMAGE, ())], path)
+        self._sessions: dict[frozenset[str], Any] = {frozenset(self.manifest.outputs): whole}
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """The outputs asked for (default: all); costs only what these need."""
+        """The outputs asked for (default: all); costs only what these need.
+
+        Raises InputError for wrong arrays and for an output that is not there.
+        """
+        check_arrays(self.manifest, arrays)
         names = list(self.manifest.outputs) if outputs is None else list(outputs)
-        return dict(zip(names, self._session.run(names, dict(arrays), self._path), strict=True))
+        chosen = frozenset(names)
+        if chosen not in self._sessions:
+            for name in names:
+                if name not in self.manifest.outputs:
+                    raise InputError(unknown(name, self.manifest.outputs, "output of this file"))
+            self._sessions[chosen] = self._opened(part(self._model, chosen))
+        return dict(zip(names, self._sessions[chosen].run(names, dict(arrays)), strict=True))
+
+    def _opened(self, model: bytes) -> Any:
+        try:
+            return self._open(model, self._options, providers=self._providers)
+        except Exception as error:  # ONNX Runtime's errors have no common parent but this
+            raise ManifestError(f"{self._path} cannot be opened by ONNX Runtime ({error}); {CURE}") from error

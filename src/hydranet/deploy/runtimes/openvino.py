@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hydranet.core.errors import UserError
-from hydranet.deploy.manifest import KEY, ManifestError, parse
+from hydranet.deploy.manifest import IMAGE, KEY, ManifestError, check_arrays, check_graph, parse
 
 SUFFIXES = (".xml", ".onnx")
 
@@ -61,11 +61,14 @@ class Session:
             self._model = self._core.read_model(str(path))
         except RuntimeError as error:
             raise ManifestError(f"{path} cannot be opened by OpenVINO ({error}); export the run again") from error
-        self.manifest = parse(_text(self._model, Path(path)), path)
+        self.manifest = parse(_text(self._model), path)
+        sides = self._model.input(IMAGE).partial_shape
+        check_graph(self.manifest, [side.get_length() if side.is_static else None for side in sides], path)
         self._compiled: dict[tuple[str, ...], Any] = {}
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """The outputs asked for (default: all); costs only what these need."""
+        """The outputs asked for (default: all); costs only what these need. Raises InputError for wrong arrays."""
+        check_arrays(self.manifest, arrays)
         names = tuple(self.manifest.outputs) if outputs is None else tuple(outputs)
         if names not in self._compiled:
             self._compiled[names] = self._core.compile_model(self._only(names), self._device, self._options)
@@ -82,9 +85,9 @@ class Session:
         return self._openvino.Model(results, copied.get_parameters(), self.manifest.name)
 
 
-def _text(model: Any, path: Path) -> str | None:
-    """The manifest inside a model, or beside an .onnx file, whose own OpenVINO does not show."""
-    if model.has_rt_info([KEY]):
-        return str(model.get_rt_info([KEY]).astype(str))
-    beside = path.with_name("manifest.json")
-    return beside.read_text() if path.suffix == ".onnx" and beside.is_file() else None
+def _text(model: Any) -> str | None:
+    """The manifest inside a model; OpenVINO keeps the metadata of an .onnx file under "framework"."""
+    for place in ([KEY], ["framework", KEY]):
+        if model.has_rt_info(place):
+            return str(model.get_rt_info(place).astype(str))
+    return None

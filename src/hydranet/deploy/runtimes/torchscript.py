@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, ManifestError, parse
+from hydranet.deploy.manifest import CURE, IMAGE, IOU, KEY, SCORE, ManifestError, check_arrays, parse
 
 SUFFIXES = (".torchscript",)
 
@@ -35,12 +35,15 @@ class Session:
                 self._module = torch.jit.load(str(path), map_location=device, _extra_files=inside).eval()
         except RuntimeError as error:
             said = str(error).strip().partition("\n")[0]
-            raise ManifestError(f"{path} cannot be opened by TorchScript ({said}); export the run again") from error
-        text = inside[f"{KEY}.json"]
-        self.manifest = parse(text.decode() if isinstance(text, bytes) else text, path)
+            raise ManifestError(f"{path} cannot be opened by TorchScript ({said}); {CURE}") from error
+        self.manifest = parse(inside[f"{KEY}.json"], path)
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """The outputs asked for (default: all); the whole graph is computed in any case."""
+        """The outputs asked for (default: all); the whole graph is computed in any case.
+
+        Raises InputError for wrong arrays.
+        """
+        check_arrays(self.manifest, arrays)
         given = [arrays[name] for name in (IMAGE, SCORE, IOU) if name in arrays]
         with self._torch.inference_mode():
             found = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))

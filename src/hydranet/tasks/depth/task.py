@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, ScalarMap
+from hydranet.calibrated import Calibrated
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
@@ -31,31 +32,48 @@ FARTHEST = 8.0
 
 
 @dataclass(frozen=True)
-class Depth(Task):
+class Depth(Task, Calibrated):
     """The head answers z, the distance is d = sqrt(min_m max_m) exp(z) metres.
 
     So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
     are no walls where gradients die: it is clipped to min_m..max_m only when it is decoded.
 
-    min_m, max_m: the range that is decoded and scored; labels beyond it are unknown.
+    min_m, max_m: the range that is decoded and scored; labels beyond it are unknown. Part of what weights mean: fixed
+                  once the network is trained.
+    cap_m:        scores stop here instead of at max_m: farther labels do not count, predictions are clipped to it.
     objective:    "berhu", "l1", "log_l1", "silog" (see losses.py).    crop: scored part, "none", "garg" or "eigen".
     """
 
     kind: ClassVar[type[Annotation]] = ScalarMap
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("abs_rel", "lower")
+    instead: ClassVar[str] = "cap_m"
 
     min_m: float = 1e-1
     max_m: float = 80.0
     objective: str = "berhu"
     crop: str = "none"
+    cap_m: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.min_m < self.max_m:
             raise SpecError(f"{self.name!r} got a range of {self.min_m} to {self.max_m} m, expected 0 < min_m < max_m")
+        if self.cap_m is not None and not self.min_m < self.cap_m <= self.max_m:
+            raise SpecError(
+                f"{self.name!r} got cap_m={self.cap_m}, expected a number above min_m={self.min_m} and up to "
+                f"max_m={self.max_m}, or null for max_m"
+            )
         if self.objective not in LOSSES:
             raise SpecError(unknown(self.objective, LOSSES, "depth loss"))
         if self.crop not in CROPS:
             raise SpecError(unknown(self.crop, CROPS, "crop"))
+
+    @property
+    def farthest_m(self) -> float:
+        """Where scores stop."""
+        return self.max_m if self.cap_m is None else self.cap_m
+
+    def calibration(self) -> dict[str, Any]:
+        return {"min_m": self.min_m, "max_m": self.max_m}
 
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, 1)
@@ -93,13 +111,13 @@ class Depth(Task):
         top, bottom, left, right = CROPS[self.crop]
         rows, columns = slice(int(top * height), int(bottom * height)), slice(int(left * width), int(right * width))
         wanted, found = label.values[rows, columns].astype(np.float64), seen.values[rows, columns].astype(np.float64)
-        valid = (wanted >= self.min_m) & (wanted <= self.max_m)
+        valid = (wanted >= self.min_m) & (wanted <= self.farthest_m)
         # No answer is the worst answer: the end of the range that is farther off.
-        worst = np.where(wanted * wanted > self.min_m * self.max_m, self.min_m, self.max_m)
+        worst = np.where(wanted * wanted > self.min_m * self.farthest_m, self.min_m, self.farthest_m)
         found = np.where(np.isfinite(found), found, worst)
         if not valid.any():
             return {"images": 0, "pixels": 0, "sums": np.zeros(len(METRICS))}
-        errors = metrics(found[valid].clip(self.min_m, self.max_m), wanted[valid])
+        errors = metrics(found[valid].clip(self.min_m, self.farthest_m), wanted[valid])
         return {"images": 1, "pixels": int(valid.sum()), "sums": np.array([errors[name] for name in METRICS])}
 
     def score(self, stats: Stats) -> dict[str, float]:
@@ -109,7 +127,7 @@ class Depth(Task):
 
     def protocol(self) -> dict[str, Any]:
         return {
-            "range_m": [self.min_m, self.max_m],
+            "range_m": [self.min_m, self.farthest_m],
             "crop": self.crop,
             "average": "over the pixels of an image, then over images; no alignment of scale",
         }

@@ -78,9 +78,11 @@ def default_boxes(
     """
     boxes = []
     for k, (rows, columns) in enumerate(maps):
-        shapes = torch.tensor(_shapes(scales[k], scales[k + 1], ratios[k])) * min(extent)
         y = (torch.arange(rows) + 0.5) * (extent[0] / rows)
         x = (torch.arange(columns) + 0.5) * (extent[1] / columns)
+        # the shorter side, as numbers that a trace follows: `min(extent)` would be decided once and for all
+        shorter = torch.minimum(y[0] + y[-1], x[0] + x[-1])
+        shapes = torch.tensor(_shapes(scales[k], scales[k + 1], ratios[k])) * shorter
         centres = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1).reshape(-1, 1, 2)
         boxes.append(torch.cat((centres - shapes / 2, centres + shapes / 2), -1).reshape(-1, 4))
     return torch.cat(boxes)

@@ -132,7 +132,7 @@ class YoloV8Head(nn.Module):
         scores = [score(level).flatten(2).transpose(1, 2) for score, level in zip(self.score, maps, strict=True)]
         boxes = [box(level).flatten(2).transpose(1, 2) for box, level in zip(self.box, maps, strict=True)]
         points = [grid(m.shape[2], m.shape[3], s, m) for m, s in zip(maps, self.strides, strict=True)]
-        strides = [p.new_full((len(p), 1), s) for p, s in zip(points, self.strides, strict=True)]
+        strides = [torch.full_like(p[:, :1], s) for p, s in zip(points, self.strides, strict=True)]
         batch = maps[0].shape[0]
         return {
             "scores": torch.cat(scores, 1),

@@ -1,0 +1,84 @@
+"""The folder of INT8 files that kept the budget: what goes into it, and for which weights they were accepted."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydranet.checkpoint import write
+from hydranet.deploy.manifest import Manifest
+from hydranet.export.parity import Parity, save
+from hydranet.export.ship import MANIFEST
+from hydranet.quantise.ptq import TARGETS
+
+REPORT, REFUSED = "quantise", "refused"
+"""Names, without ending, of the report of what was accepted, and of a refusal beside it."""
+
+
+def report(folder: Path, shipped: bool) -> str:
+    """The name of a scan's report: a refusal leaves the report of files that were accepted before as it is."""
+    return REPORT if shipped or not (folder / MANIFEST).is_file() else REFUSED
+
+
+def note_refusal(folder: Path, said: Mapping[str, object]) -> None:
+    """Writes the report of a scan after which nothing is shipped."""
+    write(folder / f"{report(folder, False)}.json", json.dumps({**said, "shipped": []}, indent=2).encode())
+
+
+def ship(
+    folder: Path, trials: Sequence[Path], manifest: Manifest, parities: Sequence[Parity], said: Mapping[str, object]
+) -> list[Path]:
+    """Moves files that were on trial, each alone in a folder with its weights, into place; returns the model files.
+
+    The manifest goes first and comes last, so that after a kill in between nobody takes a mixture for accepted. Files
+    of an earlier INT8 manifest that are not written again would be without one: they are removed.
+    """
+    files = [file for tried in trials for file in sorted(tried.parent.iterdir())]
+    digests = {file.name: _digest(file) for file in files}
+    stale = _earlier(folder) - digests.keys()
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in (*stale, f"{REFUSED}.json", f"{REFUSED}.md"):
+        (folder / name).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    save(folder / "parity.json", parities)
+    write(folder / f"{REPORT}.json", json.dumps({**said, "shipped": sorted(digests)}, indent=2).encode())
+    write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
+    return [folder / tried.name for tried in trials]
+
+
+def doubt(folder: Path | None, target: str, size: tuple[int, int], weights: str) -> str:
+    """Why a folder has no file of a format that was accepted for these weights at this size; empty where it has.
+
+    weights: SHA-256 of the run's model file. Reports of earlier versions do not name it, which proves nothing.
+    """
+    names = [f"model{TARGETS[target]}", *(["model.bin"] if target == "openvino" else [])]
+    if folder is None:
+        return "it is no run as it was trained"
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_text())
+        said = json.loads((folder / f"{REPORT}.json").read_text())
+        digests = {name: _digest(folder / name) for name in names}
+    except (OSError, ValueError):  # none, or damaged ones
+        return f"no {target} file was accepted"
+    if not manifest.precision.startswith("int8") or any(manifest.files.get(n) != d for n, d in digests.items()):
+        return f"the {target} file is not the one that was accepted"
+    if manifest.input.size != size:
+        return f"the accepted file sees {manifest.input.size[0]}x{manifest.input.size[1]}"
+    if not weights or said.get("weights") != weights:
+        return "the accepted file is not known to be made from these weights"
+    return ""
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _earlier(folder: Path) -> set[str]:
+    """Names of the files of an INT8 result that lies there."""
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_text())
+    except (OSError, ValueError):  # none, or a damaged one
+        return set()
+    return {Path(name).name for name in manifest.files} if manifest.precision.startswith("int8") else set()
