@@ -270,6 +270,7 @@ def test_the_command_ships_what_keeps_the_budget(run: Path, monkeypatch: pytest.
         *("model.xml", "model.bin", "model.onnx", "manifest.json", "parity.json", "quantise.json", "quantise.md"),
     }
     manifest = Manifest.from_json((folder / "manifest.json").read_text())
+    assert [one["file"] for one in json.loads((folder / "parity.json").read_text())] == ["model.xml", "model.onnx"]
     assert manifest.precision == "int8"
     assert set(manifest.files) == {"model.xml", "model.bin", "model.onnx"}
     assert "FakeQuantize" in (folder / "model.xml").read_text()

@@ -42,7 +42,8 @@ def ship(
         (folder / name).unlink(missing_ok=True)
     for file in files:
         file.replace(folder / file.name)
-    save(folder / "parity.json", parities)
+    named = [replace(parity, file=tried.name) for parity, tried in zip(parities, trials, strict=True)]
+    save(folder / "parity.json", named)
     write(folder / f"{REPORT}.json", json.dumps({**said, "shipped": sorted(digests)}, indent=2).encode())
     write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
     return [folder / tried.name for tried in trials]
