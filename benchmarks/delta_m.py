@@ -41,7 +41,6 @@ from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.rlw import RLW
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
-from hydranet.compare import read_report
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
@@ -51,7 +50,7 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.evaluate import Report, evaluate
+from hydranet.evaluate import Report, evaluate, read_report
 from hydranet.log import RunLog
 from hydranet.recipe import Optim, Recipe, Source
 from hydranet.tasks.depth.task import Depth

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hydranet.compare import NotComparable, changes, read_report
+from hydranet.compare import NotComparable, changes
 from hydranet.core.sample import DataError
-from hydranet.evaluate import Report
+from hydranet.evaluate import Report, read_report
 
 ONE = Report(
     "a",

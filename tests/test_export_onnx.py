@@ -152,9 +152,12 @@ def test_frames_of_other_cameras_are_left_out_of_the_proof(run: Path, tmp_path: 
     assert fits.code == 0, fits.err
     assert "note: held-out was scored at 32x64, this file sees 64x64" in fits.out
     assert json.loads((tmp_path / "parity.json").read_text())[0]["images"] == 5
+    save_picture(tmp_path / "a.png", picture())
+    words = ("--out", tmp_path / "other", "--fit", "letterbox", "--frame", "48x100")
+    refused(hydranet("export", run, *words, "--images", tmp_path / "a.png"), "got 1 pictures, none of 48x100")
     refused(
-        hydranet("export", run, "--out", tmp_path / "other", "--fit", "letterbox", "--frame", "48x100"),
-        "got 5 labelled pictures, none of 48x100.*--images",
+        hydranet("export", run, *words),
+        "got 5 pictures, none of 48x100.*--images",
     )
 
 

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydranet.core.errors import UserError
-from hydranet.core.sample import DataError
 from hydranet.evaluate import Report
 
 
@@ -30,18 +28,6 @@ class Change:
     def difference(self) -> float:
         """Second minus first."""
         return self.second - self.first
-
-
-def read_report(path: Path) -> Report:
-    """The report of a run folder or of a file. Raises DataError where there is none or it is damaged."""
-    file = path / "report.json" if path.is_dir() else path
-    if not file.is_file():
-        raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
-    try:
-        return Report.from_json(file.read_text())
-    except (DataError, UnicodeDecodeError) as error:
-        run = file.parent if file.name == "report.json" else "RUN"
-        raise DataError(f"{file} is damaged: {error}; make it again with `hydranet evaluate {run}`") from error
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any], where: str) -> list[str]:

@@ -97,6 +97,18 @@ class Report:
         write(path.with_name(path.name + ".csv"), self.to_csv().encode())
 
 
+def read_report(path: Path) -> Report:
+    """The report of a run folder or of a file. Raises DataError where there is none or it is damaged."""
+    file = path / "report.json" if path.is_dir() else path
+    if not file.is_file():
+        raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
+    try:
+        return Report.from_json(file.read_text())
+    except (DataError, UnicodeDecodeError) as error:
+        run = file.parent if file.name == "report.json" else "RUN"
+        raise DataError(f"{file} is damaged: {error}; make it again with `hydranet evaluate {run}`") from error
+
+
 def digest(value: Any) -> str:
     """Twelve hex digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -9,9 +9,8 @@ from typing import Any
 
 from hydranet.charts import Line, bar_chart, legend, line_chart
 from hydranet.checkpoint import write
-from hydranet.compare import read_report
 from hydranet.core.sample import DataError
-from hydranet.evaluate import Report, number
+from hydranet.evaluate import Report, number, read_report
 from hydranet.log import LOG, read_all
 
 STYLE = """

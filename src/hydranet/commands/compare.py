@@ -15,7 +15,8 @@ def compare(
 ) -> None:
     """Compare two reports of `hydranet evaluate`; refused where they were not measured in the same way."""
     from hydranet import tables
-    from hydranet.compare import changes, read_report
+    from hydranet.compare import changes
+    from hydranet.evaluate import read_report
 
     reports = read_report(first), read_report(second)
     say(tables.comparison(changes(*reports, every=every), [str(first), str(second)]))

@@ -22,8 +22,8 @@ def retention(
     """
     from hydranet import find, tables
     from hydranet.checkpoint import CheckpointError, load_model, load_recipe, write
-    from hydranet.compare import read_report
     from hydranet.cost import costs
+    from hydranet.evaluate import read_report
     from hydranet.retention import SHARED, kept, markdown, variants
 
     chosen = find.recipe(recipe).changed(settings or [])

@@ -113,9 +113,16 @@ class Parity:
 def compare(
     graph: Shipped, sessions: Mapping[tuple[str, str], Session], samples: Sequence[Sample], bounds: Bounds
 ) -> list[Parity]:
-    """Arrays of each (file, runtime) against PyTorch on pictures, whether they have labels or not."""
+    """Arrays of each (file, runtime) against PyTorch on pictures, whether they have labels or not.
+
+    Pictures are left out, and DataError raised, as by `measure`.
+    """
     found = [Parity(file, runtime, bounds) for file, runtime in sessions]
-    for count, sample in enumerate(samples):
+    frame = _frame(graph)
+    fitting = [sample for sample in samples if frame in (None, sample.size)]
+    if not fitting:
+        raise DataError(_none(len(samples), frame))
+    for count, sample in enumerate(fitting):
         for _ in _seen(graph, list(sessions.values()), found, sample):
             pass
         if not count:
@@ -135,7 +142,7 @@ def measure(
     limit: images of each source, evenly spread; None = all. Where the graph fits frames of one size, pictures of
     another are left out. Raises DataError where no picture remains.
     """
-    frame = graph.shape.taken if graph.shape.fit != "none" else None
+    frame = _frame(graph)
     tasks = list(graph.model.tasks.values())
     found = [Parity(file, runtime, bounds) for file, runtime in sessions]
     chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
@@ -157,9 +164,18 @@ def measure(
                 for metric, value in metrics.items():
                     parity.metrics[f"{source.name} {task} {metric}"] = Loss(value, scores[task][metric])
     if not all(parity.images for parity in found):
-        size = "" if frame is None else f" of {frame[0]}x{frame[1]}, the size of the frames"
-        raise DataError(f"got {total} labelled pictures, none{size}; give the camera's own frames (--images)")
+        raise DataError(_none(total, frame))
     yield found
+
+
+def _frame(graph: Shipped) -> tuple[int, int] | None:
+    """The only size of pictures that a graph takes which fits them itself."""
+    return graph.shape.taken if graph.shape.fit != "none" else None
+
+
+def _none(count: int, frame: tuple[int, int] | None) -> str:
+    size = "" if frame is None else f" of {frame[0]}x{frame[1]}, the size of the frames that the file is for"
+    return f"got {count} pictures, none{size}; give the camera's own frames (--images)"
 
 
 def spread(count: int, limit: int | None) -> list[int]:

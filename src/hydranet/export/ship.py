@@ -10,11 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from hydranet.checkpoint import write
-from hydranet.compare import read_report
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
+from hydranet.evaluate import read_report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.model import HydraNet
