@@ -144,7 +144,8 @@ def test_numbers_out_of_range_are_usage_errors(run: Path, good: Path, option: st
 def test_options_of_exported_files(run: Path, good: Path, tmp_path: Path) -> None:
     for option in ("--every=glow=2", "--iou=0", "--threads=1"):
         refused(
-            hydranet("predict", run, good, option), f"got {option.partition('=')[0]} with a run, expected an exported"
+            hydranet("predict", run, good, option),
+            f"got {option.partition('=')[0]} with a run, expected an exported",
         )
     for wrong in ("glow", "glow=0", "glow=1.5", "=2"):
         refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once a head")

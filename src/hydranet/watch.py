@@ -1,7 +1,7 @@
 """A predictor at work on one source of pictures after another frame: what `hydranet predict` does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,24 +27,50 @@ class Seer(Protocol):
     def __call__(self, image: np.ndarray, /) -> Mapping[str, Annotation]: ...
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """What only exported files take; the words are those of `hydranet.deploy.predictor.Predictor`."""
+
+    runtime: str = ""
+    iou: float | None = None
+    every: Mapping[str, int] = field(default_factory=dict)
+    threads: int | None = None
+
+
 def open_predictor(
-    path: Path, heads: Sequence[str] | None, size: tuple[int, int] | None, threshold: float, device: str, runtime: str
+    path: Path,
+    heads: Sequence[str] | None,
+    size: tuple[int, int] | None,
+    threshold: float,
+    device: str,
+    shipped: Shipped,
 ) -> Seer:
     """A predictor of a run, or of a file that `hydranet export` wrote; for the latter torch is not needed.
 
-    Raises SpecError for a runtime without such a file, or a device with one.
+    Raises SpecError for options of exported files with a run, or a device with an exported file.
     """
     if path.is_file() and runtimes_for(path):
-        from hydranet.deploy.predictor import Predictor as Shipped
+        from hydranet.deploy.predictor import Predictor as Exported
 
         if device != "cpu":
             raise SpecError(
                 f"got device {device!r} with an exported file, expected a run; exported files use the CPU here"
             )
-        return Shipped(path, heads, threshold=threshold, size=size, runtime=runtime)
-    if runtime:
+        return Exported(
+            path,
+            heads,
+            threshold=threshold,
+            iou=shipped.iou,
+            every=shipped.every,
+            size=size,
+            runtime=shipped.runtime,
+            threads=shipped.threads,
+        )
+    if shipped != Shipped():
+        usual = vars(Shipped())
+        given = [f"--{name}" for name, value in vars(shipped).items() if value != usual[name]]
         raise SpecError(
-            f"got runtime {runtime!r} with a run, expected an exported file such as model.onnx; hydranet export"
+            f"got {', '.join(given)} with a run, expected an exported file such as model.onnx; hydranet export {path}"
         )
     from hydranet import find
     from hydranet.predict import Predictor

@@ -1,7 +1,6 @@
 """hydranet predict"""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from hydranet.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.core.sample import DataError
-    from hydranet.watch import Seer
 
 
 def share(value: float | None) -> float | None:
@@ -80,12 +78,14 @@ def predict(
     from hydranet.deploy.live import Live, find_source
     from hydranet.deploy.pace import Pace
     from hydranet.deploy.tracking import Tracks
+    from hydranet.predict import parse_size
     from hydranet.results import Writer
-    from hydranet.watch import watch
+    from hydranet.watch import Shipped, open_predictor, watch
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(pictures, stop)
-    see = _open(model, heads, size, threshold, device, runtime, Options(iou, parse_every(every or ()), threads))
+    shipped = Shipped(runtime, iou, parse_every(every or ()), threads)
+    see = open_predictor(model, _names(heads), parse_size(size), threshold, device, shipped)
     rate = source.fps or fps or None
     broken: list[DataError] = []
     writer = Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record)
@@ -95,8 +95,7 @@ def predict(
             bar.update(job, advance=1, note=pace.lately)
             if stop or writer.count == limit:
                 break
-    say(f"{writer.count} {'frames' if rate else 'pictures'} -> {out}")
-    say(pace.summary())
+    say(f"{writer.count} {'frames' if rate else 'pictures'} -> {out}\n{pace.summary()}")
     _tell(broken)
     if stop and not isinstance(source, Live):
         raise terminal.Stopped(f"stopped after {writer.count} of {source.count or 'all'} frames")
@@ -110,13 +109,8 @@ def _tell(broken: "Sequence[DataError]") -> None:
         raise broken[-1]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What only exported files take."""
-
-    iou: float | None
-    every: Mapping[str, int]
-    threads: int | None
+def _names(heads: str) -> list[str] | None:
+    return [name.strip() for name in heads.split(",") if name.strip()] or None
 
 
 def parse_every(words: Iterable[str]) -> dict[str, int]:
@@ -130,40 +124,3 @@ def parse_every(words: Iterable[str]) -> dict[str, int]:
             raise SpecError(f"got --every {word!r}, expected HEAD=N once a head, N from 1, such as depth=2")
         found[head] = int(number)
     return found
-
-
-def _open(
-    model: Path,
-    heads: str,
-    size: str,
-    threshold: float,
-    device: str,
-    runtime: str,
-    options: Options,
-) -> "Seer":
-    """A predictor of a run, or of an exported file. Raises SpecError for options of the one with the other."""
-    from hydranet.core.spec import SpecError
-    from hydranet.deploy.predictor import Predictor
-    from hydranet.deploy.session import runtimes_for
-    from hydranet.predict import parse_size
-    from hydranet.watch import open_predictor
-
-    names = [name.strip() for name in heads.split(",") if name.strip()] or None
-    if model.is_file() and runtimes_for(model) and device == "cpu":
-        return Predictor(
-            model,
-            names,
-            threshold=threshold,
-            iou=options.iou,
-            every=options.every,
-            size=parse_size(size),
-            runtime=runtime,
-            threads=options.threads,
-        )
-    given = {"--iou": options.iou, "--every": options.every or None, "--threads": options.threads}
-    if extra := [name for name, value in given.items() if value is not None]:
-        raise SpecError(
-            f"got {', '.join(extra)} with a run, expected an exported file such as model.onnx; export it first: "
-            f"hydranet export {model}"
-        )
-    return open_predictor(model, names, parse_size(size), threshold, device, runtime)
