@@ -204,6 +204,7 @@ def test_workers_take_turns_and_broken_files_are_named(shelf: Shelf, tmp_path: P
     assert [row.network for row in rows] == ["all"], "what runs is measured, whatever else does not"
 
 
+@pytest.mark.slow  # it exports four networks and opens a process for each
 def test_the_command_prints_and_keeps_the_table(tmp_path: Path) -> None:
     file = tmp_path / "bench_recipes.py"
     file.write_text(RECIPES)
