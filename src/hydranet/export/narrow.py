@@ -26,10 +26,11 @@ class Narrow(nn.Module):
         ones = torch.eye(taps * outputs).reshape(taps, outputs, taps, outputs).permute(3, 0, 1, 2)
         self.products = nn.Conv2d(inputs, taps * outputs, 1, bias=False)
         self.gather = nn.Conv2d(taps * outputs, outputs, (height, width), padding=(height // 2, width // 2))
+        bias = torch.zeros(outputs) if conv.bias is None else conv.bias.detach().clone()
+        self.gather.bias = nn.Parameter(bias)
         with torch.no_grad():
             self.products.weight.copy_(conv.weight.permute(2, 3, 0, 1).reshape(-1, inputs, 1, 1))
             self.gather.weight.copy_(ones.reshape(outputs, -1, height, width))
-            self.gather.bias.zero_() if conv.bias is None else self.gather.bias.copy_(conv.bias)  # type: ignore[union-attr]
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         return self.gather(self.products(x))

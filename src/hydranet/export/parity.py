@@ -212,7 +212,7 @@ def _elsewhere(graph: Shipped, sessions: Sequence[Session], found: Sequence[Pari
     height, width = manifest.input.size
     sizes = [(height, width)]
     if manifest.input.dynamic:
-        sizes += [(height + STEP, width), (max(height - STEP, STEP), 2 * width)]  # taller, and wider
+        sizes += [(width + STEP, height), (height, width + STEP)]  # standing where it lay, and wider
     for size in sizes:
         (picture,), _ = prepared([sample.image], manifest, size)
         batch = [picture, picture[:, ::-1], picture[::-1]]
