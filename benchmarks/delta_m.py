@@ -41,6 +41,8 @@ from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.rlw import RLW
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.optim import Optim
+from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
@@ -50,9 +52,10 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.evaluate import Report, evaluate, read_report
+from hydranet.evaluate import evaluate
+from hydranet.evaluation.report import Report, read_report
 from hydranet.log import RunLog
-from hydranet.recipe import Optim, Recipe, Source
+from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.normals.task import Normals

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hydranet import find
-from hydranet.recipe import Recipe, Source
+from hydranet.config.source import Source
+from hydranet.recipe import Recipe
 from hydranet.train import Progress, train
 
 SIZE, WARM_UP = (192, 640), 3

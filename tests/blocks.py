@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from hydranet.annotations import Annotation, ClassMap, NormalMap, ScalarMap
+from hydranet.config.optim import Optim
+from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
-from hydranet.recipe import Optim, Recipe, Source
+from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
@@ -88,7 +90,8 @@ def trained(recipe: Recipe, folder: Path) -> Path:
 def scores(folder: Path) -> dict[str, dict[str, float]]:
     """Scores of a run on its validation source."""
     from hydranet.checkpoint import load_model
-    from hydranet.evaluate import Report, evaluate
+    from hydranet.evaluate import evaluate
+    from hydranet.evaluation.report import Report
 
     model, recipe = load_model(folder)
     report = list(evaluate(model, recipe.validation))[-1]

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hydranet import find
 from hydranet.annotations import Boxes
+from hydranet.config import catalog
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part, SpecError
@@ -58,7 +58,7 @@ def build(name: str, path: str) -> Task:
 
 def every_task() -> tuple[Task, ...]:
     """All tasks that are found in the package, and every detection head; few candidates, so that tests are quick."""
-    found = [build(f.name.lower(), f.path) for f in find.members("tasks") if not f.path.endswith(".Detection")]
+    found = [build(f.name.lower(), f.path) for f in catalog.members("tasks") if not f.path.endswith(".Detection")]
     heads = {word: make(width=16, rpn_width=16) if make is TwoStage else word for word, make in HEADS.items()}
     boxes = [
         Detection(word, CLASSES, reads="encoder", detector=head, candidates=40, limit=20)

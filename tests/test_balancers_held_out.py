@@ -10,13 +10,13 @@ from torch import Tensor
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.source import Source
 from hydranet.core.batch import Batch, collate
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import Part, SpecError
 from hydranet.gradients import step_gradients
 from hydranet.held_out import images, learn
 from hydranet.model import HydraNet
-from hydranet.recipe import Source
 from hydranet.step_losses import losses_of
 from toys import Noise, toy_recipe
 

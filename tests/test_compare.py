@@ -9,7 +9,7 @@ import pytest
 
 from hydranet.compare import NotComparable, changes
 from hydranet.core.sample import DataError
-from hydranet.evaluate import Report, read_report
+from hydranet.evaluation.report import Report, read_report
 
 ONE = Report(
     "a",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dataset_folders import FOLDERS
-from hydranet import find
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.config import catalog
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Component, from_json, to_json
 from hydranet.datasets.kitti_object import KittiObject
@@ -21,7 +21,7 @@ LOOKED_AT = 3
 
 def every_dataset() -> list[type[Dataset]]:
     found: list[type[Dataset]] = []
-    for name in find.modules("datasets"):
+    for name in catalog.modules("datasets"):
         for _, value in inspect.getmembers(importlib.import_module(name), inspect.isclass):
             if issubclass(value, Dataset) and not inspect.isabstract(value) and value.__module__ == name:
                 found.append(value)

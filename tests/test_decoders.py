@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from hydranet import find
+from hydranet.config import catalog
 from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.decoders.lw_refinenet import ChainedResidualPooling, LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.nn.dense import DenseHead, decoded_size, full_size
 
-DECODERS = [found.path for found in find.members("decoders")]
+DECODERS = [found.path for found in catalog.members("decoders")]
 TAPS = {
     "one level a stride": tuple(FeatureSpec(8 * (i + 1), 4 * 2**i) for i in range(4)),
     "two taps of one stride": MobileNetV2.features,

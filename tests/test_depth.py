@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from hydranet.annotations import ScalarMap
-from hydranet.checkpoint import CheckpointError, load_model, save_model
+from hydranet.checkpoint import load_model, save_model
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
+from hydranet.io.atomic import CheckpointError
 from hydranet.nn.dense import full_size
 from hydranet.tasks.depth.losses import LOSSES, berhu, silog
 from hydranet.tasks.depth.task import METRICS, Depth

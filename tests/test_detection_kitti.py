@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hydranet.annotations import OTHER_CLASS, Boxes, rows
-from hydranet.mixture import class_table
+from hydranet.data.reader import class_table
 from hydranet.tasks.detection.scoring.coco import PerImage
 from hydranet.tasks.detection.scoring.kitti import DIFFICULTIES, kitti_scores
 from hydranet.tasks.detection.task import Detection

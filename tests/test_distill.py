@@ -12,11 +12,12 @@ from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
 from hydranet import checkpoint
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint import CheckpointError
+from hydranet.config.source import Source
 from hydranet.core.batch import Batch, collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.distill import Teachers
-from hydranet.recipe import Recipe, Source
+from hydranet.io.atomic import CheckpointError
+from hydranet.recipe import Recipe
 from hydranet.step_losses import forward
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.teacher import Teacher

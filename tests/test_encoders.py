@@ -5,14 +5,14 @@ import importlib
 import pytest
 import torch
 
-from hydranet import find
+from hydranet.config import catalog
 from hydranet.core.features import Encoder
 from hydranet.core.spec import SpecError
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.encoders.timm import Timm
 from hydranet.nn.normalise import Normalise
 
-ENCODERS = [found.path for found in find.members("encoders")]
+ENCODERS = [found.path for found in catalog.members("encoders")]
 
 
 def build(path: str) -> Encoder:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hydranet.compare import NotComparable, changes
+from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
-from hydranet.evaluate import Report, evaluate
-from hydranet.recipe import Source
+from hydranet.evaluate import evaluate
+from hydranet.evaluation.report import Report
 from toys import Noise, toy_recipe
 
 SOURCES = (

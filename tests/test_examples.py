@@ -9,7 +9,8 @@ import pytest
 
 from commands import hydranet
 from hydranet import find
-from hydranet.evaluate import Report
+from hydranet.config import catalog
+from hydranet.evaluation.report import Report
 
 ROOT = Path(__file__).parents[1]
 SMALL = (
@@ -53,7 +54,7 @@ def test_ten_lines_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert cv2.imread("depth.png") is not None
 
 
-@pytest.mark.parametrize("name", [found.name for found in find.members("recipes")])
+@pytest.mark.parametrize("name", [found.name for found in catalog.members("recipes")])
 def test_every_recipe_survives_json(name: str) -> None:
     recipe = find.recipe(name)
     assert type(recipe).from_json(recipe.to_json()) == recipe

@@ -12,11 +12,11 @@ import pytest
 
 from commands import hydranet, refused
 from hydranet import checkpoint
+from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor
 from hydranet.export.onnx import shapes_of_floats
 from hydranet.predict import Predictor as TorchPredictor
-from hydranet.recipe import Source
 from hydranet.results import save_picture
 from toys import toy_recipe
 

@@ -16,19 +16,20 @@ from blocks import CLASSES, SIZE, TASKS, Blocks, blocks, trained
 from commands import hydranet, refused
 from fakes import FAKES
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
-from hydranet.checkpoint import CheckpointError
+from hydranet.config.source import Source
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.distill import Teachers
-from hydranet.evaluate import Report, evaluate
+from hydranet.evaluate import evaluate
+from hydranet.evaluation.report import Report
 from hydranet.formats.fingerprint import content, look
 from hydranet.formats.pseudo import INDEX, Made, file_of, packed, read_index, unpack
+from hydranet.io.atomic import CheckpointError
 from hydranet.label import Progress, label, started
 from hydranet.leaks import LeakError, check, overlap, read
-from hydranet.recipe import Source
 from hydranet.step_losses import forward
 from hydranet.teacher import Teacher
 from hydranet.train import Run, train

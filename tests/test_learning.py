@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hydranet import find
-from hydranet.evaluate import Report, evaluate
+from hydranet.evaluate import evaluate
+from hydranet.evaluation.report import Report
 from hydranet.train import train
 from hydranet.weights import WeightsError, fetch
 

@@ -11,7 +11,7 @@ from hydranet.core.spec import SpecError
 from hydranet.freeze import freeze, unfreeze
 from hydranet.model import HydraNet
 from hydranet.sharing.hard import HardSharing
-from hydranet.train import Average
+from hydranet.training.ema import Average
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder
 
 IMAGE = torch.rand(2, 3, 32, 64)

@@ -9,9 +9,9 @@ from fakes import FAKES
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
 from hydranet.augment.mosaic import fits, mosaic, partners, survives
 from hydranet.augment.policy import Augment
+from hydranet.config.source import Source
 from hydranet.core.sample import Camera, Sample
 from hydranet.mixture import Mixture
-from hydranet.recipe import Source
 from toys import Noise, toy_recipe
 
 RNG = np.random.default_rng

@@ -11,9 +11,11 @@ from torch import nn
 
 from hydranet import checkpoint
 from hydranet.balancers.meta_weights import MetaWeights
+from hydranet.config.optim import Optim
+from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
 from hydranet.nn.sync_norm import SyncNorm, synchronise
-from hydranet.recipe import Optim, Recipe, Source
+from hydranet.recipe import Recipe
 from hydranet.train import train
 from toys import Noise, toy_recipe
 from two_processes import torchrun

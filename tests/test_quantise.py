@@ -16,10 +16,11 @@ from torch import nn
 from commands import hydranet, refused
 from export_toys import SIZE, every_recipe, shaken
 from hydranet import checkpoint
+from hydranet.config.source import Source
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import Predictor
-from hydranet.evaluate import Report
+from hydranet.evaluation.report import Report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, shipped
 from hydranet.export.narrow import Narrow
@@ -32,7 +33,6 @@ from hydranet.quantise.ptq import Floating, floating, pictures, write
 from hydranet.quantise.scan import Left, Scan, scan, summary
 from hydranet.quantise.scope import DECODE, TRUNK, floats, parts_of
 from hydranet.quantise.table import markdown
-from hydranet.recipe import Source
 from hydranet.tasks.depth.task import METRICS, Depth
 from hydranet.tasks.detection.task import SCORING, Detection
 from hydranet.tasks.normals.task import Normals

@@ -5,12 +5,13 @@ import torch
 
 from hydranet import find
 from hydranet.checkpoint import without_pretrained
+from hydranet.config import catalog
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.mixture import Reader
+from hydranet.data.reader import Reader
 from hydranet.recipe import Recipe
 
-NAMES = [found.name for found in find.members("recipes")]
+NAMES = [found.name for found in catalog.members("recipes")]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ from hydranet import charts
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
 from hydranet.core.spec import Part
-from hydranet.evaluate import Report
+from hydranet.evaluation.report import Report
 from hydranet.log import RunLog
 from hydranet.report import curves, losses, write_report
 from hydranet.train import train

@@ -10,7 +10,7 @@ from commands import RECIPES, hydranet
 from hydranet.compare import NotComparable
 from hydranet.core.spec import SpecError
 from hydranet.cost import costs
-from hydranet.evaluate import Report
+from hydranet.evaluation.report import Report
 from hydranet.info import count, parts
 from hydranet.retention import SHARED, kept, variants
 from toys import toy_recipe

@@ -13,14 +13,17 @@ from balancer_runs import part
 from hydranet import checkpoint
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint import load_model
+from hydranet.config.source import Source
+from hydranet.config.stages import Stage
 from hydranet.core.batch import collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.freeze import Frozen, freeze
 from hydranet.gradients import step_gradients
-from hydranet.recipe import Recipe, Source
+from hydranet.recipe import Recipe
 from hydranet.schedule import Constant, OneCycle
-from hydranet.stages import Stage, weigh
-from hydranet.train import Average, Progress, Run, train
+from hydranet.stages import weigh
+from hydranet.train import Progress, Run, train
+from hydranet.training.ema import Average
 from staged_runs import staged
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun

@@ -10,12 +10,13 @@ import torch
 
 from commands import hydranet, refused
 from hydranet import checkpoint
-from hydranet.checkpoint import CheckpointError, load_model
+from hydranet.checkpoint import load_model
+from hydranet.config.stages import Stage
 from hydranet.core.features import FeatureSpec
 from hydranet.core.task import Task
+from hydranet.io.atomic import CheckpointError
 from hydranet.recipe import Recipe
 from hydranet.same import Different, prove
-from hydranet.stages import Stage
 from hydranet.start import class_rows, warm
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.task import Detection

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from fakes import CLASSES, FAKES
-from hydranet import find
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines
+from hydranet.config import catalog
 from hydranet.core.batch import stack
 from hydranet.core.features import FeatureSpec, Pyramid
 from hydranet.core.lesson import Lesson
@@ -39,7 +39,7 @@ def build(path: str) -> Task:
         return cls(**REQUIRED)
 
 
-TASKS = {found.name: build(found.path) for found in find.members("tasks")}
+TASKS = {found.name: build(found.path) for found in catalog.members("tasks")}
 
 
 @pytest.fixture(params=TASKS, autouse=True)

@@ -12,11 +12,13 @@ import torch
 from hydranet import checkpoint
 from hydranet.annotations import Annotation
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint import CheckpointError, load_model, load_recipe
+from hydranet.checkpoint import load_model, load_recipe
+from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw
-from hydranet.recipe import Recipe, Source
+from hydranet.io.atomic import CheckpointError
+from hydranet.recipe import Recipe
 from hydranet.step_losses import Diverged
 from hydranet.train import train
 from toys import Glow, Noise, toy_recipe

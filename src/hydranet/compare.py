@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydranet.core.errors import UserError
-from hydranet.evaluate import Report
+from hydranet.evaluation.report import Report
 
 
 class NotComparable(UserError, ValueError):

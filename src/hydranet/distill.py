@@ -9,13 +9,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
-from hydranet.checkpoint import CheckpointError, digest
+from hydranet.checkpoint import digest
 from hydranet.core.batch import Batch, stack
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task, pick, to_numpy
+from hydranet.data.reader import ClassTable, class_table
 from hydranet.hints import Hints
-from hydranet.mixture import ClassTable, class_table
+from hydranet.io.atomic import CheckpointError
 from hydranet.recipe import Recipe
 from hydranet.teacher import Teacher
 from hydranet.voices import Said, Voice, moved, voice

@@ -1,13 +1,7 @@
 """Scores of a network: decode, bring predictions back to the label's own pixels, measure, add up, score."""
 
-import csv
-import hashlib
-import io
-import json
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,135 +10,14 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
-from hydranet.checkpoint import write
+from hydranet.config.source import Source
 from hydranet.core.batch import collate
-from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import SpecError, dotted, to_json
 from hydranet.core.task import Stats, Task, merge, to_numpy
+from hydranet.data.reader import Reader
+from hydranet.evaluation.report import Report, Scores, described, digest
 from hydranet.formats.fingerprint import values
-from hydranet.mixture import Reader
 from hydranet.model import HydraNet
-from hydranet.recipe import Source
-
-Scores = dict[str, dict[str, dict[str, float]]]
-"""source -> task -> metric -> value."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was measured, on what, and how. Only reports of equal `protocol` may be compared.
-
-    protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images). Its
-    `data_digest` stands for the data set's options and every bit of its labels; those that are computed, such as the
-    generated scenes, may differ in a last bit from one kind of processor to another: then evaluate both on one machine.
-    The size the network saw is not part of it: labels and scores have their own resolution.
-    """
-
-    model: str
-    scores: Scores
-    protocol: dict[str, dict[str, dict[str, Any]]]
-    headlines: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    @property
-    def protocol_hash(self) -> str:
-        """Twelve hex digits that two comparable reports share."""
-        return digest(self.protocol)
-
-    @property
-    def protocol_ids(self) -> dict[str, dict[str, str]]:
-        """source -> task -> a word that two comparable measurements share: "ap50-3classes-150images-1a2b3c4d5e6f"."""
-        return {
-            source: {task: protocol_id(self.headlines.get(task, (task,))[0], how) for task, how in tasks.items()}
-            for source, tasks in self.protocol.items()
-        }
-
-    def to_json(self) -> str:
-        """The report as JSON; NaN becomes null."""
-        clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
-        made = {"protocol_ids": self.protocol_ids, "protocol_hash": self.protocol_hash}
-        return json.dumps({**asdict(self), "scores": clean, **made}, indent=2)
-
-    @staticmethod
-    def from_json(text: str) -> "Report":
-        """The inverse of `to_json`. Raises DataError for what is no report."""
-        try:
-            tree = json.loads(text)
-            tree.pop("protocol_hash")
-            tree.pop("protocol_ids", None)
-            headlines = {task: (metric, better) for task, (metric, better) in tree["headlines"].items()}
-            scores = {
-                s: {t: {m: number(v) for m, v in ms.items()} for t, ms in ts.items()}
-                for s, ts in tree["scores"].items()
-            }
-            return Report(**{**tree, "scores": scores, "headlines": headlines})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
-
-    def to_csv(self) -> str:
-        """One line a score: source, task, metric, value."""
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["source", "task", "metric", "value"])
-        for source, tasks in self.scores.items():
-            for task, metrics in tasks.items():
-                writer.writerows([source, task, metric, f"{value:.6g}"] for metric, value in metrics.items())
-        return text.getvalue()
-
-    def save(self, path: Path) -> None:
-        """Writes `path`.json and `path`.csv, each whole or not at all. Raises CheckpointError where that fails."""
-        write(path.with_name(path.name + ".json"), self.to_json().encode())
-        write(path.with_name(path.name + ".csv"), self.to_csv().encode())
-
-
-def read_report(path: Path) -> Report:
-    """The report of a run folder or of a file. Raises DataError where there is none or it is damaged."""
-    file = path / "report.json" if path.is_dir() else path
-    if not file.is_file():
-        raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
-    try:
-        return Report.from_json(file.read_text())
-    except (DataError, UnicodeDecodeError) as error:
-        run = file.parent if file.name == "report.json" else "RUN"
-        raise DataError(f"{file} is damaged: {error}; make it again with `hydranet evaluate {run}`") from error
-
-
-def digest(value: Any) -> str:
-    """Twelve hex digits that stand for a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def described(dataset: Dataset) -> Any:
-    """The options of a data set as a recipe states them, without folders and without which labels are read.
-
-    A network with one task and one with three read other labels of the same pictures.
-    """
-    try:
-        return _without(to_json(dataset), ("root", "cache", "labels"))
-    except SpecError:  # it holds what no recipe can: arrays, functions; its labels still count
-        return dotted(type(dataset))
-
-
-def _without(tree: Any, keys: Collection[str]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _without(value, keys) for key, value in tree.items() if "class" not in tree or key not in keys}
-    return [_without(value, keys) for value in tree] if isinstance(tree, list) else tree
-
-
-def protocol_id(metric: str, how: Mapping[str, Any]) -> str:
-    """The headline metric, how many classes and images it was measured on, and a digest of all that must agree."""
-    classes = [f"{len(how['classes'])}classes"] if "classes" in how else []
-    return "-".join([metric, *classes, f"{how.get('images', 0)}images", digest(how)])
-
-
-def finite(value: float) -> float | None:
-    """The value, or None where it is not finite."""
-    return value if math.isfinite(value) else None
-
-
-def number(value: float | None) -> float:
-    """The inverse of `finite`: None becomes NaN."""
-    return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 from hydranet.annotations import Annotation, ScalarMap
 from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
-from hydranet.checkpoint import CheckpointError, digest, write
+from hydranet.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
@@ -18,6 +18,7 @@ from hydranet.core.task import to_numpy
 from hydranet.distill import DOUBTABLE, told_of, unpadded
 from hydranet.formats.fingerprint import content, look
 from hydranet.formats.pseudo import INDEX, Entry, Index, Made, file_of, packed, read_index
+from hydranet.io.atomic import CheckpointError, write
 from hydranet.voices import Voice
 
 SAVE_EVERY = 50

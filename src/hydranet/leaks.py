@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from hydranet.checkpoint import load_recipe, write
+from hydranet.checkpoint import load_recipe
+from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
@@ -13,7 +14,8 @@ from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.formats.fingerprint import NEAR_BITS, bits, content, look, nearest
-from hydranet.recipe import Recipe, Source
+from hydranet.io.atomic import write
+from hydranet.recipe import Recipe
 from hydranet.voices import Network, Voice
 
 FILE = "leakage.json"

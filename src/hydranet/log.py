@@ -5,8 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from hydranet.checkpoint import write
-from hydranet.evaluate import Report, finite
+from hydranet.evaluation.report import Report, finite
+from hydranet.io.atomic import write
 from hydranet.train import Progress
 
 LOG = "log.jsonl"

@@ -6,8 +6,8 @@ processes that share out the slots of a step see the images that one process wou
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,18 +15,14 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from hydranet.annotations import NO_BOX, OTHER_CLASS, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag, rows
 from hydranet.augment.policy import Augment
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Task
-from hydranet.recipe import Recipe, Source
+from hydranet.core.spec import SpecError
+from hydranet.data.reader import Reader
+from hydranet.recipe import Recipe
 
 GOLDEN = (5**0.5 - 1) / 2
-NEIGHBOUR, FOREIGN, BACKGROUND = -3, OTHER_CLASS, -1
-"""Where a class of a data set goes that the task does not have: too like class k to be told from it (NEIGHBOUR - k),
-unknown, or known to be none of its classes."""
 
 
 def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,155 +37,6 @@ def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, n
     for i in range(len(weights)):
         draw[source == i] = np.arange(np.count_nonzero(source == i))
     return source, draw
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """Where the classes of a data set's label go in a task.
-
-    target: by id of the data set, an id of the task, BACKGROUND, FOREIGN, or NEIGHBOUR - an id of the task.
-    known:  by id of the task, whether the data set labels it.
-    """
-
-    target: np.ndarray
-    known: np.ndarray
-
-    def apply(self, label: Annotation) -> Annotation:
-        """The label in the task's ids."""
-        known = None if self.known.all() else self.known
-        if isinstance(label, ClassMap):
-            table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
-            table[: len(self.target)] = np.where(self.target < 0, UNKNOWN_ID, self.target)
-            return ClassMap(table[label.ids], self._probabilities(label.probs), known)
-        if isinstance(label, Boxes):
-            target = self._of(label.label)
-            ignore = (target <= FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
-            # A foreign object might be any of ours: its region is ignored for every class, which a label below 0 says.
-            target = np.where(
-                np.asarray(label.label) < 0, NO_BOX, np.where(target <= NEIGHBOUR, NEIGHBOUR - target, target)
-            )
-            return rows(replace(label, label=target, ignore=ignore, known=known), (target != BACKGROUND) | ignore)
-        if isinstance(label, Polylines) and label.label is not None:
-            target = self._of(label.label)
-            return rows(replace(label, label=target), target >= 0)
-        if isinstance(label, Tag):
-            target = self._of(np.atleast_1d(label.label))
-            return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=self._mirror(label.mirror))
-        return label
-
-    def _of(self, ids: np.ndarray) -> np.ndarray:
-        ids = np.asarray(ids)
-        valid = (ids >= 0) & (ids < len(self.target))
-        return np.where(valid, self.target[ids.clip(0, len(self.target) - 1)], FOREIGN)
-
-    def _probabilities(self, probs: np.ndarray | None) -> np.ndarray | None:
-        if probs is None:
-            return None
-        mapped = np.zeros((len(self.known), *probs.shape[1:]), dtype=probs.dtype)
-        for own, target in enumerate(self.target):
-            if target >= 0:
-                mapped[target] += probs[own]
-        return mapped
-
-    def _mirror(self, mirror: tuple[int, ...]) -> tuple[int, ...]:
-        mapped = [-1] * len(self.known) if mirror else []
-        for own, other in enumerate(mirror):
-            if self.target[own] >= 0 and other >= 0 and self.target[other] >= 0:
-                mapped[self.target[own]] = int(self.target[other])
-        return tuple(mapped)
-
-
-def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None], where: str) -> ClassTable:
-    """How classes called `own` become the task's. Raises SpecError for a name that neither side has."""
-    for mine, theirs in names.items():
-        if mine not in own:
-            raise SpecError(unknown(mine, own, f"class of {where}"))
-        if theirs is not None and theirs not in task.classes:
-            raise SpecError(unknown(theirs, task.classes, f"class of task {task.name!r}"))
-    target = np.full(max(len(own), 1), FOREIGN, dtype=np.int64)
-    for i, name in enumerate(own):
-        goal = names.get(name, name)
-        if goal is None:
-            target[i] = BACKGROUND
-        elif goal in task.classes:
-            target[i] = task.classes.index(goal)
-        elif task.neighbours.get(goal) in task.classes:
-            target[i] = NEIGHBOUR - task.classes.index(task.neighbours[goal])
-    known = np.isin(np.arange(len(task.classes)), target)
-    if not known.any():
-        raise SpecError(
-            f"{where} has classes {', '.join(own)}, of which task {task.name!r} ({', '.join(task.classes)}) has none; "
-            "map them in Source.classes or switch the label off in Source.labels"
-        )
-    return ClassTable(target, known)
-
-
-class Reader:
-    """A source as the tasks see it: its labels under the tasks' names, in the tasks' classes, checked."""
-
-    def __init__(self, source: Source, tasks: Sequence[Task]) -> None:
-        self.source = source
-        self.tasks = {task.name: task for task in tasks}
-        for name in [*source.labels, *source.classes]:
-            if name not in self.tasks:
-                raise SpecError(unknown(name, self.tasks, f"task (in source {source.name!r})"))
-        self.label_of = {name: source.labels.get(name, name) for name in self.tasks}
-        self.tables: dict[str, ClassTable] = {}
-        own = source.dataset.classes
-        for name, label in self.label_of.items():
-            if label is not None and label in own and self.tasks[name].classes:
-                where = f"{label!r} in source {source.name!r}"
-                self.tables[name] = class_table(own[label], self.tasks[name], source.classes.get(name, {}), where)
-
-    def __len__(self) -> int:
-        return len(self.source.dataset)
-
-    def __getitem__(self, index: int) -> Sample:
-        """Raises DataError, naming source and file, for a label that its task cannot use."""
-        sample = self.source.dataset[index]
-        labels = {}
-        for name, label_name in self.label_of.items():
-            if label_name in sample.labels:
-                label = sample.labels[label_name]
-                try:
-                    self._check_ids(label, name)
-                    labels[name] = self.tables[name].apply(label) if name in self.tables else label
-                    self.tasks[name].check(labels[name])
-                except DataError as error:
-                    raise DataError(f"{self.source.name}:{sample.key}: {error}") from error
-        return sample.but(labels=labels, source=self.source.name)
-
-    def class_of(self, name: str) -> dict[str, str]:
-        """What each class of the data set is for a task with classes: one of its own, "background", "unknown"..."""
-        own = self.source.dataset.classes[self.label_of[name] or name]
-        classes = dict(enumerate(self.tasks[name].classes)) | {FOREIGN: "unknown", BACKGROUND: "background"}
-        classes |= {NEIGHBOUR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
-        return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
-
-    def provenance(self, name: str) -> str:
-        """The network that made a task's labels, in words; "" where people or instruments did."""
-        return self.source.dataset.provenance.get(self.label_of[name] or name, "")
-
-    def _check_ids(self, label: Annotation, name: str) -> None:
-        """An id that the data set's own class list does not have is an error, not an unknown class."""
-        if name not in self.tables:
-            return
-        classes = len(self.tables[name].target)
-        present = np.unique([i for i in ids_of(label) if i >= classes and i != UNKNOWN_ID])
-        if len(present):
-            raise DataError(
-                f"{self.label_of[name]!r} holds class ids {present.tolist()}, expected 0..{classes - 1} or "
-                f"{UNKNOWN_ID} (unknown); correct the label file or the data set's class list"
-            )
-
-
-def ids_of(label: Annotation) -> np.ndarray:
-    """The class ids that occur in a label of any kind that has them."""
-    if isinstance(label, ClassMap):
-        return np.bincount(label.ids.reshape(-1), minlength=256).nonzero()[0]
-    if isinstance(label, Boxes | Polylines | Tag) and label.label is not None:
-        return np.unique(label.label)
-    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)

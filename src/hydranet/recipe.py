@@ -1,16 +1,17 @@
 """A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.optim import Optim
+from hydranet.config.source import Source
+from hydranet.config.stages import Stage, check
 from hydranet.core.balancer import GradientBalancer, LossBalancer
-from hydranet.core.dataset import Dataset
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
@@ -19,75 +20,10 @@ from hydranet.model import HydraNet
 from hydranet.precision import PRECISIONS, Precision
 from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
-from hydranet.stages import Stage, check
 from hydranet.teacher import Teacher
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
-
-
-@dataclass(frozen=True)
-class Source(Component):
-    """Where samples come from, and how its labels serve the tasks.
-
-    size:    height and width of the network's input for this source; multiples of 32.
-    weight:  its share of the samples, relative to the other sources.
-    labels:  {task: label of the data set}, where they are called differently; None switches a label off.
-    classes: {task: {class of the data set: class of the task}}, where they are called differently; None = the class
-             counts as background (boxes) or unknown (maps). Classes of equal name need no entry; classes without a
-             counterpart are unknown pixels and ignored boxes, never background.
-    augment: replaces the recipe's augmentation for this source.
-    """
-
-    name: str
-    dataset: Dataset
-    size: tuple[int, int]
-    weight: float = 1.0
-    labels: Mapping[str, str | None] = field(default_factory=dict)
-    classes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    augment: Augment | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
-            raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
-        if not 0 < self.weight < math.inf:
-            raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
-
-    def only(self, tasks: Iterable[str]) -> "Source":
-        """The same source for a network that has these tasks alone."""
-        kept = set(tasks)
-        labels = {name: label for name, label in self.labels.items() if name in kept}
-        return replace(self, labels=labels, classes={n: table for n, table in self.classes.items() if n in kept})
-
-
-@dataclass(frozen=True)
-class Optim(Component):
-    """The optimiser and the learning rates.
-
-    lr is the peak for decoder and heads; `factors` multiply it by parts of the network ("encoder", "decoder",
-    "heads", "balancer"). Weight decay spares biases, norms and the balancer. clip: largest gradient norm, or None.
-    """
-
-    lr: float = 1e-3
-    factors: Mapping[str, float] = field(default_factory=lambda: {"encoder": 0.3})
-    algorithm: Part[torch.optim.Optimizer] = field(default_factory=lambda: Part(torch.optim.AdamW, weight_decay=1e-2))
-    clip: float | None = 10.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lr < math.inf:
-            raise SpecError(
-                f"got optim.lr={self.lr}, expected a number > 0, such as 1e-3; to keep a part as it is, "
-                "freeze it in a stage (docs/stages.md)"
-            )
-        for part, factor in self.factors.items():
-            if not 0 <= factor < math.inf:
-                raise SpecError(f"got optim.factors.{part}={factor}, expected a number >= 0; 1 = the rate of optim.lr")
-        if self.clip is not None and not self.clip >= 0:
-            raise SpecError(f"got optim.clip={self.clip}, expected a number > 0, such as 10; null = no clipping")
-
-    def rate(self, part: str) -> float:
-        """The learning rate of a part of the network at its peak."""
-        return self.lr * self.factors.get(part, 1.0)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.charts import Line, bar_chart, legend, line_chart
-from hydranet.checkpoint import write
 from hydranet.core.sample import DataError
-from hydranet.evaluate import Report, number, read_report
+from hydranet.evaluation.report import Report, number, read_report
+from hydranet.io.atomic import write
 from hydranet.log import LOG, read_all
 
 STYLE = """

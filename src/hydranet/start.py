@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from hydranet import checkpoint
-from hydranet.checkpoint import CheckpointError
 from hydranet.core.features import Features
 from hydranet.core.spec import flatten, to_json
 from hydranet.core.task import Task
+from hydranet.io.atomic import CheckpointError
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 

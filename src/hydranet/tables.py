@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from hydranet.compare import Change
+from hydranet.config.catalog import Found
 from hydranet.cost import Cost
-from hydranet.evaluate import Report
-from hydranet.find import Found
+from hydranet.evaluation.report import Report
 from hydranet.info import PartInfo
 from hydranet.retention import Kept
 from hydranet.train import Progress

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as Bar
 
-    from hydranet.evaluate import Report, Seen
+    from hydranet.evaluate import Seen
+    from hydranet.evaluation.report import Report
     from hydranet.model import HydraNet
     from hydranet.recipe import Recipe
 
@@ -92,8 +93,8 @@ def evaluated(
     stop: Sequence[int] = (),
 ) -> "Report | None":
     """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
-    from hydranet.evaluate import Report
     from hydranet.evaluate import evaluate as run_evaluation
+    from hydranet.evaluation.report import Report
 
     job = bar.add_task("evaluating", total=None, note="")
     kept: dict[str, int] = {}

@@ -9,19 +9,21 @@ import torch
 from torch import nn
 
 from hydranet import checkpoint, leaks, precision, start
-from hydranet.checkpoint import CheckpointError
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
-from hydranet.core.spec import SpecError, unknown
 from hydranet.distill import Teachers
 from hydranet.gradients import Outcome, step_gradients
+from hydranet.io import atomic
+from hydranet.io.atomic import CheckpointError
 from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes
-from hydranet.recipe import Optim, Recipe
+from hydranet.recipe import Recipe
 from hydranet.stages import Staging
 from hydranet.step_losses import Diverged, Reduce
+from hydranet.training.ema import Average
+from hydranet.training.optimizer import optimiser
 
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
 """Parts of a recipe that may change on resume without changing what is learned."""
@@ -116,51 +118,6 @@ class Run:
         self.step = int(header["step"])  # type: ignore[call-overload]
 
 
-class Average:
-    """Exponential moving average of weights and buffers; the decay warms up as min(d, (1 + s) / (10 + s)).
-
-    still: names of tensors that are left alone.
-    """
-
-    still: frozenset[str] = frozenset()
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Moves the average towards the model."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, tensor in model.state_dict().items():
-            if name in self.still:
-                continue
-            if tensor.is_floating_point():
-                self.tensors[name].lerp_(tensor, 1 - decay)
-            else:
-                self.tensors[name].copy_(tensor)
-
-
-def optimiser(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
-    """An optimiser with a group for each part of the network and for what is not decayed (biases, norms, balancer)."""
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        parts = name.split(".")
-        part = "heads" if parts[0] == "heads" else parts[1]
-        groups.setdefault((part, parameter.ndim > 1), []).append(parameter)
-    groups.setdefault(("balancer", False), []).extend(balancer.parameters())
-    known = {part for part, _ in groups}
-    for part in settings.factors:
-        if part not in known | {"encoder", "decoder", "heads", "balancer"}:
-            raise SpecError(unknown(part, known, "part of the network (in optim.factors)"))
-    described = [
-        {"params": parameters, "part": part, **({} if decayed else {"weight_decay": 0.0})}
-        for (part, decayed), parameters in groups.items()
-        if parameters
-    ]
-    return settings.algorithm([{**group, "lr": settings.rate(str(group["part"]))} for group in described])
-
-
 def train(
     recipe: Recipe,
     folder: Path | str,
@@ -184,7 +141,7 @@ def train(
     if resume:
         run.restore(folder)
     if run.started and processes.rank == 0:
-        checkpoint.write(folder / start.FILE, run.started.to_json().encode())
+        atomic.write(folder / start.FILE, run.started.to_json().encode())
     processes.equalise(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()
@@ -211,7 +168,7 @@ def _claim(folder: Path, recipe: Recipe, processes: Processes) -> None:
     if any((folder / name).exists() for name in (checkpoint.STATE, checkpoint.MODEL)):
         raise CheckpointError(f"{folder} already holds a run; go on with resume (--resume) or choose another folder")
     if processes.rank == 0:
-        checkpoint.write(folder / checkpoint.RECIPE, recipe.to_json().encode())
+        atomic.write(folder / checkpoint.RECIPE, recipe.to_json().encode())
 
 
 def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, float, float]:

@@ -11,7 +11,7 @@ from hydranet.augment.policy import fit
 from hydranet.balancers.uniform import Uniform
 from hydranet.bench import bare
 from hydranet.bench.plan import EAGER, Files, Variant, emulated, processor
-from hydranet.checkpoint import MODEL, save_model, without_pretrained, write
+from hydranet.checkpoint import MODEL, save_model, without_pretrained
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
@@ -20,6 +20,7 @@ from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
 from hydranet.export.narrow import narrowed
 from hydranet.export.ship import target
+from hydranet.io.atomic import write
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq
 from hydranet.quantise.accepted import doubt

@@ -9,7 +9,7 @@ from typing import Any
 from hydranet.bench.plan import BASELINE
 from hydranet.bench.runner import STEPS, Opened, Times
 from hydranet.cost import Cost
-from hydranet.evaluate import finite
+from hydranet.evaluation.report import finite
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def compare(
     """Compare two reports of `hydranet evaluate`; refused where they were not measured in the same way."""
     from hydranet import tables
     from hydranet.compare import changes
-    from hydranet.evaluate import read_report
+    from hydranet.evaluation.report import read_report
 
     reports = read_report(first), read_report(second)
     say(tables.comparison(changes(*reports, every=every), [str(first), str(second)]))

@@ -30,9 +30,11 @@ def evaluate(
 
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
-    from hydranet import find, tables
-    from hydranet.checkpoint import check_folder, load_model
+    from hydranet import tables
+    from hydranet.checkpoint import load_model
     from hydranet.gallery import check_format, write_gallery
+    from hydranet.io.atomic import check_folder
+    from hydranet.models.device import available_device
 
     if gallery:
         check_format(gallery)
@@ -41,7 +43,7 @@ def evaluate(
     target = None if settings and not out else out or place
     for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:
         check_folder(folder)  # before hours of work
-    model.to(find.device(device))
+    model.to(available_device(device))
     rows: list[Seen] = []
     with terminal.bar() as bar:
         report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)

@@ -33,13 +33,13 @@ def label(
     """
     from dataclasses import replace
 
-    from hydranet import find
     from hydranet.label import label as run_labelling
     from hydranet.label import started
     from hydranet.leaks import trained_on
+    from hydranet.models.device import available_device
     from hydranet.voices import voice
 
-    teacher = voice(str(run), find.device(device))
+    teacher = voice(str(run), available_device(device))
     dataset, shape = _pictures(source, recipe, size, teacher)
     names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name

@@ -12,12 +12,13 @@ def list_parts(
     kind: Annotated[str, typer.Argument(help="tasks, encoders, decoders, sharing, balancers, datasets, recipes")] = "",
 ) -> None:
     """List everything that a recipe can name."""
-    from hydranet import find, tables
+    from hydranet import tables
+    from hydranet.config import catalog
     from hydranet.core.spec import SpecError, unknown
 
-    if kind and kind not in find.OPEN:
-        raise SpecError(unknown(kind, find.OPEN, "set of parts"))
-    say(tables.found({name: find.members(name) for name in ([kind] if kind else find.OPEN)}))
+    if kind and kind not in catalog.OPEN:
+        raise SpecError(unknown(kind, catalog.OPEN, "set of parts"))
+    say(tables.found({name: catalog.members(name) for name in ([kind] if kind else catalog.OPEN)}))
 
 
 def info(

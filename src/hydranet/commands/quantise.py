@@ -63,7 +63,7 @@ def quantise(
 
 def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:
     """Shows and keeps the tables, whatever came of them."""
-    from hydranet.checkpoint import write
+    from hydranet.io.atomic import write
     from hydranet.quantise import accepted, table
 
     titles = ("INT8 against PyTorch", "after fine-tuning")[: len(scans)]

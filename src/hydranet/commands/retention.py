@@ -21,9 +21,11 @@ def retention(
     Runs that are finished are not trained again, and one that was stopped goes on: give the same command once more.
     """
     from hydranet import find, tables
-    from hydranet.checkpoint import CheckpointError, load_model, load_recipe, write
+    from hydranet.checkpoint import load_model, load_recipe
     from hydranet.cost import costs
-    from hydranet.evaluate import read_report
+    from hydranet.evaluation.report import read_report
+    from hydranet.io.atomic import CheckpointError, write
+    from hydranet.models.device import available_device
     from hydranet.retention import SHARED, kept, markdown, variants
 
     chosen = find.recipe(recipe).changed(settings or [])
@@ -36,7 +38,7 @@ def retention(
             raise CheckpointError(f"{run} holds another recipe ({'; '.join(differs[:3])}); choose another --out")
         if not (run / "report.json").is_file():
             resume = (run / "state.safetensors").is_file()
-            learn(variant, run, device=find.device(device), resume=resume, again=again)
+            learn(variant, run, device=available_device(device), resume=resume, again=again)
     models = {name: load_model(run)[0].to(device) for name, run in runs.items()}
     alone = [model for name, model in models.items() if name != SHARED]
     size = chosen.data[0].size

@@ -28,12 +28,12 @@ def same(
 
     For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
     """
-    from hydranet import find
     from hydranet.checkpoint import load_model
+    from hydranet.models.device import available_device
     from hydranet.same import Different, prove
 
     (first, _), (second, recipe) = load_model(old), load_model(new)
-    place = find.device(device)
+    place = available_device(device)
     first.to(place)
     second.to(place)
     pictures = _named(images, recipe) if images else _held_out(recipe, limit)

@@ -28,6 +28,7 @@ def train(
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
     from hydranet import find
+    from hydranet.models.device import available_device
 
     chosen = find.recipe(recipe).changed(settings or [])
     chosen = replace(chosen, start=str(start)) if start else chosen
@@ -36,7 +37,7 @@ def train(
     if resume:
         _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
-    learn(chosen, folder, device=find.device(device), resume=resume, again=again)
+    learn(chosen, folder, device=available_device(device), resume=resume, again=again)
     say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
 
 
@@ -45,7 +46,8 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
     `train.Run.restore` makes sure of it; here the words are those of the command line.
     """
-    from hydranet.checkpoint import RECIPE, CheckpointError, load_recipe
+    from hydranet.checkpoint import RECIPE, load_recipe
+    from hydranet.io.atomic import CheckpointError
     from hydranet.train import RESUMABLE
 
     stored = folder / RECIPE

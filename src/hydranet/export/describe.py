@@ -12,7 +12,7 @@ from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.ink import palette
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
-from hydranet.evaluate import digest
+from hydranet.evaluation.report import digest
 from hydranet.export.graph import Shipped, example, present
 from hydranet.recipe import Recipe
 

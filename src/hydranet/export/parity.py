@@ -9,18 +9,19 @@ import numpy as np
 import torch
 
 from hydranet.annotations import Annotation
-from hydranet.checkpoint import write
+from hydranet.config.source import Source
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.task import Task
+from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
 from hydranet.deploy.predictor import answer, prepared
 from hydranet.deploy.session import Session
-from hydranet.evaluate import Tally, finite
+from hydranet.evaluate import Tally
+from hydranet.evaluation.report import finite
 from hydranet.export.difference import Gap, gaps
 from hydranet.export.graph import Shipped
-from hydranet.mixture import Reader
-from hydranet.recipe import Source
+from hydranet.io.atomic import write
 
 STEP = 32
 """Sizes are multiples of it."""

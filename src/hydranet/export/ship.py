@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hydranet.checkpoint import write
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
-from hydranet.evaluate import read_report
+from hydranet.evaluation.report import read_report
 from hydranet.export.describe import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
+from hydranet.io.atomic import write
 from hydranet.model import HydraNet
 from hydranet.recipe import Recipe
 

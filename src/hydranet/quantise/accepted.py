@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hydranet.checkpoint import write
 from hydranet.deploy.manifest import Manifest
 from hydranet.export.parity import Parity, save
 from hydranet.export.ship import MANIFEST
+from hydranet.io.atomic import write
 from hydranet.quantise.ptq import TARGETS
 
 REPORT, REFUSED = "quantise", "refused"

@@ -13,11 +13,11 @@ import numpy as np
 
 from hydranet.augment.policy import fit
 from hydranet.core.spec import SpecError
+from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped, example
 from hydranet.export.onnx import proto, quiet
-from hydranet.mixture import Reader
 from hydranet.quantise.scope import floats, parts_of
 from hydranet.quantise.signal_stack import kept_signal_stack
 from hydranet.recipe import Recipe

@@ -24,6 +24,8 @@ On real roads the teachers are streets_classes and streets_objects, and the cach
 from dataclasses import replace
 
 from hydranet.augment.policy import Augment
+from hydranet.config.optim import Optim
+from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Part
 from hydranet.core.task import Task
@@ -33,7 +35,7 @@ from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipe import Optim, Recipe, Source
+from hydranet.recipe import Recipe
 from hydranet.recipes.road import CAMVID_WEIGHTS, OBJECTS
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection

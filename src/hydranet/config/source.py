@@ -1,0 +1,43 @@
+"""Where samples come from, and how its labels serve the tasks."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from hydranet.augment.policy import Augment
+from hydranet.core.dataset import Dataset
+from hydranet.core.spec import Component, SpecError
+
+
+@dataclass(frozen=True)
+class Source(Component):
+    """Where samples come from, and how its labels serve the tasks.
+
+    size:    height and width of the network's input for this source; multiples of 32.
+    weight:  its share of the samples, relative to the other sources.
+    labels:  {task: label of the data set}, where they are called differently; None switches a label off.
+    classes: {task: {class of the data set: class of the task}}, where they are called differently; None = the class
+             counts as background (boxes) or unknown (maps). Classes of equal name need no entry; classes without a
+             counterpart are unknown pixels and ignored boxes, never background.
+    augment: replaces the recipe's augmentation for this source.
+    """
+
+    name: str
+    dataset: Dataset
+    size: tuple[int, int]
+    weight: float = 1.0
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    augment: Augment | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
+            raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
+        if not 0 < self.weight < math.inf:
+            raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
+
+    def only(self, tasks: Iterable[str]) -> "Source":
+        """The same source for a network that has these tasks alone."""
+        kept = set(tasks)
+        labels = {name: label for name, label in self.labels.items() if name in kept}
+        return replace(self, labels=labels, classes={n: table for n, table in self.classes.items() if n in kept})
