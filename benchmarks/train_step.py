@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hydranet import find
+from hydranet.checkpoint.checkpoint import resolve
 from hydranet.config.source import Source
 from hydranet.recipe import Recipe
 from hydranet.train import Progress, train
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("settings", nargs="*")
     options = parser.parse_args()
-    base = resized(find.recipe(options.recipe).changed(options.settings))
+    base = resized(resolve.recipe(options.recipe).changed(options.settings))
     print(f"{base.name} at {SIZE[0]}x{SIZE[1]}, batch {base.batch}, {base.workers} workers")
     print("precision  images/s  step s  waiting for data")
     for precision in ("fp32", "bf16"):

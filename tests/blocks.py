@@ -89,7 +89,7 @@ def trained(recipe: Recipe, folder: Path) -> Path:
 
 def scores(folder: Path) -> dict[str, dict[str, float]]:
     """Scores of a run on its validation source."""
-    from hydranet.checkpoint import load_model
+    from hydranet.checkpoint.checkpoint import load_model
     from hydranet.evaluate import evaluate
     from hydranet.evaluation.report import Report
 

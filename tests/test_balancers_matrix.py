@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from balancer_runs import part, recipe
-from hydranet import balancers, checkpoint
+from hydranet import balancers
 from hydranet.balancers.aggregated import Aggregated, Method
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch, collate
 from hydranet.gradients import step_gradients

@@ -20,9 +20,9 @@ from hydranet.bench.files import Candidate, Shelf, lone, pictures, sets, uncheck
 from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
+from hydranet.checkpoint.resolve import recipe as find_recipe
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Input
-from hydranet.find import recipe as find_recipe
 from hydranet.recipe import Recipe
 from toys import toy_recipe
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from commands import hydranet
-from hydranet import checkpoint, find
 from hydranet import recipes as package
+from hydranet.checkpoint.checkpoint import checkpoint, resolve
 from hydranet.deploy.frames import VideoFile
 from hydranet.log import read
 
@@ -146,7 +146,7 @@ def test_list_names_every_part() -> None:
 def test_one_broken_module_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shattered.py").write_text("import a_package_that_nobody_has\n")
     monkeypatch.setattr(package, "__path__", [*package.__path__, os.fspath(tmp_path)])
-    assert find.recipe("demo").name == "demo"
+    assert resolve.recipe("demo").name == "demo"
     ended = hydranet("list", "recipes")
     assert "cannot be imported: ModuleNotFoundError" in ended.out
     ended = hydranet("info", "shattered")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet, refused
-from hydranet import checkpoint
+from hydranet.checkpoint.checkpoint import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,9 @@ def test_full_disk_while_writing_a_report(run: Path, recipes: Path) -> None:
 
 
 def _sources(recipes: Path) -> str:
-    from hydranet import find
+    from hydranet.checkpoint.checkpoint import resolve
 
-    return json.dumps(json.loads(find.recipe(f"{recipes}:toy").to_json())["validation"])
+    return json.dumps(json.loads(resolve.recipe(f"{recipes}:toy").to_json())["validation"])
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from commands import hydranet
-from hydranet import checkpoint, terminal
+from hydranet import terminal
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.log import LOG, read
 
 HERE = Path(__file__).parent

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hydranet.annotations import ScalarMap
-from hydranet.checkpoint import load_model, save_model
+from hydranet.checkpoint.checkpoint import load_model, save_model
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge

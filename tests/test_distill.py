@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
-from hydranet import checkpoint
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.core.batch import Batch, collate
 from hydranet.core.spec import Part, SpecError

@@ -7,7 +7,7 @@ import torch
 
 from blocks import SIZE, TASKS, Blocks, blocks, trained
 from hydranet.annotations import ClassMap, ScalarMap
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
 from hydranet.distill import Teachers

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet
-from hydranet import find
+from hydranet.checkpoint.checkpoint import resolve
 from hydranet.config import catalog
 from hydranet.evaluation.report import Report
 
@@ -56,5 +56,5 @@ def test_ten_lines_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", [found.name for found in catalog.members("recipes")])
 def test_every_recipe_survives_json(name: str) -> None:
-    recipe = find.recipe(name)
+    recipe = resolve.recipe(name)
     assert type(recipe).from_json(recipe.to_json()) == recipe

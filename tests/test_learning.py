@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hydranet import find
+from hydranet.checkpoint.checkpoint import resolve
 from hydranet.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.train import train
@@ -21,7 +21,7 @@ def test_four_heads_learn_in_minutes(tmp_path: Path) -> None:
         fetch("mobilenetv2")
     except WeightsError as error:
         pytest.skip(f"no ImageNet weights: {error}")
-    recipe = find.recipe("demo").changed(["steps=200", "ema=0.97", "validation.held-out.dataset.count=32"])
+    recipe = resolve.recipe("demo").changed(["steps=200", "ema=0.97", "validation.held-out.dataset.count=32"])
     *_, last = train(recipe, tmp_path / "run")
     *_, report = evaluate(last.run.evaluated(), recipe.validation)
     assert isinstance(report, Report)

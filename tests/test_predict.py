@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from commands import hydranet, refused
-from hydranet import checkpoint
 from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
 from hydranet.deploy.predictor import PredictorError

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from hydranet import checkpoint, find
+from hydranet.checkpoint.checkpoint import checkpoint, resolve
 from hydranet.log import LOG, read
 from hydranet.mixture import Mixture
 from hydranet.train import train
@@ -48,7 +48,7 @@ def test_another_number_of_processes_goes_on(tmp_path: Path, recipes: Path) -> N
     assert len(steps) == 1, steps
     header = checkpoint.load_state(tmp_path / "run")[1]
     assert {str(header["step"])} == steps
-    rest = list(islice(train(find.recipe(f"{recipes}:slow"), tmp_path / "run", resume=True), 2))
+    rest = list(islice(train(resolve.recipe(f"{recipes}:slow"), tmp_path / "run", resume=True), 2))
     assert rest[0].step == int(str(header["step"])) + 1
 
 

@@ -9,8 +9,8 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from hydranet import checkpoint
 from hydranet.balancers.meta_weights import MetaWeights
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.config.optim import Optim
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from hydranet import find
-from hydranet.checkpoint import without_pretrained
+from hydranet.checkpoint.checkpoint import resolve, without_pretrained
 from hydranet.config import catalog
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
@@ -16,7 +15,7 @@ NAMES = [found.name for found in catalog.members("recipes")]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_is_whole(name: str) -> None:
-    recipe = find.recipe(name)
+    recipe = resolve.recipe(name)
     assert recipe.name
     assert recipe.validation
     assert Recipe.from_json(recipe.to_json()) == recipe
@@ -29,7 +28,7 @@ def test_a_recipe_is_whole(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_source_serves_the_tasks(name: str) -> None:
     """Names of labels and classes fit; a data set that reads its class list from a file is left out."""
-    recipe = find.recipe(name)
+    recipe = resolve.recipe(name)
     for source in (*recipe.data, *recipe.validation):
         try:
             Reader(source, recipe.tasks)
@@ -59,11 +58,11 @@ def test_every_source_serves_the_tasks(name: str) -> None:
 )
 def test_numbers_that_cannot_be_are_refused(setting: str, sentence: str) -> None:
     with pytest.raises(SpecError, match=sentence):
-        find.recipe("demo").changed([setting])
+        resolve.recipe("demo").changed([setting])
 
 
 def test_numbers_that_switch_off_stay() -> None:
-    off = find.recipe("demo").changed(
+    off = resolve.recipe("demo").changed(
         ["ema=0.0", "optim.clip=0", "save_every=0", "workers=0", "optim.factors.encoder=0"]
     )
     assert (off.ema, off.optim.clip, off.save_every, off.workers) == (0.0, 0, 0, 0)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from balancer_runs import part
-from hydranet import checkpoint
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import checkpoint, load_model
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.batch import collate

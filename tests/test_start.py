@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from commands import hydranet, refused
-from hydranet import checkpoint
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import checkpoint, load_model
+from hydranet.checkpoint.warm_start import class_rows, warm
 from hydranet.config.stages import Stage
 from hydranet.core.features import FeatureSpec
 from hydranet.core.task import Task
 from hydranet.io.atomic import CheckpointError
 from hydranet.recipe import Recipe
 from hydranet.same import Different, prove
-from hydranet.start import class_rows, warm
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.two_stage import TwoStage

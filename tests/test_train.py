@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from hydranet import checkpoint
 from hydranet.annotations import Annotation
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint import load_model, load_recipe
+from hydranet.checkpoint.checkpoint import checkpoint, load_model, load_recipe
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part

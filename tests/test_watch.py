@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from commands import Ended, hydranet, refused
-from hydranet import checkpoint
 from hydranet.annotations import Annotation, Boxes
+from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.task import Raw
 from hydranet.deploy.frames import VideoFile
 from hydranet.deploy.pace import Pace

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
-from hydranet.checkpoint import digest
+from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import Batch, stack
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError, unknown

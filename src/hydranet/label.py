@@ -9,7 +9,7 @@ import torch
 from hydranet.annotations import Annotation, ScalarMap
 from hydranet.augment.geometry import View, unwarp
 from hydranet.augment.policy import fit
-from hydranet.checkpoint import digest
+from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample

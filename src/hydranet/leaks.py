@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from hydranet.checkpoint import load_recipe
+from hydranet.checkpoint.checkpoint import load_recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hydranet.annotations import Annotation, Boxes, Polylines
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import above

@@ -63,7 +63,7 @@ def stop_on_signal(
 
 
 def _left(run: "Path | None") -> str:
-    from hydranet.checkpoint import STATE
+    from hydranet.checkpoint.checkpoint import STATE
 
     if run is None:
         return ""

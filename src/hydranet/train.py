@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet import checkpoint, leaks, precision, start
+from hydranet import leaks, precision
+from hydranet.checkpoint.checkpoint import checkpoint, warm_start
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.distill import Teachers
@@ -61,7 +62,7 @@ class Run:
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
-        self.started = start.warm(self.model, recipe) if fresh else None
+        self.started = warm_start.warm(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
@@ -141,7 +142,7 @@ def train(
     if resume:
         run.restore(folder)
     if run.started and processes.rank == 0:
-        atomic.write(folder / start.FILE, run.started.to_json().encode())
+        atomic.write(folder / warm_start.FILE, run.started.to_json().encode())
     processes.equalise(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()

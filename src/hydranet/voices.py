@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.batch import stack
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError

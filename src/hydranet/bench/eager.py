@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hydranet.bench.bare import Bare
-from hydranet.checkpoint import load_model
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.deploy.manifest import IMAGE, Manifest
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example

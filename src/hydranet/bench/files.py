@@ -11,7 +11,7 @@ from hydranet.augment.policy import fit
 from hydranet.balancers.uniform import Uniform
 from hydranet.bench import bare
 from hydranet.bench.plan import EAGER, Files, Variant, emulated, processor
-from hydranet.checkpoint import MODEL, save_model, without_pretrained
+from hydranet.checkpoint.checkpoint import MODEL, save_model, without_pretrained
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes

@@ -102,16 +102,15 @@ def _names(text: str) -> list[str]:
 
 def _candidate(run: str) -> "Candidate":
     """A run with its weights, or a recipe with fresh ones."""
-    from hydranet import find
     from hydranet.bench.files import Candidate
-    from hydranet.checkpoint import MODEL, digest, load_model
+    from hydranet.checkpoint.checkpoint import MODEL, digest, load_model, resolve
 
     path = Path(run)
     if path.suffix == ".safetensors" or (path / MODEL).is_file():
         model, recipe = load_model(path)
         place = path if path.is_dir() else path.parent
         return Candidate(place.resolve().name, model, recipe, place / "int8", digest(path))
-    recipe = find.recipe(run)
+    recipe = resolve.recipe(run)
     return Candidate(recipe.name, None, recipe)
 
 

@@ -22,13 +22,13 @@ def data_check(
     limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
 ) -> None:
     """Read every sample of a recipe's sources: counts, ranges, broken files, and labels drawn on images."""
-    from hydranet import find
     from hydranet.check import check_recipe, summary
+    from hydranet.checkpoint.checkpoint import resolve
 
     broken = 0
     with terminal.bar() as bar:
         job = bar.add_task("reading", total=None, note="")
-        for seen in check_recipe(find.recipe(recipe).changed(settings or []), out, limit or None):
+        for seen in check_recipe(resolve.recipe(recipe).changed(settings or []), out, limit or None):
             bar.update(job, completed=seen.done, total=seen.total, note=seen.source)
             if seen.report:
                 say(summary(seen.report))

@@ -70,7 +70,7 @@ def export(
     in parity.json. A file that fails it is called NAME.failed, and the command ends with an error. Files of an earlier
     export stay as they are until their successors are proven.
     """
-    from hydranet.checkpoint import load_model
+    from hydranet.checkpoint.checkpoint import load_model
     from hydranet.export.parity import Bounds
     from hydranet.export.ship import export as write_export
     from hydranet.export.ship import other_sizes, report_of

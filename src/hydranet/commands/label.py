@@ -81,7 +81,7 @@ def parsed(text: str) -> dict[str, float]:
 
 def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[Dataset, tuple[int, int]]":
     """The data set that SOURCE means, and the size at which the teacher looks at it."""
-    from hydranet import find
+    from hydranet.checkpoint.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
     from hydranet.predict import nearest_size, parse_size
@@ -89,7 +89,7 @@ def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[D
 
     shape = parse_size(size)
     if recipe:
-        whole = find.recipe(recipe)
+        whole = resolve.recipe(recipe)
         sources = {one.name: one for one in (*whole.validation, *whole.data)}
         if source not in sources:
             raise SpecError(unknown(source, sources, f"source of recipe {recipe!r}"))

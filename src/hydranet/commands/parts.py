@@ -27,11 +27,11 @@ def info(
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
 ) -> None:
     """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
-    from hydranet import find, tables
-    from hydranet.checkpoint import without_pretrained
+    from hydranet import tables
+    from hydranet.checkpoint.checkpoint import resolve, without_pretrained
     from hydranet.info import parts
     from hydranet.predict import parse_size
 
-    chosen = find.recipe(recipe).changed(settings or [])
+    chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size
     say(tables.parts(parts(without_pretrained(chosen).build(), shape), shape))

@@ -30,7 +30,7 @@ def quantise(
     Tries everything in INT8, the trunk alone, and all but one head; heads that break the budget stay in float. See
     docs/int8.md.
     """
-    from hydranet.checkpoint import load_recipe
+    from hydranet.checkpoint.checkpoint import load_recipe
     from hydranet.export.ship import other_sizes
     from hydranet.predict import parse_size
     from hydranet.quantise.flow import Options

@@ -20,15 +20,15 @@ def retention(
 
     Runs that are finished are not trained again, and one that was stopped goes on: give the same command once more.
     """
-    from hydranet import find, tables
-    from hydranet.checkpoint import load_model, load_recipe
+    from hydranet import tables
+    from hydranet.checkpoint.checkpoint import load_model, load_recipe, resolve
     from hydranet.cost import costs
     from hydranet.evaluation.report import read_report
     from hydranet.io.atomic import CheckpointError, write
     from hydranet.models.device import available_device
     from hydranet.retention import SHARED, kept, markdown, variants
 
-    chosen = find.recipe(recipe).changed(settings or [])
+    chosen = resolve.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / f"{chosen.name}-retention"
     again = " ".join(["hydranet retention", recipe, *(settings or []), f"--out {folder}"])
     runs = {name: folder / name for name in variants(chosen)}

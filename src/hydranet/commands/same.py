@@ -28,7 +28,7 @@ def same(
 
     For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
     """
-    from hydranet.checkpoint import load_model
+    from hydranet.checkpoint.checkpoint import load_model
     from hydranet.models.device import available_device
     from hydranet.same import Different, prove
 

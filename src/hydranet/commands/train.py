@@ -27,10 +27,10 @@ def train(
     device: Device = "cpu",
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
-    from hydranet import find
+    from hydranet.checkpoint.checkpoint import resolve
     from hydranet.models.device import available_device
 
-    chosen = find.recipe(recipe).changed(settings or [])
+    chosen = resolve.recipe(recipe).changed(settings or [])
     chosen = replace(chosen, start=str(start)) if start else chosen
     folder = out or Path("runs") / chosen.name
     begun = [f"--start {start}"] if start else []
@@ -46,7 +46,7 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
     `train.Run.restore` makes sure of it; here the words are those of the command line.
     """
-    from hydranet.checkpoint import RECIPE, load_recipe
+    from hydranet.checkpoint.checkpoint import RECIPE, load_recipe
     from hydranet.io.atomic import CheckpointError
     from hydranet.train import RESUMABLE
 

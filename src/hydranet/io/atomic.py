@@ -8,7 +8,7 @@ from pathlib import Path
 from hydranet.core.errors import UserError
 
 STATE = "state.safetensors"
-"""The file of a run that `--resume` needs (`hydranet.checkpoint`)."""
+"""The file of a run that `--resume` needs (`hydranet.checkpoint.checkpoint`)."""
 
 
 class CheckpointError(UserError, RuntimeError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydranet.checkpoint import digest, load_model
+from hydranet.checkpoint.checkpoint import digest, load_model
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader

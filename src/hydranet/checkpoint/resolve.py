@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hydranet.checkpoint import MODEL, RECIPE, load_recipe
+from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
 from hydranet.config.catalog import _is_recipe, _said, members
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
