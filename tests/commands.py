@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from hydranet import cli
+from hydranet.cli.main import main
 
 RECIPES = '''
 import time
@@ -60,7 +60,7 @@ def hydranet(*arguments: object) -> Ended:
     argv = patch.object(sys, "argv", ["hydranet", *map(str, arguments)])
     with argv, patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err):
         try:
-            cli.main()
+            main.main()
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)

@@ -40,9 +40,7 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_help_is_quick_and_needs_no_torch() -> None:
     """Processor time, since the machine may be busy."""
-    look = (
-        "import sys; sys.argv = ['hydranet', '--help']\nfrom hydranet.cli import main\ntry: main()\nexcept SystemExit: "
-    )
+    look = "import sys; sys.argv = ['hydranet', '--help']\nfrom hydranet.cli.main import main\ntry: main()\nexcept SystemExit: "
     look += "assert not {'torch', 'cv2', 'numpy', 'timm'} & set(sys.modules)"
     spent = []
     for _ in range(2):

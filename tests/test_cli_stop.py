@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from commands import hydranet
-from hydranet import terminal
 from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.cli.main import terminal
 from hydranet.log import LOG, read
 
 HERE = Path(__file__).parent
@@ -45,7 +45,7 @@ class Process:
 
 def started(recipes: Path, folder: Path) -> Process:
     command = ("train", f"{recipes}:slow", "--out", str(folder))
-    code = "from hydranet.cli import main; main()"
+    code = "from hydranet.cli.main import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return Process(command, folder, subprocess.Popen([sys.executable, "-c", code, *command], env=environment, **pipes))

@@ -80,7 +80,7 @@ def test_what_a_newcomer_reads_first_stays_short() -> None:
 def test_help_is_quick_because_it_imports_no_torch() -> None:
     program = (
         "import sys; sys.argv = ['hydranet', '--help']\n"
-        "from hydranet.cli import main\n"
+        "from hydranet.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'cv2' not in sys.modules and 'numpy' not in sys.modules"

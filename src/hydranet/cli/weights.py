@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.terminal import say
+from hydranet.cli.terminal import say
 
 app = typer.Typer(help="Pretrained encoder weights.", no_args_is_help=True)
 

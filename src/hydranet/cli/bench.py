@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet import terminal
-from hydranet.terminal import say
+from hydranet.cli.main import terminal
+from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hydranet import terminal
-from hydranet.commands.arguments import RecipeName, Settings
-from hydranet.terminal import say
+from hydranet.cli.arguments import RecipeName, Settings
+from hydranet.cli.main import terminal
+from hydranet.cli.terminal import say
 
 app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
 

@@ -5,20 +5,20 @@ import sys
 
 import typer
 
-from hydranet import terminal
-from hydranet.commands import (
+from hydranet.cli.main import (
     bench,
     compare,
+    compare_outputs,
     data,
     evaluate,
     export,
     label,
     parts,
     predict,
-    quantise,
+    quantize,
     report,
     retention,
-    same,
+    terminal,
     train,
     weights,
 )
@@ -36,12 +36,12 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
-app.command()(quantise.quantise)
+app.command()(quantize.quantise)
 app.command()(bench.bench)
 app.command()(predict.predict)
 app.command()(label.label)
 app.command()(compare.compare)
-app.command()(same.same)
+app.command()(compare_outputs.same)
 app.command()(report.report)
 app.command()(retention.retention)
 app.add_typer(data.app, name="data")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hydranet.commands.arguments import Device, RecipeName, Settings
-from hydranet.commands.train import learn
-from hydranet.terminal import say
+from hydranet.cli.arguments import Device, RecipeName, Settings
+from hydranet.cli.terminal import say
+from hydranet.cli.train import learn
 
 
 def retention(

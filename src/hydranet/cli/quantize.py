@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet import terminal
-from hydranet.commands.arguments import RunPath
-from hydranet.terminal import say
+from hydranet.cli.arguments import RunPath
+from hydranet.cli.main import terminal
+from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.quantise.scan import Scan

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.terminal import say
+from hydranet.cli.terminal import say
 
 
 def report(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet import terminal
-from hydranet.commands.arguments import Device, RecipeName, Settings
-from hydranet.terminal import say
+from hydranet.cli.arguments import Device, RecipeName, Settings
+from hydranet.cli.main import terminal
+from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.recipe import Recipe

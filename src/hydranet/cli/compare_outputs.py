@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet.commands.arguments import Device, RunPath
-from hydranet.terminal import say
+from hydranet.cli.arguments import Device, RunPath
+from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.core.sample import Sample

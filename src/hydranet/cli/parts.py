@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from hydranet.commands.arguments import RecipeName, Settings
-from hydranet.terminal import say
+from hydranet.cli.arguments import RecipeName, Settings
+from hydranet.cli.terminal import say
 
 
 def list_parts(
