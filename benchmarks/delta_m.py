@@ -42,6 +42,7 @@ from hydranet.balancers.rlw import RLW
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
@@ -55,7 +56,6 @@ from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.evaluate import evaluate
 from hydranet.evaluation.report import Report, read_report
 from hydranet.log import RunLog
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.normals.task import Normals

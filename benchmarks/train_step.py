@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hydranet.checkpoint.checkpoint import resolve
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
-from hydranet.recipe import Recipe
 from hydranet.train import Progress, train
 
 SIZE, WARM_UP = (192, 640), 3

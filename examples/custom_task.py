@@ -13,9 +13,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hydranet.annotations import ClassMap
+from hydranet.config.recipe import Recipe
 from hydranet.core.task import Loss, Task
 from hydranet.nn.dense import DenseHead, full_size
-from hydranet.recipe import Recipe
 from hydranet.recipes.demo import demo
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
-from hydranet.recipe import Recipe
 from hydranet.train import train
 from toys import Noise, toy_recipe
 

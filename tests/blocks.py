@@ -8,11 +8,11 @@ import numpy as np
 
 from hydranet.annotations import Annotation, ClassMap, NormalMap, ScalarMap
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic

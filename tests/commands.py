@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from hydranet.augment.policy import Augment
 from hydranet.core.sample import Sample
-from hydranet.recipe import Recipe, Source
+from hydranet.config.recipe import Recipe, Source
 from toys import Noise, toy_recipe
 
 

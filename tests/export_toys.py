@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Boxes
 from hydranet.config import catalog
+from hydranet.config.recipe import Recipe
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Task
 from hydranet.model import HydraNet
-from hydranet.recipe import Recipe
 from hydranet.tasks.detection.task import HEADS, Detection
 from hydranet.tasks.detection.two_stage import TwoStage
 from toys import toy_recipe

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.spec import Part
-from hydranet.recipe import Recipe
 from hydranet.train import train
 from toys import Noise, toy_recipe
 

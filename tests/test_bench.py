@@ -21,9 +21,9 @@ from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
 from hydranet.checkpoint.resolve import recipe as find_recipe
+from hydranet.config.recipe import Recipe
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Input
-from hydranet.recipe import Recipe
 from toys import toy_recipe
 
 pytest.importorskip("onnxscript")

@@ -12,15 +12,15 @@ from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
+from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.distill import Teachers
 from hydranet.io.atomic import CheckpointError
-from hydranet.recipe import Recipe
 from hydranet.step_losses import forward
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.teacher import Teacher
 from hydranet.train import Run, train
 
 

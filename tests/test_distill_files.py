@@ -8,13 +8,13 @@ import torch
 from blocks import SIZE, TASKS, Blocks, blocks, trained
 from hydranet.annotations import ClassMap, ScalarMap
 from hydranet.checkpoint.checkpoint import load_model
+from hydranet.config.teacher import Teacher
 from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
 from hydranet.distill import Teachers
 from hydranet.export.graph import Shape
 from hydranet.export.ship import export
 from hydranet.leaks import check
-from hydranet.teacher import Teacher
 from hydranet.train import Run
 
 

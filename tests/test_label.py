@@ -17,6 +17,7 @@ from commands import hydranet, refused
 from fakes import FAKES
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
 from hydranet.config.source import Source
+from hydranet.config.teacher import Teacher
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
@@ -31,7 +32,6 @@ from hydranet.io.atomic import CheckpointError
 from hydranet.label import Progress, label, started
 from hydranet.leaks import LeakError, check, overlap, read
 from hydranet.step_losses import forward
-from hydranet.teacher import Teacher
 from hydranet.train import Run, train
 from hydranet.voices import voice
 

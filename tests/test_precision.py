@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from hydranet import precision
+from hydranet.config import precision
 from hydranet.train import Run
 from toys import toy_recipe
 

@@ -12,10 +12,10 @@ from torch import nn
 from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
 from hydranet.nn.sync_norm import SyncNorm, synchronise
-from hydranet.recipe import Recipe
 from hydranet.train import train
 from toys import Noise, toy_recipe
 from two_processes import torchrun

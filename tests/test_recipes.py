@@ -5,10 +5,10 @@ import torch
 
 from hydranet.checkpoint.checkpoint import resolve, without_pretrained
 from hydranet.config import catalog
+from hydranet.config.recipe import Recipe
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
-from hydranet.recipe import Recipe
 
 NAMES = [found.name for found in catalog.members("recipes")]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from hydranet.config.schedule import Constant, Cosine, OneCycle
 from hydranet.core.spec import SpecError
-from hydranet.schedule import Constant, Cosine, OneCycle
 
 
 def by_torch(make, steps: int) -> list[float]:

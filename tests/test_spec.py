@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError, override, to_json
-from hydranet.recipe import Recipe
 from toys import Brightness, Glow, Noise, ToyEncoder, toy_recipe
 
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from balancer_runs import part
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint.checkpoint import checkpoint, load_model
+from hydranet.config.recipe import Recipe
+from hydranet.config.schedule import Constant, OneCycle
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.batch import collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.freeze import Frozen, freeze
 from hydranet.gradients import step_gradients
-from hydranet.recipe import Recipe
-from hydranet.schedule import Constant, OneCycle
 from hydranet.stages import weigh
 from hydranet.train import Progress, Run, train
 from hydranet.training.ema import Average

@@ -11,11 +11,11 @@ import torch
 from commands import hydranet, refused
 from hydranet.checkpoint.checkpoint import checkpoint, load_model
 from hydranet.checkpoint.warm_start import class_rows, warm
+from hydranet.config.recipe import Recipe
 from hydranet.config.stages import Stage
 from hydranet.core.features import FeatureSpec
 from hydranet.core.task import Task
 from hydranet.io.atomic import CheckpointError
-from hydranet.recipe import Recipe
 from hydranet.same import Different, prove
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.task import Detection

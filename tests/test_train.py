@@ -12,12 +12,12 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint.checkpoint import checkpoint, load_model, load_recipe
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw
 from hydranet.io.atomic import CheckpointError
-from hydranet.recipe import Recipe
 from hydranet.step_losses import Diverged
 from hydranet.train import train
 from toys import Glow, Noise, toy_recipe

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from hydranet.annotations import Annotation, Quantity, ScalarMap
 from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.features import Decoder, Encoder, Features, FeatureSpec, Pyramid
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.recipe import Recipe
 
 
 class ToyEncoder(Encoder):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from hydranet.config.recipe import Recipe
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.deploy.draw import composite, draw
-from hydranet.recipe import Recipe
 from hydranet.tally import LabelReport, Tally, add_up, tally
 
 if TYPE_CHECKING:

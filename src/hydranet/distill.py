@@ -10,6 +10,8 @@ from torch import Tensor
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
 from hydranet.checkpoint.checkpoint import digest
+from hydranet.config.recipe import Recipe
+from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, stack
 from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError, unknown
@@ -17,8 +19,6 @@ from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.data.reader import ClassTable, class_table
 from hydranet.hints import Hints
 from hydranet.io.atomic import CheckpointError
-from hydranet.recipe import Recipe
-from hydranet.teacher import Teacher
 from hydranet.voices import Said, Voice, moved, voice
 
 Autocast = Callable[[], AbstractContextManager[object]]

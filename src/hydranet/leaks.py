@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hydranet.checkpoint.checkpoint import load_recipe
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import UserError
@@ -15,7 +16,6 @@ from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.formats.fingerprint import NEAR_BITS, bits, content, look, nearest
 from hydranet.io.atomic import write
-from hydranet.recipe import Recipe
 from hydranet.voices import Network, Voice
 
 FILE = "leakage.json"

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from hydranet.augment.policy import Augment
+from hydranet.config.recipe import Recipe
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
-from hydranet.recipe import Recipe
 
 GOLDEN = (5**0.5 - 1) / 2
 

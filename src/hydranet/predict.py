@@ -7,12 +7,12 @@ import numpy as np
 
 from hydranet.annotations import Annotation, Boxes, Polylines
 from hydranet.checkpoint.checkpoint import load_model
+from hydranet.config.recipe import Recipe
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import above
 from hydranet.deploy.predictor import check_share, checked
 from hydranet.evaluate import look
-from hydranet.recipe import Recipe
 
 
 class Predictor:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from hydranet.config.schedule import Schedule
 from hydranet.config.stages import Stage
 from hydranet.core.balancer import Balancer, GradientBalancer, Losses
 from hydranet.core.batch import Batch
 from hydranet.core.spec import SpecError, unknown
 from hydranet.freeze import Frozen
 from hydranet.model import HydraNet
-from hydranet.schedule import Schedule
 
 
 class Staging:

@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet import leaks, precision
+from hydranet import leaks
 from hydranet.checkpoint.checkpoint import checkpoint, warm_start
+from hydranet.config import precision
+from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.distill import Teachers
@@ -20,7 +22,6 @@ from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes
-from hydranet.recipe import Recipe
 from hydranet.stages import Staging
 from hydranet.step_losses import Diverged, Reduce
 from hydranet.training.ema import Average

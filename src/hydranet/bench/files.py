@@ -12,6 +12,7 @@ from hydranet.balancers.uniform import Uniform
 from hydranet.bench import bare
 from hydranet.bench.plan import EAGER, Files, Variant, emulated, processor
 from hydranet.checkpoint.checkpoint import MODEL, save_model, without_pretrained
+from hydranet.config.recipe import Recipe
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
@@ -24,7 +25,6 @@ from hydranet.io.atomic import write
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq
 from hydranet.quantise.accepted import doubt
-from hydranet.recipe import Recipe
 
 PICTURES = 8
 """Different frames that are gone through in turn."""

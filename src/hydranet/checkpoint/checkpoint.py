@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from hydranet.calibrated import Calibrated
+from hydranet.config.recipe import Recipe
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.model import HydraNet
-from hydranet.recipe import Recipe
 
 MODEL, RECIPE, STATE = "model.safetensors", "recipe.json", "state.safetensors"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
 from hydranet.config.catalog import _is_recipe, _said, members
+from hydranet.config.recipe import Recipe
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.recipe import Recipe
 
 
 def recipe(what: str) -> Recipe:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.config.recipe import Recipe
 from hydranet.core.features import Features
 from hydranet.core.spec import flatten, to_json
 from hydranet.core.task import Task
 from hydranet.io.atomic import CheckpointError
 from hydranet.model import HydraNet
-from hydranet.recipe import Recipe
 
 FILE = "start.json"
 MORE = 1000

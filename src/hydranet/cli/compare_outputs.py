@@ -10,8 +10,8 @@ from hydranet.cli.arguments import Device, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
+    from hydranet.config.recipe import Recipe
     from hydranet.core.sample import Sample
-    from hydranet.recipe import Recipe
 
 
 def same(

@@ -15,10 +15,10 @@ from hydranet.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hydranet.config.recipe import Recipe
     from hydranet.core.sample import Sample
     from hydranet.export.graph import Shape, Shipped
     from hydranet.export.parity import Bounds, Parity
-    from hydranet.recipe import Recipe
 
 FAILED = "parity.failed.json"
 """Where the proof of files lies that failed it."""

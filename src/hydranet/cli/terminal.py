@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as Bar
 
+    from hydranet.config.recipe import Recipe
     from hydranet.evaluate import Seen
     from hydranet.evaluation.report import Report
     from hydranet.model import HydraNet
-    from hydranet.recipe import Recipe
 
 INTERRUPTED = 130
 """The exit code of a program that a signal stopped, by the custom of shells."""

@@ -11,7 +11,7 @@ from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.recipe import Recipe
+    from hydranet.config.recipe import Recipe
     from hydranet.train import Progress
 
 

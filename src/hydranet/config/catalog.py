@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.dataset import Dataset
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.task import Task
-from hydranet.recipe import Recipe
 
 OPEN = ("tasks", "encoders", "decoders", "sharing", "balancers", "datasets", "recipes")
 """The open sets: packages whose modules are found by looking, never by registering."""

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hydranet.config.schedule import Schedule
 from hydranet.core.spec import Component, SpecError, unknown
-from hydranet.schedule import Schedule
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from hydranet.annotations import Annotation, ScalarMap
+from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.ink import palette
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import Shipped, example, present
-from hydranet.recipe import Recipe
 
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 

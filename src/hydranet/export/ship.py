@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hydranet.config.recipe import Recipe
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
@@ -18,7 +19,6 @@ from hydranet.export.describe import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.io.atomic import write
 from hydranet.model import HydraNet
-from hydranet.recipe import Recipe
 
 MANIFEST = "manifest.json"
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydranet.checkpoint.checkpoint import digest, load_model
+from hydranet.config.recipe import Recipe
+from hydranet.config.teacher import Teacher
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
@@ -20,8 +22,6 @@ from hydranet.quantise import accepted, ptq
 from hydranet.quantise.budget import Limit, Lost, limits, losses, parsed
 from hydranet.quantise.fake import fake_quantised
 from hydranet.quantise.scan import Left, Scan, scan, summary
-from hydranet.recipe import Recipe
-from hydranet.teacher import Teacher
 from hydranet.train import train
 
 FREE = Bounds(math.inf, math.inf)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hydranet.augment.policy import fit
+from hydranet.config.recipe import Recipe
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
@@ -20,7 +21,6 @@ from hydranet.export.graph import Shipped, example
 from hydranet.export.onnx import proto, quiet
 from hydranet.quantise.scope import floats, parts_of
 from hydranet.quantise.signal_stack import kept_signal_stack
-from hydranet.recipe import Recipe
 
 TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.bdd100k import Bdd100k
@@ -14,7 +15,6 @@ from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic

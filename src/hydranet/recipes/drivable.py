@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.datasets.pseudo_maps import PseudoMaps
-from hydranet.recipe import Recipe
 from hydranet.recipes.road import road
 from hydranet.tasks.semantic.task import Semantic
 

@@ -25,7 +25,9 @@ from dataclasses import replace
 
 from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
+from hydranet.config.teacher import Teacher
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Part
 from hydranet.core.task import Task
@@ -35,12 +37,10 @@ from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipe import Recipe
 from hydranet.recipes.road import CAMVID_WEIGHTS, OBJECTS
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.teacher import Teacher
 
 SIZE, CAMVID_SIZE = (96, 320), (192, 256)
 DEPTH = Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1")

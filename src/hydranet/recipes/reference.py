@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.yolov8 import YoloV8

@@ -3,6 +3,7 @@
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.camvid import CamVid
@@ -10,7 +11,6 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.timm import Timm
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic

@@ -2,13 +2,13 @@
 
 from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.spec import Part
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipe import Recipe
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic

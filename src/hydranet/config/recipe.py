@@ -9,18 +9,18 @@ import torch
 from hydranet.augment.policy import Augment
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.optim import Optim
+from hydranet.config.precision import PRECISIONS, Precision
+from hydranet.config.schedule import OneCycle, Schedule
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage, check
+from hydranet.config.teacher import Teacher
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.model import HydraNet
-from hydranet.precision import PRECISIONS, Precision
-from hydranet.schedule import OneCycle, Schedule
 from hydranet.sharing.hard import HardSharing
-from hydranet.teacher import Teacher
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
