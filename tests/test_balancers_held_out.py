@@ -12,7 +12,7 @@ from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.source import Source
 from hydranet.core.batch import Batch, collate
-from hydranet.core.lesson import Lesson
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.spec import Part, SpecError
 from hydranet.gradients import step_gradients
 from hydranet.held_out import images, learn

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hydranet.annotations import Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import FeatureSpec
-from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss
 from hydranet.distill import agreed, mirrored

@@ -18,8 +18,8 @@ from fakes import CLASSES, FAKES
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines
 from hydranet.config import catalog
 from hydranet.core.batch import stack
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import FeatureSpec, Pyramid
-from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.core.task import Raw, Stats, Task, merge, pick, to_numpy

@@ -13,7 +13,7 @@ from hydranet.checkpoint.checkpoint import digest
 from hydranet.config.recipe import Recipe
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, stack
-from hydranet.core.lesson import Lesson
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.data.reader import ClassTable, class_table

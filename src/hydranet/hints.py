@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import Features, Pyramid
-from hydranet.core.lesson import Lesson
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
 

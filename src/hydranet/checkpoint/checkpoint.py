@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from hydranet.calibrated import Calibrated
 from hydranet.config.recipe import Recipe
+from hydranet.core.fixed_after_training import Calibrated
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.model import HydraNet
 

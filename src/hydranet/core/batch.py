@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, Keypoints, Polylines
-from hydranet.core.lesson import Lesson
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.sample import DataError, Sample
 
 

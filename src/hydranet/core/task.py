@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import Annotation
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import Features, Reads
-from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component
 

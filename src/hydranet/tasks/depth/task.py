@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, ScalarMap
-from hydranet.calibrated import Calibrated
 from hydranet.core.features import Features
+from hydranet.core.fixed_after_training import Calibrated
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task

@@ -8,8 +8,8 @@ import numpy as np
 from torch import nn
 
 from hydranet.annotations import OTHER_CLASS, Annotation, Boxes, rows
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import Features
-from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task

@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap
+from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import Features
-from hydranet.core.lesson import Lesson
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
