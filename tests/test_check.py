@@ -12,11 +12,11 @@ from rich.console import Console
 from dataset_folders import HEIGHT, WIDTH, camvid, folder, kitti_object, nyuv2, write
 from fakes import FAKES, picture
 from hydranet.annotations import Annotation, ClassMap
-from hydranet.check import Broken, Report, check, sheet, summary
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
+from hydranet.data.check import Broken, Report, check, sheet, summary
+from hydranet.data.label_statistics import add_up, tally
 from hydranet.datasets.camvid import CamVid
-from hydranet.tally import add_up, tally
 
 
 def report_of(dataset: Dataset, draw_to: Path | None = None, limit: int | None = None) -> Report:

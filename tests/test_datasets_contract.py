@@ -13,8 +13,8 @@ from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Normal
 from hydranet.config import catalog
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Component, from_json, to_json
+from hydranet.data.label_statistics import tally
 from hydranet.datasets.kitti_object import KittiObject
-from hydranet.tally import tally
 
 LOOKED_AT = 3
 

@@ -6,15 +6,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from hydranet import mixture
 from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Polylines, Tag
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
+from hydranet.data import mixture
+from hydranet.data.mixture import Mixture, load, plan
 from hydranet.data.reader import Reader, class_table
-from hydranet.mixture import Mixture, load, plan
 from toys import Brightness, Noise, toy_recipe
 
 

@@ -11,7 +11,7 @@ from hydranet.augment.mosaic import fits, mosaic, partners, survives
 from hydranet.augment.policy import Augment
 from hydranet.config.source import Source
 from hydranet.core.sample import Camera, Sample
-from hydranet.mixture import Mixture
+from hydranet.data.mixture import Mixture
 from toys import Noise, toy_recipe
 
 RNG = np.random.default_rng

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from hydranet.checkpoint.checkpoint import checkpoint, resolve
+from hydranet.data.mixture import Mixture
 from hydranet.log import LOG, read
-from hydranet.mixture import Mixture
 from hydranet.train import train
 from two_processes import HERE, launched, recipe, torchrun
 

@@ -14,11 +14,11 @@ from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
+from hydranet.data.mixture import Mixture, load
 from hydranet.distill import Teachers
 from hydranet.gradients import Outcome, step_gradients
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
-from hydranet.mixture import Mixture, load
 from hydranet.model import HydraNet
 from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes

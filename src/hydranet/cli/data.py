@@ -22,8 +22,8 @@ def data_check(
     limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
 ) -> None:
     """Read every sample of a recipe's sources: counts, ranges, broken files, and labels drawn on images."""
-    from hydranet.check import check_recipe, summary
     from hydranet.checkpoint.checkpoint import resolve
+    from hydranet.data.check import check_recipe, summary
 
     broken = 0
     with terminal.bar() as bar:
