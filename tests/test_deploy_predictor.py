@@ -13,7 +13,7 @@ from hydranet.annotations import Boxes, Quantity, ScalarMap
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, parse
-from hydranet.deploy.onnx_part import part
+from hydranet.deploy.onnx_subgraph import part
 from hydranet.deploy.predictor import Predictor, PredictorError
 from hydranet.deploy.session import open_session
 

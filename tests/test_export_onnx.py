@@ -15,9 +15,9 @@ from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor
+from hydranet.deploy.writer import save_picture
 from hydranet.export.onnx import shapes_of_floats
 from hydranet.predict import Predictor as TorchPredictor
-from hydranet.results import save_picture
 from toys import toy_recipe
 
 onnx = pytest.importorskip("onnx")

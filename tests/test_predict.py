@@ -15,10 +15,10 @@ from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
 from hydranet.deploy.predictor import PredictorError
+from hydranet.deploy.writer import save_picture
 from hydranet.export.graph import Shape
 from hydranet.export.ship import export
 from hydranet.predict import Predictor, parse_size
-from hydranet.results import save_picture
 from toys import Brightness, Noise, toy_recipe
 
 

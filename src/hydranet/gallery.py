@@ -10,9 +10,9 @@ from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.deploy.draw import Row, composite, draw, gallery_html
+from hydranet.deploy.writer import save_picture
 from hydranet.evaluate import Seen
 from hydranet.predict import confident
-from hydranet.results import save_picture
 
 
 def write_gallery(

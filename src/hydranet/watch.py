@@ -15,7 +15,7 @@ from hydranet.deploy.live import Live
 from hydranet.deploy.pace import Pace
 from hydranet.deploy.session import runtimes_for
 from hydranet.deploy.tracking import Tracks
-from hydranet.results import Writer
+from hydranet.deploy.writer import Writer
 
 
 class Seer(Protocol):

@@ -78,8 +78,8 @@ def predict(
     from hydranet.deploy.live import Live, find_source
     from hydranet.deploy.pace import Pace
     from hydranet.deploy.tracking import Tracks
+    from hydranet.deploy.writer import Writer
     from hydranet.predict import parse_size
-    from hydranet.results import Writer
     from hydranet.watch import Shipped, open_predictor, watch
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")

@@ -8,7 +8,7 @@ import numpy as np
 
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import CURE, IMAGE, KEY, InputError, ManifestError, check_arrays, check_graph, parse
-from hydranet.deploy.onnx_part import part
+from hydranet.deploy.onnx_subgraph import part
 
 SUFFIXES = (".onnx",)
 
