@@ -15,7 +15,7 @@ from hydranet.core.spec import SpecError
 from hydranet.deploy.draw import composite, draw
 from hydranet.deploy.frames import Frame, VideoFile
 from hydranet.deploy.messages import message
-from hydranet.deploy.record import Recording, open_recording
+from hydranet.deploy.recording.recording import Recording, open_recording
 
 PICTURES = ("each", "all", "none")
 

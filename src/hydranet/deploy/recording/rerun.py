@@ -11,7 +11,7 @@ from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalM
 from hydranet.deploy.draw import draw
 from hydranet.deploy.frames import Frame
 from hydranet.deploy.ink import colours_of, name_of
-from hydranet.deploy.record import jpeg
+from hydranet.deploy.recording.recording import jpeg
 
 
 class File:

@@ -8,7 +8,7 @@ from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, Polylin
 from hydranet.deploy.draw import draw
 from hydranet.deploy.frames import Frame
 from hydranet.deploy.ink import Colour, colours_of, line_px, name_of, readable, text_px
-from hydranet.deploy.record import jpeg
+from hydranet.deploy.recording.recording import jpeg
 
 CAMERA = "/camera"
 FRAME_ID = "camera"

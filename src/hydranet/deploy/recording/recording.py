@@ -12,7 +12,7 @@ from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError
 from hydranet.deploy.frames import Frame
 
-WRITERS = {".mcap": "hydranet.deploy.record_mcap", ".rrd": "hydranet.deploy.record_rerun"}
+WRITERS = {".mcap": "hydranet.deploy.recording.mcap", ".rrd": "hydranet.deploy.recording.rerun"}
 """For Foxglove and for Rerun."""
 
 JPEG_QUALITY = 88
