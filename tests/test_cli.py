@@ -15,7 +15,7 @@ import pytest
 from commands import hydranet
 from hydranet import recipes as package
 from hydranet.checkpoint.checkpoint import checkpoint, resolve
-from hydranet.deploy.frames import VideoFile
+from hydranet.deploy.video.frames import VideoFile
 from hydranet.log import read
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.frames import VideoFile, find_frames, read_picture
+from hydranet.deploy.video.frames import VideoFile, find_frames, read_picture
 
 RED = np.zeros((24, 40, 3), dtype=np.uint8) + np.array([200, 40, 10], dtype=np.uint8)
 

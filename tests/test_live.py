@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.live import Live, find_source, is_live, without_password
+from hydranet.deploy.video.live import Live, find_source, is_live, without_password
 
 pytest.importorskip("av")
 from rtsp_server import FPS, Camera

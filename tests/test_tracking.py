@@ -9,7 +9,7 @@ import pytest
 from hydranet.annotations import Boxes, Quantity
 from hydranet.deploy.draw import draw
 from hydranet.deploy.messages import message
-from hydranet.deploy.tracking import Sort, Tracks
+from hydranet.deploy.video.tracking import Sort, Tracks
 
 pytest.importorskip("similari")
 

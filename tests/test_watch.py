@@ -19,8 +19,8 @@ from commands import Ended, hydranet, refused
 from hydranet.annotations import Annotation, Boxes
 from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.task import Raw
-from hydranet.deploy.frames import VideoFile
-from hydranet.deploy.pace import Pace
+from hydranet.deploy.video.frames import VideoFile
+from hydranet.deploy.video.stopwatch import Pace
 from toys import Brightness, toy_recipe
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.frames import read_picture
+from hydranet.deploy.video.frames import read_picture
 from hydranet.formats.files import read_rgb
 from hydranet.formats.whole import is_whole
 

@@ -10,11 +10,11 @@ import numpy as np
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.deploy.frames import Frame, Frames
-from hydranet.deploy.live import Live
-from hydranet.deploy.pace import Pace
 from hydranet.deploy.session import runtimes_for
-from hydranet.deploy.tracking import Tracks
+from hydranet.deploy.video.frames import Frame, Frames
+from hydranet.deploy.video.live import Live
+from hydranet.deploy.video.stopwatch import Pace
+from hydranet.deploy.video.tracking import Tracks
 from hydranet.deploy.writer import Writer
 
 

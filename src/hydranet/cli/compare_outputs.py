@@ -56,7 +56,7 @@ def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int
 
 def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, int]]]":
     from hydranet.core.sample import Sample
-    from hydranet.deploy.frames import find_frames
+    from hydranet.deploy.video.frames import find_frames
     from hydranet.predict import nearest_size
 
     for frame in find_frames(images):

@@ -128,7 +128,7 @@ def _names(text: str) -> list[str]:
 def _pictures(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
     """The pictures that were named, or None for the validation sources, which must be there before work begins."""
     from hydranet.core.sample import DataError, Sample
-    from hydranet.deploy.frames import find_frames
+    from hydranet.deploy.video.frames import find_frames
 
     if images:
         return [Sample(frame.image, key=frame.name) for frame in islice(find_frames(images), limit or None)]

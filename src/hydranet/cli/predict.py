@@ -75,9 +75,9 @@ def predict(
     the upright picture.
     """
     from hydranet.core.sample import DataError
-    from hydranet.deploy.live import Live, find_source
-    from hydranet.deploy.pace import Pace
-    from hydranet.deploy.tracking import Tracks
+    from hydranet.deploy.video.live import Live, find_source
+    from hydranet.deploy.video.stopwatch import Pace
+    from hydranet.deploy.video.tracking import Tracks
     from hydranet.deploy.writer import Writer
     from hydranet.predict import parse_size
     from hydranet.watch import Shipped, open_predictor, watch

@@ -6,9 +6,9 @@ from typing import Any
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, Polylines, ScalarMap
 from hydranet.deploy.draw import draw
-from hydranet.deploy.frames import Frame
 from hydranet.deploy.ink import Colour, colours_of, line_px, name_of, readable, text_px
 from hydranet.deploy.recording.recording import jpeg
+from hydranet.deploy.video.frames import Frame
 
 CAMERA = "/camera"
 FRAME_ID = "camera"

@@ -10,7 +10,7 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError
-from hydranet.deploy.frames import Frame
+from hydranet.deploy.video.frames import Frame
 
 WRITERS = {".mcap": "hydranet.deploy.recording.mcap", ".rrd": "hydranet.deploy.recording.rerun"}
 """For Foxglove and for Rerun."""

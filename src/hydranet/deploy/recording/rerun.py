@@ -9,9 +9,9 @@ import numpy as np
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, Quantity, ScalarMap
 from hydranet.deploy.draw import draw
-from hydranet.deploy.frames import Frame
 from hydranet.deploy.ink import colours_of, name_of
 from hydranet.deploy.recording.recording import jpeg
+from hydranet.deploy.video.frames import Frame
 
 
 class File:

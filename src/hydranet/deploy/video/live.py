@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.frames import Frame, Frames, find_frames
+from hydranet.deploy.video.frames import Frame, Frames, find_frames
 
 STREAMS = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
 CAMERA = re.compile(r"camera:(\d+)|(/dev/video\d+)")
