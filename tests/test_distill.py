@@ -17,7 +17,7 @@ from hydranet.config.source import Source
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, collate
 from hydranet.core.spec import Part, SpecError
-from hydranet.distill import Teachers
+from hydranet.distillation.teachers import Teachers
 from hydranet.io.atomic import CheckpointError
 from hydranet.step_losses import forward
 from hydranet.tasks.semantic.task import Semantic

@@ -11,10 +11,10 @@ from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
-from hydranet.distill import Teachers
+from hydranet.distillation.leakage import check
+from hydranet.distillation.teachers import Teachers
 from hydranet.export.graph import Shape
 from hydranet.export.ship import export
-from hydranet.leaks import check
 from hydranet.train import Run
 
 

@@ -10,8 +10,9 @@ from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import FeatureSpec
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss
-from hydranet.distill import agreed, mirrored
-from hydranet.hints import Hints, relative_error
+from hydranet.distillation.feature_matching import Hints, relative_error
+from hydranet.distillation.teacher_model import sure_boxes
+from hydranet.distillation.teachers import agreed, mirrored
 from hydranet.step_losses import joined
 from hydranet.tasks.detection.logits import Gains, alike, by_logits, class_divergence, localisation_divergence
 from hydranet.tasks.detection.ssd import Ssd
@@ -19,7 +20,6 @@ from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.yolov8 import YoloV8
 from hydranet.tasks.semantic.soft import softened_divergence
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.voices import sure_boxes
 
 
 def kl(p: list[float], q: list[float]) -> float:

@@ -23,17 +23,17 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.pseudo import Pseudo
-from hydranet.distill import Teachers
+from hydranet.distillation.leakage import LeakError, check, overlap, read
+from hydranet.distillation.pseudo_labels import Progress, label, started
+from hydranet.distillation.teacher_model import voice
+from hydranet.distillation.teachers import Teachers
 from hydranet.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.formats.fingerprint import content, look
 from hydranet.formats.pseudo import INDEX, Made, file_of, packed, read_index, unpack
 from hydranet.io.atomic import CheckpointError
-from hydranet.label import Progress, label, started
-from hydranet.leaks import LeakError, check, overlap, read
 from hydranet.step_losses import forward
 from hydranet.train import Run, train
-from hydranet.voices import voice
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ class Falls(Exception):
 def test_a_stopped_command_goes_on(teacher: Path, tmp_path: Path) -> None:
     dataset, speaker = Blocks(count=12, seed=7, labels=()), voice(str(teacher), "cpu")
     index = started(speaker, "blocks", teacher, SIZE)
-    with patch("hydranet.label.SAVE_EVERY", 4):
+    with patch("hydranet.distillation.pseudo_labels.SAVE_EVERY", 4):
         for progress in label(speaker, dataset, index, tmp_path):
             if progress.done >= 8:
                 break
@@ -237,7 +237,7 @@ def test_a_teacher_that_knows_the_validation_is_refused(teacher: Path, tmp_path:
 
 
 def test_a_cache_carries_what_its_teacher_knows(teacher: Path, tmp_path: Path) -> None:
-    from hydranet.leaks import trained_on
+    from hydranet.distillation.leakage import trained_on
 
     notes: list[str] = []
     known = trained_on(voice(str(teacher), "cpu"), notes.append)

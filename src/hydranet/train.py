@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet import leaks
 from hydranet.checkpoint.checkpoint import checkpoint, warm_start
 from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.data.mixture import Mixture, load
-from hydranet.distill import Teachers
+from hydranet.distillation import leakage
+from hydranet.distillation.teachers import Teachers
 from hydranet.gradients import Outcome, step_gradients
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
@@ -138,7 +138,7 @@ def train(
     if not resume:
         _claim(folder, recipe, processes)
         if processes.rank == 0:
-            leaks.refuse(recipe, folder)
+            leakage.refuse(recipe, folder)
     run = Run(recipe, device, processes, fresh=not resume)
     if resume:
         run.restore(folder)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hydranet.core.dataset import Dataset
-    from hydranet.label import Progress
-    from hydranet.voices import Voice
+    from hydranet.distillation.pseudo_labels import Progress
+    from hydranet.distillation.teacher_model import Voice
 
 
 def label(
@@ -33,11 +33,11 @@ def label(
     """
     from dataclasses import replace
 
-    from hydranet.label import label as run_labelling
-    from hydranet.label import started
-    from hydranet.leaks import trained_on
+    from hydranet.distillation.leakage import trained_on
+    from hydranet.distillation.pseudo_labels import label as run_labelling
+    from hydranet.distillation.pseudo_labels import started
+    from hydranet.distillation.teacher_model import voice
     from hydranet.models.device import available_device
-    from hydranet.voices import voice
 
     teacher = voice(str(run), available_device(device))
     dataset, shape = _pictures(source, recipe, size, teacher)
@@ -84,8 +84,8 @@ def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[D
     from hydranet.checkpoint.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
+    from hydranet.distillation.teacher_model import File, Network
     from hydranet.predict import nearest_size, parse_size
-    from hydranet.voices import File, Network
 
     shape = parse_size(size)
     if recipe:

@@ -62,14 +62,15 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
-    from hydranet import leaks, tables
+    from hydranet import tables
+    from hydranet.distillation import leakage
     from hydranet.log import RunLog
     from hydranet.train import train as run_training
 
     stop = terminal.stop_on_signal(run=folder)
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
-    if leaks.due(chosen) and not resume:
+    if leakage.due(chosen) and not resume:
         say("leakage check: every picture of teachers, training and validation is read once")
     with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
@@ -82,7 +83,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     raise terminal.Stopped(f"stopped after step {progress.step}")
                 continue
             if progress.step == 1:
-                for finding in leaks.read(folder):
+                for finding in leakage.read(folder):
                     say(finding.said())
             log.step(progress)
             _introduce(progress)

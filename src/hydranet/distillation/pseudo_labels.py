@@ -15,11 +15,11 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
-from hydranet.distill import DOUBTABLE, told_of, unpadded
+from hydranet.distillation.teacher_model import Voice
+from hydranet.distillation.teachers import DOUBTABLE, told_of, unpadded
 from hydranet.formats.fingerprint import content, look
 from hydranet.formats.pseudo import INDEX, Entry, Index, Made, file_of, packed, read_index
 from hydranet.io.atomic import CheckpointError, write
-from hydranet.voices import Voice
 
 SAVE_EVERY = 50
 """Pictures between two writings of the index: so many are labelled again after a kill, to the same files."""

@@ -17,9 +17,9 @@ from hydranet.core.distillation_target import Lesson
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.data.reader import ClassTable, class_table
-from hydranet.hints import Hints
+from hydranet.distillation.feature_matching import Hints
+from hydranet.distillation.teacher_model import Said, Voice, moved, voice
 from hydranet.io.atomic import CheckpointError
-from hydranet.voices import Said, Voice, moved, voice
 
 Autocast = Callable[[], AbstractContextManager[object]]
 DOUBTABLE = (ClassMap, ScalarMap, NormalMap, Boxes)
