@@ -53,7 +53,7 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.evaluate import evaluate
+from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report, read_report
 from hydranet.log import RunLog
 from hydranet.tasks.depth.task import Depth

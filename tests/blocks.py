@@ -90,7 +90,7 @@ def trained(recipe: Recipe, folder: Path) -> Path:
 def scores(folder: Path) -> dict[str, dict[str, float]]:
     """Scores of a run on its validation source."""
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.evaluate import evaluate
+    from hydranet.evaluation.evaluate import evaluate
     from hydranet.evaluation.report import Report
 
     model, recipe = load_model(folder)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hydranet.compare import NotComparable, changes
 from hydranet.core.sample import DataError
+from hydranet.evaluation.compare import NotComparable, changes
 from hydranet.evaluation.report import Report, read_report
 
 ONE = Report(

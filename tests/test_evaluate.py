@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from hydranet.compare import NotComparable, changes
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
-from hydranet.evaluate import evaluate
+from hydranet.evaluation.compare import NotComparable, changes
+from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from toys import Noise, toy_recipe
 

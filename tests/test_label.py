@@ -27,7 +27,7 @@ from hydranet.distillation.leakage import LeakError, check, overlap, read
 from hydranet.distillation.pseudo_labels import Progress, label, started
 from hydranet.distillation.teacher_model import voice
 from hydranet.distillation.teachers import Teachers
-from hydranet.evaluate import evaluate
+from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.formats.fingerprint import content, look
 from hydranet.formats.pseudo import INDEX, Made, file_of, packed, read_index, unpack

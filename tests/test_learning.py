@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hydranet.checkpoint.checkpoint import resolve
-from hydranet.evaluate import evaluate
+from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.train import train
 from hydranet.weights import WeightsError, fetch

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPES, hydranet
-from hydranet.compare import NotComparable
 from hydranet.core.spec import SpecError
 from hydranet.cost import costs
+from hydranet.evaluation.compare import NotComparable
 from hydranet.evaluation.report import Report
+from hydranet.evaluation.single_task_baselines import SHARED, kept, variants
 from hydranet.info import count, parts
-from hydranet.retention import SHARED, kept, variants
 from toys import toy_recipe
 
 

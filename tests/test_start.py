@@ -15,8 +15,8 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.stages import Stage
 from hydranet.core.features import FeatureSpec
 from hydranet.core.task import Task
+from hydranet.evaluation.bit_equality import Different, prove
 from hydranet.io.atomic import CheckpointError
-from hydranet.same import Different, prove
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.two_stage import TwoStage

@@ -11,7 +11,7 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.deploy.draw import Row, composite, draw, gallery_html
 from hydranet.deploy.writer import save_picture
-from hydranet.evaluate import Seen
+from hydranet.evaluation.evaluate import Seen
 from hydranet.predict import confident
 
 

@@ -12,7 +12,7 @@ from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import above
 from hydranet.deploy.predictor import check_share, checked
-from hydranet.evaluate import look
+from hydranet.evaluation.evaluate import look
 
 
 class Predictor:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from hydranet.compare import Change
 from hydranet.config.catalog import Found
 from hydranet.cost import Cost
+from hydranet.evaluation.compare import Change
 from hydranet.evaluation.report import Report
+from hydranet.evaluation.single_task_baselines import Kept
 from hydranet.info import PartInfo
-from hydranet.retention import Kept
 from hydranet.train import Progress
 
 

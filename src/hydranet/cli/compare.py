@@ -15,7 +15,7 @@ def compare(
 ) -> None:
     """Compare two reports of `hydranet evaluate`; refused where they were not measured in the same way."""
     from hydranet import tables
-    from hydranet.compare import changes
+    from hydranet.evaluation.compare import changes
     from hydranet.evaluation.report import read_report
 
     reports = read_report(first), read_report(second)

@@ -29,8 +29,8 @@ def same(
     For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
     """
     from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.evaluation.bit_equality import Different, prove
     from hydranet.models.device import available_device
-    from hydranet.same import Different, prove
 
     (first, _), (second, recipe) = load_model(old), load_model(new)
     place = available_device(device)

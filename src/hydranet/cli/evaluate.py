@@ -10,7 +10,7 @@ from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.evaluate import Seen
+    from hydranet.evaluation.evaluate import Seen
 
 
 def evaluate(

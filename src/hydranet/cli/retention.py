@@ -24,9 +24,9 @@ def retention(
     from hydranet.checkpoint.checkpoint import load_model, load_recipe, resolve
     from hydranet.cost import costs
     from hydranet.evaluation.report import read_report
+    from hydranet.evaluation.single_task_baselines import SHARED, kept, markdown, variants
     from hydranet.io.atomic import CheckpointError, write
     from hydranet.models.device import available_device
-    from hydranet.retention import SHARED, kept, markdown, variants
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / f"{chosen.name}-retention"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from hydranet.config.recipe import Recipe
-    from hydranet.evaluate import Seen
+    from hydranet.evaluation.evaluate import Seen
     from hydranet.evaluation.report import Report
     from hydranet.model import HydraNet
 
@@ -93,7 +93,7 @@ def evaluated(
     stop: Sequence[int] = (),
 ) -> "Report | None":
     """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
-    from hydranet.evaluate import evaluate as run_evaluation
+    from hydranet.evaluation.evaluate import evaluate as run_evaluation
     from hydranet.evaluation.report import Report
 
     job = bar.add_task("evaluating", total=None, note="")

@@ -17,7 +17,7 @@ from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
 from hydranet.deploy.predictor import answer, prepared
 from hydranet.deploy.session import Session
-from hydranet.evaluate import Tally
+from hydranet.evaluation.evaluate import Tally
 from hydranet.evaluation.report import finite
 from hydranet.export.difference import Gap, gaps
 from hydranet.export.graph import Shipped

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hydranet.balancers.uniform import Uniform
-from hydranet.compare import NotComparable, differences
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Task
 from hydranet.cost import Cost
 from hydranet.data.reader import Reader
+from hydranet.evaluation.compare import NotComparable, differences
 from hydranet.evaluation.report import Report
 
 SHARED = "shared"
