@@ -13,8 +13,8 @@ from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
 from hydranet.distillation.leakage import check
 from hydranet.distillation.teachers import Teachers
+from hydranet.export.export import export
 from hydranet.export.graph import Shape
-from hydranet.export.ship import export
 from hydranet.train import Run
 
 

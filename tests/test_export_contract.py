@@ -14,9 +14,9 @@ from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import Predictor
 from hydranet.deploy.runtimes import openvino
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
+from hydranet.export.export import export
 from hydranet.export.graph import Shape, Shipped
 from hydranet.export.parity import Bounds, Parity, compare
-from hydranet.export.ship import export
 
 pytest.importorskip("onnxscript")
 

@@ -21,7 +21,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.post import nms
 from hydranet.deploy.runtimes.openvino import core
-from hydranet.export.difference import gaps
+from hydranet.export.differences import gaps
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example, shipped
 from hydranet.export.narrow import Narrow, narrowed

@@ -16,8 +16,8 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
 from hydranet.deploy.predictor import PredictorError
 from hydranet.deploy.writer import save_picture
+from hydranet.export.export import export
 from hydranet.export.graph import Shape
-from hydranet.export.ship import export
 from hydranet.predict import Predictor, parse_size
 from toys import Brightness, Noise, toy_recipe
 

@@ -21,7 +21,7 @@ from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import Predictor
 from hydranet.evaluation.report import Report
-from hydranet.export.describe import described
+from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, shipped
 from hydranet.export.narrow import Narrow
 from hydranet.export.parity import Bounds, Loss, Parity

@@ -16,11 +16,11 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
-from hydranet.export.describe import described
+from hydranet.export.build_manifest import described
+from hydranet.export.export import target
 from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
 from hydranet.export.narrow import narrowed
-from hydranet.export.ship import target
 from hydranet.io.atomic import write
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq

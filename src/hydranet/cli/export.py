@@ -71,9 +71,9 @@ def export(
     export stay as they are until their successors are proven.
     """
     from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.export.export import export as write_export
+    from hydranet.export.export import other_sizes, report_of
     from hydranet.export.parity import Bounds
-    from hydranet.export.ship import export as write_export
-    from hydranet.export.ship import other_sizes, report_of
 
     model, recipe = load_model(run)
     place = (run if run.is_dir() else run.parent).resolve()
@@ -97,8 +97,8 @@ def export(
 
 
 def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, frame: str, nms: str) -> "Shape":
+    from hydranet.export.export import parse_batch
     from hydranet.export.graph import Shape
-    from hydranet.export.ship import parse_batch
     from hydranet.predict import parse_size
 
     sees = parse_size(size) or (recipe.validation or recipe.data)[0].size
@@ -111,7 +111,7 @@ def _proven(
     prove: "Callable[[Shipped, list[Path]], list[Parity]]",
 ) -> "tuple[list[Path], list[Parity]]":
     """Files that passed their proof, in their place; and all proofs. Work is done in a folder that does not stay."""
-    from hydranet.export.ship import settle
+    from hydranet.export.export import settle
 
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=folder) as place:
@@ -151,8 +151,8 @@ def _prove(
     limit: int,
 ) -> "list[Parity]":
     """On these pictures, or on the validation sources."""
+    from hydranet.export.export import opened
     from hydranet.export.parity import compare, measure
-    from hydranet.export.ship import opened
 
     sessions = opened(files)
     if pictures is not None:

@@ -31,7 +31,7 @@ def quantise(
     docs/int8.md.
     """
     from hydranet.checkpoint.checkpoint import load_recipe
-    from hydranet.export.ship import other_sizes
+    from hydranet.export.export import other_sizes
     from hydranet.predict import parse_size
     from hydranet.quantise.flow import Options
     from hydranet.quantise.flow import quantise as work

@@ -19,7 +19,7 @@ from hydranet.deploy.predictor import answer, prepared
 from hydranet.deploy.session import Session
 from hydranet.evaluation.evaluate import Tally
 from hydranet.evaluation.report import finite
-from hydranet.export.difference import Gap, gaps
+from hydranet.export.differences import Gap, gaps
 from hydranet.export.graph import Shipped
 from hydranet.io.atomic import write
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hydranet.deploy.manifest import Manifest
+from hydranet.export.export import MANIFEST
 from hydranet.export.parity import Parity, save
-from hydranet.export.ship import MANIFEST
 from hydranet.io.atomic import write
 from hydranet.quantise.ptq import TARGETS
 

@@ -13,10 +13,10 @@ from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
 from hydranet.deploy.session import open_session
-from hydranet.export.describe import described
+from hydranet.export.build_manifest import described
+from hydranet.export.export import report_of
 from hydranet.export.graph import Shape, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, spread
-from hydranet.export.ship import report_of
 from hydranet.model import HydraNet
 from hydranet.quantise import accepted, ptq
 from hydranet.quantise.budget import Limit, Lost, limits, losses, parsed

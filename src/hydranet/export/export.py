@@ -15,7 +15,7 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.evaluation.report import read_report
-from hydranet.export.describe import described
+from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.io.atomic import write
 from hydranet.model import HydraNet
