@@ -9,9 +9,9 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
-from hydranet.export.deepstream import write_configs
-from hydranet.export.tensorrt_rules import command, findings
-from hydranet.export.triton import config, model_name, write_repository
+from hydranet.export.nvidia.deepstream import write_configs
+from hydranet.export.nvidia.tensorrt_rules import command, findings
+from hydranet.export.nvidia.triton import config, model_name, write_repository
 
 onnx = pytest.importorskip("onnx")
 helper, kinds = pytest.importorskip("onnx.helper"), onnx.TensorProto

@@ -197,7 +197,7 @@ def _end(found: "list[Parity]", folder: Path, paths: list[Path], notes: list[str
 
 def _tell(paths: list[Path], nvidia: bool) -> None:
     """What NVIDIA's programs would say, and the files for them."""
-    from hydranet.export.nvidia import by_products
+    from hydranet.export.nvidia.artifacts import by_products
 
     for line in by_products(paths, files=nvidia):
         say(line)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydranet.core.errors import UserError
-from hydranet.export.deepstream import write_configs
+from hydranet.export.nvidia.deepstream import write_configs
+from hydranet.export.nvidia.tensorrt_rules import command, findings
+from hydranet.export.nvidia.triton import write_repository
 from hydranet.export.onnx import SUFFIX
-from hydranet.export.tensorrt_rules import command, findings
-from hydranet.export.triton import write_repository
 
 QUIET = ("problem",)
 """Findings that are told without being asked for."""
