@@ -22,11 +22,11 @@ from hydranet.core.spec import SpecError
 from hydranet.deploy.post import nms
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.differences import gaps
-from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example, shipped
-from hydranet.export.narrow import Narrow, narrowed
-from hydranet.export.resize import Resize
-from hydranet.export.suppress import Suppress, onnx_table, survive, survivors
+from hydranet.export.passes.fold_batchnorm import folded
+from hydranet.export.passes.nms import Suppress, onnx_table, survive, survivors
+from hydranet.export.passes.resize import Resize
+from hydranet.export.passes.rewrite_narrow_convs import Narrow, narrowed
 from hydranet.tasks.detection.task import Detection
 
 

@@ -23,8 +23,8 @@ from hydranet.deploy.predictor import Predictor
 from hydranet.evaluation.report import Report
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, shipped
-from hydranet.export.narrow import Narrow
 from hydranet.export.parity import Bounds, Loss, Parity
+from hydranet.export.passes.rewrite_narrow_convs import Narrow
 from hydranet.quantise import flow
 from hydranet.quantise.accepted import doubt
 from hydranet.quantise.budget import ALLOWED, DIRECTIONS, Limit, Lost, limits, losses

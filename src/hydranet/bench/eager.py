@@ -11,8 +11,8 @@ import torch
 from hydranet.bench.bare import Bare
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.deploy.manifest import IMAGE, Manifest
-from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, Shipped, example
+from hydranet.export.passes.fold_batchnorm import folded
 
 
 class EagerSession:

@@ -18,9 +18,9 @@ from hydranet.core.spec import Part, SpecError
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.export.build_manifest import described
 from hydranet.export.export import target
-from hydranet.export.fold import folded
 from hydranet.export.graph import Shape, example, shipped
-from hydranet.export.narrow import narrowed
+from hydranet.export.passes.fold_batchnorm import folded
+from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.io.atomic import write
 from hydranet.model import HydraNet
 from hydranet.quantise import ptq

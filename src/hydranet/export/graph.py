@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
-from hydranet.export.fold import folded
-from hydranet.export.narrow import narrowed
-from hydranet.export.resize import Resize
-from hydranet.export.suppress import Suppress
+from hydranet.export.passes.fold_batchnorm import folded
+from hydranet.export.passes.nms import Suppress
+from hydranet.export.passes.resize import Resize
+from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.model import HydraNet
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, Manifest
 from hydranet.export.graph import Shape, Shipped
-from hydranet.export.suppress import onnx_table
+from hydranet.export.passes.nms import onnx_table
 
 SUFFIX = ".onnx"
 PRECISIONS = ("fp32",)

@@ -11,7 +11,7 @@ from torch import Tensor
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import KEY, Manifest
 from hydranet.export.graph import Shipped, example
-from hydranet.export.suppress import Suppress, survivors
+from hydranet.export.passes.nms import Suppress, survivors
 
 SUFFIX = ".torchscript"
 PRECISIONS = ("fp32",)
