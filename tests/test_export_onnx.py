@@ -16,7 +16,7 @@ from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor
 from hydranet.deploy.writer import save_picture
-from hydranet.export.onnx import shapes_of_floats
+from hydranet.export.targets.onnx import shapes_of_floats
 from hydranet.predict import Predictor as TorchPredictor
 from toys import toy_recipe
 

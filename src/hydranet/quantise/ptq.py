@@ -18,7 +18,7 @@ from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped, example
-from hydranet.export.onnx import proto, quiet
+from hydranet.export.targets.onnx import proto, quiet
 from hydranet.quantise.scope import floats, parts_of
 from hydranet.quantise.signal_stack import kept_signal_stack
 

@@ -7,7 +7,7 @@ from hydranet.core.errors import UserError
 from hydranet.export.nvidia.deepstream import write_configs
 from hydranet.export.nvidia.tensorrt_rules import command, findings
 from hydranet.export.nvidia.triton import write_repository
-from hydranet.export.onnx import SUFFIX
+from hydranet.export.targets.onnx import SUFFIX
 
 QUIET = ("problem",)
 """Findings that are told without being asked for."""

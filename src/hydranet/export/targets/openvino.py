@@ -7,7 +7,7 @@ from torch import Tensor
 from hydranet.deploy.manifest import KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped
-from hydranet.export.onnx import proto
+from hydranet.export.targets.onnx import proto
 
 SUFFIX = ".xml"
 PRECISIONS = ("fp32", "fp16")
