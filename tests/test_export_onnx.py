@@ -17,7 +17,7 @@ from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor
 from hydranet.deploy.writer import save_picture
 from hydranet.export.targets.onnx import shapes_of_floats
-from hydranet.predict import Predictor as TorchPredictor
+from hydranet.inference.predictor import Predictor as TorchPredictor
 from toys import toy_recipe
 
 onnx = pytest.importorskip("onnx")

@@ -18,7 +18,7 @@ from hydranet.deploy.predictor import PredictorError
 from hydranet.deploy.writer import save_picture
 from hydranet.export.export import export
 from hydranet.export.graph import Shape
-from hydranet.predict import Predictor, parse_size
+from hydranet.inference.predictor import Predictor, parse_size
 from toys import Brightness, Noise, toy_recipe
 
 
@@ -100,7 +100,7 @@ def test_the_nearest_training_size_is_chosen(tmp_path: Path) -> None:
     wide, tall = recipe.data[0], replace(recipe.data[0], name="tall", dataset=Noise(seed=3), size=(64, 32))
     recipe = replace(recipe, data=(wide, tall))
     checkpoint.save_model(tmp_path, recipe.build(), recipe)
-    from hydranet.predict import nearest_size
+    from hydranet.inference.predictor import nearest_size
 
     assert nearest_size(recipe, (100, 230)) == (32, 64)
     assert nearest_size(recipe, (400, 200)) == (64, 32)

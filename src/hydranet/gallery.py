@@ -12,7 +12,7 @@ from hydranet.core.task import Task
 from hydranet.deploy.draw import Row, composite, draw, gallery_html
 from hydranet.deploy.writer import save_picture
 from hydranet.evaluation.evaluate import Seen
-from hydranet.predict import confident
+from hydranet.inference.predictor import confident
 
 
 def write_gallery(

@@ -41,7 +41,7 @@ def bench(
     """
     from hydranet.bench import files, plan
     from hydranet.bench.compare import Pace
-    from hydranet.predict import parse_size
+    from hydranet.inference.predictor import parse_size
 
     pairs, notes = plan.chosen(_names(runtimes), _names(precision))
     first, *others = (_candidate(run) for run in runs)

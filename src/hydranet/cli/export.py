@@ -99,7 +99,7 @@ def export(
 def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, frame: str, nms: str) -> "Shape":
     from hydranet.export.export import parse_batch
     from hydranet.export.graph import Shape
-    from hydranet.predict import parse_size
+    from hydranet.inference.predictor import parse_size
 
     sees = parse_size(size) or (recipe.validation or recipe.data)[0].size
     return Shape(sees, dynamic, parse_batch(batch), fit, parse_size(frame, multiple=1), nms)

@@ -85,7 +85,7 @@ def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[D
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
     from hydranet.distillation.teacher_model import File, Network
-    from hydranet.predict import nearest_size, parse_size
+    from hydranet.inference.predictor import nearest_size, parse_size
 
     shape = parse_size(size)
     if recipe:

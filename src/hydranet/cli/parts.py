@@ -29,8 +29,8 @@ def info(
     """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
     from hydranet import tables
     from hydranet.checkpoint.checkpoint import resolve, without_pretrained
+    from hydranet.inference.predictor import parse_size
     from hydranet.info import parts
-    from hydranet.predict import parse_size
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size

@@ -79,8 +79,8 @@ def predict(
     from hydranet.deploy.video.stopwatch import Pace
     from hydranet.deploy.video.tracking import Tracks
     from hydranet.deploy.writer import Writer
-    from hydranet.predict import parse_size
-    from hydranet.watch import Shipped, open_predictor, watch
+    from hydranet.inference.pipeline import Shipped, open_predictor, watch
+    from hydranet.inference.predictor import parse_size
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(pictures, stop)

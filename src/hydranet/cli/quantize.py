@@ -32,7 +32,7 @@ def quantise(
     """
     from hydranet.checkpoint.checkpoint import load_recipe
     from hydranet.export.export import other_sizes
-    from hydranet.predict import parse_size
+    from hydranet.inference.predictor import parse_size
     from hydranet.quantise.flow import Options
     from hydranet.quantise.flow import quantise as work
     from hydranet.quantise.scan import Scan

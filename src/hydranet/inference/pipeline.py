@@ -72,8 +72,8 @@ def open_predictor(
         raise SpecError(
             f"got {', '.join(given)} with a run, expected an exported file such as model.onnx; hydranet export {path}"
         )
+    from hydranet.inference.predictor import Predictor
     from hydranet.models.device import available_device
-    from hydranet.predict import Predictor
 
     return Predictor(path, heads, size=size, threshold=threshold, device=available_device(device))
 
