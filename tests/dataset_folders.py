@@ -22,9 +22,9 @@ from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
-from hydranet.formats.fingerprint import content as pixels
-from hydranet.formats.fingerprint import look
-from hydranet.formats.pseudo import Entry, Index, Made, file_of, packed
+from hydranet.io.fingerprint import content as pixels
+from hydranet.io.fingerprint import look
+from hydranet.io.pseudo_label_cache import Entry, Index, Made, file_of, packed
 
 HEIGHT, WIDTH = 24, 32
 RNG = np.random.default_rng(0)

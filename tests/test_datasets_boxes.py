@@ -16,8 +16,8 @@ from hydranet.datasets.coco import Coco
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc, read_objects
 from hydranet.datasets.yolo import Yolo
-from hydranet.formats.box_rows import once
-from hydranet.formats.files import read_json
+from hydranet.io.box_rows import once
+from hydranet.io.files import read_json
 
 
 def boxes(dataset: Dataset, index: int) -> Boxes:

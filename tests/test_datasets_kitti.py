@@ -12,7 +12,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
-from hydranet.formats import kitti
+from hydranet.io import kitti
 
 
 def boxes(sample_labels: dict) -> Boxes:

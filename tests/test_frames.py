@@ -61,7 +61,7 @@ def test_every_pixel_format_becomes_8_bit_rgb(tmp_path: Path) -> None:
 
 def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     """EXIF orientation 6: stored on its side, to be turned clockwise. Data sets read the stored pixels instead."""
-    from hydranet.formats.files import read_rgb
+    from hydranet.io.files import read_rgb
 
     stored = np.zeros((24, 40, 3), dtype=np.uint8)
     stored[:, :20] = 255

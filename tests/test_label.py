@@ -29,9 +29,9 @@ from hydranet.distillation.teacher_model import voice
 from hydranet.distillation.teachers import Teachers
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
-from hydranet.formats.fingerprint import content, look
-from hydranet.formats.pseudo import INDEX, Made, file_of, packed, read_index, unpack
 from hydranet.io.atomic import CheckpointError
+from hydranet.io.fingerprint import content, look
+from hydranet.io.pseudo_label_cache import INDEX, Made, file_of, packed, read_index, unpack
 from hydranet.step_losses import forward
 from hydranet.train import Run, train
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hydranet.annotations import NormalMap, ScalarMap
 from hydranet.core.sample import Camera
 from hydranet.datasets.nyuv2 import NyuV2Examples
-from hydranet.formats.surface import normals_from_depth
+from hydranet.io.normals_from_depth import normals_from_depth
 
 CAMERA = Camera(np.array([[60.0, 0, 33], [0, 55, 22], [0, 0, 1]]))
 SIZE = (48, 64)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from hydranet.core.sample import DataError
 from hydranet.deploy.video.frames import read_picture
-from hydranet.formats.files import read_rgb
-from hydranet.formats.whole import is_whole
+from hydranet.io.files import read_rgb
+from hydranet.io.truncation import is_whole
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 OPTIONS: dict[str, dict[str, object]] = {

@@ -8,8 +8,8 @@ from typing import Any
 
 from hydranet.annotations import NO_BOX
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of, objects, once
-from hydranet.formats.files import FileDataset, read_json, read_rgb
+from hydranet.io.box_rows import BoxRow, boxes_of, objects, once
+from hydranet.io.files import FileDataset, read_json, read_rgb
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
 ALIASES = {"pedestrian": "person", "motorcycle": "motor", "bicycle": "bike"}

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.formats.files import FileDataset, as_written, pictures, read_class_map, read_rgb
+from hydranet.io.files import FileDataset, as_written, pictures, read_class_map, read_rgb
 
 CLASSES = (
     "sky",

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.box_rows import BoxRow, boxes_of, objects, once
-from hydranet.formats.files import FileDataset, read_json, read_rgb
+from hydranet.io.box_rows import BoxRow, boxes_of, objects, once
+from hydranet.io.files import FileDataset, read_json, read_rgb
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.formats.files import FileDataset, pictures, read_rgb
+from hydranet.io.files import FileDataset, pictures, read_rgb
 
 
 @dataclass(frozen=True)

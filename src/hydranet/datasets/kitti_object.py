@@ -9,8 +9,8 @@ from typing import Literal
 
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats import kitti
-from hydranet.formats.files import FileDataset, as_written, check_names, in_ranges, pictures, read_lines, read_rgb
+from hydranet.io import kitti
+from hydranet.io.files import FileDataset, as_written, check_names, in_ranges, pictures, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hydranet.annotations import Annotation, Boxes
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats import kitti
-from hydranet.formats.files import FileDataset, as_written, check_names, listed, pictures, read_lines, read_rgb
+from hydranet.io import kitti
+from hydranet.io.files import FileDataset, as_written, check_names, listed, pictures, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 MOST_TRUNCATED = 2

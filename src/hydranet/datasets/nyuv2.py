@@ -9,7 +9,7 @@ import numpy as np
 
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.formats.files import (
+from hydranet.io.files import (
     FileDataset,
     as_written,
     check_names,
@@ -19,7 +19,7 @@ from hydranet.formats.files import (
     read_map,
     read_rgb,
 )
-from hydranet.formats.surface import normals_from_depth
+from hydranet.io.normals_from_depth import normals_from_depth
 
 LABELS = ("semantic", "depth", "normals")
 

@@ -11,8 +11,8 @@ from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError, unknown
-from hydranet.formats.files import folder_of
-from hydranet.formats.pseudo import Index, read_index, unpack
+from hydranet.io.files import folder_of
+from hydranet.io.pseudo_label_cache import Index, read_index, unpack
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
-from hydranet.formats.files import FileDataset, as_written, read_class_map
+from hydranet.io.files import FileDataset, as_written, read_class_map
 
 
 @dataclass(frozen=True)

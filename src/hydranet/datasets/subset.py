@@ -6,7 +6,7 @@ from functools import cached_property
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
-from hydranet.formats.files import in_ranges
+from hydranet.io.files import in_ranges
 
 
 @dataclass(frozen=True)

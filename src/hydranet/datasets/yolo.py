@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
-from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
-from hydranet.formats.files import FileDataset, as_written, pictures, read_lines, read_rgb
+from hydranet.io.box_rows import BoxRow, boxes_of, numbers
+from hydranet.io.files import FileDataset, as_written, pictures, read_lines, read_rgb
 
 
 @dataclass(frozen=True)

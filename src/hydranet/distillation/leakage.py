@@ -15,8 +15,8 @@ from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.distillation.teacher_model import Network, Voice
-from hydranet.formats.fingerprint import NEAR_BITS, bits, content, look, nearest
 from hydranet.io.atomic import write
+from hydranet.io.fingerprint import NEAR_BITS, bits, content, look, nearest
 
 FILE = "leakage.json"
 NAMED = 3

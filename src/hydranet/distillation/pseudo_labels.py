@@ -17,9 +17,9 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.teacher_model import Voice
 from hydranet.distillation.teachers import DOUBTABLE, told_of, unpadded
-from hydranet.formats.fingerprint import content, look
-from hydranet.formats.pseudo import INDEX, Entry, Index, Made, file_of, packed, read_index
 from hydranet.io.atomic import CheckpointError, write
+from hydranet.io.fingerprint import content, look
+from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
 
 SAVE_EVERY = 50
 """Pictures between two writings of the index: so many are labelled again after a kill, to the same files."""

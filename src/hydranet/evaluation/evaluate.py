@@ -16,7 +16,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.task import Stats, Task, merge, to_numpy
 from hydranet.data.reader import Reader
 from hydranet.evaluation.report import Report, Scores, described, digest
-from hydranet.formats.fingerprint import values
+from hydranet.io.fingerprint import values
 from hydranet.model import HydraNet
 
 

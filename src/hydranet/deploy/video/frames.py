@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
-from hydranet.formats.whole import is_whole
+from hydranet.io.truncation import is_whole
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}

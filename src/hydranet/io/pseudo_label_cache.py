@@ -20,7 +20,7 @@ import numpy as np
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
 from hydranet.core.sample import DataError
-from hydranet.formats.files import check_size, read_class_map, read_json, read_map
+from hydranet.io.files import check_size, read_class_map, read_json, read_map
 
 INDEX = "index.json"
 FORMAT = 1

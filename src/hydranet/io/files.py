@@ -17,7 +17,7 @@ from hydranet.annotations import UNKNOWN_ID, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.formats.whole import PNG, is_whole
+from hydranet.io.truncation import PNG, is_whole
 
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""

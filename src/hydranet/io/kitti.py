@@ -14,8 +14,8 @@ import numpy as np
 
 from hydranet.annotations import NO_BOX, Boxes, ScalarMap
 from hydranet.core.sample import Camera, DataError
-from hydranet.formats.box_rows import BoxRow, boxes_of, numbers
-from hydranet.formats.files import check_size, read_lines, read_map
+from hydranet.io.box_rows import BoxRow, boxes_of, numbers
+from hydranet.io.files import check_size, read_lines, read_map
 
 KITTI_CLASSES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
 ALIASES = {"Person": "Person_sitting"}
