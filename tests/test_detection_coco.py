@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from hydranet.annotations import Boxes
-from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
+from hydranet.metrics.coco import PerImage, coco_scores
 from hydranet.tasks.detection.task import Detection
 
 CLASSES = ("car", "person", "bicycle")

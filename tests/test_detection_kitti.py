@@ -7,8 +7,8 @@ import pytest
 
 from hydranet.annotations import OTHER_CLASS, Boxes, rows
 from hydranet.data.reader import class_table
-from hydranet.tasks.detection.scoring.coco import PerImage
-from hydranet.tasks.detection.scoring.kitti import DIFFICULTIES, kitti_scores
+from hydranet.metrics.coco import PerImage
+from hydranet.metrics.kitti import DIFFICULTIES, kitti_scores
 from hydranet.tasks.detection.task import Detection
 
 CLASSES = ("Car", "Van", "Pedestrian", "Person_sitting", "Cyclist", "Truck")

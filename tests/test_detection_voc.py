@@ -5,7 +5,7 @@ import pytest
 
 from hydranet.annotations import Boxes
 from hydranet.core.spec import SpecError
-from hydranet.tasks.detection.scoring.voc import average_precision, road_scores, voc_scores
+from hydranet.metrics.voc import average_precision, road_scores, voc_scores
 from hydranet.tasks.detection.task import Detection
 
 CLASSES = ("car", "person")

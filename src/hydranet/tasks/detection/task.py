@@ -14,11 +14,11 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
 from hydranet.deploy.post import finished
+from hydranet.metrics.coco import PerImage, coco_scores
+from hydranet.metrics.kitti import NEIGHBOURS, kitti_scores
+from hydranet.metrics.voc import road_scores, voc_scores
 from hydranet.tasks.detection.heads import BoxHead
 from hydranet.tasks.detection.logits import Gains, alike, by_logits
-from hydranet.tasks.detection.scoring.coco import PerImage, coco_scores
-from hydranet.tasks.detection.scoring.kitti import NEIGHBOURS, kitti_scores
-from hydranet.tasks.detection.scoring.voc import road_scores, voc_scores
 from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.two_stage import TwoStage
 from hydranet.tasks.detection.yolov8 import YoloV8

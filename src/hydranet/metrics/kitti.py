@@ -16,7 +16,7 @@ import numpy as np
 
 from hydranet.annotations import NO_BOX, Boxes
 from hydranet.deploy.post import confidence
-from hydranet.tasks.detection.scoring.coco import PerImage
+from hydranet.metrics.coco import PerImage
 
 
 @dataclass(frozen=True)

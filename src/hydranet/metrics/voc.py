@@ -6,7 +6,7 @@ import numpy as np
 
 from hydranet.annotations import Boxes
 from hydranet.deploy.post import confidence
-from hydranet.tasks.detection.scoring.coco import PerImage
+from hydranet.metrics.coco import PerImage
 
 OVERLAP = 0.5
 ROAD_CONFIDENCE = 0.1
