@@ -33,7 +33,7 @@ from hydranet.core.spec import Part
 from hydranet.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.gradients import step_gradients
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
 

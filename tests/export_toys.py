@@ -14,7 +14,7 @@ from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Task
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.tasks.detection.task import HEADS, Detection
 from hydranet.tasks.detection.two_stage import TwoStage
 from toys import toy_recipe

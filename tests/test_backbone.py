@@ -10,8 +10,8 @@ from hydranet.core.task import Task
 from hydranet.decoders.lw_refinenet import ChainedResidualPooling, LightWeightRefineNet
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.encoders.timm import Timm
-from hydranet.info import count, parts
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
+from hydranet.models.summary import count, parts
 from hydranet.nn.normalise import Normalise
 from hydranet.sharing.hard import HardSharing
 from hydranet.tasks.depth.task import Depth

@@ -16,7 +16,7 @@ from hydranet.core.distillation_target import Lesson
 from hydranet.core.spec import Part, SpecError
 from hydranet.gradients import step_gradients
 from hydranet.held_out import images, learn
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.step_losses import losses_of
 from toys import Noise, toy_recipe
 

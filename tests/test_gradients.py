@@ -13,7 +13,7 @@ from hydranet.core.balancer import Balancer, GradientBalancer, Losses
 from hydranet.core.batch import Batch, collate
 from hydranet.cut import cut
 from hydranet.gradients import step_gradients
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.step_losses import Diverged
 from toys import Noise, toy_recipe
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from hydranet.info import count, parts
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
+from hydranet.models.summary import count, parts
 from hydranet.sharing.hard import HardSharing
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder
 

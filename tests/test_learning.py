@@ -10,8 +10,8 @@ import pytest
 from hydranet.checkpoint.checkpoint import resolve
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
+from hydranet.models.pretrained import WeightsError, fetch
 from hydranet.train import train
-from hydranet.weights import WeightsError, fetch
 
 
 @pytest.mark.slow

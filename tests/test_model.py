@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from hydranet.core.features import Features, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
-from hydranet.freeze import freeze, unfreeze
-from hydranet.model import HydraNet
+from hydranet.models.freeze import freeze, unfreeze
+from hydranet.models.hydranet import HydraNet
 from hydranet.sharing.hard import HardSharing
 from hydranet.training.ema import Average
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder

@@ -8,11 +8,11 @@ import pytest
 
 from commands import RECIPES, hydranet
 from hydranet.core.spec import SpecError
-from hydranet.cost import costs
 from hydranet.evaluation.compare import NotComparable
 from hydranet.evaluation.report import Report
 from hydranet.evaluation.single_task_baselines import SHARED, kept, variants
-from hydranet.info import count, parts
+from hydranet.models.profile import costs
+from hydranet.models.summary import count, parts
 from toys import toy_recipe
 
 

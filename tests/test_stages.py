@@ -18,8 +18,8 @@ from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.batch import collate
 from hydranet.core.spec import Part, SpecError
-from hydranet.freeze import Frozen, freeze
 from hydranet.gradients import step_gradients
+from hydranet.models.freeze import Frozen, freeze
 from hydranet.stages import weigh
 from hydranet.train import Progress, Run, train
 from hydranet.training.ema import Average

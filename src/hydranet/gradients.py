@@ -19,7 +19,7 @@ from hydranet.core.task import Loss
 from hydranet.cut import Cut, cut, gramian, pull
 from hydranet.held_out import learn
 from hydranet.held_out_balancer import HeldOutBalancer
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.step_losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
 
 

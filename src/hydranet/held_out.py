@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from hydranet.core.batch import Batch
 from hydranet.held_out_balancer import HeldOutBalancer
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.step_losses import Means, Reduce, Unmoved, forward, means
 
 REACH = 0.01

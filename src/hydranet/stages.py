@@ -15,8 +15,8 @@ from hydranet.config.stages import Stage
 from hydranet.core.balancer import Balancer, GradientBalancer, Losses
 from hydranet.core.batch import Batch
 from hydranet.core.spec import SpecError, unknown
-from hydranet.freeze import Frozen
-from hydranet.model import HydraNet
+from hydranet.models.freeze import Frozen
+from hydranet.models.hydranet import HydraNet
 
 
 class Staging:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hydranet.core.batch import Batch
 from hydranet.core.errors import UserError
 from hydranet.core.task import Loss, pick
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 Autocast = Callable[[], AbstractContextManager[object]]
 Reduce = Callable[[Tensor], Tensor]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from hydranet.config.catalog import Found
-from hydranet.cost import Cost
 from hydranet.evaluation.compare import Change
 from hydranet.evaluation.report import Report
 from hydranet.evaluation.single_task_baselines import Kept
-from hydranet.info import PartInfo
+from hydranet.models.profile import Cost
+from hydranet.models.summary import PartInfo
 from hydranet.train import Progress
 
 

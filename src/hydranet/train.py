@@ -19,7 +19,7 @@ from hydranet.distillation.teachers import Teachers
 from hydranet.gradients import Outcome, step_gradients
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.nn.sync_norm import synchronise
 from hydranet.processes import Processes
 from hydranet.stages import Staging

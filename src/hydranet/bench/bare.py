@@ -7,7 +7,7 @@ from torch.utils import _pytree as pytree
 
 from hydranet.deploy.manifest import Input, Manifest, Output
 from hydranet.export.graph import Shape, Shipped, example
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 class Bare(Shipped):

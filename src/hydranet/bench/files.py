@@ -22,7 +22,7 @@ from hydranet.export.graph import Shape, example, shipped
 from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.io.atomic import write
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.quantise import ptq
 from hydranet.quantise.accepted import doubt
 

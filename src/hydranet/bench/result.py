@@ -8,8 +8,8 @@ from typing import Any
 
 from hydranet.bench.plan import BASELINE
 from hydranet.bench.runner import STEPS, Opened, Times
-from hydranet.cost import Cost
 from hydranet.evaluation.report import finite
+from hydranet.models.profile import Cost
 
 
 @dataclass(frozen=True)

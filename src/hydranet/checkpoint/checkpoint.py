@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hydranet.config.recipe import Recipe
 from hydranet.core.fixed_after_training import Calibrated
 from hydranet.io.atomic import CheckpointError, write
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 MODEL, RECIPE, STATE = "model.safetensors", "recipe.json", "state.safetensors"
 

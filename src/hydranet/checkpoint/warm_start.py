@@ -18,7 +18,7 @@ from hydranet.core.features import Features
 from hydranet.core.spec import flatten, to_json
 from hydranet.core.task import Task
 from hydranet.io.atomic import CheckpointError
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 FILE = "start.json"
 MORE = 1000

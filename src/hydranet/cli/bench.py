@@ -70,8 +70,8 @@ def _compare(
     from hydranet.bench import plan, table
     from hydranet.bench.compare import load
     from hydranet.bench.result import Result, busy, markdown
-    from hydranet.cost import costs
     from hydranet.io.atomic import write
+    from hydranet.models.profile import costs
 
     before = load()  # before anything of ours has worked
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)

@@ -30,7 +30,7 @@ def info(
     from hydranet import tables
     from hydranet.checkpoint.checkpoint import resolve, without_pretrained
     from hydranet.inference.predictor import parse_size
-    from hydranet.info import parts
+    from hydranet.models.summary import parts
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size

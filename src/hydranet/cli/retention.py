@@ -22,11 +22,11 @@ def retention(
     """
     from hydranet import tables
     from hydranet.checkpoint.checkpoint import load_model, load_recipe, resolve
-    from hydranet.cost import costs
     from hydranet.evaluation.report import read_report
     from hydranet.evaluation.single_task_baselines import SHARED, kept, markdown, variants
     from hydranet.io.atomic import CheckpointError, write
     from hydranet.models.device import available_device
+    from hydranet.models.profile import costs
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / f"{chosen.name}-retention"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hydranet.config.recipe import Recipe
     from hydranet.evaluation.evaluate import Seen
     from hydranet.evaluation.report import Report
-    from hydranet.model import HydraNet
+    from hydranet.models.hydranet import HydraNet
 
 INTERRUPTED = 130
 """The exit code of a program that a signal stopped, by the custom of shells."""

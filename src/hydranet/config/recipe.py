@@ -19,7 +19,7 @@ from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.held_out_balancer import HeldOutBalancer
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.sharing.hard import HardSharing
 
 MOVED: Mapping[str, str] = {}

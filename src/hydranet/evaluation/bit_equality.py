@@ -15,7 +15,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import Sample
 from hydranet.core.spec import unknown
 from hydranet.core.task import to_numpy
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 class Different(UserError, AssertionError):

@@ -17,7 +17,7 @@ from hydranet.core.task import Stats, Task, merge, to_numpy
 from hydranet.data.reader import Reader
 from hydranet.evaluation.report import Report, Scores, described, digest
 from hydranet.io.fingerprint import values
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 @dataclass(frozen=True, eq=False)

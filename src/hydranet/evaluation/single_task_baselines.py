@@ -8,10 +8,10 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Task
-from hydranet.cost import Cost
 from hydranet.data.reader import Reader
 from hydranet.evaluation.compare import NotComparable, differences
 from hydranet.evaluation.report import Report
+from hydranet.models.profile import Cost
 
 SHARED = "shared"
 """The name of the network that learns all tasks; the others have the name of their task."""

@@ -18,7 +18,7 @@ from hydranet.evaluation.report import read_report
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, Shipped, example, plain, shipped
 from hydranet.io.atomic import write
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 MANIFEST = "manifest.json"
 

@@ -14,7 +14,7 @@ from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.nms import Suppress
 from hydranet.export.passes.resize import Resize
 from hydranet.export.passes.rewrite_narrow_convs import narrowed
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 LEVELS = 255
 NARROW = 127

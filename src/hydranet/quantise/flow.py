@@ -17,7 +17,7 @@ from hydranet.export.build_manifest import described
 from hydranet.export.export import report_of
 from hydranet.export.graph import Shape, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, spread
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 from hydranet.quantise import accepted, ptq
 from hydranet.quantise.budget import Limit, Lost, limits, losses, parsed
 from hydranet.quantise.fake import fake_quantised

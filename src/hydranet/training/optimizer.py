@@ -6,7 +6,7 @@ from torch import nn
 from hydranet.config.optim import Optim
 from hydranet.core.balancer import Balancer
 from hydranet.core.spec import SpecError, unknown
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 def optimiser(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:

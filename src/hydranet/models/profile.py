@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hydranet.info import count, parts
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
+from hydranet.models.summary import count, parts
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hydranet.model import HydraNet
+from hydranet.models.hydranet import HydraNet
 
 
 @dataclass(frozen=True)
