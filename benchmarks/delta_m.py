@@ -51,11 +51,11 @@ from hydranet.core.task import Task
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report, read_report
 from hydranet.log import RunLog
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.normals.task import Normals

@@ -19,8 +19,8 @@ from torch import nn
 
 from hydranet.annotations import Boxes
 from hydranet.deploy.post import nms
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.detection.task import HEADS, Detection
 
 HEIGHT, WIDTH = 192, 640

@@ -7,9 +7,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Task
-from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.encoders.timm import Timm
 from hydranet.models.decoders.lw_refinenet import ChainedResidualPooling, LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.encoders.timm import Timm
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.summary import count, parts
 from hydranet.nn.normalise import Normalise

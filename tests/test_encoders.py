@@ -8,8 +8,8 @@ import torch
 from hydranet.config import catalog
 from hydranet.core.features import Encoder
 from hydranet.core.spec import SpecError
-from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.encoders.timm import Timm
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.encoders.timm import Timm
 from hydranet.nn.normalise import Normalise
 
 ENCODERS = [found.path for found in catalog.members("encoders")]

@@ -16,9 +16,9 @@ import torch
 import torchvision
 
 from hydranet.core.spec import SpecError
-from hydranet.encoders.mobilenetv2 import MobileNetV2
-from hydranet.encoders.timm import Timm
 from hydranet.models import pretrained
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.encoders.timm import Timm
 from hydranet.models.pretrained import PACKAGED, WeightsError, cached, classifier, fetch
 
 NAME, MODEL = "mobilenetv2", "mobilenetv2_100"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hydranet.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.pretrained import WeightsError, cache, cached, classifier, write
 
 

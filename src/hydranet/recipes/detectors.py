@@ -13,8 +13,8 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic

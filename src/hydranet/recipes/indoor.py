@@ -10,8 +10,8 @@ from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.nyuv2 import NyuV2
 from hydranet.datasets.subset import Subset
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic

@@ -35,8 +35,8 @@ from hydranet.datasets.camvid import CLASSES, CamVid
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.scenes.dataset import Scenes
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.recipes.road import CAMVID_WEIGHTS, OBJECTS
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection

@@ -8,8 +8,8 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.scenes.dataset import Scenes
-from hydranet.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.detection.yolov8 import YoloV8

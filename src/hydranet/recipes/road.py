@@ -9,8 +9,8 @@ from hydranet.core.spec import Part
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
-from hydranet.encoders.timm import Timm
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.timm import Timm
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
