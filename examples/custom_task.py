@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from hydranet.annotations import ClassMap
 from hydranet.config.recipe import Recipe
 from hydranet.core.task import Loss, Task
-from hydranet.nn.dense import DenseHead, full_size
+from hydranet.models.heads.dense import DenseHead, full_size
 from hydranet.recipes.demo import demo
 
 

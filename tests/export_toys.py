@@ -14,9 +14,9 @@ from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Task
+from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.hydranet import HydraNet
 from hydranet.tasks.detection.task import HEADS, Detection
-from hydranet.tasks.detection.two_stage import TwoStage
 from toys import toy_recipe
 
 SIZE = (64, 96)

@@ -11,7 +11,7 @@ from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.models.decoders.lw_refinenet import ChainedResidualPooling, LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
-from hydranet.nn.dense import DenseHead, decoded_size, full_size
+from hydranet.models.heads.dense import DenseHead, decoded_size, full_size
 
 DECODERS = [found.path for found in catalog.members("decoders")]
 TAPS = {

@@ -14,7 +14,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
 from hydranet.io.atomic import CheckpointError
-from hydranet.nn.dense import full_size
+from hydranet.models.heads.dense import full_size
 from hydranet.tasks.depth.losses import LOSSES, berhu, silog
 from hydranet.tasks.depth.task import METRICS, Depth
 from toys import toy_recipe

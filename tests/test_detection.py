@@ -11,10 +11,10 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.core.task import merge, pick, to_numpy
 from hydranet.deploy.post import above
-from hydranet.tasks.detection.ssd import Ssd
+from hydranet.models.heads.faster_rcnn import TwoStage
+from hydranet.models.heads.ssd import Ssd
+from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.tasks.detection.task import HEADS, Detection
-from hydranet.tasks.detection.two_stage import TwoStage
-from hydranet.tasks.detection.yolov8 import YoloV8
 
 SMALL = {
     "yolov8": YoloV8(),

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from hydranet.annotations import Boxes
-from hydranet.tasks.detection.assign import task_aligned
-from hydranet.tasks.detection.heads import truth
-from hydranet.tasks.detection.losses import distribution_focal, expectation
+from hydranet.models.heads.assignment import task_aligned
+from hydranet.models.heads.box_head import truth
+from hydranet.models.heads.box_losses import distribution_focal, expectation
 
 
 def test_dfl_is_cross_entropy_on_whole_bins() -> None:

@@ -11,11 +11,11 @@ from torchvision.ops import box_iou
 from detection_toy import CLASSES, FEATURES
 from hydranet.annotations import Boxes
 from hydranet.core.features import FeatureSpec
+from hydranet.models.heads.assignment import by_overlap
+from hydranet.models.heads.box_head import truth
+from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
+from hydranet.models.heads.ssd import RATIOS, Ssd, default_boxes
 from hydranet.nn.boxes import as_offsets, from_offsets
-from hydranet.tasks.detection.assign import by_overlap
-from hydranet.tasks.detection.heads import truth
-from hydranet.tasks.detection.losses import hardest, masked_cross_entropy
-from hydranet.tasks.detection.ssd import RATIOS, Ssd, default_boxes
 
 MAPS_300 = [(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)]
 

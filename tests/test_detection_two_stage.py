@@ -9,10 +9,10 @@ from torchvision.ops import box_iou, nms
 
 from detection_toy import FEATURES
 from hydranet.annotations import Boxes
+from hydranet.models.heads.assignment import by_overlap
+from hydranet.models.heads.box_head import truth
+from hydranet.models.heads.faster_rcnn import RATIOS, TwoStage, anchors_at, propose
 from hydranet.nn.boxes import grid
-from hydranet.tasks.detection.assign import by_overlap
-from hydranet.tasks.detection.heads import truth
-from hydranet.tasks.detection.two_stage import RATIOS, TwoStage, anchors_at, propose
 
 
 def random_boxes(n: int, span: float = 200) -> torch.Tensor:

@@ -13,11 +13,11 @@ from hydranet.core.task import Loss
 from hydranet.distillation.feature_matching import Hints, relative_error
 from hydranet.distillation.teacher_model import sure_boxes
 from hydranet.distillation.teachers import agreed, mirrored
+from hydranet.models.heads.box_distillation import Gains, alike, by_logits, class_divergence, localisation_divergence
+from hydranet.models.heads.ssd import Ssd
+from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.step_losses import joined
-from hydranet.tasks.detection.logits import Gains, alike, by_logits, class_divergence, localisation_divergence
-from hydranet.tasks.detection.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
-from hydranet.tasks.detection.yolov8 import YoloV8
 from hydranet.tasks.semantic.soft import softened_divergence
 from hydranet.tasks.semantic.task import Semantic
 

@@ -9,7 +9,7 @@ from hydranet.annotations import UNKNOWN_ID, ClassMap
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
-from hydranet.nn.dense import full_size
+from hydranet.models.heads.dense import full_size
 from hydranet.tasks.semantic.task import Semantic
 
 NAMES = ("road", "car", "sky", "tree")

@@ -17,9 +17,9 @@ from hydranet.core.features import FeatureSpec
 from hydranet.core.task import Task
 from hydranet.evaluation.bit_equality import Different, prove
 from hydranet.io.atomic import CheckpointError
-from hydranet.tasks.detection.ssd import Ssd
+from hydranet.models.heads.faster_rcnn import TwoStage
+from hydranet.models.heads.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
-from hydranet.tasks.detection.two_stage import TwoStage
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.train import train
 from test_stages import bits

@@ -10,9 +10,9 @@ from hydranet.core.spec import Part
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
-from hydranet.tasks.detection.yolov8 import YoloV8
 from hydranet.tasks.semantic.task import Semantic
 
 SIZE = (192, 640)

@@ -15,7 +15,7 @@ from hydranet.core.fixed_after_training import Calibrated
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.nn.dense import DenseHead, decoded_size, full_size
+from hydranet.models.heads.dense import DenseHead, decoded_size, full_size
 from hydranet.tasks.depth.losses import LOSSES
 
 CROPS = {

@@ -17,11 +17,11 @@ from hydranet.deploy.post import finished
 from hydranet.metrics.coco import PerImage, coco_scores
 from hydranet.metrics.kitti import NEIGHBOURS, kitti_scores
 from hydranet.metrics.voc import road_scores, voc_scores
-from hydranet.tasks.detection.heads import BoxHead
-from hydranet.tasks.detection.logits import Gains, alike, by_logits
-from hydranet.tasks.detection.ssd import Ssd
-from hydranet.tasks.detection.two_stage import TwoStage
-from hydranet.tasks.detection.yolov8 import YoloV8
+from hydranet.models.heads.box_distillation import Gains, alike, by_logits
+from hydranet.models.heads.box_head import BoxHead
+from hydranet.models.heads.faster_rcnn import TwoStage
+from hydranet.models.heads.ssd import Ssd
+from hydranet.models.heads.yolov8 import YoloV8
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """The word a recipe may use for a head with its default options."""

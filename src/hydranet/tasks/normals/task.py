@@ -12,7 +12,7 @@ from hydranet.annotations import Annotation, NormalMap
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.nn.dense import DenseHead, decoded_size, full_size
+from hydranet.models.heads.dense import DenseHead, decoded_size, full_size
 
 BINS_PER_DEGREE = 10
 LIMITS_DEG = {"within_11.25": 11.25, "within_22.5": 22.5, "within_30": 30.0}

@@ -14,7 +14,7 @@ from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.nn.dense import STRIDE, DenseHead, full_size, in_blocks
+from hydranet.models.heads.dense import STRIDE, DenseHead, full_size, in_blocks
 from hydranet.tasks.semantic.soft import soft_cross_entropy, softened_divergence
 
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from hydranet.models.heads.box_head import Truth
 from hydranet.nn.boxes import inside, iou
-from hydranet.tasks.detection.heads import Truth
 
 
 class Assignment(NamedTuple):

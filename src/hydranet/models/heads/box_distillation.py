@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hydranet.core.task import Loss, Raw
-from hydranet.tasks.detection.heads import BoxHead
-from hydranet.tasks.detection.yolov8 import YoloV8
+from hydranet.models.heads.box_head import BoxHead
+from hydranet.models.heads.yolov8 import YoloV8
 
 
 class Gains(NamedTuple):

@@ -14,10 +14,10 @@ from hydranet.annotations import Boxes
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw
+from hydranet.models.heads.assignment import Assignment, task_aligned
+from hydranet.models.heads.box_head import BoxHead, Truth, levels_of, truth
+from hydranet.models.heads.box_losses import distribution_focal, expectation
 from hydranet.nn.boxes import grid, strongest
-from hydranet.tasks.detection.assign import Assignment, task_aligned
-from hydranet.tasks.detection.heads import BoxHead, Truth, levels_of, truth
-from hydranet.tasks.detection.losses import distribution_focal, expectation
 
 WIDTHS = {"xs": (64, 64, 64), "n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576)}
 """Channels at strides 8, 16 and 32: of the three smaller YOLOv8 networks, and one below."""
