@@ -9,7 +9,7 @@ from torchvision.ops import batched_nms, box_iou
 
 from hydranet.annotations import Boxes
 from hydranet.deploy.post import above, nms
-from hydranet.nn.boxes import area, grid, inside, iou, strongest
+from hydranet.models.layers.boxes import area, grid, inside, iou, strongest
 
 
 def random_boxes(rng: np.random.Generator, n: int, span: float = 60, size: float = 40) -> np.ndarray:

@@ -15,7 +15,7 @@ from hydranet.models.heads.assignment import by_overlap
 from hydranet.models.heads.box_head import truth
 from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
 from hydranet.models.heads.ssd import RATIOS, Ssd, default_boxes
-from hydranet.nn.boxes import as_offsets, from_offsets
+from hydranet.models.layers.boxes import as_offsets, from_offsets
 
 MAPS_300 = [(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)]
 

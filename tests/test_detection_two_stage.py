@@ -12,7 +12,7 @@ from hydranet.annotations import Boxes
 from hydranet.models.heads.assignment import by_overlap
 from hydranet.models.heads.box_head import truth
 from hydranet.models.heads.faster_rcnn import RATIOS, TwoStage, anchors_at, propose
-from hydranet.nn.boxes import grid
+from hydranet.models.layers.boxes import grid
 
 
 def random_boxes(n: int, span: float = 200) -> torch.Tensor:

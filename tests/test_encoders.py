@@ -10,7 +10,7 @@ from hydranet.core.features import Encoder
 from hydranet.core.spec import SpecError
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.encoders.timm import Timm
-from hydranet.nn.normalise import Normalise
+from hydranet.models.layers.normalize import Normalise
 
 ENCODERS = [found.path for found in catalog.members("encoders")]
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hydranet.core.batch import Batch
-from hydranet.nn.sync_norm import SyncNorm
+from hydranet.models.layers.sync_norm import SyncNorm
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hydranet.gradients import Outcome, step_gradients
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
 from hydranet.models.hydranet import HydraNet
-from hydranet.nn.sync_norm import synchronise
+from hydranet.models.layers.sync_norm import synchronise
 from hydranet.processes import Processes
 from hydranet.stages import Staging
 from hydranet.step_losses import Diverged, Reduce

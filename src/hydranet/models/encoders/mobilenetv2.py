@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
+from hydranet.models.layers.normalize import Normalise
 from hydranet.models.pretrained import classifier
-from hydranet.nn.normalise import Normalise
 
 FIRST_TAP = 1
 """Stage 0 (16 channels at /2) is finer than any decoder of ours asks for."""

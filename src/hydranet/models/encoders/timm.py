@@ -6,8 +6,8 @@ from torch import Tensor
 
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
+from hydranet.models.layers.normalize import Normalise
 from hydranet.models.pretrained import classifier
-from hydranet.nn.normalise import Normalise
 
 FINEST = 4
 """Finer strides are left out: they cost much, and no decoder of ours asks for them."""

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from hydranet.models.heads.box_head import Truth
-from hydranet.nn.boxes import inside, iou
+from hydranet.models.layers.boxes import inside, iou
 
 
 class Assignment(NamedTuple):

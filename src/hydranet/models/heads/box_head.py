@@ -12,7 +12,7 @@ from hydranet.annotations import Boxes
 from hydranet.core.features import Features
 from hydranet.core.spec import Component, SpecError
 from hydranet.core.task import Loss, Raw
-from hydranet.nn.boxes import inside
+from hydranet.models.layers.boxes import inside
 
 
 @dataclass(frozen=True)

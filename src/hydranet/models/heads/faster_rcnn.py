@@ -14,7 +14,7 @@ from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import Match, by_overlap
 from hydranet.models.heads.box_head import BoxHead, Truth, levels_of, truth
 from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
-from hydranet.nn.boxes import as_offsets, from_offsets, grid, iou
+from hydranet.models.layers.boxes import as_offsets, from_offsets, grid, iou
 
 RATIOS = (0.5, 1.0, 2.0)
 """Height over width of the anchors; with three sizes, nine a cell."""

@@ -15,7 +15,7 @@ from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import by_overlap
 from hydranet.models.heads.box_head import BoxHead, levels_of, truth
 from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
-from hydranet.nn.boxes import as_offsets, from_offsets, strongest
+from hydranet.models.layers.boxes import as_offsets, from_offsets, strongest
 
 RATIOS: tuple[tuple[float, ...], ...] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
 """Aspect ratios of each of the six maps, beside 1 and the inverses: 4, 6, 6, 6, 4 and 4 boxes a cell (SSD300)."""

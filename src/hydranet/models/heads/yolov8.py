@@ -17,7 +17,7 @@ from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import Assignment, task_aligned
 from hydranet.models.heads.box_head import BoxHead, Truth, levels_of, truth
 from hydranet.models.heads.box_losses import distribution_focal, expectation
-from hydranet.nn.boxes import grid, strongest
+from hydranet.models.layers.boxes import grid, strongest
 
 WIDTHS = {"xs": (64, 64, 64), "n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576)}
 """Channels at strides 8, 16 and 32: of the three smaller YOLOv8 networks, and one below."""
