@@ -34,7 +34,7 @@ from hydranet.gradients import step_gradients
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.hydranet import HydraNet
-from hydranet.sharing.hard import HardSharing
+from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
 
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")

@@ -12,8 +12,8 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.encoders.timm import Timm
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.normalize import Normalise
+from hydranet.models.sharing.hard import HardSharing
 from hydranet.models.summary import count, parts
-from hydranet.sharing.hard import HardSharing
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic

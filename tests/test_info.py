@@ -3,8 +3,8 @@
 import torch
 
 from hydranet.models.hydranet import HydraNet
+from hydranet.models.sharing.hard import HardSharing
 from hydranet.models.summary import count, parts
-from hydranet.sharing.hard import HardSharing
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder
 
 

@@ -10,7 +10,7 @@ from hydranet.core.features import Features, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.models.freeze import freeze, unfreeze
 from hydranet.models.hydranet import HydraNet
-from hydranet.sharing.hard import HardSharing
+from hydranet.models.sharing.hard import HardSharing
 from hydranet.training.ema import Average
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder
 

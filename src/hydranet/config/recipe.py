@@ -20,7 +20,7 @@ from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, o
 from hydranet.core.task import Task
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
-from hydranet.sharing.hard import HardSharing
+from hydranet.models.sharing.hard import HardSharing
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
