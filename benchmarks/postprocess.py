@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from hydranet.annotations import Boxes
-from hydranet.deploy.post import nms
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.postprocess.nms import nms
 from hydranet.tasks.detection.task import HEADS, Detection
 
 HEIGHT, WIDTH = 192, 640

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torchvision.ops import batched_nms, box_iou
 
 from hydranet.annotations import Boxes
-from hydranet.deploy.post import above, nms
 from hydranet.models.layers.boxes import area, grid, inside, iou, strongest
+from hydranet.postprocess.nms import above, nms
 
 
 def random_boxes(rng: np.random.Generator, n: int, span: float = 60, size: float = 40) -> np.ndarray:

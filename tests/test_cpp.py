@@ -13,10 +13,10 @@ import pytest
 from export_toys import SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Boxes
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE
-from hydranet.deploy.post import nms
 from hydranet.deploy.session import open_session
 from hydranet.export.export import export
 from hydranet.export.graph import Shape
+from hydranet.postprocess.nms import nms
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "cpp"
 LEAST, MOST = 0.1, 0.5

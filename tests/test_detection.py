@@ -10,10 +10,10 @@ from hydranet.core.features import FeatureSpec
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.core.task import merge, pick, to_numpy
-from hydranet.deploy.post import above
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
+from hydranet.postprocess.nms import above
 from hydranet.tasks.detection.task import HEADS, Detection
 
 SMALL = {

@@ -19,7 +19,6 @@ from hydranet.augment.geometry import letterbox
 from hydranet.augment.maps import image_of
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.deploy.post import nms
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.differences import gaps
 from hydranet.export.graph import Shape, Shipped, example, shipped
@@ -27,6 +26,7 @@ from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.nms import Suppress, onnx_table, survive, survivors
 from hydranet.export.passes.resize import Resize
 from hydranet.export.passes.rewrite_narrow_convs import Narrow, narrowed
+from hydranet.postprocess.nms import nms
 from hydranet.tasks.detection.task import Detection
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from hydranet.annotations import Boxes
 from hydranet.bench.plan import EAGER, Variant, Work
 from hydranet.deploy.manifest import IMAGE
-from hydranet.deploy.post import confidence
 from hydranet.deploy.predictor import Answers, answer, prepared
 from hydranet.deploy.session import Session, open_session
+from hydranet.postprocess.nms import confidence
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 

@@ -77,7 +77,7 @@ class Head:
     kind:     name of a class in `hydranet.annotations`.    fields: its arrays that the graph gives, as `task.field`.
     metadata: the annotation's static fields, such as unit "m".
     classes:  names by id; colours: RGB by id.
-    post:     steps of `hydranet.deploy.post.finished` that come after the graph, with their options.
+    post:     steps of `hydranet.postprocess.nms.finished` that come after the graph, with their options.
     inside:   whether the graph did those steps itself.
     score:    boxes and lines below are not shown unless a caller asks for another threshold.
     """

@@ -14,8 +14,8 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
-from hydranet.deploy.post import above, finished
 from hydranet.deploy.session import Session, open_session
+from hydranet.postprocess.nms import above, finished
 
 Answers = dict[str, Annotation]
 """The annotation of each task, in the picture's own pixels and in metres."""

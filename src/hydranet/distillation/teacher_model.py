@@ -16,8 +16,8 @@ from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw, Task, to_numpy
 from hydranet.deploy.manifest import Manifest, kind_named
-from hydranet.deploy.post import above, confidence, finished
 from hydranet.deploy.session import open_session, runtimes_for
+from hydranet.postprocess.nms import above, confidence, finished
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.recipe import Recipe
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
-from hydranet.deploy.post import above
 from hydranet.deploy.predictor import check_share, checked
 from hydranet.evaluation.evaluate import look
+from hydranet.postprocess.nms import above
 
 
 class Predictor:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hydranet.annotations import Boxes
-from hydranet.deploy.post import confidence
+from hydranet.postprocess.nms import confidence
 
 PerImage = tuple[Boxes, Boxes]
 """What was found and what is there, of one image: numpy arrays."""

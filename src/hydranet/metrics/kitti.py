@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Boxes
-from hydranet.deploy.post import confidence
 from hydranet.metrics.coco import PerImage
+from hydranet.postprocess.nms import confidence
 
 
 @dataclass(frozen=True)

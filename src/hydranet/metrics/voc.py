@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hydranet.annotations import Boxes
-from hydranet.deploy.post import confidence
 from hydranet.metrics.coco import PerImage
+from hydranet.postprocess.nms import confidence
 
 OVERLAP = 0.5
 ROAD_CONFIDENCE = 0.1

@@ -13,7 +13,6 @@ from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.deploy.post import finished
 from hydranet.metrics.coco import PerImage, coco_scores
 from hydranet.metrics.kitti import NEIGHBOURS, kitti_scores
 from hydranet.metrics.voc import road_scores, voc_scores
@@ -22,6 +21,7 @@ from hydranet.models.heads.box_head import BoxHead
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
+from hydranet.postprocess.nms import finished
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """The word a recipe may use for a head with its default options."""
