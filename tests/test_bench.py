@@ -140,8 +140,8 @@ def test_a_busy_machine_is_said() -> None:
 def test_int8_that_nobody_checked_is_said_by_what_is_really_used(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydranet.quantise.ptq.floating", lambda *_: None)
-    monkeypatch.setattr("hydranet.quantise.ptq.write", lambda *given: given[4])
+    monkeypatch.setattr("hydranet.quantization.ptq.floating", lambda *_: None)
+    monkeypatch.setattr("hydranet.quantization.ptq.write", lambda *given: given[4])
     (tmp_path / "quantise.json").write_text('{"chosen": null}')  # what a refusal leaves
     monkeypatch.setattr(shelf, "candidate", replace(shelf.candidate, accepted=tmp_path, weights="ours"))
 

@@ -25,14 +25,14 @@ from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, shipped
 from hydranet.export.parity import Bounds, Loss, Parity
 from hydranet.export.passes.rewrite_narrow_convs import Narrow
-from hydranet.quantise import flow
-from hydranet.quantise.accepted import doubt
-from hydranet.quantise.budget import ALLOWED, DIRECTIONS, Limit, Lost, limits, losses
-from hydranet.quantise.fake import by_channel, fake_quantised
-from hydranet.quantise.ptq import Floating, floating, pictures, write
-from hydranet.quantise.scan import Left, Scan, scan, summary
-from hydranet.quantise.scope import DECODE, TRUNK, floats, parts_of
-from hydranet.quantise.table import markdown
+from hydranet.quantization import quantize
+from hydranet.quantization.artifacts import doubt
+from hydranet.quantization.budget import ALLOWED, DIRECTIONS, Limit, Lost, limits, losses
+from hydranet.quantization.fake_quant import by_channel, fake_quantised
+from hydranet.quantization.node_scopes import DECODE, TRUNK, floats, parts_of
+from hydranet.quantization.ptq import Floating, floating, pictures, write
+from hydranet.quantization.sensitivity import Left, Scan, scan, summary
+from hydranet.quantization.table import markdown
 from hydranet.tasks.depth.task import METRICS, Depth
 from hydranet.tasks.detection.task import SCORING, Detection
 from hydranet.tasks.normals.task import Normals
@@ -230,7 +230,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_cannot_be_is_refused_before_anything_is_quantised(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hydranet.quantise.ptq.floating", lambda *_: pytest.fail("the work has begun"))
+    monkeypatch.setattr("hydranet.quantization.ptq.floating", lambda *_: pytest.fail("the work has begun"))
     for words, sentence in {
         ("--budget", "glwo.mae=1"): "got budget 'glwo.mae=1', expected TASK.METRIC=LOSS",
         ("--budget", "glow.mae=x"): "expected a number",
@@ -245,7 +245,7 @@ def test_what_cannot_be_is_refused_before_anything_is_quantised(
 def test_a_head_that_nobody_can_measure_stays_in_float_and_is_named(tmp_path: Path) -> None:
     bright = Source("held-out", Noise(count=5, seed=1, labels=("bright",)), (32, 64))
     recipe = replace(toy_recipe(), save_every=0, validation=(bright,))
-    assert flow.unlabelled(recipe, None) == ["glow"]
+    assert quantize.unlabelled(recipe, None) == ["glow"]
     checkpoint.save_model(tmp_path, recipe.build().eval(), recipe)
     words = ("quantise", tmp_path, "--calibration", "4", "--budget")
     refused(hydranet(*words, "glow.mae=1"), "got a budget for glow, expected a task that validation pictures label")
@@ -288,7 +288,7 @@ def test_the_command_ships_what_keeps_the_budget(run: Path, monkeypatch: pytest.
         return found if parity.runtime == "openvino" else [replace(one, after=9e9) for one in found]
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr(flow, "losses", worse)
+    monkeypatch.setattr(quantize, "losses", worse)
     refused(hydranet(*words, "--budget", "bright.mae=5"), "onnx: held-out .*; ship openvino alone")
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert json.loads(after.pop("refused.json"))["shipped"] == []

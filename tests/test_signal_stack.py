@@ -15,7 +15,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as op
 from hydranet.deploy.runtimes.openvino import core
-from hydranet.quantise.signal_stack import kept_signal_stack
+from hydranet.quantization.openvino_signals import kept_signal_stack
 
 def compiled(core):
     given = op.parameter([1, 3, 8, 8], np.float32)

@@ -23,8 +23,8 @@ from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.io.atomic import write
 from hydranet.models.hydranet import HydraNet
-from hydranet.quantise import ptq
-from hydranet.quantise.accepted import doubt
+from hydranet.quantization import ptq
+from hydranet.quantization.artifacts import doubt
 
 PICTURES = 8
 """Different frames that are gone through in turn."""

@@ -10,7 +10,7 @@ from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.quantise.scan import Scan
+    from hydranet.quantization.sensitivity import Scan
 
 
 def quantise(
@@ -33,9 +33,9 @@ def quantise(
     from hydranet.checkpoint.checkpoint import load_recipe
     from hydranet.export.export import other_sizes
     from hydranet.inference.predictor import parse_size
-    from hydranet.quantise.flow import Options
-    from hydranet.quantise.flow import quantise as work
-    from hydranet.quantise.scan import Scan
+    from hydranet.quantization.quantize import Options
+    from hydranet.quantization.quantize import quantise as work
+    from hydranet.quantization.sensitivity import Scan
 
     recipe = load_recipe(run)
     folder = out or (run if run.is_dir() else run.parent) / "int8"
@@ -64,13 +64,13 @@ def quantise(
 def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:
     """Shows and keeps the tables, whatever came of them."""
     from hydranet.io.atomic import write
-    from hydranet.quantise import accepted, table
+    from hydranet.quantization import artifacts, table
 
     titles = ("INT8 against PyTorch", "after fine-tuning")[: len(scans)]
     for title, scan in zip(titles, scans, strict=True):
         say(table.sensitivity(scan, f"{title}: loss of each metric (budget)"))
     if scans:
         pages = [f"## {title}\n\n{table.markdown(scan)}" for title, scan in zip(titles, scans, strict=True)]
-        write(folder / f"{accepted.report(folder, shipped)}.md", "\n".join(pages).encode())
+        write(folder / f"{artifacts.report(folder, shipped)}.md", "\n".join(pages).encode())
         if scans[0].note:
             say(f"note: {scans[0].note}")

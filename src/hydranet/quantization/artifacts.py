@@ -10,7 +10,7 @@ from hydranet.deploy.manifest import Manifest
 from hydranet.export.export import MANIFEST
 from hydranet.export.parity import Parity, save
 from hydranet.io.atomic import write
-from hydranet.quantise.ptq import TARGETS
+from hydranet.quantization.ptq import TARGETS
 
 REPORT, REFUSED = "quantise", "refused"
 """Names, without ending, of the report of what was accepted, and of a refusal beside it."""

@@ -19,8 +19,8 @@ from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import Shipped, example
 from hydranet.export.targets.onnx import proto, quiet
-from hydranet.quantise.scope import floats, parts_of
-from hydranet.quantise.signal_stack import kept_signal_stack
+from hydranet.quantization.node_scopes import floats, parts_of
+from hydranet.quantization.openvino_signals import kept_signal_stack
 
 TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
 

@@ -18,10 +18,10 @@ from hydranet.export.export import report_of
 from hydranet.export.graph import Shape, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, spread
 from hydranet.models.hydranet import HydraNet
-from hydranet.quantise import accepted, ptq
-from hydranet.quantise.budget import Limit, Lost, limits, losses, parsed
-from hydranet.quantise.fake import fake_quantised
-from hydranet.quantise.scan import Left, Scan, scan, summary
+from hydranet.quantization import artifacts, ptq
+from hydranet.quantization.budget import Limit, Lost, limits, losses, parsed
+from hydranet.quantization.fake_quant import fake_quantised
+from hydranet.quantization.sensitivity import Left, Scan, scan, summary
 from hydranet.train import train
 
 FREE = Bounds(math.inf, math.inf)
@@ -155,14 +155,14 @@ def quantise(run: Path, folder: Path, options: Options, note: Note) -> Iterator[
             found = yield from _scanned(looker)
         said = {"weights": weights, **summary(found), "before_tuning": None if found is first else summary(first)}
         if refused := _refused(looker, found):
-            accepted.note_refusal(folder, said)
+            artifacts.note_refusal(folder, said)
             raise QuantiseError(refused)
         assert found.chosen is not None
         left = found.chosen.left | looker.unseen
         trials = [looker.path(target, left) for target in options.targets]
         manifest = replace(looker.manifest, precision=precision(left))
         parities = [looker.parities[target, left] for target in options.targets]
-        yield from accepted.ship(folder, trials, manifest, parities, said)
+        yield from artifacts.ship(folder, trials, manifest, parities, said)
     finally:
         shutil.rmtree(trial, ignore_errors=True)
 

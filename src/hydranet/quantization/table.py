@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from hydranet.quantise.scan import Scan
+from hydranet.quantization.sensitivity import Scan
 
 
 def sensitivity(found: Scan, title: str) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hydranet.quantise.budget import Lost
+from hydranet.quantization.budget import Lost
 
 Left = frozenset[str]
 """Heads that stay in float."""
