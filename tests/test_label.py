@@ -210,7 +210,7 @@ def test_agreement_is_never_called_truth(teacher: Path, tmp_path: Path) -> None:
     assert report.protocol["held-out"]["semantic"]["labels"] == "pseudo-labels of blocks, where the data set has none"
     from rich.console import Console
 
-    from hydranet.tables import scores
+    from hydranet.reporting.tables import scores
 
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(scores(report))

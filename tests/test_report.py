@@ -15,7 +15,7 @@ from hydranet.charts import Line, bar_chart, binned, line_chart, log_ticks, said
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
 from hydranet.log import RunLog
-from hydranet.report import curves, losses, write_report
+from hydranet.reporting.curves import curves, losses, write_report
 from hydranet.train import train
 from toys import toy_recipe
 

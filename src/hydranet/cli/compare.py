@@ -14,9 +14,9 @@ def compare(
     every: Annotated[bool, typer.Option("--all", help="Per-class scores, too")] = False,
 ) -> None:
     """Compare two reports of `hydranet evaluate`; refused where they were not measured in the same way."""
-    from hydranet import tables
     from hydranet.evaluation.compare import changes
     from hydranet.evaluation.report import read_report
+    from hydranet.reporting import tables
 
     reports = read_report(first), read_report(second)
     say(tables.comparison(changes(*reports, every=every), [str(first), str(second)]))

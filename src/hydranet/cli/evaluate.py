@@ -30,11 +30,11 @@ def evaluate(
 
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
-    from hydranet import tables
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.gallery import check_format, write_gallery
     from hydranet.io.atomic import check_folder
     from hydranet.models.device import available_device
+    from hydranet.reporting import tables
+    from hydranet.reporting.gallery import check_format, write_gallery
 
     if gallery:
         check_format(gallery)

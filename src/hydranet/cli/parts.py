@@ -12,9 +12,9 @@ def list_parts(
     kind: Annotated[str, typer.Argument(help="tasks, encoders, decoders, sharing, balancers, datasets, recipes")] = "",
 ) -> None:
     """List everything that a recipe can name."""
-    from hydranet import tables
     from hydranet.config import catalog
     from hydranet.core.spec import SpecError, unknown
+    from hydranet.reporting import tables
 
     if kind and kind not in catalog.OPEN:
         raise SpecError(unknown(kind, catalog.OPEN, "set of parts"))
@@ -27,10 +27,10 @@ def info(
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
 ) -> None:
     """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
-    from hydranet import tables
     from hydranet.checkpoint.checkpoint import resolve, without_pretrained
     from hydranet.inference.predictor import parse_size
     from hydranet.models.summary import parts
+    from hydranet.reporting import tables
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size

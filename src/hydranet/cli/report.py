@@ -14,7 +14,7 @@ def report(
 ) -> None:
     """Draw the curves of runs: losses, weights, gradient cosines, rates, speed and scores, as one page."""
     from hydranet.log import LOG
-    from hydranet.report import curves, write_report
+    from hydranet.reporting.curves import curves, write_report
 
     path = out or runs[0] / "report.html"
     found = [curves(run) for run in runs]

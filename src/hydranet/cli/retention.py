@@ -20,13 +20,13 @@ def retention(
 
     Runs that are finished are not trained again, and one that was stopped goes on: give the same command once more.
     """
-    from hydranet import tables
     from hydranet.checkpoint.checkpoint import load_model, load_recipe, resolve
     from hydranet.evaluation.report import read_report
     from hydranet.evaluation.single_task_baselines import SHARED, kept, markdown, variants
     from hydranet.io.atomic import CheckpointError, write
     from hydranet.models.device import available_device
     from hydranet.models.profile import costs
+    from hydranet.reporting import tables
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     folder = out or Path("runs") / f"{chosen.name}-retention"

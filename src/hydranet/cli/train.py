@@ -62,9 +62,9 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
-    from hydranet import tables
     from hydranet.distillation import leakage
     from hydranet.log import RunLog
+    from hydranet.reporting import tables
     from hydranet.train import train as run_training
 
     stop = terminal.stop_on_signal(run=folder)
