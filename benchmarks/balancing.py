@@ -30,12 +30,12 @@ from hydranet.balancers.uniform import Uniform
 from hydranet.core.balancer import Balancer
 from hydranet.core.batch import Batch
 from hydranet.core.spec import Part
-from hydranet.gradients import step_gradients
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.training.gradients import step_gradients
 
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 BALANCERS: dict[str, Part] = {

@@ -53,14 +53,14 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report, read_report
-from hydranet.log import RunLog
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.train import train
+from hydranet.training.log import RunLog
+from hydranet.training.train import train
 
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 BALANCERS: dict[str, Part] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from hydranet.checkpoint.checkpoint import resolve
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
-from hydranet.train import Progress, train
+from hydranet.training.train import Progress, train
 
 SIZE, WARM_UP = (192, 640), 3
 

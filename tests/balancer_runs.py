@@ -10,7 +10,7 @@ import torch
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
-from hydranet.train import train
+from hydranet.training.train import train
 from toys import Noise, toy_recipe
 
 

@@ -80,7 +80,7 @@ def blocks(*labels: str, tasks: tuple[str, ...] = (), **changes: object) -> Reci
 
 def trained(recipe: Recipe, folder: Path) -> Path:
     """The folder of a finished run."""
-    from hydranet.train import train
+    from hydranet.training.train import train
 
     for _ in train(recipe, folder):
         pass

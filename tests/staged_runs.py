@@ -11,7 +11,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.spec import Part
-from hydranet.train import train
+from hydranet.training.train import train
 from toys import Noise, toy_recipe
 
 

@@ -17,7 +17,7 @@ from hydranet.balancers.gls import GLS
 from hydranet.balancers.gradnorm import GradNorm
 from hydranet.balancers.rlw import RLW
 from hydranet.core.spec import SpecError
-from hydranet.gradients import Outcome
+from hydranet.training.gradients import Outcome
 
 METHODS = ("sum", "pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 SYMMETRIC = tuple(m for m in METHODS if m != "pcgrad")

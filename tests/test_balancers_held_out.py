@@ -14,10 +14,10 @@ from hydranet.config.source import Source
 from hydranet.core.batch import Batch, collate
 from hydranet.core.distillation_target import Lesson
 from hydranet.core.spec import Part, SpecError
-from hydranet.gradients import step_gradients
-from hydranet.held_out import images, learn
 from hydranet.models.hydranet import HydraNet
-from hydranet.step_losses import losses_of
+from hydranet.training.gradients import step_gradients
+from hydranet.training.losses import losses_of
+from hydranet.training.meta_gradients import images, learn
 from toys import Noise, toy_recipe
 
 TASKS = ("bright", "glow")

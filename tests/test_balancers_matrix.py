@@ -20,8 +20,8 @@ from hydranet.balancers.aggregated import Aggregated, Method
 from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch, collate
-from hydranet.gradients import step_gradients
-from hydranet.train import train
+from hydranet.training.gradients import step_gradients
+from hydranet.training.train import train
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun
 

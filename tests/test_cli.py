@@ -16,7 +16,7 @@ from commands import hydranet
 from hydranet import recipes as package
 from hydranet.checkpoint.checkpoint import checkpoint, resolve
 from hydranet.deploy.video.frames import VideoFile
-from hydranet.log import read
+from hydranet.training.log import read
 
 
 @pytest.fixture(scope="module")

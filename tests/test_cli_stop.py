@@ -14,7 +14,7 @@ import pytest
 from commands import hydranet
 from hydranet.checkpoint.checkpoint import checkpoint
 from hydranet.cli.main import terminal
-from hydranet.log import LOG, read
+from hydranet.training.log import LOG, read
 
 HERE = Path(__file__).parent
 

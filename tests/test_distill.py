@@ -19,9 +19,9 @@ from hydranet.core.batch import Batch, collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.distillation.teachers import Teachers
 from hydranet.io.atomic import CheckpointError
-from hydranet.step_losses import forward
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.train import Run, train
+from hydranet.training.losses import forward
+from hydranet.training.train import Run, train
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from hydranet.distillation.teachers import agreed, mirrored
 from hydranet.models.heads.box_distillation import Gains, alike, by_logits, class_divergence, localisation_divergence
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
-from hydranet.step_losses import joined
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.soft import softened_divergence
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.training.losses import joined
 
 
 def kl(p: list[float], q: list[float]) -> float:

@@ -11,10 +11,10 @@ from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
 from hydranet.core.balancer import Balancer, GradientBalancer, Losses
 from hydranet.core.batch import Batch, collate
-from hydranet.cut import cut
-from hydranet.gradients import step_gradients
 from hydranet.models.hydranet import HydraNet
-from hydranet.step_losses import Diverged
+from hydranet.training.feature_gradients import cut
+from hydranet.training.gradients import step_gradients
+from hydranet.training.losses import Diverged
 from toys import Noise, toy_recipe
 
 TASKS = ("bright", "glow")

@@ -32,8 +32,8 @@ from hydranet.evaluation.report import Report
 from hydranet.io.atomic import CheckpointError
 from hydranet.io.fingerprint import content, look
 from hydranet.io.pseudo_label_cache import INDEX, Made, file_of, packed, read_index, unpack
-from hydranet.step_losses import forward
-from hydranet.train import Run, train
+from hydranet.training.losses import forward
+from hydranet.training.train import Run, train
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hydranet.checkpoint.checkpoint import resolve
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.models.pretrained import WeightsError, fetch
-from hydranet.train import train
+from hydranet.training.train import train
 
 
 @pytest.mark.slow

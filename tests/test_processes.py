@@ -16,8 +16,8 @@ import torch
 
 from hydranet.checkpoint.checkpoint import checkpoint, resolve
 from hydranet.data.mixture import Mixture
-from hydranet.log import LOG, read
-from hydranet.train import train
+from hydranet.training.log import LOG, read
+from hydranet.training.train import train
 from two_processes import HERE, launched, recipe, torchrun
 
 

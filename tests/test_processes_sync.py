@@ -16,7 +16,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
 from hydranet.models.layers.sync_norm import SyncNorm, synchronise
-from hydranet.train import train
+from hydranet.training.train import train
 from toys import Noise, toy_recipe
 from two_processes import torchrun
 

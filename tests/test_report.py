@@ -14,9 +14,9 @@ from hydranet.balancers.aggregated import Aggregated
 from hydranet.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
-from hydranet.log import RunLog
 from hydranet.reporting.curves import curves, losses, write_report
-from hydranet.train import train
+from hydranet.training.log import RunLog
+from hydranet.training.train import train
 from toys import toy_recipe
 
 NAMES = ("first & best", "second")

@@ -18,11 +18,11 @@ from hydranet.config.source import Source
 from hydranet.config.stages import Stage
 from hydranet.core.batch import collate
 from hydranet.core.spec import Part, SpecError
-from hydranet.gradients import step_gradients
 from hydranet.models.freeze import Frozen, freeze
-from hydranet.stages import weigh
-from hydranet.train import Progress, Run, train
 from hydranet.training.ema import Average
+from hydranet.training.gradients import step_gradients
+from hydranet.training.stages import weigh
+from hydranet.training.train import Progress, Run, train
 from staged_runs import staged
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun

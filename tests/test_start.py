@@ -21,7 +21,7 @@ from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.train import train
+from hydranet.training.train import train
 from test_stages import bits
 from toys import Noise, ToyEncoder, toy_recipe
 
@@ -119,8 +119,8 @@ def test_train_from_the_command_line_reports_and_resume_never_reads_the_start_ag
 
 
 def test_stages_are_announced_evaluated_and_kept(tmp_path: Path, recipes: Path) -> None:
-    settings = ['stages=[{"class": "hydranet.stages.Stage", "name": "a", "steps": 2, "freeze": ["trunk"]},'
-                ' {"class": "hydranet.stages.Stage", "name": "b", "steps": 4}]']  # fmt: skip
+    settings = ['stages=[{"class": "hydranet.training.stages.Stage", "name": "a", "steps": 2, "freeze": ["trunk"]},'
+                ' {"class": "hydranet.training.stages.Stage", "name": "b", "steps": 4}]']  # fmt: skip
     ended = hydranet("train", f"{recipes}:toy", *settings, "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     assert "stage a: 2 steps of bright, glow; frozen: trunk; 14 parameters learn" in ended.out

@@ -18,8 +18,8 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw
 from hydranet.io.atomic import CheckpointError
-from hydranet.step_losses import Diverged
-from hydranet.train import train
+from hydranet.training.losses import Diverged
+from hydranet.training.train import train
 from toys import Glow, Noise, toy_recipe
 
 

@@ -12,7 +12,7 @@ from hydranet.core.spec import SpecError, unknown
 
 
 class HeldOutBalancer(LossBalancer):
-    """Learns its weights from images the step does not train on; `hydranet.held_out` measures what `learn` is told.
+    """Learns its weights from images the step does not train on; `hydranet.training.meta_gradients` measures what `learn` is told.
 
     every:      steps between two looks at held-out images, >= 1.
     held_out:   names of sources that serve for this alone; none = in these steps half of the step's own images,

@@ -12,7 +12,7 @@ from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.config.recipe import Recipe
-    from hydranet.train import Progress
+    from hydranet.training.train import Progress
 
 
 def train(
@@ -48,7 +48,7 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
     """
     from hydranet.checkpoint.checkpoint import RECIPE, load_recipe
     from hydranet.io.atomic import CheckpointError
-    from hydranet.train import RESUMABLE
+    from hydranet.training.train import RESUMABLE
 
     stored = folder / RECIPE
     differs = load_recipe(stored).difference(chosen) if stored.is_file() else []
@@ -63,9 +63,9 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
     from hydranet.distillation import leakage
-    from hydranet.log import RunLog
     from hydranet.reporting import tables
-    from hydranet.train import train as run_training
+    from hydranet.training.log import RunLog
+    from hydranet.training.train import train as run_training
 
     stop = terminal.stop_on_signal(run=folder)
     steps = run_training(chosen, folder, device=device, resume=resume)

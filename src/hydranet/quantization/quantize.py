@@ -22,7 +22,7 @@ from hydranet.quantization import artifacts, ptq
 from hydranet.quantization.budget import Limit, Lost, limits, losses, parsed
 from hydranet.quantization.fake_quant import fake_quantised
 from hydranet.quantization.sensitivity import Left, Scan, scan, summary
-from hydranet.train import train
+from hydranet.training.train import train
 
 FREE = Bounds(math.inf, math.inf)
 """INT8 is held against the budget, not against bounds of equality."""

@@ -11,7 +11,7 @@ from hydranet.evaluation.report import Report
 from hydranet.evaluation.single_task_baselines import Kept
 from hydranet.models.profile import Cost
 from hydranet.models.summary import PartInfo
-from hydranet.train import Progress
+from hydranet.training.train import Progress
 
 
 def number(value: float) -> str:

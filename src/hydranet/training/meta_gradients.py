@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from hydranet.core.batch import Batch
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
-from hydranet.step_losses import Means, Reduce, Unmoved, forward, means
+from hydranet.training.losses import Means, Reduce, Unmoved, forward, means
 
 REACH = 0.01
 """Length of the step of a finite difference, as in Auto-Lambda and DARTS (arXiv 1806.09055, section 2.3)."""

@@ -7,7 +7,7 @@ from typing import Any, Self, TextIO
 
 from hydranet.evaluation.report import Report, finite
 from hydranet.io.atomic import write
-from hydranet.train import Progress
+from hydranet.training.train import Progress
 
 LOG = "log.jsonl"
 

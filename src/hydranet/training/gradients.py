@@ -16,11 +16,11 @@ from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss
-from hydranet.cut import Cut, cut, gramian, pull
-from hydranet.held_out import learn
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
-from hydranet.step_losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
+from hydranet.training.feature_gradients import Cut, cut, gramian, pull
+from hydranet.training.losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
+from hydranet.training.meta_gradients import learn
 
 
 @dataclass(frozen=True, eq=False)

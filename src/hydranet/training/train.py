@@ -16,16 +16,16 @@ from hydranet.core.batch import Batch
 from hydranet.data.mixture import Mixture, load
 from hydranet.distillation import leakage
 from hydranet.distillation.teachers import Teachers
-from hydranet.gradients import Outcome, step_gradients
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.sync_norm import synchronise
-from hydranet.processes import Processes
-from hydranet.stages import Staging
-from hydranet.step_losses import Diverged, Reduce
+from hydranet.training.distributed import Processes
 from hydranet.training.ema import Average
+from hydranet.training.gradients import Outcome, step_gradients
+from hydranet.training.losses import Diverged, Reduce
 from hydranet.training.optimizer import optimiser
+from hydranet.training.stages import Staging
 
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
 """Parts of a recipe that may change on resume without changing what is learned."""
