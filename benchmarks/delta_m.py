@@ -30,7 +30,6 @@ from pathlib import Path
 
 import torch
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.dwa import DWA
@@ -61,6 +60,7 @@ from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
+from hydranet.transforms.augment import Augment
 
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 BALANCERS: dict[str, Part] = {

@@ -16,7 +16,7 @@ RECIPES = '''
 import time
 from dataclasses import dataclass, replace
 
-from hydranet.augment.policy import Augment
+from hydranet.transforms.augment import Augment
 from hydranet.core.sample import Sample
 from hydranet.config.recipe import Recipe, Source
 from toys import Noise, toy_recipe

@@ -5,11 +5,11 @@ import pytest
 
 from fakes import FAKES, picture
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, ScalarMap, Tag
-from hydranet.augment.geometry import unwarp
-from hydranet.augment.photometric import Light, relight
-from hydranet.augment.policy import Augment, fit
 from hydranet.core.batch import collate
 from hydranet.core.sample import Sample
+from hydranet.transforms.augment import Augment, fit
+from hydranet.transforms.photometric import Light, relight
+from hydranet.transforms.warp import unwarp
 
 RNG = np.random.default_rng
 H, W = 60, 120

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from export_toys import CLASSES, SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import NO_BOX, Boxes, ClassMap, NormalMap, ScalarMap
-from hydranet.augment.geometry import letterbox
-from hydranet.augment.maps import image_of
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.runtimes.openvino import core
@@ -28,6 +26,8 @@ from hydranet.export.passes.resize import Resize
 from hydranet.export.passes.rewrite_narrow_convs import Narrow, narrowed
 from hydranet.postprocess.nms import nms
 from hydranet.tasks.detection.task import Detection
+from hydranet.transforms.warp import letterbox
+from hydranet.transforms.warp_maps import image_of
 
 
 class Awkward(nn.Module):

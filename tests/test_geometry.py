@@ -18,7 +18,9 @@ from hydranet.annotations import (
     Quantity,
     ScalarMap,
 )
-from hydranet.augment.geometry import (
+from hydranet.core.batch import stack
+from hydranet.core.sample import DataError, Sample
+from hydranet.transforms.warp import (
     View,
     crop,
     flip,
@@ -30,8 +32,6 @@ from hydranet.augment.geometry import (
     warp,
     warp_annotation,
 )
-from hydranet.core.batch import stack
-from hydranet.core.sample import DataError, Sample
 
 H, W = 40, 64
 RNG = np.random.default_rng

@@ -5,7 +5,8 @@ import pytest
 
 from fakes import picture
 from hydranet.annotations import UNKNOWN_ID, Boxes, Keypoints, NormalMap, Polylines, ScalarMap, Tag
-from hydranet.augment.geometry import (
+from hydranet.core.sample import Camera, DataError, Sample
+from hydranet.transforms.warp import (
     View,
     can_flip,
     crop,
@@ -18,7 +19,6 @@ from hydranet.augment.geometry import (
     warp,
     warp_annotation,
 )
-from hydranet.core.sample import Camera, DataError, Sample
 
 H, W = 40, 64
 RNG = np.random.default_rng

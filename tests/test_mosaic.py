@@ -7,11 +7,11 @@ import pytest
 
 from fakes import FAKES
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
-from hydranet.augment.mosaic import fits, mosaic, partners, survives
-from hydranet.augment.policy import Augment
 from hydranet.config.source import Source
 from hydranet.core.sample import Camera, Sample
 from hydranet.data.mixture import Mixture
+from hydranet.transforms.augment import Augment
+from hydranet.transforms.mosaic import fits, mosaic, partners, survives
 from toys import Noise, toy_recipe
 
 RNG = np.random.default_rng

@@ -7,10 +7,10 @@ import pytest
 
 from fakes import normal_map, picture, scalar_map
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
-from hydranet.augment import geometry, refit
-from hydranet.augment.geometry import flip, letterbox, random_view, stretch, unwarp
-from hydranet.augment.maps import image_of
-from hydranet.augment.view import View
+from hydranet.transforms import fast_unletterbox, warp
+from hydranet.transforms.view import View
+from hydranet.transforms.warp import flip, letterbox, random_view, stretch, unwarp
+from hydranet.transforms.warp_maps import image_of
 
 SIZES = [((75, 240), (64, 160)), ((40, 30), (64, 160)), ((64, 160), (64, 160)), ((33, 71), (32, 64))]
 
@@ -32,9 +32,9 @@ def test_it_gives_what_the_general_warp_gives(
 ) -> None:
     view, seen = make(size, to), smooth(kind, to)
     field = kind.arrays()[0]
-    assert refit.unfitted(seen, view, size) is not None
+    assert fast_unletterbox.unfitted(seen, view, size) is not None
     fast = getattr(unwarp(seen, view, size), field)
-    monkeypatch.setattr(geometry, "unfitted", lambda *_: None)
+    monkeypatch.setattr(warp, "unfitted", lambda *_: None)
     general = getattr(unwarp(seen, view, size), field)
     assert fast.shape == general.shape
     assert fast.dtype == general.dtype
@@ -49,16 +49,16 @@ def test_a_letterboxed_picture_is_the_same_bit_by_bit(
 ) -> None:
     image, view = picture(np.random.default_rng(0), *size), letterbox(size, to)
     fast = image_of(image, view)
-    monkeypatch.setattr("hydranet.augment.maps.placed", lambda *_: None)
+    monkeypatch.setattr("hydranet.transforms.warp_maps.placed", lambda *_: None)
     np.testing.assert_array_equal(fast, image_of(image, view))
 
 
 def test_what_is_no_plain_fit_takes_the_general_way() -> None:
     rng, size = np.random.default_rng(0), (32, 64)
     seen = smooth(ScalarMap, size)
-    assert refit.unfitted(scalar_map(rng, *size), letterbox(size, size), size) is None  # it has holes
-    assert refit.unfitted(normal_map(rng, *size), letterbox(size, size), size) is None
-    assert refit.unfitted(seen, flip(size), size) is None
-    assert refit.unfitted(seen, random_view((50, 50), size, rng, rotate_rad=0.2), (50, 50)) is None
-    assert refit.unfitted(replace(seen, unit="px"), letterbox(size, size), size) is None
-    assert refit.window(View(np.diag([0.3, 0.3, 1.0]), size), size) is None
+    assert fast_unletterbox.unfitted(scalar_map(rng, *size), letterbox(size, size), size) is None  # it has holes
+    assert fast_unletterbox.unfitted(normal_map(rng, *size), letterbox(size, size), size) is None
+    assert fast_unletterbox.unfitted(seen, flip(size), size) is None
+    assert fast_unletterbox.unfitted(seen, random_view((50, 50), size, rng, rotate_rad=0.2), (50, 50)) is None
+    assert fast_unletterbox.unfitted(replace(seen, unit="px"), letterbox(size, size), size) is None
+    assert fast_unletterbox.window(View(np.diag([0.3, 0.3, 1.0]), size), size) is None

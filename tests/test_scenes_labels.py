@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from hydranet.augment.geometry import flip, warp
 from hydranet.core.sample import Camera, Sample
 from hydranet.datasets.scenes.camera import Lens
 from hydranet.datasets.scenes.classes import LANE_MARKING, PAVEMENT, ROAD, SEMANTIC, TERRAIN, VEHICLE
@@ -15,6 +14,7 @@ from hydranet.datasets.scenes.labels import HIDDEN, OCCLUSION_STEPS
 from hydranet.datasets.scenes.things import in_world
 from hydranet.datasets.scenes.view import View
 from hydranet.datasets.scenes.world import build
+from hydranet.transforms.warp import flip, warp
 
 SCENES = Scenes(seed=21)
 INDICES = range(8)

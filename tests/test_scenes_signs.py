@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hydranet.augment.geometry import can_flip, flip, warp
 from hydranet.core.batch import collate
 from hydranet.datasets.scenes.crops import SceneSigns
 from hydranet.datasets.scenes.signs import CLASSES, MIRROR, design
+from hydranet.transforms.warp import can_flip, flip, warp
 
 
 def covered(label: int, mirrored: bool) -> np.ndarray:

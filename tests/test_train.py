@@ -30,7 +30,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def full(**changes: object) -> Recipe:
     """Everything that has state: BatchNorm, dropout, EMA, a learned balancer, two sources, augmentation."""
     sources = (Source("a", Noise(), (32, 64)), Source("b", Noise(seed=5, labels=("glow",)), (32, 32), weight=0.5))
-    from hydranet.augment.policy import Augment
+    from hydranet.transforms.augment import Augment
 
     base = toy_recipe(sources, steps=8, dropout=0.3, augment=Augment())
     return replace(base, ema=0.9, balancer=Part(Uncertainty), save_every=1, **changes)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, Quantity, ScalarMap
-from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -17,6 +16,7 @@ from hydranet.core.features import Decoder, Encoder, Features, FeatureSpec, Pyra
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.transforms.augment import Augment
 
 
 class ToyEncoder(Encoder):

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hydranet.augment.policy import fit
 from hydranet.balancers.uniform import Uniform
 from hydranet.bench import bare
 from hydranet.bench.plan import EAGER, Files, Variant, emulated, processor
@@ -25,6 +24,7 @@ from hydranet.io.atomic import write
 from hydranet.models.hydranet import HydraNet
 from hydranet.quantization import ptq
 from hydranet.quantization.artifacts import doubt
+from hydranet.transforms.augment import fit
 
 PICTURES = 8
 """Different frames that are gone through in turn."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.optim import Optim
 from hydranet.config.precision import PRECISIONS, Precision
@@ -21,6 +20,7 @@ from hydranet.core.task import Task
 from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
+from hydranet.transforms.augment import Augment
 
 MOVED: Mapping[str, str] = {}
 """Old dotted paths of classes that moved, and their new ones: old recipes keep working."""

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from hydranet.augment.policy import Augment
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Component, SpecError
+from hydranet.transforms.augment import Augment
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from hydranet.augment.policy import Augment
 from hydranet.config.recipe import Recipe
 from hydranet.core.batch import Batch, collate
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
+from hydranet.transforms.augment import Augment
 
 GOLDEN = (5**0.5 - 1) / 2
 

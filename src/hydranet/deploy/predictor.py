@@ -9,13 +9,13 @@ from typing import overload
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, Polylines, rows
-from hydranet.augment.geometry import View, letterbox, stretch, unwarp, warp
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session, open_session
 from hydranet.postprocess.nms import above, finished
+from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
 Answers = dict[str, Annotation]
 """The annotation of each task, in the picture's own pixels and in metres."""

@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 
 from hydranet.annotations import Annotation, ScalarMap
-from hydranet.augment.geometry import View, unwarp
-from hydranet.augment.policy import fit
 from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
@@ -20,6 +18,8 @@ from hydranet.distillation.teachers import DOUBTABLE, told_of, unpadded
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, look
 from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
+from hydranet.transforms.augment import fit
+from hydranet.transforms.warp import View, unwarp
 
 SAVE_EVERY = 50
 """Pictures between two writings of the index: so many are labelled again after a kill, to the same files."""

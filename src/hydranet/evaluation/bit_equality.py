@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hydranet.augment.policy import fit
 from hydranet.core.batch import collate
 from hydranet.core.errors import UserError
 from hydranet.core.sample import Sample
 from hydranet.core.spec import unknown
 from hydranet.core.task import to_numpy
 from hydranet.models.hydranet import HydraNet
+from hydranet.transforms.augment import fit
 
 
 class Different(UserError, AssertionError):

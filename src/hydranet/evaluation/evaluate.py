@@ -8,8 +8,6 @@ import numpy as np
 import torch
 
 from hydranet.annotations import Annotation
-from hydranet.augment.geometry import View, unwarp
-from hydranet.augment.policy import fit
 from hydranet.config.source import Source
 from hydranet.core.batch import collate
 from hydranet.core.sample import DataError, Sample
@@ -18,6 +16,8 @@ from hydranet.data.reader import Reader
 from hydranet.evaluation.report import Report, Scores, described, digest
 from hydranet.io.fingerprint import values
 from hydranet.models.hydranet import HydraNet
+from hydranet.transforms.augment import fit
+from hydranet.transforms.warp import View, unwarp
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ class HydraNet(nn.Module):
         if image.shape[-2] % stride or image.shape[-1] % stride:
             raise ValueError(
                 f"got an image of {image.shape[-2]} x {image.shape[-1]} pixels, expected multiples of {stride}; "
-                "letterbox it first (hydranet.augment.geometry.letterbox) or use Predictor"
+                "letterbox it first (hydranet.transforms.warp.letterbox) or use Predictor"
             )
         return self.answer(self.trunk(image, names))
 

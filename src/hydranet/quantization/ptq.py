@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from hydranet.augment.policy import fit
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
@@ -21,6 +20,7 @@ from hydranet.export.graph import Shipped, example
 from hydranet.export.targets.onnx import proto, quiet
 from hydranet.quantization.node_scopes import floats, parts_of
 from hydranet.quantization.openvino_signals import kept_signal_stack
+from hydranet.transforms.augment import fit
 
 TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
 

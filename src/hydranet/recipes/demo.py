@@ -1,6 +1,5 @@
 """The embedded default: four heads on generated road scenes, trained on a CPU in minutes."""
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
@@ -13,6 +12,7 @@ from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 SIZE = (128, 416)
 DENSE, OBJECTS = ("semantic", "depth"), ("normals", "detection")

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
@@ -18,6 +17,7 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 SIZE, FOCAL = (96, 320), 1.6
 """A narrow view, as of a camera that looks far ahead: half of the vehicles are over 26 pixels high."""

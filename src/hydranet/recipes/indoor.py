@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
@@ -15,6 +14,7 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 SIZE = (480, 640)
 

@@ -23,7 +23,6 @@ On real roads the teachers are streets_classes and streets_objects, and the cach
 
 from dataclasses import replace
 
-from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -41,6 +40,7 @@ from hydranet.recipes.road import CAMVID_WEIGHTS, OBJECTS
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 SIZE, CAMVID_SIZE = (96, 320), (192, 256)
 DEPTH = Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1")

@@ -1,6 +1,5 @@
 """Real roads: three tasks from two data sets that share no label."""
 
-from hydranet.augment.policy import Augment
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
@@ -14,6 +13,7 @@ from hydranet.models.encoders.timm import Timm
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 KITTI_SIZE, CAMVID_SIZE, CAMVID_WHOLE = (192, 640), (288, 384), (384, 480)
 OBJECTS = ("Car", "Pedestrian", "Cyclist")

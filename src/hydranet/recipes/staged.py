@@ -1,6 +1,5 @@
 """Training in stages: dense tasks first, then a detector on what they learned, then all together."""
 
-from hydranet.augment.policy import Augment
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -12,6 +11,7 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
+from hydranet.transforms.augment import Augment
 
 SIZE = (96, 320)
 DENSE = ("semantic", "depth")

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hydranet.augment.maps import PAD
-from hydranet.augment.view import Size, View, letterbox, stretch
+from hydranet.transforms.view import Size, View, letterbox, stretch
+from hydranet.transforms.warp_maps import PAD
 
 
 def view_of(frame: Size, size: Size, fit: str) -> View:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
-from hydranet.augment.refit import placed
-from hydranet.augment.view import Size, View, stretch
 from hydranet.core.sample import DataError
+from hydranet.transforms.fast_unletterbox import placed
+from hydranet.transforms.view import Size, View, stretch
 
 PAD = 114
 """Grey of padding in pictures."""

@@ -16,9 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
-from hydranet.augment.geometry import warp
-from hydranet.augment.view import Size, random_view
 from hydranet.core.sample import Sample
+from hydranet.transforms.view import Size, random_view
+from hydranet.transforms.warp import warp
 
 TILES = 4
 CENTRE = (0.3, 0.7)

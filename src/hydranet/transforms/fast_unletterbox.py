@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
-from hydranet.augment.view import Size, View
+from hydranet.transforms.view import Size, View
 
 CLOSE = 1e-6
 """Pixels: what is this near to a whole one is one."""

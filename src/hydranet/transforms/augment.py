@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from hydranet.augment.geometry import View, can_flip, letterbox, random_view, warp
-from hydranet.augment.mosaic import mosaic, partners
-from hydranet.augment.photometric import Light, relight
-from hydranet.augment.view import Size
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Component
+from hydranet.transforms.mosaic import mosaic, partners
+from hydranet.transforms.photometric import Light, relight
+from hydranet.transforms.view import Size
+from hydranet.transforms.warp import View, can_flip, letterbox, random_view, warp
 
 SPOILT = 1 / 3
 """Share of pictures that get noise, and the same share gets blur; a camera rarely has both."""

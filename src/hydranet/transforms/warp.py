@@ -26,10 +26,10 @@ from hydranet.annotations import (
     ScalarMap,
     Tag,
 )
-from hydranet.augment.maps import class_map, image_of, normal_map, outside, scalar_map
-from hydranet.augment.refit import unfitted
-from hydranet.augment.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
 from hydranet.core.sample import Camera, DataError, Sample
+from hydranet.transforms.fast_unletterbox import unfitted
+from hydranet.transforms.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
+from hydranet.transforms.warp_maps import class_map, image_of, normal_map, outside, scalar_map
 
 __all__ = [
     "View",
