@@ -11,7 +11,7 @@ import pytest
 
 from fakes import CLASSES, FAKES, picture
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, ScalarMap, Tag
-from hydranet.deploy.draw import Row, composite, draw, gallery_html, palette
+from hydranet.visualization.draw import Row, composite, draw, gallery_html, palette
 
 RNG = np.random.default_rng
 H, W = 360, 480
@@ -152,7 +152,7 @@ def test_gallery_is_one_page_with_its_pictures_in_it(tmp_path):
     assert "http" not in page
 
 
-@pytest.mark.parametrize("module", ["hydranet.deploy.draw", "hydranet.transforms.warp"])
+@pytest.mark.parametrize("module", ["hydranet.visualization.draw", "hydranet.transforms.warp"])
 def test_no_torch_is_needed(module):
     check = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

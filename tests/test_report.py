@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from commands import hydranet, refused
-from hydranet import charts
 from hydranet.balancers.aggregated import Aggregated
-from hydranet.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
 from hydranet.reporting.curves import curves, losses, write_report
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
+from hydranet.visualization import charts
+from hydranet.visualization.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
 from toys import toy_recipe
 
 NAMES = ("first & best", "second")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hydranet.annotations import Boxes, Quantity
-from hydranet.deploy.draw import draw
 from hydranet.deploy.messages import message
 from hydranet.deploy.video.tracking import Sort, Tracks
+from hydranet.visualization.draw import draw
 
 pytest.importorskip("similari")
 

@@ -16,7 +16,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.data.label_statistics import LabelReport, Tally, add_up, tally
-from hydranet.deploy.draw import composite, draw
+from hydranet.visualization.draw import composite, draw
 
 if TYPE_CHECKING:
     from rich.table import Table

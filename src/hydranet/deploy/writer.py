@@ -12,10 +12,10 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
-from hydranet.deploy.draw import composite, draw
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
 from hydranet.deploy.video.frames import Frame, VideoFile
+from hydranet.visualization.draw import composite, draw
 
 PICTURES = ("each", "all", "none")
 

@@ -11,10 +11,10 @@ from hydranet.annotations import Annotation, ScalarMap
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
-from hydranet.deploy.ink import palette
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import Shipped, example, present
+from hydranet.visualization.primitives import palette
 
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 

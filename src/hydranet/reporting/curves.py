@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hydranet.charts import Line, bar_chart, legend, line_chart
 from hydranet.core.sample import DataError
 from hydranet.evaluation.report import Report, number, read_report
 from hydranet.io.atomic import write
 from hydranet.training.log import LOG, read_all
+from hydranet.visualization.charts import Line, bar_chart, legend, line_chart
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1.5rem;color:#222;background:#fff}

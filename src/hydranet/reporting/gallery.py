@@ -9,10 +9,10 @@ import numpy as np
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.deploy.draw import Row, composite, draw, gallery_html
 from hydranet.deploy.writer import save_picture
 from hydranet.evaluation.evaluate import Seen
 from hydranet.inference.predictor import confident
+from hydranet.visualization.draw import Row, composite, draw, gallery_html
 
 
 def write_gallery(

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, Polylines, ScalarMap
-from hydranet.deploy.draw import draw
-from hydranet.deploy.ink import Colour, colours_of, line_px, name_of, readable, text_px
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
+from hydranet.visualization.draw import draw
+from hydranet.visualization.primitives import Colour, colours_of, line_px, name_of, readable, text_px
 
 CAMERA = "/camera"
 FRAME_ID = "camera"

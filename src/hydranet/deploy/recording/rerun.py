@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, Quantity, ScalarMap
-from hydranet.deploy.draw import draw
-from hydranet.deploy.ink import colours_of, name_of
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
+from hydranet.visualization.draw import draw
+from hydranet.visualization.primitives import colours_of, name_of
 
 
 class File:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hydranet.deploy.ink import DARK, text_px, write
+from hydranet.visualization.primitives import DARK, text_px, write
 
 SCREEN = 16 / 9
 JPEG_QUALITY = 88

@@ -22,9 +22,19 @@ from hydranet.annotations import (
     ScalarMap,
     Tag,
 )
-from hydranet.deploy.draw_maps import class_map, normal_map, scalar_map, turbo
-from hydranet.deploy.ink import DARK, Colour, Rectangle, colours_of, headline, line_px, name_of, palette, plate
-from hydranet.deploy.sheet import Row, composite, gallery_html
+from hydranet.visualization.contact_sheet import Row, composite, gallery_html
+from hydranet.visualization.draw_maps import class_map, normal_map, scalar_map, turbo
+from hydranet.visualization.primitives import (
+    DARK,
+    Colour,
+    Rectangle,
+    colours_of,
+    headline,
+    line_px,
+    name_of,
+    palette,
+    plate,
+)
 
 __all__ = ["Row", "composite", "draw", "gallery_html", "palette"]
 

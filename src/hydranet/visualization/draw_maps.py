@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
-from hydranet.deploy.ink import (
+from hydranet.visualization.primitives import (
     Colour,
     blend,
     colours_of,
