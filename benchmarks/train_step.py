@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hydranet.checkpoint.checkpoint import resolve
+from hydranet.checkpoint import resolve
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.training.train import Progress, train

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from fakes import FAKES, picture
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, ScalarMap, Tag
@@ -126,3 +127,17 @@ def test_light_leaves_labels_alone():
 def test_senseless_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Augment(**options)
+
+
+def test_colors_are_torchvisions_to_the_last_bit() -> None:
+    from torchvision.transforms.v2 import functional as oracle
+
+    image = np.random.default_rng(3).integers(0, 256, (64, 200, 3), dtype=np.uint8)
+    for brightness, contrast, saturation in ((0.7, 1.3, 0.0), (1.21, 0.83, 1.17), (1.0, 1.0, 1.4), (1.3, 0.71, 0.9)):
+        wanted = torch.from_numpy(image).permute(2, 0, 1)
+        wanted = oracle.adjust_contrast(oracle.adjust_brightness(wanted, brightness), contrast)
+        wanted = oracle.adjust_saturation(wanted, saturation).permute(1, 2, 0).numpy()
+        found = relight(image, Light(brightness, contrast, saturation), RNG(0))
+        np.testing.assert_array_equal(found, wanted)
+    turned = oracle.adjust_hue(torch.from_numpy(image).permute(2, 0, 1), 0.3).permute(1, 2, 0).numpy()
+    assert np.abs(relight(image, Light(hue=0.3), RNG(0)).astype(int) - turned).max() <= 1

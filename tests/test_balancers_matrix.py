@@ -17,7 +17,7 @@ from torch import Tensor
 from balancer_runs import part, recipe
 from hydranet import balancers
 from hydranet.balancers.aggregated import Aggregated, Method
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch, collate
 from hydranet.training.gradients import step_gradients

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ import pytest
 
 from commands import hydranet
 from hydranet import recipes as package
-from hydranet.checkpoint.checkpoint import checkpoint, resolve
+from hydranet.checkpoint import checkpoint, resolve
+from hydranet.config import catalog
 from hydranet.deploy.video.frames import VideoFile
 from hydranet.training.log import read
 
@@ -40,7 +42,8 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_help_is_quick_and_needs_no_torch() -> None:
     """Processor time, since the machine may be busy."""
-    look = "import sys; sys.argv = ['hydranet', '--help']\nfrom hydranet.cli.main import main\ntry: main()\nexcept SystemExit: "
+    look = "import sys; sys.argv = ['hydranet', '--help']\nfrom hydranet.cli.main import main\n"
+    look += "try: main()\nexcept SystemExit: "
     look += "assert not {'torch', 'cv2', 'numpy', 'timm'} & set(sys.modules)"
     spent = []
     for _ in range(2):
@@ -142,14 +145,27 @@ def test_list_names_every_part() -> None:
 
 
 def test_one_broken_module_costs_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "shattered.py").write_text("import a_package_that_nobody_has\n")
+    torn = tmp_path / "torn.py"
+    torn.write_text("def torn(:\n")
+    lacking = tmp_path / "lacking.py"
+    lacking.write_text("import a_package_that_nobody_has\ndef lacking() -> Recipe: ...\n")
+    all_modules = catalog.modules
+
+    def with_broken(kind: str) -> Iterator[tuple[str, Path]]:
+        yield from all_modules(kind)
+        yield from (("hydranet.recipes.torn", torn), ("hydranet.recipes.lacking", lacking)) if kind == "recipes" else ()
+
+    monkeypatch.setattr(catalog, "modules", with_broken)
     monkeypatch.setattr(package, "__path__", [*package.__path__, os.fspath(tmp_path)])
     assert resolve.recipe("demo").name == "demo"
     ended = hydranet("list", "recipes")
-    assert "cannot be imported: ModuleNotFoundError" in ended.out
-    ended = hydranet("info", "shattered")
+    assert "cannot be read: invalid syntax" in ended.out
+    ended = hydranet("info", "torn")
     assert ended.code == 1
-    assert "recipe 'shattered' cannot be read: ModuleNotFoundError: No module named 'a_package" in ended.err
+    assert "recipe 'torn' cannot be read: invalid syntax (torn.py, line 1)" in ended.err
+    ended = hydranet("info", "lacking")
+    assert ended.code == 1
+    assert "recipe 'lacking' cannot be read: ModuleNotFoundError: No module named 'a_package" in ended.err
 
 
 def test_data_check(recipes: Path, tmp_path: Path) -> None:

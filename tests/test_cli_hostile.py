@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet, refused
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_full_disk_while_writing_a_report(run: Path, recipes: Path) -> None:
 
 
 def _sources(recipes: Path) -> str:
-    from hydranet.checkpoint.checkpoint import resolve
+    from hydranet.checkpoint import resolve
 
     return json.dumps(json.loads(resolve.recipe(f"{recipes}:toy").to_json())["validation"])
 

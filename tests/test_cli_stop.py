@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from commands import hydranet
-from hydranet.checkpoint.checkpoint import checkpoint
-from hydranet.cli.main import terminal
+from hydranet.checkpoint import checkpoint
+from hydranet.cli import terminal
 from hydranet.training.log import LOG, read
 
 HERE = Path(__file__).parent

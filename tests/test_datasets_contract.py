@@ -21,7 +21,7 @@ LOOKED_AT = 3
 
 def every_dataset() -> list[type[Dataset]]:
     found: list[type[Dataset]] = []
-    for name in catalog.modules("datasets"):
+    for name, _ in catalog.modules("datasets"):
         for _, value in inspect.getmembers(importlib.import_module(name), inspect.isclass):
             if issubclass(value, Dataset) and not inspect.isabstract(value) and value.__module__ == name:
                 found.append(value)

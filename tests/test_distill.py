@@ -11,7 +11,7 @@ import torch
 from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
 from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.config.teacher import Teacher

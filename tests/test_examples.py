@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet
-from hydranet.checkpoint.checkpoint import resolve
+from hydranet.checkpoint import resolve
 from hydranet.config import catalog
 from hydranet.evaluation.report import Report
 

@@ -199,7 +199,7 @@ def test_an_export_says_it_and_writes_it(tmp_path: Path) -> None:
     """The real exporter: every file is there, and what it says of TensorRT is what the rules say."""
     pytest.importorskip("onnxscript")
     from commands import hydranet
-    from hydranet.checkpoint.checkpoint import checkpoint
+    from hydranet.checkpoint import checkpoint
     from toys import toy_recipe
 
     recipe = toy_recipe()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet, refused
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.predictor import Predictor

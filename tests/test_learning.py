@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hydranet.checkpoint.checkpoint import resolve
+from hydranet.checkpoint import resolve
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.models.pretrained import WeightsError, fetch

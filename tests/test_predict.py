@@ -11,7 +11,7 @@ import torch
 
 from commands import hydranet, refused
 from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
 from hydranet.deploy.predictor import PredictorError

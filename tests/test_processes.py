@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from hydranet.checkpoint.checkpoint import checkpoint, resolve
+from hydranet.checkpoint import checkpoint, resolve
 from hydranet.data.mixture import Mixture
 from hydranet.training.log import LOG, read
 from hydranet.training.train import train
@@ -41,7 +41,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_another_number_of_processes_goes_on(tmp_path: Path, recipes: Path) -> None:
     """Two processes are stopped in the middle; one process goes on with what they left."""
-    run = launched("-m", "hydranet.cli.main", "train", f"{recipes}:slow", "--out", tmp_path / "run")
+    run = launched("-m", "hydranet", "train", f"{recipes}:slow", "--out", tmp_path / "run")
     _, said = _stopped(run, tmp_path / "run", signal.SIGINT)
     assert said.count("error: stopped after step") == 2, said[-3000:]
     steps = set(re.findall(r"error: stopped after step (\d+)", said))
@@ -67,13 +67,13 @@ def _stopped(run, folder: Path, number: int, worker: bool = False) -> tuple[int,
 
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_run_and_the_last_checkpoint_goes_on(tmp_path: Path, recipes: Path) -> None:
-    run = launched("-m", "hydranet.cli.main", "train", f"{recipes}:slow", "--out", tmp_path / "run")
+    run = launched("-m", "hydranet", "train", f"{recipes}:slow", "--out", tmp_path / "run")
     code, _ = _stopped(run, tmp_path / "run", signal.SIGKILL, worker=True)
     assert code != 0
     step = int(str(checkpoint.load_state(tmp_path / "run")[1]["step"]))
     assert step >= 7
     assert step % 7 == 0
-    command = ("-m", "hydranet.cli.main", "train", f"{recipes}:slow", "--out", tmp_path / "run", "--resume")
+    command = ("-m", "hydranet", "train", f"{recipes}:slow", "--out", tmp_path / "run", "--resume")
     torchrun(*command)
     assert read(tmp_path / "run")[-1]["step"] == 40
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from commands import hydranet, refused
 from export_toys import SIZE, every_recipe, shaken
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Manifest

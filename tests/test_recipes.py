@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hydranet.checkpoint.checkpoint import resolve, without_pretrained
+from hydranet.checkpoint import resolve
+from hydranet.checkpoint.checkpoint import without_pretrained
 from hydranet.config import catalog
 from hydranet.config.recipe import Recipe
 from hydranet.core.sample import DataError

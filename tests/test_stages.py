@@ -11,7 +11,8 @@ from torch import Tensor
 
 from balancer_runs import part
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint.checkpoint import checkpoint, load_model
+from hydranet.checkpoint import checkpoint
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.recipe import Recipe
 from hydranet.config.schedule import Constant, OneCycle
 from hydranet.config.source import Source

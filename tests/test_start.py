@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from commands import hydranet, refused
-from hydranet.checkpoint.checkpoint import checkpoint, load_model
+from hydranet.checkpoint import checkpoint
+from hydranet.checkpoint.checkpoint import load_model
 from hydranet.checkpoint.warm_start import class_rows, warm
 from hydranet.config.recipe import Recipe
 from hydranet.config.stages import Stage

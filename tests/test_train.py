@@ -11,7 +11,8 @@ import torch
 
 from hydranet.annotations import Annotation
 from hydranet.balancers.uncertainty import Uncertainty
-from hydranet.checkpoint.checkpoint import checkpoint, load_model, load_recipe
+from hydranet.checkpoint import checkpoint
+from hydranet.checkpoint.checkpoint import load_model, load_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample

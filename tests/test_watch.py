@@ -17,7 +17,7 @@ import torch
 
 from commands import Ended, hydranet, refused
 from hydranet.annotations import Annotation, Boxes
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.core.task import Raw
 from hydranet.deploy.video.frames import VideoFile
 from hydranet.deploy.video.stopwatch import Pace

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from hydranet.core.balancer import HeldOutBalancer
 from hydranet.core.spec import SpecError
-from hydranet.held_out_balancer import HeldOutBalancer
 
 
 class AutoLambda(HeldOutBalancer):

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from hydranet.held_out_balancer import HeldOutBalancer
+from hydranet.core.balancer import HeldOutBalancer
 
 
 class MetaWeights(HeldOutBalancer):

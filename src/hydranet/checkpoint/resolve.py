@@ -1,15 +1,17 @@
-"""Finds what a user names: recipes by name, file or run; parts of the package by walking it; devices."""
+"""The recipe that a user names: by name, file or run."""
 
 import importlib
 import importlib.util
+import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
-from hydranet.config.catalog import _is_recipe, _said, members
+from hydranet.config.catalog import members
 from hydranet.config.recipe import Recipe
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
@@ -29,9 +31,9 @@ def recipe(what: str) -> Recipe:
     if what not in known:
         raise SpecError(_no_recipe(what, known))
     module, _, name = known[what].rpartition(".")
-    if module == "hydranet.recipes":  # the path of a whole module: it was found, but could not be imported
-        _attempt(lambda: importlib.import_module(known[what]), f"recipe {what!r}")
-    made: Recipe = getattr(importlib.import_module(module), name)()
+    broken = module == "hydranet.recipes"  # the path of a whole module: it is no Python
+    loaded = _attempt(lambda: importlib.import_module(known[what] if broken else module), f"recipe {what!r}")
+    made: Recipe = getattr(loaded, name)()
     return made
 
 
@@ -83,3 +85,19 @@ def _attempt(work: Callable[[], Any], what: str) -> Any:
         raise
     except Exception as error:
         raise SpecError(f"{what} cannot be read: {_said(error)}") from error
+
+
+def _is_recipe(value: object) -> bool:
+    if not inspect.isfunction(value):
+        return False
+    signature = inspect.signature(value)
+    optional = all(p.default is not p.empty for p in signature.parameters.values())
+    return optional and signature.return_annotation in (Recipe, "Recipe")
+
+
+def _said(error: Exception) -> str:
+    """Kind, message and place of an error in one line."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"

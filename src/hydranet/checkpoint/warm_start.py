@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hydranet.checkpoint.checkpoint import checkpoint
+from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.core.features import Features
 from hydranet.core.spec import flatten, to_json

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet.cli.main import terminal
+from hydranet.cli import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def _names(text: str) -> list[str]:
 def _candidate(run: str) -> "Candidate":
     """A run with its weights, or a recipe with fresh ones."""
     from hydranet.bench.files import Candidate
-    from hydranet.checkpoint.checkpoint import MODEL, digest, load_model, resolve
+    from hydranet.checkpoint import resolve
+    from hydranet.checkpoint.checkpoint import MODEL, digest, load_model
 
     path = Path(run)
     if path.suffix == ".safetensors" or (path / MODEL).is_file():

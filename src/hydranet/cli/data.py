@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hydranet.cli import terminal
 from hydranet.cli.arguments import RecipeName, Settings
-from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
@@ -22,7 +22,7 @@ def data_check(
     limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
 ) -> None:
     """Read every sample of a recipe's sources: counts, ranges, broken files, and labels drawn on images."""
-    from hydranet.checkpoint.checkpoint import resolve
+    from hydranet.checkpoint import resolve
     from hydranet.data.check import check_recipe, summary
 
     broken = 0

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydranet.cli import terminal
 from hydranet.cli.arguments import Device
-from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def parsed(text: str) -> dict[str, float]:
 
 def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[Dataset, tuple[int, int]]":
     """The data set that SOURCE means, and the size at which the teacher looks at it."""
-    from hydranet.checkpoint.checkpoint import resolve
+    from hydranet.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
     from hydranet.distillation.teacher_model import File, Network

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from hydranet.cli.main import (
+from hydranet.cli import (
     bench,
     compare,
     compare_outputs,

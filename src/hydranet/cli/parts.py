@@ -27,7 +27,8 @@ def info(
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
 ) -> None:
     """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
-    from hydranet.checkpoint.checkpoint import resolve, without_pretrained
+    from hydranet.checkpoint import resolve
+    from hydranet.checkpoint.checkpoint import without_pretrained
     from hydranet.inference.predictor import parse_size
     from hydranet.models.summary import parts
     from hydranet.reporting import tables

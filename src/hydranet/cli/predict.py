@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydranet.cli import terminal
 from hydranet.cli.arguments import Device
-from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ def retention(
 
     Runs that are finished are not trained again, and one that was stopped goes on: give the same command once more.
     """
-    from hydranet.checkpoint.checkpoint import load_model, load_recipe, resolve
+    from hydranet.checkpoint import resolve
+    from hydranet.checkpoint.checkpoint import load_model, load_recipe
     from hydranet.evaluation.report import read_report
     from hydranet.evaluation.single_task_baselines import SHARED, kept, markdown, variants
     from hydranet.io.atomic import CheckpointError, write

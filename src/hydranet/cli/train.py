@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hydranet.cli import terminal
 from hydranet.cli.arguments import Device, RecipeName, Settings
-from hydranet.cli.main import terminal
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def train(
     device: Device = "cpu",
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
-    from hydranet.checkpoint.checkpoint import resolve
+    from hydranet.checkpoint import resolve
     from hydranet.models.device import available_device
 
     chosen = resolve.recipe(recipe).changed(settings or [])

@@ -1,25 +1,26 @@
-"""The parts of the package, found by walking it: nothing is registered."""
+"""The parts of the package, found by reading its files: nothing is registered, and nothing is imported to be listed."""
 
-import importlib
+import ast
 import importlib.util
-import inspect
-import pkgutil
-import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydranet.config.recipe import Recipe
-from hydranet.core.balancer import GradientBalancer, LossBalancer
-from hydranet.core.dataset import Dataset
-from hydranet.core.features import Decoder, Encoder, Trunk
-from hydranet.core.task import Task
+from hydranet.core.errors import UserError
 
-OPEN = ("tasks", "encoders", "decoders", "sharing", "balancers", "datasets", "recipes")
-"""The open sets: packages whose modules are found by looking, never by registering."""
+OPEN: Mapping[str, str] = {
+    "tasks": "tasks",
+    "encoders": "models.encoders",
+    "decoders": "models.decoders",
+    "sharing": "models.sharing",
+    "balancers": "balancers",
+    "datasets": "datasets",
+    "recipes": "recipes",
+}
+"""The open sets, and the package inside hydranet whose modules make up each of them."""
 
-
-PROTOCOLS = (Task, Encoder, Decoder, Trunk, LossBalancer, GradientBalancer, Dataset)
+PROTOCOLS = frozenset({"Task", "Encoder", "Decoder", "Trunk", "LossBalancer", "GradientBalancer", "Dataset"})
+"""Names of the classes of `hydranet.core` whose concrete subclasses are parts."""
 
 
 @dataclass(frozen=True)
@@ -31,49 +32,77 @@ class Found:
     summary: str
 
 
-def modules(package: str) -> Iterator[str]:
-    """Dotted names of all modules of one open set."""
-    root = importlib.import_module(f"hydranet.{package}")
-    for module in pkgutil.walk_packages(root.__path__, f"hydranet.{package}."):
-        if not module.ispkg:
-            yield module.name
+def modules(kind: str) -> Iterator[tuple[str, Path]]:
+    """Dotted name and file of every module of one open set."""
+    root = _package().joinpath(*OPEN[kind].split("."))
+    for path in sorted(root.rglob("*.py")):
+        if path.name != "__init__.py":
+            yield ".".join((f"hydranet.{OPEN[kind]}", *path.relative_to(root).with_suffix("").parts)), path
 
 
-def members(package: str) -> list[Found]:
-    """Public classes that are parts (for recipes: functions), in the modules of one open set.
+def members(kind: str) -> list[Found]:
+    """Public classes that are parts (for recipes: functions without needed arguments that return one) of an open set.
 
-    A module that cannot be imported (an extra is missing, or it is broken) is one member that says why, so that it
-    does not cost the others.
+    A file that is no Python is one member that says why, so that it does not cost the others.
     """
+    bases = _bases()
     found: list[Found] = []
-    for name in modules(package):
+    for name, path in modules(kind):
         try:
-            module = importlib.import_module(name)
-        except Exception as error:  # whatever it is, it is this one module's affair
-            found.append(Found(name.rpartition(".")[2], name, f"cannot be imported: {_said(error)}"))
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, OSError) as error:
+            found.append(Found(name.rpartition(".")[2], name, f"cannot be read: {error}"))
             continue
-        for part, value in vars(module).items():
-            wanted = _is_recipe(value) if package == "recipes" else _is_part(value)
-            if wanted and not part.startswith("_") and value.__module__ == name:
-                found.append(Found(part, f"{name}.{part}", (inspect.getdoc(value) or "").partition("\n")[0]))
-    return sorted(found, key=lambda f: f.path)
+        for node in tree.body:
+            wanted = _is_recipe(node) if kind == "recipes" else _is_part(node, bases)
+            if wanted and isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                summary = (ast.get_docstring(node) or "").partition("\n")[0]
+                found.append(Found(node.name, f"{name}.{node.name}", summary))
+    return sorted(found, key=lambda one: one.path)
 
 
-def _is_part(value: object) -> bool:
-    return inspect.isclass(value) and issubclass(value, PROTOCOLS) and not inspect.isabstract(value)
+def _package() -> Path:
+    spec = importlib.util.find_spec("hydranet")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("hydranet's own files cannot be found; install it again")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _is_recipe(value: object) -> bool:
-    if not inspect.isfunction(value):
+def _bases() -> dict[str, set[str]]:
+    """Names of the bases of every class that a part may be derived from, directly or not."""
+    found: dict[str, set[str]] = {}
+    for wing in ("core", "io", *(package.partition(".")[0] for package in OPEN.values())):
+        for path in (_package() / wing).rglob("*.py"):
+            try:
+                tree = ast.parse(path.read_bytes())
+            except SyntaxError:
+                continue  # said where it is listed
+            found |= {node.name: _named(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    return found
+
+
+def _named(node: ast.ClassDef) -> set[str]:
+    """The last words of its bases: `Dataset` of `core.dataset.Dataset`, `Part` of `Part[T]`."""
+    plain = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+    return {ast.unparse(base).rpartition(".")[2] for base in plain}
+
+
+def _is_part(node: ast.stmt, bases: Mapping[str, set[str]]) -> bool:
+    if not isinstance(node, ast.ClassDef) or "ABC" in _named(node):
         return False
-    signature = inspect.signature(value)
-    optional = all(p.default is not p.empty for p in signature.parameters.values())
-    return optional and signature.return_annotation in (Recipe, "Recipe")
+    above, queue = set[str](), list(_named(node))
+    while queue:
+        name = queue.pop()
+        if name not in above:
+            above.add(name)
+            queue += bases.get(name, ())
+    return bool(above & PROTOCOLS)
 
 
-def _said(error: Exception) -> str:
-    """Kind, message and place of an error in one line."""
-    if isinstance(error, SyntaxError):
-        return f"{error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+def _is_recipe(node: ast.stmt) -> bool:
+    """Whether a function may be called without arguments and says that it returns a Recipe."""
+    if not isinstance(node, ast.FunctionDef) or node.returns is None:
+        return False
+    needed = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
+    optional = needed == 0 and None not in node.args.kw_defaults
+    return optional and ast.unparse(node.returns).strip("'\"").rpartition(".")[2] == "Recipe"

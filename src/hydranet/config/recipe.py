@@ -13,11 +13,10 @@ from hydranet.config.schedule import OneCycle, Schedule
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
-from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.balancer import GradientBalancer, HeldOutBalancer, LossBalancer
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
-from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.transforms.augment import Augment

@@ -19,6 +19,9 @@ from hydranet.core.spec import Component
 Raw = Any
 """What a head returns: a tensor, or a list or dict of tensors, each with the batch axis first."""
 
+PerImage = tuple[Any, Any]
+"""What was found and what is there, of one image: two annotations of one kind, with numpy arrays."""
+
 Stats = dict[str, Any]
 """Additive measurements: numpy arrays and numbers add, lists concatenate (`merge`)."""
 

@@ -35,7 +35,7 @@ def target(name: str) -> ModuleType:
     names = [runtime for runtime, _ in known()]
     if name not in names:
         raise SpecError(unknown(name, names, "target of an export"))
-    return importlib.import_module(f"hydranet.export.{name}")
+    return importlib.import_module(f"hydranet.export.targets.{name}")
 
 
 def export(

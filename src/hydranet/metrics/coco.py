@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 
 from hydranet.annotations import Boxes
+from hydranet.core.task import PerImage
 from hydranet.postprocess.nms import confidence
-
-PerImage = tuple[Boxes, Boxes]
-"""What was found and what is there, of one image: numpy arrays."""
 
 
 def coco_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, float]:

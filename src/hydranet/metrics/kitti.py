@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Boxes
-from hydranet.metrics.coco import PerImage
+from hydranet.core.task import PerImage
 from hydranet.postprocess.nms import confidence
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hydranet.annotations import Boxes
-from hydranet.metrics.coco import PerImage
+from hydranet.core.task import PerImage
 from hydranet.postprocess.nms import confidence
 
 OVERLAP = 0.5

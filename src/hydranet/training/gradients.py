@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer
+from hydranet.core.balancer import Balancer, GradientBalancer, HeldOutBalancer, LossBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss
-from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
 from hydranet.training.feature_gradients import Cut, cut, gramian, pull
 from hydranet.training.losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means

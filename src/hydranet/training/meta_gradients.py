@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from hydranet.core.balancer import HeldOutBalancer
 from hydranet.core.batch import Batch
-from hydranet.held_out_balancer import HeldOutBalancer
 from hydranet.models.hydranet import HydraNet
 from hydranet.training.losses import Means, Reduce, Unmoved, forward, means
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hydranet.checkpoint.checkpoint import checkpoint, warm_start
+from hydranet.checkpoint import checkpoint, warm_start
 from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer

@@ -1,18 +1,23 @@
-"""Changes of light and lens that leave every label as it is; torchvision does the colours."""
+"""Changes of light and lens that leave every label as it is.
+
+Brightness, contrast and saturation are torchvision's, to the last bit (a test holds them against it), without torch:
+a robot's install has none, and a worker that loads data need not import it.
+"""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-from torchvision.transforms.v2 import functional as colours
+
+GRAY = tuple(float(np.float32(weight)) for weight in (0.2989, 0.587, 0.114))
+"""Shares of red, green and blue in brightness (ITU-R BT.601), as float32 has them."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """What happens to one picture: factors for the colours, and either noise or blur.
+    """What happens to one image: factors for the colors, and either noise or blur.
 
-    brightness, contrast, saturation: factors, 1 = unchanged.    hue: turn of the colour circle, -0.5..0.5.
+    brightness, contrast, saturation: factors, 1 = unchanged.    hue: turn of the color circle, -0.5..0.5.
     noise: standard deviation of grain in brightness, as a share of white.    blur_px: sigma of a Gaussian.
     """
 
@@ -25,17 +30,44 @@ class Light:
 
 
 def relight(image: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """The picture (uint8 h w 3) in another light; a new array. `rng` is used for the grains of noise only."""
-    picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    picture = colours.adjust_brightness(picture, light.brightness)
-    picture = colours.adjust_contrast(picture, light.contrast)
-    picture = colours.adjust_saturation(picture, light.saturation)
+    """The image (uint8 h w 3, RGB) in another light; a new array. `rng` is used for the grains of noise only."""
+    values = np.arange(256, dtype=np.float32)
+    seen: np.ndarray = cv2.LUT(np.ascontiguousarray(image), _whole(values * np.float32(light.brightness)))
+    if light.contrast != 1:
+        mean = gray(seen).mean(dtype=np.float64)
+        seen = cv2.LUT(seen, _whole(_mix(values, mean, light.contrast)))
+    if light.saturation != 1:
+        seen = _whole(_mix(seen, gray(seen)[..., None], light.saturation))
     if light.hue:
-        picture = colours.adjust_hue(picture, light.hue)
-    seen = np.ascontiguousarray(picture.numpy().transpose(1, 2, 0))
+        seen = turn_hue(seen, light.hue)
     if light.noise:
         grain = rng.standard_normal(seen.shape[:2], dtype=np.float32) * np.float32(255 * light.noise)
         seen = cv2.add(seen, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
     if light.blur_px:
         seen = cv2.GaussianBlur(seen, (0, 0), light.blur_px)
     return seen
+
+
+def gray(image: np.ndarray) -> np.ndarray:
+    """float32 h w, whole numbers 0..255: the brightness of an RGB image (uint8 h w 3)."""
+    red = (image[..., 0] * np.float32(GRAY[0])).astype(np.float64)
+    green = (red + GRAY[1] * image[..., 1]).astype(np.float32).astype(np.float64)
+    return np.floor((green + GRAY[2] * image[..., 2]).astype(np.float32))
+
+
+def turn_hue(image: np.ndarray, turn: float) -> np.ndarray:
+    """An RGB image (uint8 h w 3) with every hue turned by `turn` of the color circle, -0.5..0.5."""
+    hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0] + 360 * turn) % 360
+    return _whole(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255 + 0.5)
+
+
+def _mix(image: np.ndarray, other: np.ndarray | float, share: float) -> np.ndarray:
+    """float32: share * image + (1 - share) * other, rounded once after the product as a processor's FMA does."""
+    first = (image * np.float32(share)).astype(np.float64)
+    return (first + float(np.float32(1 - share)) * np.asarray(other, np.float32).astype(np.float64)).astype(np.float32)
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    """uint8, cut off to whole numbers as torch converts them."""
+    return np.clip(values, 0, 255).astype(np.uint8)

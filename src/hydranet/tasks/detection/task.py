@@ -12,8 +12,8 @@ from hydranet.core.distillation_target import Lesson
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.metrics.coco import PerImage, coco_scores
+from hydranet.core.task import Loss, PerImage, Raw, Stats, Task
+from hydranet.metrics.coco import coco_scores
 from hydranet.metrics.kitti import NEIGHBOURS, kitti_scores
 from hydranet.metrics.voc import road_scores, voc_scores
 from hydranet.models.heads.box_distillation import Gains, alike, by_logits
