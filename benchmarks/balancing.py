@@ -63,7 +63,7 @@ def network(tasks: int, device: str) -> HydraNet:
 
 
 def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Batch:
-    """Random pictures, labelled for every task."""
+    """Random images, labeled for every task."""
     torch.manual_seed(1)
     labels = {f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)}
     rows = {name: torch.arange(images) for name in labels}

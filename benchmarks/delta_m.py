@@ -7,8 +7,8 @@ Delta-m = 1/T sum_t s_t (M_t - M_single,t) / M_single,t in percent, s_t = -1 whe
 CVPR 2019, arXiv 1904.08918). M is each task's headline score of the last step, M_single that of the network trained for
 the task alone with the same seed. Seeds change initial heads and decoder, the order of images and their augmentation.
 
-Equal budget: every run has the same network (less the other heads), optimiser, schedule, number of steps and images of
-each task a step. On scenes every image is labelled for all four tasks, so all runs see the same images, and the single
+Equal budget: every run has the same network (less the other heads), optimizer, schedule, number of steps and images of
+each task a step. On scenes every image is labeled for all four tasks, so all runs see the same images, and the single
 networks together take four times the steps. On real data half of a step's images are KITTI (boxes, depth), half CamVid
 (segmentation); a single-task network has its own half. No balancer is tuned: all use their defaults, at one learning
 rate; those that learn weights learn them at ten times the network's.
@@ -103,7 +103,7 @@ class Kept(Dataset):
 
 
 def scenes(options: argparse.Namespace) -> Recipe:
-    """Four tasks, all labelled on every rendered scene."""
+    """Four tasks, all labeled on every rendered scene."""
     labels = ("semantic", "depth", "normals", "detection")
     made = [
         Kept(Scenes(count=n, seed=seed, size=SCENE, labels=labels))

@@ -24,7 +24,7 @@ def milliseconds(scenes: Scenes | SceneSigns, count: int) -> float:
 
 
 def main() -> None:
-    """Prints a table: all labels, no label, each label on top of none, a smaller picture, sign crops."""
+    """Prints a table: all labels, no label, each label on top of none, a smaller image, sign crops."""
     cv2.setNumThreads(1)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     total = count + WARM_UP

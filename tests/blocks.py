@@ -1,4 +1,4 @@
-"""Pictures of bright and dark blocks with three labels, and recipes that learn them in seconds: for teachers and
+"""Images of bright and dark blocks with three labels, and recipes that learn them in seconds: for teachers and
 students."""
 
 from dataclasses import dataclass, replace

@@ -60,7 +60,7 @@ def hydranet(*arguments: object) -> Ended:
     argv = patch.object(sys, "argv", ["hydranet", *map(str, arguments)])
     with argv, patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err):
         try:
-            main.main()
+            main()
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)

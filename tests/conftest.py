@@ -19,7 +19,7 @@ DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of real labelled data; the test is skipped where it is absent."""
+    """The folder of real labeled data; the test is skipped where it is absent."""
     if not DATA.is_dir():
         pytest.skip(f"no real data in {DATA}; set HYDRANET_DATA to run this test")
     return DATA

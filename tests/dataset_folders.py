@@ -23,7 +23,7 @@ from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.fingerprint import content as pixels
-from hydranet.io.fingerprint import look
+from hydranet.io.fingerprint import perceptual_hash
 from hydranet.io.pseudo_label_cache import Entry, Index, Made, file_of, packed
 
 HEIGHT, WIDTH = 24, 32
@@ -53,7 +53,7 @@ def noise(top: int = 256, channels: int | None = None) -> np.ndarray:
 
 
 def depth_picture() -> np.ndarray:
-    """uint16, metres x 256, half of it empty."""
+    """uint16, meters x 256, half of it empty."""
     return (RNG.integers(1, 80, (HEIGHT, WIDTH)) * 256 * RNG.integers(0, 2, (HEIGHT, WIDTH))).astype(np.uint16)
 
 
@@ -185,14 +185,14 @@ def folder(root: Path) -> Folder:
 
 
 def pseudo_maps(root: Path) -> PseudoMaps:
-    pictures = folder(root / "pictures")
+    pictures = folder(root / "images")
     for name in ("b.png", "deep/a.png"):
         write(root / "maps/drivable" / name, np.where(noise(3) == 2, 255, noise(2)).astype(np.uint8))
     return PseudoMaps(str(root / "maps"), dataset=pictures, maps={"drivable": ("other", "drivable")})
 
 
 def pseudo(root: Path) -> Pseudo:
-    pictures = folder(root / "pictures")
+    pictures = folder(root / "images")
     made = {"area": Made("ClassMap", ("other", "drivable")), "cars": Made("Boxes", ("car",))}
     boxes = Boxes(np.array([[1.0, 1, 4, 4]], np.float32), np.array([0]), np.array([0.9], np.float32))
     images = {}
@@ -204,7 +204,7 @@ def pseudo(root: Path) -> Pseudo:
             path = root / "cache" / files[name]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(packed(label, made[name]))
-        images[sample.key] = Entry(pixels(sample.image), look(sample.image), sample.size, files)
+        images[sample.key] = Entry(pixels(sample.image), perceptual_hash(sample.image), sample.size, files)
     (root / "cache/index.json").write_text(Index("a teacher", "", made, None, images).to_json())
     return Pseudo(pictures, str(root / "cache"))
 

@@ -75,5 +75,5 @@ def train(task: Detection, steps: int, seeds: range, lr: float = 3e-3) -> dict[s
     with torch.no_grad():
         seen = task.decode(model.eval()(image))
     truths = [scene(seed)[1] for seed in seeds]
-    found = [task.finish(to_numpy(seen, i)) for i in range(len(truths))]
+    found = [task.postprocess(to_numpy(seen, i)) for i in range(len(truths))]
     return task.score(merge(task.measure(f, t) for f, t in zip(found, truths, strict=True)))

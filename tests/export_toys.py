@@ -1,4 +1,4 @@
-"""A small network with every task there is, and pictures, for tests of what is shipped."""
+"""A small network with every task there is, and images, for tests of what is shipped."""
 
 import importlib
 from dataclasses import replace

@@ -25,7 +25,7 @@ def class_map(rng: np.random.Generator, h: int, w: int) -> ClassMap:
     ids = rng.integers(0, CLASSES, (-(-h // 8), -(-w // 8)), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[:h, :w].copy()
     probs = np.eye(CLASSES, dtype=np.float32)[ids].transpose(2, 0, 1) * 0.8 + 0.2 / CLASSES
     ids[rng.random((h, w)) < 0.1] = UNKNOWN_ID
-    return ClassMap(ids, probs=probs.astype(np.float32), known=np.ones(CLASSES, dtype=bool))
+    return ClassMap(ids, probs=probs.astype(np.float32), annotated_classes=np.ones(CLASSES, dtype=bool))
 
 
 def scalar_map(rng: np.random.Generator, h: int, w: int) -> ScalarMap:
@@ -45,7 +45,7 @@ def normal_map(rng: np.random.Generator, h: int, w: int) -> NormalMap:
 
 
 def boxes(rng: np.random.Generator, h: int, w: int) -> Boxes:
-    """Five boxes inside the picture, at least 4 px wide and high, with every optional array."""
+    """Five boxes inside the image, at least 4 px wide and high, with every optional array."""
     size = rng.uniform(4, [w / 2, h / 2], (5, 2))
     corner = rng.uniform(0, [w, h] - size)
     return Boxes(
@@ -56,7 +56,7 @@ def boxes(rng: np.random.Generator, h: int, w: int) -> Boxes:
         truncation=rng.random(5).astype(np.float32),
         occlusion=rng.integers(0, 4, 5),
         track=rng.permutation(5),
-        known=np.ones(CLASSES, dtype=bool),
+        annotated_classes=np.ones(CLASSES, dtype=bool),
     )
 
 
@@ -100,7 +100,7 @@ FAKES: dict[type[Annotation], Callable[[np.random.Generator, int, int], Annotati
 
 
 def picture(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
-    """uint8 h w 3: smooth colours, so that a picture and its resampled version can be compared."""
+    """uint8 h w 3: smooth colors, so that a image and its resampled version can be compared."""
     y, x = np.mgrid[0:h, 0:w]
     phase = rng.uniform(0, 6, 3)
     return (127 + 120 * np.sin(phase + (x / w * 5 + y / h * 3)[..., None])).astype(np.uint8)

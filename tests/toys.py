@@ -118,7 +118,7 @@ class Glow(Task):
 
 @dataclass(frozen=True)
 class Noise(Dataset):
-    """Random pictures with the chosen labels."""
+    """Random images with the chosen labels."""
 
     count: int = 12
     seed: int = 0

@@ -42,4 +42,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     last = int(sys.argv[2]) if len(sys.argv) > 2 else None
     for progress in islice(train(recipe("two"), Path(sys.argv[1])), last):
-        print(progress.step, sorted(progress.outcome.losses))
+        print(progress.step, sorted(progress.result.losses))

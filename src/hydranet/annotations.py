@@ -4,7 +4,7 @@ The one closed vocabulary of HydraNet. Everything else (drawing, augmentation, m
 per *kind* of annotation found here, never once per task. The arrays may be numpy arrays or torch tensors; this file
 imports neither. Shapes below are those of one image; a stacked or predicted annotation has a batch axis in front.
 
-Pixel coordinates follow the continuous convention: the centre of the top-left pixel is (0.5, 0.5), an image of width
+Pixel coordinates follow the continuous convention: the center of the top-left pixel is (0.5, 0.5), an image of width
 w spans 0..w. Camera axes are x right, y down, z forward.
 """
 
@@ -55,13 +55,13 @@ class ClassMap(Annotation):
 
     ids:   uint8 h w; 255 = nobody knows.
     probs: float c h w or None; class probabilities, for soft labels.
-    known: bool c or None; the classes the annotator looked for. None = all of the task's classes.
+    annotated_classes: bool c or None; the classes the annotator looked for. None = all of the task's classes.
            A pixel's class is certain only among these: an unlisted class is neither right nor wrong.
     """
 
     ids: Array
     probs: Array | None = None
-    known: Array | None = None
+    annotated_classes: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class ScalarMap(Annotation):
     """A number for every pixel: depth, disparity, edge strength.
 
     values: float h w in `unit`; NaN = nobody knows.
-    unit:   "m" (a distance: divided by the factor when the picture is zoomed into), "px" (a horizontal shift in
+    unit:   "m" (a distance: divided by the factor when the image is zoomed into), "px" (a horizontal shift in
             the image: multiplied by it), "" (unchanged).
     """
 
@@ -98,7 +98,7 @@ class Boxes(Annotation):
     ignore:     bool n or None; regions that are neither object nor background (DontCare, crowd, foreign classes).
     truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.
     track:      int n or None; identity over a sequence.
-    known:      bool c or None; the classes the annotator looked for, as in `ClassMap`.
+    annotated_classes: bool c or None; the classes the annotator looked for, as in `ClassMap`.
     """
 
     xyxy: Array
@@ -108,7 +108,7 @@ class Boxes(Annotation):
     truncation: Array | None = None
     occlusion: Array | None = None
     track: Array | None = None
-    known: Array | None = None
+    annotated_classes: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class Tag(Annotation):
     """One class for the whole image: a sign, a gender.
 
     label:  int (0-d); class index, 255 = nobody knows.    probs: float c or None.
-    mirror: class after a left-right flip, by class; -1 = the flipped picture belongs to no class (such a sample is
+    mirror: class after a left-right flip, by class; -1 = the flipped image belongs to no class (such a sample is
             never flipped); empty = a flip changes nothing.
     """
 
@@ -170,6 +170,6 @@ Rows = TypeVar("Rows", bound="Boxes | Polylines | Keypoints")
 
 def rows(label: Rows, index: Any) -> Rows:
     """The instances that `index` (int or bool array) chooses, in every array that has one row an instance."""
-    names = [name for name in label.arrays() if name != "known"]
+    names = [name for name in label.arrays() if name != "annotated_classes"]
     chosen = {name: value[index] for name in names if (value := getattr(label, name)) is not None}
     return replace(label, **chosen)

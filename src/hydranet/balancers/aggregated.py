@@ -89,7 +89,7 @@ class Aggregated(GradientBalancer):
 def mgda(gramian: Square) -> Weights:
     """argmin_w w' G w over w >= 0, sum w = 1 (Sener, Koltun, NeurIPS 2018, eq. 3)."""
     count = len(gramian)
-    return minimise(lambda w: (gramian @ w, gramian), np.full(count, 1 / count), np.ones(count))
+    return minimize(lambda w: (gramian @ w, gramian), np.full(count, 1 / count), np.ones(count))
 
 
 def cagrad(gramian: Square, c: float) -> Weights:
@@ -113,7 +113,7 @@ def cagrad(gramian: Square, c: float) -> Weights:
         side = -radius * pull[:, None] / s**2
         return gradient, np.block([[radius * regular / s, side], [side.T, np.full((1, 1), radius * square / s**3)]])
 
-    w = minimise(objective, np.append(mean, 1.0), np.append(np.ones(count), 0.0))[:-1]
+    w = minimize(objective, np.append(mean, 1.0), np.append(np.ones(count), 0.0))[:-1]
     length = np.sqrt(max(w @ gramian @ w, 0.0))
     return mean + radius / length * w if length > 2e-3 else np.zeros(count)
 
@@ -125,7 +125,7 @@ def upgrad(gramian: Square) -> Weights:
     def project(unit: Weights) -> Weights:
         if (cosines @ unit >= 0).all():
             return unit
-        return unit + minimise(lambda above: (cosines @ (unit + above), cosines), np.ones(len(unit)))
+        return unit + minimize(lambda above: (cosines @ (unit + above), cosines), np.ones(len(unit)))
 
     return (
         np.sum([length * project(unit) for length, unit in zip(lengths, np.eye(len(lengths)), strict=True)], axis=0)
@@ -156,7 +156,7 @@ def _directions(gramian: Square) -> tuple[Weights, Square]:
     return lengths, gramian / np.outer(lengths, lengths) + 1e-6 * np.eye(len(lengths))
 
 
-def minimise(
+def minimize(
     objective: Callable[[Weights], tuple[Weights, Square]], start: Weights, simplex: Weights | None = None
 ) -> Weights:
     """argmin of a convex function over x >= 0; with `simplex` also simplex . x = simplex . start; start > 0.
@@ -166,19 +166,19 @@ def minimise(
     """
     normal = np.zeros((0, len(start))) if simplex is None else simplex[None]
     count, edge = len(start), len(normal)
-    x, z, price, corner = start, 1 / start, np.zeros(edge), np.zeros((edge, edge))
+    x, z, loss_weights, corner = start, 1 / start, np.zeros(edge), np.zeros((edge, edge))
     for _ in range(60):
         gradient, hessian = objective(x)
-        residual = gradient - z + price @ normal
+        residual = gradient - z + loss_weights @ normal
         if x @ z < 1e-10 and np.abs(residual).max() < 1e-8:
             break
-        centre = 0.1 * (x @ z) / count
+        center = 0.1 * (x @ z) / count
         matrix = np.block([[hessian + np.diag(z / x), normal.T], [normal, corner]])
-        found = np.linalg.solve(matrix, np.concatenate([centre / x - z - residual, np.zeros(edge)]))
+        found = np.linalg.solve(matrix, np.concatenate([center / x - z - residual, np.zeros(edge)]))
         dx, dprice = found[:count], found[count:]
-        dz = (centre - z * dx) / x - z
+        dz = (center - z * dx) / x - z
         length = min([1.0, *(-0.99 * x[dx < 0] / dx[dx < 0]), *(-0.99 * z[dz < 0] / dz[dz < 0])])
-        x, z, price = x + length * dx, z + length * dz, price + length * dprice
+        x, z, loss_weights = x + length * dx, z + length * dz, loss_weights + length * dprice
     return x
 
 

@@ -5,11 +5,11 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from hydranet.core.balancer import HeldOutBalancer
+from hydranet.core.balancer import MetaBalancer
 from hydranet.core.spec import SpecError
 
 
-class AutoLambda(HeldOutBalancer):
+class AutoLambda(MetaBalancer):
     """sum_t w_t L_t with free weights w_t in 0..`most`, `start` at first, learned by a look ahead.
 
     The held-out loss V of the `primary` tasks is taken at theta' = theta - `look_ahead` sum_t w_t g_t, over all
@@ -17,9 +17,9 @@ class AutoLambda(HeldOutBalancer):
     product is a central difference: (L_t(theta - e v) - L_t(theta + e v)) / (2 e) along v = grad V(theta') of length
     0.01, so two forward passes serve all tasks; in float32. Differences: the paper looks in every step, at another
     batch; here every `every` steps, at half of the step's images or at the `held_out` sources. w learns with the run's
-    optimiser at `optim.factors["balancer"]` times its rate (the paper: Adam with 1e-4 and start 0.1).
+    optimizer at `optim.factors["balancer"]` times its rate (the paper: Adam with 1e-4 and start 0.1).
 
-    every, held_out, primary: see `HeldOutBalancer`. Raises SpecError for every < 1, start outside 0..most, and an
+    every, held_out, primary: see `MetaBalancer`. Raises SpecError for every < 1, start outside 0..most, and an
     unknown primary task.
     """
 

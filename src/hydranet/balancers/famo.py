@@ -12,7 +12,7 @@ class FAMO(LossBalancer):
     The weights w_t = c z_t / L_t add up to 1. xi learns to slow down whichever loss fell most: its gradient is
     J^T d + `decay` xi with J the Jacobian of z and d_t = log L_t(before) - log L_t(now) (eq. 7). The paper looks at
     the same images twice, before and after the step; here "before" is the last step the task was present in, on
-    other images: it costs nothing, and the noise of batches averages out. xi learns with the run's optimiser at
+    other images: it costs nothing, and the noise of batches averages out. xi learns with the run's optimizer at
     `optim.factors["balancer"]` times its rate (the paper: 0.025), without weight decay. Losses are >= `floor`.
     """
 

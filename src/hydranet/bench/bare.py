@@ -6,19 +6,19 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hydranet.deploy.manifest import Input, Manifest, Output
-from hydranet.export.graph import Shape, Shipped, example
+from hydranet.export.graph import ExportGraph, Shape, example
 from hydranet.models.hydranet import HydraNet
 
 
-class Bare(Shipped):
-    """uint8 b h w 3 frames to all raw tensors that depend on the picture."""
+class Bare(ExportGraph):
+    """uint8 b h w 3 frames to all raw tensors that depend on the image."""
 
     def __init__(self, model: HydraNet, shape: Shape) -> None:
         super().__init__(model, shape)
         # grids of points and strides are constants, which an exported graph would have to copy out for nothing
         first, *_ = example(shape, False)
         with torch.no_grad():
-            leaves = [self._leaves(picture) for picture in (first, 255 - first)]
+            leaves = [self._leaves(image) for image in (first, 255 - first)]
         self.moving = [i for i, (a, b) in enumerate(zip(*leaves, strict=True)) if not torch.equal(a, b)]
 
     def forward(self, image: UInt8[Tensor, "b h w 3"], *_: Float[Tensor, " 1"]) -> tuple[Tensor, ...]:

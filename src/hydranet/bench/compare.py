@@ -28,7 +28,7 @@ class Pace:
 def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[str | BenchError | list[Row]]:
     """Opens a process for every variant, then goes round them; yields what it is at, and the rows last.
 
-    The order is another one in every round, so that nobody always runs after the same neighbour.
+    The order is another one in every round, so that nobody always runs after the same neighbor.
     A variant that does not run is yielded as its error, and has no row. Raises BenchError where none runs.
     """
     workers: list[Worker] = []

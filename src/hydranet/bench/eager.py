@@ -11,7 +11,7 @@ import torch
 from hydranet.bench.bare import Bare
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.deploy.manifest import IMAGE, Manifest
-from hydranet.export.graph import Shape, Shipped, example
+from hydranet.export.graph import ExportGraph, Shape, example
 from hydranet.export.passes.fold_batchnorm import folded
 
 
@@ -31,7 +31,7 @@ class EagerSession:
         self.manifest = Manifest.from_json((file.parent / ("bare.json" if bare else "manifest.json")).read_text())
         model, _ = load_model(file)
         shape = Shape(self.manifest.input.size)
-        graph: Any = (Bare if bare else Shipped)(model, shape)
+        graph: Any = (Bare if bare else ExportGraph)(model, shape)
         if how != "eager":
             graph = graph.to(memory_format=torch.channels_last)
         if how == "compiled":

@@ -23,10 +23,10 @@ from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.io.atomic import write
 from hydranet.models.hydranet import HydraNet
 from hydranet.quantization import ptq
-from hydranet.quantization.artifacts import doubt
+from hydranet.quantization.artifacts import rejection_reason
 from hydranet.transforms.augment import fit
 
-PICTURES = 8
+IMAGES = 8
 """Different frames that are gone through in turn."""
 
 
@@ -34,7 +34,7 @@ PICTURES = 8
 class Candidate:
     """A network to measure: its name in the table, weights (None = fresh ones) and recipe.
 
-    accepted: folder where `hydranet quantise` puts INT8 files that it lets pass, if there may be one.
+    accepted: folder where `hydranet quantize` puts INT8 files that it lets pass, if there may be one.
     weights:  SHA-256 of the model file, by which they are known to be its own.
     """
 
@@ -49,7 +49,7 @@ class Candidate:
         return (self.model or without_pretrained(self.recipe).build()).eval()
 
 
-def lone(candidate: Candidate, heads: Sequence[str], name: str) -> Candidate:
+def single_head(candidate: Candidate, heads: Sequence[str], name: str) -> Candidate:
     """A network with these heads and what they need, nothing else, with the candidate's weights where it has them.
 
     With hard sharing these are all weights; other structures are built differently for fewer tasks.
@@ -60,7 +60,7 @@ def lone(candidate: Candidate, heads: Sequence[str], name: str) -> Candidate:
         if head not in known:
             raise SpecError(f"{candidate.name} has no head {head!r}, expected some of {', '.join(sorted(known))}")
     tasks = tuple(task for task in candidate.recipe.tasks if task.name in heads)
-    recipe = replace(candidate.recipe, tasks=tasks, stages=(), distil=(), balancer=Part(Uniform))
+    recipe = replace(candidate.recipe, tasks=tasks, stages=(), teachers=(), balancer=Part(Uniform))
     model = without_pretrained(recipe).build()
     own, given = model.state_dict(), candidate.network().state_dict()
     model.load_state_dict({n: given[n] if n in given and given[n].shape == t.shape else t for n, t in own.items()})
@@ -72,7 +72,9 @@ def sets(candidate: Candidate, separate: bool) -> dict[str, list[Candidate]]:
     found = {candidate.name: [candidate]}
     heads = [task.name for task in candidate.recipe.tasks]
     if separate and len(heads) > 1:
-        found[f"{candidate.name} separate"] = [lone(candidate, [head], f"{candidate.name}-{head}") for head in heads]
+        found[f"{candidate.name} separate"] = [
+            single_head(candidate, [head], f"{candidate.name}-{head}") for head in heads
+        ]
     return found
 
 
@@ -85,17 +87,17 @@ def prepare(
 ) -> Iterator[Variant]:
     """Writes what each pair of runtime and precision needs and yields the variants, network by network.
 
-    INT8 files are those that were accepted for a run; without, everything is quantised for the sake of its speed,
+    INT8 files are those that were accepted for a run; without, everything is quantized for the sake of its speed,
     with ranges from `frames`, and nobody knows how well it sees.
     Raises ImportError where the extra is missing, SpecError for what cannot be exported.
     """
     for name, members in networks.items():
-        shelves = [Shelf(member, size, folder / member.name, frames) for member in members]
+        shelves = [ArtifactCache(member, size, folder / member.name, frames) for member in members]
         for runtime, precision in pairs:
             yield Variant(name, runtime, precision, tuple(shelf.files(runtime, precision) for shelf in shelves))
 
 
-class Shelf:
+class ArtifactCache:
     """A folder with one network in the formats that were asked for."""
 
     def __init__(self, candidate: Candidate, size: tuple[int, int], folder: Path, frames: Sequence[np.ndarray]) -> None:
@@ -127,7 +129,7 @@ class Shelf:
 
     def _int8(self, runtime: str) -> Files:
         place = self.candidate.accepted
-        why = doubt(place, runtime, self.shape.size, self.candidate.weights)
+        why = rejection_reason(place, runtime, self.shape.size, self.candidate.weights)
         if place is not None and not why:
             return Files(str(place / f"model{ptq.TARGETS[runtime]}"))
         images = [fit(Sample(frame), self.shape.size)[0].image[None] for frame in self.frames]
@@ -139,7 +141,7 @@ class Shelf:
         return Files(made[0], made[1], why)
 
 
-def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np.ndarray], str]:
+def images(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np.ndarray], str]:
     """uint8 h w 3 frames, of size `frame` if it is given, and a word on where they are from.
 
     They are the first validation source's, evenly spread; generated scenes where its data is not at hand.
@@ -147,14 +149,14 @@ def pictures(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[
     recipe = candidate.recipe
     source = (recipe.validation or recipe.data)[0]
     try:
-        chosen = np.linspace(0, len(source.dataset) - 1, PICTURES).astype(int)
+        chosen = np.linspace(0, len(source.dataset) - 1, IMAGES).astype(int)
         frames, where = [source.dataset[int(i)].image for i in chosen], f"validation source {source.name}"
     except (DataError, OSError):
-        scenes = Scenes(count=PICTURES, seed=7, labels=())
-        frames, where = [scenes[i].image for i in range(PICTURES)], "generated scenes (the recipe's data is not here)"
+        scenes = Scenes(count=IMAGES, seed=7, labels=())
+        frames, where = [scenes[i].image for i in range(IMAGES)], "generated scenes (the recipe's data is not here)"
     if frame is not None:
-        frames = [cv2.resize(picture, frame[::-1], interpolation=cv2.INTER_AREA) for picture in frames]
-    return [picture for picture in frames if picture.shape == frames[0].shape], where
+        frames = [cv2.resize(image, frame[::-1], interpolation=cv2.INTER_AREA) for image in frames]
+    return [image for image in frames if image.shape == frames[0].shape], where
 
 
 def notes(candidates: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[str]:

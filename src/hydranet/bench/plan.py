@@ -35,7 +35,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 class Files:
     """One network on disk: the whole graph, and the network alone without decoding (None = not measured).
 
-    unproven: of INT8 that was quantised for its speed alone, why no accepted file took its place; else empty.
+    unproven: of INT8 that was quantized for its speed alone, why no accepted file took its place; else empty.
     """
 
     graph: str

@@ -137,7 +137,7 @@ def markdown(result: Result) -> str:
     lines = [
         f"{machine['processor']}, {machine['threads']} threads, load average {machine['load_before']} before and "
         f"{machine['load_after']} after; network {size[0]}x{size[1]}, frames {result.settings['frame']} from "
-        f"{result.settings['pictures']}; {result.settings['rounds']} interleaved rounds of "
+        f"{result.settings['images']}; {result.settings['rounds']} interleaved rounds of "
         f"{result.settings['frames']} frames, medians.",
         "",
         "| network | runtime | pre ms | network + decoding | network alone | post | whole frame "

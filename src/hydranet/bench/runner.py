@@ -88,11 +88,11 @@ class Runner:
         return self.frames[self._next % len(self.frames)]
 
     def _whole(self, frame: np.ndarray) -> tuple[tuple[float, float, float], Answers]:
-        """From a uint8 frame to boxes, ids and metres in its pixels: what `deploy.predictor.Predictor` does."""
+        """From a uint8 frame to boxes, ids and meters in its pixels: what `deploy.predictor.Predictor` does."""
         manifest = self.sessions[0].manifest
         began = time.perf_counter()
-        pictures, (view,) = prepared([frame], manifest, manifest.input.size)
-        arrays = {IMAGE: np.stack(pictures)}
+        images, (view,) = prepared([frame], manifest, manifest.input.size)
+        arrays = {IMAGE: np.stack(images)}
         ready = time.perf_counter()
         found = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
@@ -127,6 +127,6 @@ def opened(variant: Variant, path: str, threads: int) -> Session:
 
 
 def frames_file(path: Path, frames: Sequence[np.ndarray]) -> Path:
-    """Writes pictures for workers."""
+    """Writes images for workers."""
     np.savez(path, *frames)
     return path

@@ -15,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from hydranet.config.moved import modern_tensor
 from hydranet.config.recipe import Recipe
-from hydranet.core.fixed_after_training import Calibrated
+from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.models.hydranet import HydraNet
 
@@ -35,7 +36,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        return load_file(path), header
+        return {modern_tensor(name): tensor for name, tensor in load_file(path).items()}, header
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); use another checkpoint") from error
 
@@ -96,11 +97,11 @@ def check_meaning(trained: Recipe, wanted: Recipe) -> None:
     tasks = {task.name: task for task in wanted.tasks}
     for before in trained.tasks:
         after = tasks.get(before.name)
-        if isinstance(before, Calibrated) and isinstance(after, Calibrated):
+        if isinstance(before, FixedAfterTraining) and isinstance(after, FixedAfterTraining):
             for name, value in before.calibration().items():
                 given = after.calibration().get(name)
                 if given != value:
-                    cure = f", or set tasks.{before.name}.{before.instead}" if before.instead else ""
+                    cure = f", or set tasks.{before.name}.{before.alternative}" if before.alternative else ""
                     raise CheckpointError(
                         f"got tasks.{before.name}.{name}={given}, expected the {value} that its weights were trained "
                         f"with: they would say something else; leave it out{cure}"
@@ -139,19 +140,19 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     module.load_state_dict(dict(tensors))
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by parameter number and name."""
-    state = optimiser.state_dict()["state"]
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state by parameter number and name."""
+    state = optimizer.state_dict()["state"]
     return {f"{i}.{k}": torch.as_tensor(v) for i, entries in state.items() for k, v in entries.items()}
 
 
-def fill_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`."""
+def fill_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimizer_tensors`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, object]) -> None:

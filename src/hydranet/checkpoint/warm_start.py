@@ -26,13 +26,13 @@ MORE = 1000
 
 
 @dataclass(frozen=True)
-class Started:
+class LoadReport:
     """What a network took from a file; names are those of `state_dict`.
 
     loaded:   taken as they are.
     resized:  with rows moved by class name, and which.
     left_out: tensors of the file that were not taken, and why.
-    new:      tensors of the network that stay as they were initialised.
+    new:      tensors of the network that stay as they were initialized.
     settings: of tasks that both have, as "key: there -> here": the same weights may mean something else.
     """
 
@@ -57,7 +57,7 @@ class Started:
         return lines + [f"  note: other settings than there: {line}" for line in self.settings]
 
 
-def warm(model: HydraNet, recipe: Recipe) -> Started | None:
+def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:
     """Fills a fresh network from `recipe.start`, if there is one.
 
     Tensors of equal name and shape are taken; where both recipes name the classes of a task and they differ, rows are
@@ -99,7 +99,7 @@ def warm(model: HydraNet, recipe: Recipe) -> Started | None:
         )
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     settings = tuple(line for task in recipe.tasks if task.name in old for line in _settings(old[task.name], task))
-    return Started(str(file), digest, tuple(loaded), resized, left_out, tuple(new), settings)
+    return LoadReport(str(file), digest, tuple(loaded), resized, left_out, tuple(new), settings)
 
 
 def tensors_of(path: Path) -> tuple[dict[str, Tensor], Recipe | None, Path]:

@@ -34,7 +34,7 @@ def bench(
     threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
 ) -> None:
-    """Measure whole frames, uint8 pixels to boxes, ids and metres, in every runtime, side by side.
+    """Measure whole frames, uint8 pixels to boxes, ids and meters, in every runtime, side by side.
 
     Every variant has a process of its own; they take turns, so that compare the ratios, not the milliseconds of two
     days. Writes bench.json and bench.md. See docs/speed.md.
@@ -46,14 +46,14 @@ def bench(
     pairs, notes = plan.chosen(_names(runtimes), _names(precision))
     first, *others = (_candidate(run) for run in runs)
     if heads:
-        first = files.lone(first, _names(heads), first.name)
+        first = files.single_head(first, _names(heads), first.name)
     shape = parse_size(size) or (first.recipe.validation or first.recipe.data)[0].size
     networks = files.sets(first, separate) | {one.name: [one] for one in others}
-    pictures, where = files.pictures(first, parse_size(frame, 1))
+    images, where = files.images(first, parse_size(frame, 1))
     folder = out or Path("runs") / f"{first.name}-bench"
     folder.mkdir(parents=True, exist_ok=True)
     notes += files.notes([first, *others], pairs)
-    _compare(networks, pairs, shape, folder, pictures, Pace(rounds, frames, threads, threshold), where, notes)
+    _compare(networks, pairs, shape, folder, images, Pace(rounds, frames, threads, threshold), where, notes)
 
 
 def _compare(
@@ -61,7 +61,7 @@ def _compare(
     pairs: list[tuple[str, str]],
     size: tuple[int, int],
     folder: Path,
-    pictures: "list[np.ndarray]",
+    images: "list[np.ndarray]",
     pace: "Pace",
     where: str,
     notes: list[str],
@@ -75,14 +75,14 @@ def _compare(
 
     before = load()  # before anything of ours has worked
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
-    rows = _measure(networks, pairs, size, folder, pictures, pace, notes)
+    rows = _measure(networks, pairs, size, folder, images, pace, notes)
     after = load()
     notes += busy(before, after, pace.threads)
-    frame = "x".join(map(str, pictures[0].shape[:2]))
+    frame = "x".join(map(str, images[0].shape[:2]))
     boxes = {row.network: row.opened.boxes for row in rows}
     result = Result(
         {"processor": plan.processor()[0], "threads": pace.threads, "load_before": before, "load_after": after},
-        {"size": size, "frame": frame, "pictures": where, "boxes": boxes, **asdict(pace)},
+        {"size": size, "frame": frame, "images": where, "boxes": boxes, **asdict(pace)},
         spent,
         rows,
         notes,
@@ -120,7 +120,7 @@ def _measure(
     pairs: list[tuple[str, str]],
     size: tuple[int, int],
     folder: Path,
-    pictures: "list[np.ndarray]",
+    images: "list[np.ndarray]",
     pace: "Pace",
     notes: list[str],
 ) -> "list[Row]":
@@ -132,12 +132,12 @@ def _measure(
     with terminal.bar() as bar:
         job = bar.add_task("writing files", total=None, note="")
         variants = []
-        for variant in prepare(networks, pairs, size, folder, pictures):
+        for variant in prepare(networks, pairs, size, folder, images):
             bar.update(job, note=variant.name)
             variants.append(variant)
         notes += unchecked(variants)
         bar.update(job, description="measuring", total=len(variants) + pace.rounds, completed=0)
-        stored = frames_file(folder / "frames.npz", pictures)
+        stored = frames_file(folder / "frames.npz", images)
         for said in measured(variants, stored, pace):
             if isinstance(said, list):
                 return said

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def same(
     old: RunPath,
     new: Annotated[Path, typer.Argument(help="Another one, such as a run that began with the first")],
-    images: Annotated[
-        str, typer.Option(help="Pictures instead of NEW's validation sources: file, folder, pattern")
-    ] = "",
+    images: Annotated[str, typer.Option(help="Images instead of NEW's validation sources: file, folder, pattern")] = "",
     tasks: Annotated[str, typer.Option(help="Only these, with commas between; default: all that both have")] = "",
     limit: Annotated[int, typer.Option(min=0, help="Images of each source at most; 0 = all")] = 0,
     device: Device = "cpu",
@@ -29,15 +27,15 @@ def same(
     For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
     """
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.evaluation.bit_equality import Different, prove
+    from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs
     from hydranet.models.device import available_device
 
     (first, _), (second, recipe) = load_model(old), load_model(new)
     place = available_device(device)
     first.to(place)
     second.to(place)
-    pictures = _named(images, recipe) if images else _held_out(recipe, limit)
-    proofs = prove(first, second, pictures, tasks.split(",") if tasks else None)
+    inputs = _named(images, recipe) if images else _held_out(recipe, limit)
+    proofs = compare_outputs(first, second, inputs, tasks.split(",") if tasks else None)
     for proof in proofs.values():
         for line in proof.lines():
             say(line)
@@ -45,7 +43,7 @@ def same(
         say(f"{name}: only in {old if name in first.tasks else new}")
     differ = [name for name, proof in proofs.items() if not proof.same]
     if differ:
-        raise Different(f"{', '.join(differ)} of {new} do not answer as in {old}; freeze what they are made of")
+        raise OutputsDiffer(f"{', '.join(differ)} of {new} do not answer as in {old}; freeze what they are made of")
 
 
 def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int, int]]]":

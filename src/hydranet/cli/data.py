@@ -16,7 +16,7 @@ app = typer.Typer(help="Look at data before training on it.", no_args_is_help=Tr
 def data_check(
     recipe: RecipeName,
     settings: Settings = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures of labels and report.json")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the images of labels and report.json")] = Path(
         "runs/data-check"
     ),
     limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
@@ -33,6 +33,6 @@ def data_check(
             if seen.report:
                 say(summary(seen.report))
                 broken += len(seen.report.broken)
-    say(f"pictures and report.json: {out}")
+    say(f"images and report.json: {out}")
     if broken:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from hydranet.cli.arguments import Device, RunPath, Settings
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.evaluation.evaluate import Seen
+    from hydranet.evaluation.evaluate import EvaluatedImage
 
 
 def evaluate(
@@ -21,9 +21,9 @@ def evaluate(
         typer.Option(help="Folder for report.json and report.csv; default: the run, if nothing is overridden"),
     ] = None,
     gallery: Annotated[
-        Path | None, typer.Option(help="Also write a page (.html) or picture (.png) of predictions")
+        Path | None, typer.Option(help="Also write a page (.html) or image (.png) of predictions")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="Pictures of each source in the gallery")] = 8,
+    images: Annotated[int, typer.Option(min=1, help="Images of each source in the gallery")] = 8,
     device: Device = "cpu",
 ) -> None:
     """Score a network on its recipe's validation sources; overrides may point them elsewhere, or change a protocol.
@@ -44,9 +44,9 @@ def evaluate(
     for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:
         check_folder(folder)  # before hours of work
     model.to(available_device(device))
-    rows: list[Seen] = []
+    rows: list[EvaluatedImage] = []
     with terminal.bar() as bar:
-        report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=pictures if gallery else 0)
+        report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=images if gallery else 0)
     assert report  # nothing stops this evaluation
     for table in tables.classes(report):
         say(table)

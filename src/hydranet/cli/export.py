@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hydranet.config.recipe import Recipe
     from hydranet.core.sample import Sample
-    from hydranet.export.graph import Shape, Shipped
+    from hydranet.export.graph import ExportGraph, Shape
     from hydranet.export.parity import Bounds, Parity
 
 FAILED = "parity.failed.json"
@@ -30,13 +30,13 @@ Size = Annotated[
     str, typer.Option(help="What the network sees, HEIGHTxWIDTH; default: the recipe's first validation size")
 ]
 DynamicSize = Annotated[bool, typer.Option("--dynamic-size", help="Take other multiples of the stride, too")]
-Batch = Annotated[str, typer.Option(help="Pictures at once, or dynamic")]
+Batch = Annotated[str, typer.Option(help="Images at once, or dynamic")]
 Fit = Annotated[str, typer.Option(help="Who fits frames into that size: none (the predictor), letterbox, stretch")]
 Frame = Annotated[str, typer.Option(help="Size of the camera's frames, for letterbox and stretch")]
 Nms = Annotated[str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")]
 Precision = Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")]
 Images = Annotated[
-    str, typer.Option(help="Pictures for the proof instead of the run's validation sources: a folder or pattern")
+    str, typer.Option(help="Images for the proof instead of the run's validation sources: a folder or pattern")
 ]
 Limit = Annotated[int, typer.Option(min=0, help="Images of each source in the proof, evenly spread; 0 = all")]
 ArrayBound = Annotated[float, typer.Option(help="Largest relative difference of an array")]
@@ -79,7 +79,7 @@ def export(
     place = (run if run.is_dir() else run.parent).resolve()
     folder = out or place / "export"
     shape = _shape(recipe, size, dynamic_size, batch, fit, frame, nms)
-    pictures, bounds = _pictures(recipe, images, limit), Bounds(array_bound, metric_bound)
+    proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     draft = partial(
         write_export,
         model,
@@ -91,7 +91,9 @@ def export(
         protocol=report_of(place),
         precision=precision,
     )
-    paths, found = _proven(draft, folder, lambda graph, files: _prove(graph, files, recipe, pictures, bounds, limit))
+    paths, found = _proven(
+        draft, folder, lambda graph, files: _prove(graph, files, recipe, proof_images, bounds, limit)
+    )
     _end(found, folder, paths, [] if images else other_sizes(recipe, shape.size))
     _tell(paths, nvidia)
 
@@ -106,9 +108,9 @@ def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, fra
 
 
 def _proven(
-    draft: "Callable[[Path], tuple[Shipped, list[Path]]]",
+    draft: "Callable[[Path], tuple[ExportGraph, list[Path]]]",
     folder: Path,
-    prove: "Callable[[Shipped, list[Path]], list[Parity]]",
+    prove: "Callable[[ExportGraph, list[Path]], list[Parity]]",
 ) -> "tuple[list[Path], list[Parity]]":
     """Files that passed their proof, in their place; and all proofs. Work is done in a folder that does not stay."""
     from hydranet.export.export import settle
@@ -125,8 +127,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _pictures(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
-    """The pictures that were named, or None for the validation sources, which must be there before work begins."""
+def _images(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
+    """The images that were named, or None for the validation sources, which must be there before work begins."""
     from hydranet.core.sample import DataError, Sample
     from hydranet.deploy.video.frames import find_frames
 
@@ -137,26 +139,26 @@ def _pictures(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None
             len(source.dataset)
     except DataError as error:
         raise DataError(
-            f"{error}; or prove the export on other pictures, without scores: --images FOLDER. Nothing was shipped"
+            f"{error}; or prove the export on other images, without scores: --images FOLDER. Nothing was shipped"
         ) from error
     return None
 
 
 def _prove(
-    graph: "Shipped",
+    graph: "ExportGraph",
     files: list[Path],
     recipe: "Recipe",
-    pictures: "list[Sample] | None",
+    images: "list[Sample] | None",
     bounds: "Bounds",
     limit: int,
 ) -> "list[Parity]":
-    """On these pictures, or on the validation sources."""
+    """On these images, or on the validation sources."""
     from hydranet.export.export import opened
     from hydranet.export.parity import compare, measure
 
     sessions = opened(files)
-    if pictures is not None:
-        return compare(graph, sessions, pictures, bounds)
+    if images is not None:
+        return compare(graph, sessions, images, bounds)
     found: list[Parity] = []
     with terminal.bar() as bar:
         job = bar.add_task("comparing", total=None, note="")

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from hydranet.core.dataset import Dataset
     from hydranet.distillation.pseudo_labels import Progress
-    from hydranet.distillation.teacher_model import Voice
+    from hydranet.distillation.teacher_model import TeacherModel
 
 
 def label(
     run: Annotated[Path, typer.Argument(help="The teacher: a run folder, model.safetensors or exported file")],
-    source: Annotated[str, typer.Argument(help="A folder of pictures or, with --recipe, one of its sources")],
+    source: Annotated[str, typer.Argument(help="A folder of images or, with --recipe, one of its sources")],
     out: Annotated[Path, typer.Option(help="Folder for the pseudo-labels")],
     recipe: Annotated[str, typer.Option(help="The recipe that SOURCE is of: a name, file.py, recipe.json")] = "",
     heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
@@ -27,7 +27,7 @@ def label(
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
     device: Device = "cpu",
 ) -> None:
-    """Let a trained network label pictures; data sets read the labels with datasets.pseudo.Pseudo.
+    """Let a trained network label images; data sets read the labels with datasets.pseudo.Pseudo.
 
     Given again, it goes on where it stopped. Pseudo-labels are no ground truth: reports that use them say so.
     """
@@ -36,11 +36,11 @@ def label(
     from hydranet.distillation.leakage import trained_on
     from hydranet.distillation.pseudo_labels import label as run_labelling
     from hydranet.distillation.pseudo_labels import started
-    from hydranet.distillation.teacher_model import voice
+    from hydranet.distillation.teacher_model import teacher_model
     from hydranet.models.device import available_device
 
-    teacher = voice(str(run), available_device(device))
-    dataset, shape = _pictures(source, recipe, size, teacher)
+    teacher = teacher_model(str(run), available_device(device))
+    dataset, shape = _images(source, recipe, size, teacher)
     names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
@@ -49,17 +49,17 @@ def label(
 
 
 def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
-    """Shows how far the labelling is, and what was broken."""
+    """Shows how far the labeling is, and what was broken."""
     from hydranet.core.sample import DataError
 
     stop = terminal.stop_on_signal()
     with terminal.bar() as bar:
-        job = bar.add_task("labelling", total=None, note="")
+        job = bar.add_task("labeling", total=None, note="")
         for progress in steps:
             bar.update(job, completed=progress.done, total=progress.total, note="")
             if stop and progress.done < progress.total:
-                raise terminal.Stopped(f"stopped after {progress.done} pictures; give the command again to go on")
-    say(f"{progress.labelled} pictures labelled, {progress.skipped} were there -> {out} ({', '.join(labels)})")
+                raise terminal.Stopped(f"stopped after {progress.done} images; give the command again to go on")
+    say(f"{progress.labeled} images labeled, {progress.skipped} were there -> {out} ({', '.join(labels)})")
     if progress.broken:
         others = f" (and {len(progress.broken) - 1} more)" if len(progress.broken) > 1 else ""
         raise DataError(f"{progress.broken[0]}{others}")
@@ -79,7 +79,7 @@ def parsed(text: str) -> dict[str, float]:
     return found
 
 
-def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[Dataset, tuple[int, int]]":
+def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tuple[Dataset, tuple[int, int]]":
     """The data set that SOURCE means, and the size at which the teacher looks at it."""
     from hydranet.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
@@ -100,5 +100,5 @@ def _pictures(source: str, recipe: str, size: str, teacher: "Voice") -> "tuple[D
     if shape is None and isinstance(teacher, File):
         shape = teacher.manifest.input.size
     if shape is None:
-        raise SpecError("the teacher takes any size and the pictures name none; say which with --size HEIGHTxWIDTH")
+        raise SpecError("the teacher takes any size and the images name none; say which with --size HEIGHTxWIDTH")
     return folder, shape

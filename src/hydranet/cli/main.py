@@ -36,7 +36,7 @@ app = typer.Typer(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
-app.command()(quantize.quantise)
+app.command()(quantize.quantize)
 app.command()(bench.bench)
 app.command()(predict.predict)
 app.command()(label.label)
@@ -53,7 +53,7 @@ app.command()(parts.info)
 def main() -> None:
     """Runs a command; errors meant for the user end in one sentence and exit code 1."""
     for variable, quiet in {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}.items():
-        os.environ.setdefault(variable, quiet)  # a broken picture is one sentence of ours, not a page of OpenCV's
+        os.environ.setdefault(variable, quiet)  # a broken image is one sentence of ours, not a page of OpenCV's
     try:
         app()
     except terminal.Stopped as stopped:

@@ -25,7 +25,7 @@ Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or
 Source = Annotated[
     str, typer.Argument(help="An image, a folder, a pattern, a video, camera:0, /dev/video0 or rtsp://...")
 ]
-Out = Annotated[Path, typer.Option(help="Folder for pictures and JSON")]
+Out = Annotated[Path, typer.Option(help="Folder for images and JSON")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")]
 Threshold = Annotated[float, typer.Option(callback=share, help="Least score of boxes and lines, 0 to 1")]
 Iou = Annotated[
@@ -36,22 +36,22 @@ Iou = Annotated[
 ]
 Every = Annotated[
     list[str] | None,
-    typer.Option(metavar="HEAD=N", help="For exported files: a head for every Nth picture; repeatable"),
+    typer.Option(metavar="HEAD=N", help="For exported files: a head for every Nth image; repeatable"),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="For exported files: threads of the runtime")]
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
-Draw = Annotated[str, typer.Option(help="Pictures or videos: each task's and all, all = one of all, none")]
+Draw = Annotated[str, typer.Option(help="Images or videos: each task's and all, all = one of all, none")]
 Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
-Fps = Annotated[float, typer.Option(min=0, help="Take pictures for the frames of a video; 0 = they are not")]
+Fps = Annotated[float, typer.Option(min=0, help="Take images for the frames of a video; 0 = they are not")]
 Limit = Annotated[int, typer.Option(min=0, help="End after so many frames; 0 = go on")]
 Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
 
 
 def predict(
     model: Model,
-    pictures: Source,
+    images: Source,
     out: Out = Path("predictions"),
     heads: Heads = "",
     threshold: Threshold = 0.3,
@@ -68,41 +68,41 @@ def predict(
     every: Every = None,
     threads: Threads = None,
 ) -> None:
-    """Look at pictures or a video: one picture (video) a task, one of all, and JSON.
+    """Look at images or a video: one image (video) a task, one of all, and JSON.
 
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network that is slower than the camera
-    gets the newest frame. Pictures are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of
-    the upright picture.
+    gets the newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of
+    the upright image.
     """
     from hydranet.core.sample import DataError
     from hydranet.deploy.video.live import Live, find_source
     from hydranet.deploy.video.stopwatch import Pace
     from hydranet.deploy.video.tracking import Tracks
     from hydranet.deploy.writer import Writer
-    from hydranet.inference.pipeline import Shipped, open_predictor, watch
+    from hydranet.inference.pipeline import RuntimeOptions, open_predictor, run_pipeline
     from hydranet.inference.predictor import parse_size
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
-    source = find_source(pictures, stop)
-    shipped = Shipped(runtime, iou, parse_every(every or ()), threads)
+    source = find_source(images, stop)
+    shipped = RuntimeOptions(runtime, iou, parse_every(every or ()), threads)
     see = open_predictor(model, _names(heads), parse_size(size), threshold, device, shipped)
     rate = source.fps or fps or None
     broken: list[DataError] = []
-    writer = Writer(out, see.classes, rate, arrays=arrays, pictures=draw, record=record)
+    writer = Writer(out, see.classes, rate, arrays=arrays, images=draw, record=record)
     with terminal.bar() as bar, writer:
         job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
-        for _ in watch(source, see, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
+        for _ in run_pipeline(source, see, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
             bar.update(job, advance=1, note=pace.lately)
             if stop or writer.count == limit:
                 break
-    say(f"{writer.count} {'frames' if rate else 'pictures'} -> {out}\n{pace.summary()}")
+    say(f"{writer.count} {'frames' if rate else 'images'} -> {out}\n{pace.summary()}")
     _tell(broken)
     if stop and not isinstance(source, Live):
         raise terminal.Stopped(f"stopped after {writer.count} of {source.count or 'all'} frames")
 
 
 def _tell(broken: "Sequence[DataError]") -> None:
-    """A line for each picture that could not be read; the last one ends the program."""
+    """A line for each image that could not be read; the last one ends the program."""
     for one in broken[:-1]:
         typer.echo(f"error: {one}", err=True)
     if broken:

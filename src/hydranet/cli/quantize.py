@@ -1,4 +1,4 @@
-"""hydranet quantise"""
+"""hydranet quantize"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from hydranet.quantization.sensitivity import Scan
 
 
-def quantise(
+def quantize(
     run: RunPath,
     out: Annotated[Path | None, typer.Option(help="Folder of the files; default: int8/ in the run")] = None,
     to: Annotated[str, typer.Option(help="openvino, onnx; the first of several is scanned")] = "openvino",
     size: Annotated[str, typer.Option(help="What the network sees; default: the first validation size")] = "",
-    calibration: Annotated[int, typer.Option(min=1, help="Pictures for ranges, over all training sources")] = 200,
+    calibration: Annotated[int, typer.Option(min=1, help="Images for ranges, over all training sources")] = 200,
     limit: Annotated[int, typer.Option(min=0, help="Validation images of each source; 0 = all")] = 100,
     budget: Annotated[
         list[str] | None, typer.Option(help="What a task may lose, such as semantic.miou=0.01; several times")
@@ -34,7 +34,7 @@ def quantise(
     from hydranet.export.export import other_sizes
     from hydranet.inference.predictor import parse_size
     from hydranet.quantization.quantize import Options
-    from hydranet.quantization.quantize import quantise as work
+    from hydranet.quantization.quantize import quantize as work
     from hydranet.quantization.sensitivity import Scan
 
     recipe = load_recipe(run)
@@ -47,7 +47,7 @@ def quantise(
     scans: list[Scan] = []
     paths = []
     with terminal.bar() as bar:
-        job = bar.add_task("quantising", total=None, note="")
+        job = bar.add_task("quantizing", total=None, note="")
         try:
             for found in work(run, folder, options, lambda said: bar.update(job, note=said)):
                 if not isinstance(found, Scan):
@@ -58,7 +58,7 @@ def quantise(
             _tell(scans, folder, bool(paths))
     for path in paths:
         say(f"{path}  {sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}.*')) / 1e6:.1f} MB")
-    say(f"scan: {folder / 'quantise.md'}, quantise.json; scores in both: parity.json")
+    say(f"scan: {folder / 'quantize.md'}, quantize.json; scores in both: parity.json")
 
 
 def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:

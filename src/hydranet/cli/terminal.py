@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from hydranet.config.recipe import Recipe
-    from hydranet.evaluation.evaluate import Seen
+    from hydranet.evaluation.evaluate import EvaluatedImage
     from hydranet.evaluation.report import Report
     from hydranet.models.hydranet import HydraNet
 
@@ -88,7 +88,7 @@ def evaluated(
     recipe: "Recipe",
     name: str,
     *,
-    rows: "list[Seen] | None" = None,
+    rows: "list[EvaluatedImage] | None" = None,
     keep: int = 0,
     stop: Sequence[int] = (),
 ) -> "Report | None":

@@ -38,7 +38,7 @@ def train(
         _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
     learn(chosen, folder, device=available_device(device), resume=resume, again=again)
-    say(f"done: hydranet predict {folder} PICTURES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+    say(f"done: hydranet predict {folder} IMAGES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
 
 
 def _check_resumable(chosen: "Recipe", folder: Path) -> None:
@@ -71,7 +71,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
     if leakage.due(chosen) and not resume:
-        say("leakage check: every picture of teachers, training and validation is read once")
+        say("leakage check: every image of teachers, training and validation is read once")
     with terminal.bar() as bar, RunLog(folder) as log:
         job = bar.add_task("training", total=chosen.steps, note="")
         for progress in steps:

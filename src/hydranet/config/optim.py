@@ -11,7 +11,7 @@ from hydranet.core.spec import Component, Part, SpecError
 
 @dataclass(frozen=True)
 class Optim(Component):
-    """The optimiser and the learning rates.
+    """The optimizer and the learning rates.
 
     lr is the peak for decoder and heads; `factors` multiply it by parts of the network ("encoder", "decoder",
     "heads", "balancer"). Weight decay spares biases, norms and the balancer. clip: largest gradient norm, or None.

@@ -1,19 +1,20 @@
 """A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.moved import modern_recipe
 from hydranet.config.optim import Optim
 from hydranet.config.precision import PRECISIONS, Precision
 from hydranet.config.schedule import OneCycle, Schedule
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
-from hydranet.core.balancer import GradientBalancer, HeldOutBalancer, LossBalancer
+from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
 from hydranet.core.features import Decoder, Encoder, Trunk
 from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
@@ -21,21 +22,18 @@ from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.transforms.augment import Augment
 
-MOVED: Mapping[str, str] = {}
-"""Old dotted paths of classes that moved, and their new ones: old recipes keep working."""
-
 
 @dataclass(frozen=True)
 class Recipe(Component):
     """Everything that determines a run. Two runs of one recipe on one machine give the same weights.
 
-    steps:      optimiser steps.    batch: images a step, over all sources, micro-batches and processes.
+    steps:      optimizer steps.    batch: images a step, over all sources, micro-batches and processes.
     accumulate: micro-batches a step; the result is the same as without, in less memory and more time.
     precision:  "fp32", "bf16" or "fp16" autocast, or "auto": bf16 where the device computes in it, else fp32. Losses
                 are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
-    distil:     teachers that the network learns from, beside labels or in their place (docs/distillation.md).
+    teachers:     teachers that the network learns from, beside labels or in their place (docs/distillation.md).
     stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
@@ -54,7 +52,7 @@ class Recipe(Component):
     augment: Augment = field(default_factory=Augment)
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
-    distil: tuple[Teacher, ...] = ()
+    teachers: tuple[Teacher, ...] = ()
     stages: tuple[Stage, ...] = ()
     start: str | None = None
     steps: int = 1000
@@ -97,9 +95,9 @@ class Recipe(Component):
             names = [source.name for source in sources]
             if len(set(names)) != len(names):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
-        if any(teacher.features for teacher in self.distil) and not issubclass(self.sharing.cls, HardSharing):
+        if any(teacher.features for teacher in self.teachers) and not issubclass(self.sharing.cls, HardSharing):
             raise SpecError(f"got features of a teacher with {self.sharing.cls.__name__}, expected HardSharing; set 0")
-        if self.sync_norm and issubclass(self.balancer.cls, HeldOutBalancer):
+        if self.sync_norm and issubclass(self.balancer.cls, MetaBalancer):
             raise SpecError(
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
                 "process to process; switch one of them off"
@@ -120,7 +118,7 @@ class Recipe(Component):
     def build_balancer(self, also: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
         """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that are not there."""
         balancer = self.balancer(tuple(task.name for task in (*self.tasks, *also)))
-        if isinstance(balancer, HeldOutBalancer):
+        if isinstance(balancer, MetaBalancer):
             names = [source.name for source in self.data]
             for name in balancer.held_out:
                 if name not in names:
@@ -140,7 +138,7 @@ class Recipe(Component):
             tree = json.loads(text)
         except json.JSONDecodeError as error:
             raise SpecError(f"this is no recipe: line {error.lineno} is not JSON ({error.msg})") from error
-        recipe = from_json(tree, allowed, MOVED)
+        recipe = from_json(modern_recipe(tree), allowed)
         if not isinstance(recipe, Recipe):
             raise SpecError(f"got JSON of a {type(recipe).__name__}, expected a recipe")
         return recipe
@@ -158,5 +156,5 @@ class Recipe(Component):
 
 
 def allowed(cls: type) -> bool:
-    """Whether a recipe may name this class: our components, torch's modules and optimisers, nothing else."""
+    """Whether a recipe may name this class: our components, torch's modules and optimizers, nothing else."""
     return issubclass(cls, Component | torch.nn.Module | torch.optim.Optimizer)

@@ -1,4 +1,4 @@
-"""A teacher in a recipe: whose answers a student learns from, for which tasks, on which pictures."""
+"""A teacher in a recipe: whose answers a student learns from, for which tasks, on which images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,24 +9,24 @@ from hydranet.core.spec import Component, SpecError, unknown
 
 @dataclass(frozen=True)
 class Teacher(Component):
-    """A trained network that answers for pictures that nobody labelled, or beside their labels.
+    """A trained network that answers for images that nobody labeled, or beside their labels.
 
-    It sees what the student sees: the same augmented pictures. It never learns and is in no checkpoint.
+    It sees what the student sees: the same augmented images. It never learns and is in no checkpoint.
 
     path:        a run folder, a model.safetensors, or an exported file (.onnx, .torchscript: decisions alone).
     tasks:       {task of the student: task of the teacher}; empty = all tasks of equal name and kind.
     classes:     {task of the student: {class of the teacher: class of the student}}, as `Source.classes`.
-    weight:      an element that it tells weighs as much as so many labelled ones (`step_losses.joined`).
+    weight:      an element that it tells weighs as much as so many labeled ones (`step_losses.joined`).
     temperature: of class probabilities and of the distributions behind boxes; 0 = decisions alone.
     confidence:  {task of the student: least confidence} of what is believed: the greatest probability of a class map,
-                 the score of a box, and for depth and normals the agreement of the answers to the picture and to its
+                 the score of a box, and for depth and normals the agreement of the answers to the image and to its
                  mirror image (the ratio of the values, or the cosine), for which it looks twice. 0 = all is believed;
                  for boxes the teacher's own threshold.
-    when:        "unlabelled" = pictures without a label of the task; "always" = every picture, beside its labels.
+    when:        "unlabeled" = images without a label of the task; "always" = every image, beside its labels.
     sources:     the only sources it teaches on; empty = all.
     features:    weight of a loss of its own that matches the pyramid its first task reads through 1x1 projections,
                  which are trained, saved for --resume, and not shipped; 0 = none.
-    allow_leaks: train although the teacher has seen validation pictures.
+    allow_leaks: train although the teacher has seen validation images.
     """
 
     path: str
@@ -35,15 +35,15 @@ class Teacher(Component):
     weight: float = 1.0
     temperature: float = 3.0
     confidence: Mapping[str, float] = field(default_factory=dict)
-    when: Literal["unlabelled", "always"] = "unlabelled"
+    when: Literal["unlabeled", "always"] = "unlabeled"
     sources: tuple[str, ...] = ()
     features: float = 0.0
     allow_leaks: bool = False
 
     def __post_init__(self) -> None:
         where = f"teacher {self.path!r}"
-        if self.when not in ("unlabelled", "always"):
-            raise SpecError(f"{where} got when={self.when!r}, expected 'unlabelled' or 'always'")
+        if self.when not in ("unlabeled", "always"):
+            raise SpecError(f"{where} got when={self.when!r}, expected 'unlabeled' or 'always'")
         if not self.weight > 0:
             raise SpecError(f"{where} got weight={self.weight}, expected a number > 0; or take it out")
         for what, value in (("temperature", self.temperature), ("features", self.features)):

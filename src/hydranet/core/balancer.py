@@ -31,8 +31,8 @@ class LossBalancer(nn.Module, ABC):
         """The objective of the tasks that are present."""
 
 
-class HeldOutBalancer(LossBalancer):
-    """Learns its weights from images the step does not train on; `training.meta_gradients` measures what `learn` gets.
+class MetaBalancer(LossBalancer):
+    """Learns its weights from images the step does not train on; `training.meta_gradients` measures what `update` gets.
 
     every:      steps between two looks at held-out images, >= 1.
     held_out:   names of sources that serve for this alone; none = in these steps half of the step's own images,
@@ -62,7 +62,7 @@ class HeldOutBalancer(LossBalancer):
     def weights(self, live: Collection[str]) -> dict[str, Tensor]:
         """The weight of every task; only the parameters of `live` tasks are to learn from it."""
 
-    def learn(self, slopes: Mapping[str, Tensor]) -> None:
+    def update(self, slopes: Mapping[str, Tensor]) -> None:
         """Sets the gradients of its parameters from d (held-out loss) / d w_t, for the tasks that have one."""
         weights = self.weights(slopes)
         torch.stack([slope.detach() * weights[name] for name, slope in slopes.items()]).sum().backward()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import NO_BOX, Annotation, Boxes, Keypoints, Polylines
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.sample import DataError, Sample
 
 
@@ -34,7 +34,7 @@ ROWS = {Boxes, Polylines, Keypoints}
 """Kinds whose arrays have one row an instance and are padded to the longest when stacked."""
 
 PADDING = {"label": NO_BOX, "visible": 0, "valid": False, "ignore": False, "track": NO_BOX, "occlusion": 3}
-ABSENT = {"ignore": False, "truncation": 0.0, "occlusion": 0, "track": NO_BOX, "known": True, "score": 1.0}
+ABSENT = {"ignore": False, "truncation": 0.0, "occlusion": 0, "track": NO_BOX, "annotated_classes": True, "score": 1.0}
 """What a missing optional array means when other images of the batch have it."""
 
 
@@ -43,7 +43,7 @@ class Batch:
     """Images of one size with the labels they have.
 
     image:  uint8 b 3 h w (`pixels` gives the float version that networks read).
-    labels: by task, stacked over the labelled images only.
+    labels: by task, stacked over the labeled images only.
     rows:   by task, int n: which images those are. A task without a label in the batch has no key.
     source: by image, the name of the source; key: by image, what identifies it there.
     lessons: what teachers say about the images.
@@ -54,12 +54,12 @@ class Batch:
     rows: dict[str, Tensor]
     source: tuple[str, ...]
     key: tuple[str, ...]
-    lessons: tuple[Lesson, ...] = ()
+    distillation: tuple[DistillationTarget, ...] = ()
 
     @property
     def asked(self) -> set[str]:
         """The tasks that can learn from this batch: by a label or from a teacher."""
-        return {*self.labels, *(lesson.task for lesson in self.lessons)}
+        return {*self.labels, *(distilled_target.task for distilled_target in self.distillation)}
 
     @property
     def pixels(self) -> Tensor:
@@ -119,7 +119,7 @@ def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]
     given = [getattr(label, name) for label in labels if getattr(label, name) is not None]
     if not given:
         return None
-    by_row = kind in ROWS and name != "known"
+    by_row = kind in ROWS and name != "annotated_classes"
     if len(given) < len(labels) and name not in ABSENT:
         raise DataError(f"some images have {kind.__name__}.{name} and some have not; give it to all or to none")
     like = _tensor(given[0])

@@ -9,22 +9,22 @@ from hydranet.annotations import Annotation
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class DistillationTarget:
     """One teacher's answers for one task of the student.
 
     rows:        int n; the images it is about.
     told:        the answers as a stacked label in the student's classes, unknown where the teacher is not sure; None
                  where only `raw` can teach.
-    weight:      an element of this lesson weighs as much as so many labelled ones.
+    weight:      an element of this lesson weighs as much as so many labeled ones.
     least:       below this the teacher counts as not sure.
-    temperature: of the softened class probabilities in `told`; 0 = decisions alone.
+    temperature: of the softened class probabilities in `target`; 0 = decisions alone.
     raw:         the teacher's raw answers, of its task `teacher`; None where it is an exported file.
     classes:     int by class of the teacher, the student's class; below 0 = none of them.
     """
 
     task: str
     rows: Tensor
-    told: Annotation | None
+    target: Annotation | None
     weight: float = 1.0
     least: float = 0.0
     temperature: float = 0.0

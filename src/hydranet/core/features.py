@@ -25,7 +25,7 @@ Reads = Literal["decoder", "encoder"]
 
 
 class Encoder(nn.Module, ABC):
-    """Image to pyramid. The first thing it does is to normalise: nobody else knows mean and std."""
+    """Image to pyramid. The first thing it does is to normalize: nobody else knows mean and std."""
 
     features: Features
 

@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 
-class Calibrated(ABC):
+class FixedAfterTraining(ABC):
     """Beside Task where options are part of the decoding: with other ones, the same weights give other answers.
 
     Such options are refused as overrides of a trained network (`checkpoint.load_model`).
     """
 
-    instead: ClassVar[str] = ""
+    alternative: ClassVar[str] = ""
     """The option that may be changed in their place, if there is one."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""One picture with what is known about it; numpy only, so that the deployed predictor can use it without torch."""
+"""One image with what is known about it; numpy only, so that the deployed predictor can use it without torch."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,9 +17,9 @@ class DataError(UserError, ValueError):
 class Camera:
     """A pinhole camera.
 
-    matrix:   float64 3 3, intrinsics in pixels of the picture it comes with (continuous convention: the principal
-              point is measured from the picture's corner, not from the centre of its first pixel).
-    height_m: height of the optical centre above the road, or None.    pitch_rad: downward tilt, or None.
+    matrix:   float64 3 3, intrinsics in pixels of the image it comes with (continuous convention: the principal
+              point is measured from the image's corner, not from the center of its first pixel).
+    height_m: height of the optical center above the road, or None.    pitch_rad: downward tilt, or None.
     """
 
     matrix: np.ndarray
@@ -27,7 +27,7 @@ class Camera:
     pitch_rad: float | None = None
 
     def warped(self, affine: np.ndarray) -> "Camera":
-        """The camera of the picture after the pixel map `affine` (float 3 3); meaningful without rotation or flip."""
+        """The camera of the image after the pixel map `affine` (float 3 3); meaningful without rotation or flip."""
         return replace(self, matrix=affine @ self.matrix)
 
 

@@ -132,19 +132,19 @@ def to_json(value: Any) -> Json:
 Allowed = Callable[[type], bool]
 
 
-def from_json(value: Json, allowed: Allowed, moved: Mapping[str, str] | None = None) -> Any:
+def from_json(value: Json, allowed: Allowed) -> Any:
     """The inverse of `to_json`. Only classes that `allowed` accepts are touched; lists become tuples.
 
     Raises SpecError for an unknown class, a class of a foreign kind, or an unknown field.
     """
     if isinstance(value, list):
-        return tuple(from_json(v, allowed, moved) for v in value)
+        return tuple(from_json(v, allowed) for v in value)
     if not isinstance(value, dict):
         return value
     if "class" not in value:
-        return {k: from_json(v, allowed, moved) for k, v in value.items()}
-    cls = find(value["class"], allowed, moved or {})
-    options = {k: from_json(v, allowed, moved) for k, v in value.items() if k not in ("class", "part")}
+        return {k: from_json(v, allowed) for k, v in value.items()}
+    cls = resolve_class(value["class"], allowed)
+    options = {k: from_json(v, allowed) for k, v in value.items() if k not in ("class", "part")}
     _check_options(cls, options)
     try:
         return Part(cls, **options) if value.get("part") else cls(**options)
@@ -154,9 +154,8 @@ def from_json(value: Json, allowed: Allowed, moved: Mapping[str, str] | None = N
         raise SpecError(f"cannot make {cls.__name__} of {sorted(options)}: {error}") from error
 
 
-def find(path: str, allowed: Allowed, moved: Mapping[str, str]) -> type:
+def resolve_class(path: str, allowed: Allowed) -> type:
     """The class a recipe names; never runs code of a module outside the class's own package."""
-    path = moved.get(path, path)
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -207,7 +206,7 @@ def _key(node: Json, key: str, where: str, new: bool = False) -> Any:
         return key
     known = set(node) - {"class", "part"}
     if new and "class" in node:
-        known |= set(_parameters(find(node["class"], lambda _: True, {})))
+        known |= set(_parameters(resolve_class(node["class"], lambda _: True)))
     if key not in known:
         raise SpecError(unknown(key, known, place))
     return key

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import Annotation
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features, Reads
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component
@@ -52,23 +52,23 @@ class Learner(Component, ABC):
 
     @abstractmethod
     def loss(self, raw: Raw, label: Annotation) -> Loss:
-        """Loss of a stacked label; `raw` holds the labelled images only. Computed in float32, also under autocast."""
+        """Loss of a stacked label; `raw` holds the labeled images only. Computed in float32, also under autocast."""
 
     @abstractmethod
     def decode(self, raw: Raw) -> Annotation:
         """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
 
-    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+    def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
         """Raw outputs to what a teacher says: its answers, unknown where it is less sure than `least`.
 
         temperature: class probabilities, softened by it, go along (0 = none do).
         """
         return self.decode(raw)
 
-    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+    def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
         """Loss against a teacher; by default what it told is the label. `raw` holds the lesson's images only."""
-        assert lesson.told is not None
-        return self.loss(raw, lesson.told)
+        assert distilled_target.target is not None
+        return self.loss(raw, distilled_target.target)
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ class Task(Learner):
     """The kind of its labels and predictions."""
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
     """The metric that stands for the task in tables, and which direction is better."""
-    neighbours: ClassVar[Mapping[str, str]] = {}
+    neighbors: ClassVar[Mapping[str, str]] = {}
     """Classes that may be taken for another one unpunished. Where the task has only the other one, their boxes are
     ignored for that one, and for no other class."""
 
     @property
-    def least_score(self) -> float:
+    def score_threshold(self) -> float:
         """Score from which its boxes or lines are shown unless a caller asks for another one; 0 = all."""
         return 0.0
 
@@ -101,12 +101,12 @@ class Task(Learner):
     def head(self, features: Features) -> nn.Module:
         """A module `Pyramid -> Raw` for levels with these channels and strides."""
 
-    def finish(self, seen: Annotation) -> Annotation:
+    def postprocess(self, seen: Annotation) -> Annotation:
         """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
         return seen
 
-    def post(self) -> dict[str, dict[str, float]]:
-        """What `finish` does, as steps of `deploy.post.finished` with options: exported files carry them."""
+    def postprocess_steps(self) -> dict[str, dict[str, float]]:
+        """What `postprocess` does, as steps of `postprocess.nms.postprocess` with options: exported files carry them."""
         return {}
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Looks at data before a network does: counts, ranges, broken files, labels drawn on pictures."""
+"""Looks at data before a network does: counts, ranges, broken files, labels drawn on images."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from hydranet.config.recipe import Recipe
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
-from hydranet.data.label_statistics import LabelReport, Tally, add_up, tally
+from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
 from hydranet.visualization.draw import composite, draw
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Report:
     """What a data set holds.
 
     samples:    how many it has.    read: how many were looked at.    read_ms: mean time to read one.
-    sizes:      how many pictures of each WIDTHxHEIGHT.    unlabelled: pictures without any label.
-    duplicates: (picture, earlier equal picture).    labels: by name of the label.
+    sizes:      how many images of each WIDTHxHEIGHT.    unlabeled: images without any label.
+    duplicates: (image, earlier equal image).    labels: by name of the label.
     """
 
     source: str
@@ -52,7 +52,7 @@ class Report:
     read_ms: float
     broken: tuple[Broken, ...]
     sizes: Mapping[str, int]
-    unlabelled: int
+    unlabeled: int
     duplicates: tuple[tuple[str, str], ...]
     labels: Mapping[str, LabelReport]
 
@@ -76,7 +76,7 @@ def check(
 ) -> Iterator[Progress]:
     """Reads samples one by one; a broken one is noted and the next one read. The last item has the report.
 
-    draw_to: a PNG with labels drawn on a few pictures.    limit: at most so many samples, evenly spread.
+    draw_to: a PNG with labels drawn on a few images.    limit: at most so many samples, evenly spread.
     Raises ValueError for a limit below 1.
     """
     if limit is not None and limit < 1:
@@ -91,15 +91,15 @@ def check(
         return
     chosen = np.unique(np.linspace(0, total - 1, min(limit or total, total)).round().astype(int)).tolist()
     drawn = set(chosen[:: max(1, -(-len(chosen) // DRAWN))])
-    pictures = []
+    images = []
     for done, index in enumerate(chosen, start=1):
         sample = scan.look(index, classes)
         if sample is not None and draw_to is not None and index in drawn:
-            pictures.append(_drawn(sample, classes))
+            images.append(_drawn(sample, classes))
         if done < len(chosen):
             yield Progress(scan.source, done, len(chosen))
-    if pictures and draw_to is not None:
-        _save(draw_to, sheet(pictures))
+    if images and draw_to is not None:
+        _save(draw_to, sheet(images))
     yield Progress(scan.source, len(chosen), len(chosen), scan.report(total, classes))
 
 
@@ -127,8 +127,8 @@ class _Scan:
         self.source, self.dataset = source, dataset
         self.broken: list[Broken] = []
         self.sizes: Counter[str] = Counter()
-        self.unlabelled = 0
-        self.tallies: dict[str, list[Tally]] = {}
+        self.unlabeled = 0
+        self.statistics: dict[str, list[LabelStatistics]] = {}
         self.first: dict[bytes, str] = {}
         self.duplicates: list[tuple[str, str]] = []
         self.read, self.read_s = 0, 0.0
@@ -145,18 +145,18 @@ class _Scan:
         finally:
             self.read_s += time.perf_counter() - start_s
         self.sizes[f"{sample.size[1]}x{sample.size[0]}"] += 1
-        self.unlabelled += not sample.labels
+        self.unlabeled += not sample.labels
         key = sample.key or str(index)
         earlier = self.first.setdefault(hashlib.blake2b(sample.image.tobytes()).digest(), key)
         if earlier != key:
             self.duplicates.append((key, earlier))
         for name, label in sample.labels.items():
-            one = tally(label, sample.size)
+            one = label_statistics(label, sample.size)
             foreign = sorted(set(one.classes) - set(range(len(classes.get(name, ()))))) if name in classes else []
             if foreign:
                 what = f"{name!r} holds class ids {foreign}, expected 0..{len(classes[name]) - 1}"
                 self.broken.append(Broken(index, f"{key}: {what}; correct the label or the class list"))
-            self.tallies.setdefault(name, []).append(one)
+            self.statistics.setdefault(name, []).append(one)
         return sample
 
     def report(self, samples: int, classes: Mapping[str, Sequence[str]]) -> Report:
@@ -168,39 +168,39 @@ class _Scan:
             read_ms=round(1e3 * self.read_s / max(self.read, 1), 2),
             broken=tuple(self.broken),
             sizes=dict(self.sizes.most_common()),
-            unlabelled=self.unlabelled,
+            unlabeled=self.unlabeled,
             duplicates=tuple(self.duplicates),
-            labels={name: add_up(found, classes.get(name, ())) for name, found in self.tallies.items()},
+            labels={name: add_up(found, classes.get(name, ())) for name, found in self.statistics.items()},
         )
 
 
 def _drawn(sample: Sample, classes: Mapping[str, Sequence[str]]) -> np.ndarray:
     drawn = {name: draw(sample.image, label, classes.get(name, ())) for name, label in sample.labels.items()}
-    picture = composite(sample.image, drawn)
-    height = round(picture.shape[0] * COLUMN_PX / picture.shape[1])
-    return cv2.resize(picture, (COLUMN_PX, height), interpolation=cv2.INTER_AREA)
+    image = composite(sample.image, drawn)
+    height = round(image.shape[0] * COLUMN_PX / image.shape[1])
+    return cv2.resize(image, (COLUMN_PX, height), interpolation=cv2.INTER_AREA)
 
 
-def sheet(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one width (uint8 h w 3) in columns, each in turn under the column that is shortest."""
-    columns: list[list[np.ndarray]] = [[] for _ in range(min(COLUMNS, len(pictures)))]
-    for picture in pictures:
+def sheet(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images of one width (uint8 h w 3) in columns, each in turn under the column that is shortest."""
+    columns: list[list[np.ndarray]] = [[] for _ in range(min(COLUMNS, len(images)))]
+    for image in images:
         shortest = min(columns, key=lambda column: sum(p.shape[0] + GAP_PX for p in column))
-        shortest.append(picture)
+        shortest.append(image)
     height = max(sum(p.shape[0] + GAP_PX for p in column) for column in columns)
-    width = pictures[0].shape[1]
+    width = images[0].shape[1]
     canvas = np.zeros((height, len(columns) * (width + GAP_PX), 3), dtype=np.uint8)
     for i, column in enumerate(columns):
         top = 0
-        for picture in column:
-            canvas[top : top + picture.shape[0], i * (width + GAP_PX) :][:, :width] = picture
-            top += picture.shape[0] + GAP_PX
+        for image in column:
+            canvas[top : top + image.shape[0], i * (width + GAP_PX) :][:, :width] = image
+            top += image.shape[0] + GAP_PX
     return canvas
 
 
-def _save(path: Path, picture: np.ndarray) -> None:
+def _save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     path.write_bytes(data.tobytes())
 
 
@@ -241,11 +241,11 @@ def _caption(report: Report) -> str:
     sizes = ", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:LISTED])
     more = f" and {len(report.sizes) - LISTED} other sizes" if len(report.sizes) > LISTED else ""
     lines = [f"sizes: {sizes}{more}; {report.read_ms:.1f} ms a sample"] if report.sizes else []
-    if report.unlabelled:
-        lines.append(f"{report.unlabelled} pictures without any label")
+    if report.unlabeled:
+        lines.append(f"{report.unlabeled} images without any label")
     if report.duplicates:
         same = ", ".join(f"{a} = {b}" for a, b in report.duplicates[:LISTED])
-        lines.append(f"{len(report.duplicates)} pictures twice: {same}")
+        lines.append(f"{len(report.duplicates)} images twice: {same}")
     lines += [f"broken: {broken.message}" for broken in report.broken[:LISTED]]
     if len(report.broken) > LISTED:
         lines.append(f"and {len(report.broken) - LISTED} more broken; see the report")

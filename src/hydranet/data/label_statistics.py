@@ -28,7 +28,7 @@ TINY_PX = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class LabelStatistics:
     """What one label holds.
 
     empty:   nothing is known, or nothing is there.
@@ -46,14 +46,14 @@ class Tally:
 
 
 @singledispatch
-def tally(label: Annotation, size: tuple[int, int]) -> Tally:
-    """Counts one label of a picture of `size` (height, width)."""
+def label_statistics(label: Annotation, size: tuple[int, int]) -> LabelStatistics:
+    """Counts one label of a image of `size` (height, width)."""
     raise TypeError(f"no tally for a {type(label).__name__}; add one in tally.py")
 
 
-def _map(label: Annotation, known: np.ndarray, **more: Any) -> Tally:
+def _map(label: Annotation, known: np.ndarray, **more: Any) -> LabelStatistics:
     counts = {"pixels": known.size, "known pixels": int(np.count_nonzero(known))} | more.pop("counts", {})
-    return Tally(type(label).__name__, not counts["known pixels"], counts, **more)
+    return LabelStatistics(type(label).__name__, not counts["known pixels"], counts, **more)
 
 
 def _some(values: np.ndarray) -> np.ndarray:
@@ -68,20 +68,20 @@ def _by_class(ids: np.ndarray) -> dict[int, int]:
     return dict(zip(classes.tolist(), count.tolist(), strict=True))
 
 
-@tally.register
-def _(label: ClassMap, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: ClassMap, size: tuple[int, int]) -> LabelStatistics:
     known = label.ids != UNKNOWN_ID
     return _map(label, known, classes=_by_class(label.ids[known]), unit="pixels")
 
 
-@tally.register
-def _(label: ScalarMap, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: ScalarMap, size: tuple[int, int]) -> LabelStatistics:
     known = np.isfinite(label.values)
     return _map(label, known, ranges={label.unit or "values": _some(label.values[known])})
 
 
-@tally.register
-def _(label: NormalMap, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: NormalMap, size: tuple[int, int]) -> LabelStatistics:
     known = np.isfinite(label.xyz).all(0)
     xyz = label.xyz[:, known]
     wrong = int(np.count_nonzero(np.abs(np.linalg.norm(xyz, axis=0) - 1) > 0.01))
@@ -93,8 +93,8 @@ def _(label: NormalMap, size: tuple[int, int]) -> Tally:
     )
 
 
-@tally.register
-def _(label: Boxes, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: Boxes, size: tuple[int, int]) -> LabelStatistics:
     ignore = np.zeros(len(label.label), dtype=bool) if label.ignore is None else np.asarray(label.ignore)
     xyxy, ids = label.xyxy[~ignore], label.label[~ignore]
     sides = xyxy[:, 2:] - xyxy[:, :2]
@@ -107,42 +107,42 @@ def _(label: Boxes, size: tuple[int, int]) -> Tally:
         f"under {TINY_PX} px": int((sides < TINY_PX).any(1).sum()),
     }
     ranges = {"width px": sides[:, 0], "height px": sides[:, 1]}
-    return Tally("Boxes", not len(ids), counts, _by_class(ids), "boxes", ranges)
+    return LabelStatistics("Boxes", not len(ids), counts, _by_class(ids), "boxes", ranges)
 
 
-@tally.register
-def _(label: Polylines, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: Polylines, size: tuple[int, int]) -> LabelStatistics:
     counts = {"lines": len(label.points), "points": int(np.count_nonzero(label.valid))}
     classes = {} if label.label is None else _by_class(label.label)
-    return Tally("Polylines", not counts["points"], counts, classes, "lines")
+    return LabelStatistics("Polylines", not counts["points"], counts, classes, "lines")
 
 
-@tally.register
-def _(label: Keypoints, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: Keypoints, size: tuple[int, int]) -> LabelStatistics:
     visible = np.asarray(label.visible)
     counts = {"instances": len(visible), "seen": int((visible == 2).sum()), "hidden": int((visible == 1).sum())}
-    return Tally("Keypoints", not visible.any(), counts | {"unknown": int((visible == 0).sum())})
+    return LabelStatistics("Keypoints", not visible.any(), counts | {"unknown": int((visible == 0).sum())})
 
 
-@tally.register
-def _(label: Tag, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: Tag, size: tuple[int, int]) -> LabelStatistics:
     known = int(label.label) != UNKNOWN_ID
-    return Tally("Tag", not known, classes={int(label.label): 1} if known else {}, unit="images")
+    return LabelStatistics("Tag", not known, classes={int(label.label): 1} if known else {}, unit="images")
 
 
-@tally.register
-def _(label: Quantity, size: tuple[int, int]) -> Tally:
+@label_statistics.register
+def _(label: Quantity, size: tuple[int, int]) -> LabelStatistics:
     value = np.atleast_1d(np.asarray(label.value, dtype=np.float64))
     known = np.isfinite(value)
-    return Tally("Quantity", not known.any(), ranges={"value": value[known]})
+    return LabelStatistics("Quantity", not known.any(), ranges={"value": value[known]})
 
 
 @dataclass(frozen=True)
 class LabelReport:
     """What the labels of one name hold, over a data set.
 
-    images:  pictures that have the label.    empty: those of them where nothing is known or nothing is there.
-    counts:  named sums.    classes: by class name how many `unit`s.    in_images: in how many pictures.
+    images:  images that have the label.    empty: those of them where nothing is known or nothing is there.
+    counts:  named sums.    classes: by class name how many `unit`s.    in_images: in how many images.
     ranges:  least, median and greatest value by name.
     """
 
@@ -156,12 +156,12 @@ class LabelReport:
     ranges: Mapping[str, tuple[float, float, float]]
 
 
-def add_up(tallies: Sequence[Tally], names: Sequence[str]) -> LabelReport:
+def add_up(statistics: Sequence[LabelStatistics], names: Sequence[str]) -> LabelReport:
     """Tallies of one label's samples (at least one), with class names in the order of ids."""
     counts: dict[str, int] = {}
     classes, in_images = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     values: dict[str, list[np.ndarray]] = {}
-    for one in tallies:
+    for one in statistics:
         for name, count in one.counts.items():
             counts[name] = counts.get(name, 0) + count
         for index, count in one.classes.items():
@@ -172,13 +172,13 @@ def add_up(tallies: Sequence[Tally], names: Sequence[str]) -> LabelReport:
             values.setdefault(name, []).append(some)
     joined = {name: np.concatenate(parts) for name, parts in values.items()}
     return LabelReport(
-        kind=tallies[0].kind,
-        images=len(tallies),
-        empty=sum(one.empty for one in tallies),
+        kind=statistics[0].kind,
+        images=len(statistics),
+        empty=sum(one.empty for one in statistics),
         counts=counts,
         classes=classes,
         in_images=in_images,
-        unit=tallies[0].unit,
+        unit=statistics[0].unit,
         ranges={name: _range(all_values) for name, all_values in joined.items() if all_values.size},
     )
 

@@ -71,7 +71,7 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
         return self.recipe.steps
 
     def __getitem__(self, step: int) -> list[Batch] | Broken:
-        cv2.setNumThreads(0)  # processes are the parallelism here
+        cv2.setNumThreads(0)  # processes are the parallelizm here
         share = self.recipe.batch // self.world
         first = step * self.recipe.batch + self.rank * share
         micro = share // self.recipe.accumulate

@@ -11,7 +11,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Task
 
-NEIGHBOUR, FOREIGN, BACKGROUND = -3, OTHER_CLASS, -1
+SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1
 """Where a class of a data set goes that the task does not have: too like class k to be told from it (NEIGHBOUR - k),
 unknown, or known to be none of its classes."""
 
@@ -21,27 +21,29 @@ class ClassTable:
     """Where the classes of a data set's label go in a task.
 
     target: by id of the data set, an id of the task, BACKGROUND, FOREIGN, or NEIGHBOUR - an id of the task.
-    known:  by id of the task, whether the data set labels it.
+    annotated_classes: by id of the task, whether the data set labels it.
     """
 
     target: np.ndarray
-    known: np.ndarray
+    annotated_classes: np.ndarray
 
     def apply(self, label: Annotation) -> Annotation:
         """The label in the task's ids."""
-        known = None if self.known.all() else self.known
+        known = None if self.annotated_classes.all() else self.annotated_classes
         if isinstance(label, ClassMap):
             table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
             table[: len(self.target)] = np.where(self.target < 0, UNKNOWN_ID, self.target)
             return ClassMap(table[label.ids], self._probabilities(label.probs), known)
         if isinstance(label, Boxes):
             target = self._of(label.label)
-            ignore = (target <= FOREIGN) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
+            ignore = (target <= UNMAPPED) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
             # A foreign object might be any of ours: its region is ignored for every class, which a label below 0 says.
             target = np.where(
-                np.asarray(label.label) < 0, NO_BOX, np.where(target <= NEIGHBOUR, NEIGHBOUR - target, target)
+                np.asarray(label.label) < 0, NO_BOX, np.where(target <= SIMILAR, SIMILAR - target, target)
             )
-            return rows(replace(label, label=target, ignore=ignore, known=known), (target != BACKGROUND) | ignore)
+            return rows(
+                replace(label, label=target, ignore=ignore, annotated_classes=known), (target != BACKGROUND) | ignore
+            )
         if isinstance(label, Polylines) and label.label is not None:
             target = self._of(label.label)
             return rows(replace(label, label=target), target >= 0)
@@ -53,19 +55,19 @@ class ClassTable:
     def _of(self, ids: np.ndarray) -> np.ndarray:
         ids = np.asarray(ids)
         valid = (ids >= 0) & (ids < len(self.target))
-        return np.where(valid, self.target[ids.clip(0, len(self.target) - 1)], FOREIGN)
+        return np.where(valid, self.target[ids.clip(0, len(self.target) - 1)], UNMAPPED)
 
     def _probabilities(self, probs: np.ndarray | None) -> np.ndarray | None:
         if probs is None:
             return None
-        mapped = np.zeros((len(self.known), *probs.shape[1:]), dtype=probs.dtype)
+        mapped = np.zeros((len(self.annotated_classes), *probs.shape[1:]), dtype=probs.dtype)
         for own, target in enumerate(self.target):
             if target >= 0:
                 mapped[target] += probs[own]
         return mapped
 
     def _mirror(self, mirror: tuple[int, ...]) -> tuple[int, ...]:
-        mapped = [-1] * len(self.known) if mirror else []
+        mapped = [-1] * len(self.annotated_classes) if mirror else []
         for own, other in enumerate(mirror):
             if self.target[own] >= 0 and other >= 0 and self.target[other] >= 0:
                 mapped[self.target[own]] = int(self.target[other])
@@ -79,15 +81,15 @@ def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None],
             raise SpecError(unknown(mine, own, f"class of {where}"))
         if theirs is not None and theirs not in task.classes:
             raise SpecError(unknown(theirs, task.classes, f"class of task {task.name!r}"))
-    target = np.full(max(len(own), 1), FOREIGN, dtype=np.int64)
+    target = np.full(max(len(own), 1), UNMAPPED, dtype=np.int64)
     for i, name in enumerate(own):
         goal = names.get(name, name)
         if goal is None:
             target[i] = BACKGROUND
         elif goal in task.classes:
             target[i] = task.classes.index(goal)
-        elif task.neighbours.get(goal) in task.classes:
-            target[i] = NEIGHBOUR - task.classes.index(task.neighbours[goal])
+        elif task.neighbors.get(goal) in task.classes:
+            target[i] = SIMILAR - task.classes.index(task.neighbors[goal])
     known = np.isin(np.arange(len(task.classes)), target)
     if not known.any():
         raise SpecError(
@@ -135,8 +137,8 @@ class Reader:
     def class_of(self, name: str) -> dict[str, str]:
         """What each class of the data set is for a task with classes: one of its own, "background", "unknown"..."""
         own = self.source.dataset.classes[self.label_of[name] or name]
-        classes = dict(enumerate(self.tasks[name].classes)) | {FOREIGN: "unknown", BACKGROUND: "background"}
-        classes |= {NEIGHBOUR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
+        classes = dict(enumerate(self.tasks[name].classes)) | {UNMAPPED: "unknown", BACKGROUND: "background"}
+        classes |= {SIMILAR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
         return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
 
     def provenance(self, name: str) -> str:

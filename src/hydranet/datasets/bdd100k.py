@@ -23,10 +23,10 @@ class Bdd100k(FileDataset):
 
     root:        the folder.
     annotations: file relative to root: [{name, labels: [{category, box2d: {x1, y1, x2, y2}}]}] (Scalabel). A frame
-                 whose list is empty or null shows nothing; a picture that is not listed is not part of the data set.
-    images:      folder of the pictures, relative to root.
+                 whose list is empty or null shows nothing; a image that is not listed is not part of the data set.
+    images:      folder of the images, relative to root.
 
-    Yu et al.: BDD100K, CVPR 2020. Licence BSD 3 (labels), own terms (pictures).
+    Yu et al.: BDD100K, CVPR 2020. Licence BSD 3 (labels), own terms (images).
     """
 
     annotations: str = "det_labels.json"

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.io.files import FileDataset, as_written, pictures, read_class_map, read_rgb
+from hydranet.io.files import FileDataset, as_written, image_files, read_class_map, read_rgb
 
 CLASSES = (
     "sky",
@@ -42,8 +42,8 @@ class CamVid(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures of the split, by name."""
-        return pictures(self.folder / self.split)
+        """The images of the split, by name."""
+        return image_files(self.folder / self.split)
 
     def __len__(self) -> int:
         return len(self.frames)

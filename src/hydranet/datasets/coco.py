@@ -16,7 +16,7 @@ class Coco(FileDataset):
 
     root:        the folder.
     annotations: JSON file, relative to root.
-    images:      folder of the pictures, relative to root.
+    images:      folder of the images, relative to root.
 
     Lin et al.: Microsoft COCO, ECCV 2014.
     """
@@ -75,7 +75,7 @@ class Coco(FileDataset):
 
 
 def parse_annotation(annotation: Mapping[str, Any], index_of: Mapping[Any, int], where: str) -> BoxRow:
-    """One annotation; bbox is left, top, width, height from the picture's corner. Raises DataError."""
+    """One annotation; bbox is left, top, width, height from the image's corner. Raises DataError."""
     category, box = annotation.get("category_id"), annotation.get("bbox")
     if not isinstance(category, int) or category not in index_of:
         raise DataError(f"{where}: category_id {category}, expected one of {sorted(index_of)}; correct it")

@@ -1,21 +1,21 @@
-"""Pictures without labels."""
+"""Images without labels."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.io.files import FileDataset, pictures, read_rgb
+from hydranet.io.files import FileDataset, image_files, read_rgb
 
 
 @dataclass(frozen=True)
 class Folder(FileDataset):
-    """The pictures of a folder and of the folders inside, by name, without labels; for teachers and predictions."""
+    """The images of a folder and of the folders inside, by name, without labels; for teachers and predictions."""
 
     @cached_property
     def frames(self) -> list[Path]:
-        """All files that end like a picture and are not hidden."""
-        return pictures(self.folder, "**/*")
+        """All files that end like a image and are not hidden."""
+        return image_files(self.folder, "**/*")
 
     def __len__(self) -> int:
         return len(self.frames)

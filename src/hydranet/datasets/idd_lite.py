@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hydranet.core.sample import Sample
-from hydranet.io.files import FileDataset, as_written, pictures, read_class_map, read_rgb
+from hydranet.io.files import FileDataset, as_written, image_files, read_class_map, read_rgb
 
 CLASSES = ("drivable", "non-drivable", "living things", "vehicles", "roadside objects", "far objects", "sky")
 IMAGE_END, LABEL_END = "_image", "_label.png"
@@ -30,8 +30,8 @@ class IddLite(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures of the split, drive by drive."""
-        return pictures(self.folder / "leftImg8bit" / self.split, f"*/*{IMAGE_END}.*")
+        """The images of the split, drive by drive."""
+        return image_files(self.folder / "leftImg8bit" / self.split, f"*/*{IMAGE_END}.*")
 
     def __len__(self) -> int:
         return len(self.frames)

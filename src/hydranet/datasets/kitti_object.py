@@ -1,4 +1,4 @@
-"""KITTI's object benchmark: boxes and sparse depth of the same picture."""
+"""KITTI's object benchmark: boxes and sparse depth of the same image."""
 
 import re
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from typing import Literal
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError, Sample
 from hydranet.io import kitti
-from hydranet.io.files import FileDataset, as_written, check_names, in_ranges, pictures, read_lines, read_rgb
+from hydranet.io.files import FileDataset, as_written, check_names, image_files, in_ranges, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 
 
 @dataclass(frozen=True)
 class KittiObject(FileDataset):
-    """KITTI object: boxes of 8 classes (DontCare = ignored), sparse lidar depth in metres, camera.
+    """KITTI object: boxes of 8 classes (DontCare = ignored), sparse lidar depth in meters, camera.
 
     root:   holds training/image_2 (png or jpg), label_2, calib, and velodyne or depth_velo.
     split:  frame numbers such as "0-59,65"; or a text file of frame names, relative to root; "" = all frames.
-    depth:  "velo_png" reads depth_velo/*.png (uint16, metres x 256); "velodyne" projects velodyne/*.bin into camera 2,
+    depth:  "velo_png" reads depth_velo/*.png (uint16, meters x 256); "velodyne" projects velodyne/*.bin into camera 2,
             where the nearest point of a pixel wins. Both give the same numbers (to 1/256 m).
     labels: which labels to read.
 
@@ -46,8 +46,8 @@ class KittiObject(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures of the split, by frame number. Raises DataError where the split names none that is there."""
-        found = {path.stem: path for path in pictures(self.training / "image_2")}
+        """The images of the split, by frame number. Raises DataError where the split names none that is there."""
+        found = {path.stem: path for path in image_files(self.training / "image_2")}
         if not self.split:
             return list(found.values())
         if re.fullmatch(r"[\d\s,-]+", self.split):
@@ -81,7 +81,7 @@ class KittiObject(FileDataset):
             points = kitti.read_velodyne(self._beside(path, "velodyne", "bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)
         elif "depth" in self.labels:
-            labels["depth"] = kitti.read_depth_picture(self._beside(path, "depth_velo", "png"), size)
+            labels["depth"] = kitti.read_depth_image(self._beside(path, "depth_velo", "png"), size)
         key = path.relative_to(self.folder).as_posix()
         return Sample(image, labels, calibration.camera, key=key)
 

@@ -11,7 +11,7 @@ import numpy as np
 from hydranet.annotations import Annotation, Boxes
 from hydranet.core.sample import DataError, Sample
 from hydranet.io import kitti
-from hydranet.io.files import FileDataset, as_written, check_names, listed, pictures, read_lines, read_rgb
+from hydranet.io.files import FileDataset, as_written, check_names, image_files, listed, read_lines, read_rgb
 
 LABELS = ("detection", "depth")
 MOST_TRUNCATED = 2
@@ -29,7 +29,7 @@ class TrackedRow:
 
 @dataclass(frozen=True)
 class KittiTracking(FileDataset):
-    """KITTI tracking: boxes of 8 classes with track ids, sparse lidar depth in metres, camera; in time order.
+    """KITTI tracking: boxes of 8 classes with track ids, sparse lidar depth in meters, camera; in time order.
 
     root:      holds image_02/SSSS/*.png or jpg, label_02/SSSS.txt, calib/SSSS.txt, and depth_velo or velodyne.
     sequences: names of the sequences, one after the other; () = all.
@@ -53,10 +53,10 @@ class KittiTracking(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures, sequence by sequence."""
+        """The images, sequence by sequence."""
         images = self.folder / "image_02"
         names = self.sequences or tuple(path.name for path in listed(images, "*", "sequences"))
-        return [path for name in names for path in pictures(images / name, what=f"pictures of sequence {name!r}")]
+        return [path for name in names for path in image_files(images / name, what=f"images of sequence {name!r}")]
 
     @cached_property
     def _calibrations(self) -> dict[str, kitti.Calibration]:
@@ -90,8 +90,8 @@ class KittiTracking(FileDataset):
             points = kitti.read_velodyne(as_written(self.folder / "velodyne" / sequence / f"{path.stem}.bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)
         elif "depth" in self.labels:
-            picture = as_written(self.folder / "depth_velo" / sequence / f"{path.stem}.png")
-            labels["depth"] = kitti.read_depth_picture(picture, size)
+            path = as_written(self.folder / "depth_velo" / sequence / f"{path.stem}.png")
+            labels["depth"] = kitti.read_depth_image(path, size)
         key = path.relative_to(self.folder).as_posix()
         return Sample(image, labels, calibration.camera, key=key)
 

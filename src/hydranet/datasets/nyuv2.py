@@ -1,4 +1,4 @@
-"""NYU Depth v2: rooms with classes, depth and surface normals of the same picture."""
+"""NYU Depth v2: rooms with classes, depth and surface normals of the same image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from hydranet.io.files import (
     as_written,
     check_names,
     check_size,
-    pictures,
+    image_files,
     read_class_map,
     read_map,
     read_rgb,
@@ -24,7 +24,7 @@ from hydranet.io.normals_from_depth import normals_from_depth
 LABELS = ("semantic", "depth", "normals")
 
 CLASSES = (
-    *("wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture"),
+    *("wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "image"),
     *("counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes"),
     *("ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard"),
     *("person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture"),
@@ -34,8 +34,8 @@ CLASSES = (
 
 OTHER_PROP = 39
 
-# The Kinect colour camera as calibrated by the authors (camera_params.m of their toolbox), from the first pixel's
-# centre; + 0.5 for the picture's corner.
+# The Kinect color camera as calibrated by the authors (camera_params.m of their toolbox), from the first pixel's
+# center; + 0.5 for the image's corner.
 CAMERA = Camera(np.array([[518.857901, 0.0, 325.582449 + 0.5], [0.0, 519.469611, 253.736166 + 0.5], [0.0, 0.0, 1.0]]))
 
 STEPS_PER_M_8BIT = 25.5
@@ -50,8 +50,8 @@ class NyuV2(FileDataset):
     split:  folder of the split.
     labels: which labels to read; normals cost most of the reading time.
 
-    label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabelled, nobody can tell which: unknown.
-    depth8:  metres = (value + 0.5) / 25.5, holes filled by the authors; 255 is "9.99 m or more": unknown.
+    label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabeled, nobody can tell which: unknown.
+    depth8:  meters = (value + 0.5) / 25.5, holes filled by the authors; 255 is "9.99 m or more": unknown.
     normals: planes fitted to depth (`formats.surface`).
 
     Silberman, Hoiem, Kohli, Fergus: Indoor Segmentation and Support Inference from RGBD Images. ECCV 2012.
@@ -69,8 +69,8 @@ class NyuV2(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures of the split, by number."""
-        return pictures(self.folder / self.split / "image")
+        """The images of the split, by number."""
+        return image_files(self.folder / self.split / "image")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -95,7 +95,7 @@ class NyuV2(FileDataset):
 class NyuV2Examples(FileDataset):
     """Frames of NYUv2 with 16-bit depth, 40 classes and, for some, the normals of Eigen and Fergus.
 
-    root: holds folders with NNN.png, segm_gt_NNN.png (255 = unknown), depth_gt_NNN.png (metres x 5000, 0 = unknown)
+    root: holds folders with NNN.png, segm_gt_NNN.png (255 = unknown), depth_gt_NNN.png (meters x 5000, 0 = unknown)
           and, for some, norm_gt_NNN.png (RGB / 127.5 - 1 = camera x, z, -y; zero length = unknown).
     labels: which labels to read.
 
@@ -113,8 +113,8 @@ class NyuV2Examples(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures, folder by folder."""
-        return [path for path in pictures(self.folder, "*/[0-9]*") if path.suffix.lower() == ".png"]
+        """The images, folder by folder."""
+        return [path for path in image_files(self.folder, "*/[0-9]*") if path.suffix.lower() == ".png"]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -137,7 +137,7 @@ class NyuV2Examples(FileDataset):
 def _depth_8bit(path: Path, size: tuple[int, int]) -> ScalarMap:
     stored = read_map(path)
     if stored.dtype != np.uint8 or stored.ndim != 2:
-        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected an 8-bit grey picture")
+        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected an 8-bit gray image")
     check_size(path, stored, size)
     values = (stored.astype(np.float32) + 0.5) / STEPS_PER_M_8BIT
     values[stored == 255] = np.nan
@@ -147,7 +147,7 @@ def _depth_8bit(path: Path, size: tuple[int, int]) -> ScalarMap:
 def _depth_16bit(path: Path, size: tuple[int, int]) -> ScalarMap:
     stored = read_map(path)
     if stored.dtype != np.uint16 or stored.ndim != 2:
-        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit grey picture")
+        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit gray image")
     check_size(path, stored, size)
     values = stored.astype(np.float32) / STEPS_PER_M_16BIT
     values[stored == 0] = np.nan
@@ -157,10 +157,10 @@ def _depth_16bit(path: Path, size: tuple[int, int]) -> ScalarMap:
 def _stored_normals(path: Path, size: tuple[int, int]) -> NormalMap:
     stored = read_map(path)
     if stored.dtype != np.uint8 or stored.ndim != 3:
-        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected an 8-bit colour picture of normals")
+        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected an 8-bit color image of normals")
     check_size(path, stored, size)
     x, z, minus_y = np.moveaxis(stored.astype(np.float32) / 127.5 - 1, 2, 0)
     xyz = np.stack([x, -minus_y, z])
     length = np.linalg.norm(xyz, axis=0)
-    # 8 bits leave a length of 1 ± 0.01; the grey that stands for "none" has a length below 0.01
+    # 8 bits leave a length of 1 ± 0.01; the gray that stands for "none" has a length below 0.01
     return NormalMap(np.where(length > 0.5, xyz / np.maximum(length, 0.5), np.nan).astype(np.float32))

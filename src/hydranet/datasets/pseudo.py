@@ -19,14 +19,14 @@ from hydranet.io.pseudo_label_cache import Index, read_index, unpack
 class Pseudo(Dataset):
     """A data set with pseudo-labels where it has no label of its own.
 
-    dataset:    the pictures, and labels that stay.
+    dataset:    the images, and labels that stay.
     cache:      folder that `hydranet label` wrote, as given or under $HYDRANET_DATA.
     labels:     {label of this data set: label of the cache}; empty = all of the cache under their own names.
     classes_of: {label: {class of the teacher: class of the data set}}, for a label that both have, where their class
                 names differ; classes without a counterpart become unknown pixels and ignored boxes.
-    confidence: {label: least confidence}; boxes below are ignored regions. Maps are as sure as they were labelled.
+    confidence: {label: least confidence}; boxes below are ignored regions. Maps are as sure as they were labeled.
     replace:    put pseudo-labels in the place of the data set's own labels, too.
-    allow_leaks: train although the teacher has seen validation pictures.
+    allow_leaks: train although the teacher has seen validation images.
 
     Raises SpecError for a label or class that is not there, DataError for a broken cache.
     """
@@ -57,7 +57,7 @@ class Pseudo(Dataset):
             made = index.labels[self.labels.get(name, name)]
             if made.kind != "Boxes" and least > made.confidence:
                 raise SpecError(
-                    f"{self.folder} was labelled with confidence {made.confidence} for {name!r}, got {least}; label "
+                    f"{self.folder} was labeled with confidence {made.confidence} for {name!r}, got {least}; label "
                     f"again with --confidence {name}={least}"
                 )
         return index
@@ -107,12 +107,12 @@ class Pseudo(Dataset):
                 raise SpecError(unknown(word, known, f"class of {name!r} (in Pseudo.classes_of)"))
         goals = [names.get(one, one) for one in classes]
         target = np.array([own.index(goal) if goal in own else NO_BOX for goal in goals])
-        told = np.isin(np.arange(len(own)), target)
+        target = np.isin(np.arange(len(own)), target)
         if isinstance(label, ClassMap):
             table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
             table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
-            return ClassMap(table[label.ids], known=told)
+            return ClassMap(table[label.ids], annotated_classes=target)
         if isinstance(label, Boxes) and label.ignore is not None:
             ids = target[label.label]
-            return replace(label, label=ids, ignore=label.ignore | (ids < 0), known=told)
+            return replace(label, label=ids, ignore=label.ignore | (ids < 0), annotated_classes=target)
         raise SpecError(f"classes of {name!r} ({', '.join(classes)}) are not those of the data set; map them in Source")

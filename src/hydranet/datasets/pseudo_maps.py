@@ -1,4 +1,4 @@
-"""Class maps made by a teacher network, laid over the pictures of another data set."""
+"""Class maps made by a teacher network, laid over the images of another data set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from hydranet.io.files import FileDataset, as_written, read_class_map
 class PseudoMaps(FileDataset):
     """A data set with class maps from folders of png files added to its labels.
 
-    root:    holds one folder a label; in it every picture has a png at its own relative path: the map of
+    root:    holds one folder a label; in it every image has a png at its own relative path: the map of
              train/a.jpg is LABEL/train/a.png. 255 = the teacher was not sure.
-    dataset: the pictures, and labels that stay.
+    dataset: the images, and labels that stay.
     maps:    by label (and folder), the class names in the order of ids.
     teacher: the network that made the maps; reports say that scores are agreement with it.
     """

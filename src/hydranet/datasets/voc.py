@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's XML files, one a picture."""
+"""Boxes in Pascal VOC's XML files, one a image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import BoxRow, boxes_of, numbers
-from hydranet.io.files import FileDataset, as_written, pictures, read_lines, read_rgb
+from hydranet.io.files import FileDataset, as_written, image_files, read_lines, read_rgb
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Voc(FileDataset):
 
     root:        the folder.
     names:       the classes, in the order of ids. Required.
-    images:      folder of the pictures, relative to root.
-    annotations: folder of the XML files, relative to root; every picture has one of its name.
+    images:      folder of the images, relative to root.
+    annotations: folder of the XML files, relative to root; every image has one of its name.
 
     VOC counts pixels from 1 and includes the last: xmin 1, xmax 640 is the whole width, our 0 to 640.
     Everingham et al.: The Pascal Visual Object Classes Challenge, IJCV 2010.
@@ -39,8 +39,8 @@ class Voc(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures, by name."""
-        return pictures(self.folder / self.images)
+        """The images, by name."""
+        return image_files(self.folder / self.images)
 
     def __len__(self) -> int:
         return len(self.frames)

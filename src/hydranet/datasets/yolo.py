@@ -1,4 +1,4 @@
-"""Boxes in the text files of YOLO, one a picture."""
+"""Boxes in the text files of YOLO, one a image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import BoxRow, boxes_of, numbers
-from hydranet.io.files import FileDataset, as_written, pictures, read_lines, read_rgb
+from hydranet.io.files import FileDataset, as_written, image_files, read_lines, read_rgb
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Yolo(FileDataset):
 
     root:   the folder.
     names:  the classes, in the order of ids. Required.
-    images: folder of the pictures, relative to root.
-    labels: folder of the text files, relative to root. A line is "class x y width height", the centre and size of a
-            box as shares of the picture. An empty file says that nothing is there; a missing one is an error.
+    images: folder of the images, relative to root.
+    labels: folder of the text files, relative to root. A line is "class x y width height", the center and size of a
+            box as shares of the image. An empty file says that nothing is there; a missing one is an error.
 
     Redmon et al.: You Only Look Once, CVPR 2016 (the layout of its code, Darknet).
     """
@@ -38,8 +38,8 @@ class Yolo(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The pictures, by name."""
-        return pictures(self.folder / self.images)
+        """The images, by name."""
+        return image_files(self.folder / self.images)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -56,7 +56,7 @@ class Yolo(FileDataset):
 
 
 def parse_line(line: str, size: tuple[int, int], classes: int, where: str) -> BoxRow:
-    """One box of a picture of `size` (width, height). Raises DataError naming the line."""
+    """One box of a image of `size` (width, height). Raises DataError naming the line."""
     values = numbers(line.split(), where)
     if len(values) != 5:
         raise DataError(f"{where}: {len(values)} numbers, expected class, x, y, width, height; correct it")

@@ -14,18 +14,27 @@ import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
 
-FORMAT = 1
-"""Version of this layout; readers refuse a newer one."""
+FORMAT = 2
+"""Version of this layout; readers refuse a newer one and translate an older one."""
 
 KEY = "hydranet"
 """Name of the manifest inside a model file."""
 
 IMAGE = "image"
-"""Name of the input that takes pictures."""
+"""Name of the input that takes images."""
 
 SCORE, IOU = "score_threshold", "iou_threshold"
 """Names of the inputs of a graph that suppresses boxes itself: float32 of shape (1,)."""
 
+
+_FORMAT_1 = {"colour": "color", "colours": "colors", "post": "postprocess", "score": "score_threshold"}
+_FORMAT_1_STEPS = {
+    "score": "score_threshold",
+    "iou": "iou_threshold",
+    "limit": "max_detections",
+    "candidates": "pre_nms_topk",
+}
+"""What format 1 called the fields of input and heads, and the options of the steps after the graph."""
 
 CURE = "export the run again"
 
@@ -43,10 +52,10 @@ class Input:
     """The input `image`: uint8 (batch, height, width, 3), RGB.
 
     size:  height and width the network sees; with `dynamic` any other multiple of `stride` will do, too.
-    fit:   "none" = pictures come in the network's size (the predictor letterboxes them); "letterbox" and "stretch" =
+    fit:   "none" = images come in the network's size (the predictor letterboxes them); "letterbox" and "stretch" =
            the graph fits frames of size `frame` into `size` itself.
-    frame: height and width of the pictures the graph takes, where it fits them itself.
-    batch: pictures at once; None = any number.
+    frame: height and width of the images the graph takes, where it fits them itself.
+    batch: images at once; None = any number.
     """
 
     size: tuple[int, int]
@@ -58,7 +67,7 @@ class Input:
     name: str = IMAGE
     dtype: str = "uint8"
     layout: str = "bhwc"
-    colour: str = "RGB"
+    color: str = "RGB"
 
 
 @dataclass(frozen=True)
@@ -76,20 +85,20 @@ class Head:
 
     kind:     name of a class in `hydranet.annotations`.    fields: its arrays that the graph gives, as `task.field`.
     metadata: the annotation's static fields, such as unit "m".
-    classes:  names by id; colours: RGB by id.
-    post:     steps of `hydranet.postprocess.nms.finished` that come after the graph, with their options.
+    classes:  names by id; colors: RGB by id.
+    postprocess: steps of `hydranet.postprocess.nms.postprocess` that come after the graph, with their options.
     inside:   whether the graph did those steps itself.
-    score:    boxes and lines below are not shown unless a caller asks for another threshold.
+    score_threshold: boxes and lines below are not shown unless a caller asks for another threshold.
     """
 
     kind: str
     fields: tuple[str, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    colours: tuple[tuple[int, int, int], ...] = ()
-    post: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    colors: tuple[tuple[int, int, int], ...] = ()
+    postprocess: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     inside: bool = False
-    score: float = 0.0
+    score_threshold: float = 0.0
 
     def annotation(self, arrays: Mapping[str, Any]) -> Annotation:
         """The annotation of arrays by field name."""
@@ -132,7 +141,7 @@ class Manifest:
         return json.dumps(asdict(self), indent=2)
 
     @property
-    def pictures(self) -> tuple[int | None, ...]:
+    def image_shape(self) -> tuple[int | None, ...]:
         """Shape of the array that `image` takes, with None for axes whose length varies."""
         sides = (None, None) if self.input.dynamic else self.input.frame or self.input.size
         return self.input.batch, *sides, 3
@@ -146,6 +155,7 @@ class Manifest:
                 raise ManifestError(
                     f"got a manifest of format {tree['format']}, expected at most {FORMAT}; update hydranet"
                 )
+            tree = _modern(tree)
             return _sound(
                 Manifest(
                     **_tuples(tree)
@@ -160,6 +170,20 @@ class Manifest:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error
+
+
+def _modern(tree: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of any format in the words of today's."""
+    if tree["format"] >= FORMAT:
+        return tree
+    heads = {}
+    for name, old in tree["heads"].items():
+        head = {_FORMAT_1.get(key, key): value for key, value in old.items()}
+        steps = head.get("postprocess", {}).items()
+        head["postprocess"] = {step: {_FORMAT_1_STEPS.get(k, k): v for k, v in given.items()} for step, given in steps}
+        heads[name] = head
+    given = {_FORMAT_1.get(key, key): value for key, value in tree["input"].items()}
+    return {**tree, "format": FORMAT, "input": given, "heads": heads}
 
 
 def kind_named(name: str) -> type[Annotation]:
@@ -201,15 +225,15 @@ def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -
 
     shape: of the graph's input, None for axes whose length varies.
     """
-    if not _alike(shape, manifest.pictures):
+    if not _alike(shape, manifest.image_shape):
         raise ManifestError(
-            f"{path} takes pictures of shape {_words(shape)}, its manifest says {_words(manifest.pictures)}; {CURE}"
+            f"{path} takes images of shape {_words(shape)}, its manifest says {_words(manifest.image_shape)}; {CURE}"
         )
 
 
 def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
     """Raises InputError for arrays that the graph does not take: some runtimes would convert them, and see nonsense."""
-    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (manifest.input.dtype, manifest.pictures)}
+    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (manifest.input.dtype, manifest.image_shape)}
     if manifest.thresholds:
         wanted |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}
     if set(arrays) != set(wanted):

@@ -36,7 +36,7 @@ def _numbers(values: np.ndarray) -> Any:
 
 @singledispatch
 def message(annotation: Annotation, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """What an annotation says, as JSON values. Maps are summed up; their pixels belong in a picture or an array."""
+    """What an annotation says, as JSON values. Maps are summed up; their pixels belong in a image or an array."""
     raise TypeError(f"no message for a {type(annotation).__name__}; add one in deploy/messages.py")
 
 

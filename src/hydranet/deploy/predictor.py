@@ -1,4 +1,4 @@
-"""An exported network as a function of a picture; needs numpy, OpenCV and the runtime, not torch."""
+"""An exported network as a function of a image; needs numpy, OpenCV and the runtime, not torch."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session, open_session
-from hydranet.postprocess.nms import above, finished
+from hydranet.postprocess.nms import above, postprocess
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
 Answers = dict[str, Annotation]
-"""The annotation of each task, in the picture's own pixels and in metres."""
+"""The annotation of each task, in the image's own pixels and in meters."""
 
 
 class PredictorError(UserError, ValueError):
@@ -26,14 +26,14 @@ class PredictorError(UserError, ValueError):
 
 
 class Predictor:
-    """(uint8 h w 3 RGB picture) -> {task: annotation} in the picture's own pixels and in metres.
+    """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
     path:      a file that `hydranet export` wrote, or a session that is already open.
     heads:     tasks to compute; where the session prunes, the others cost nothing.
     threshold: boxes and lines below this score are left out; default: what each task says. Also at call time.
     iou:       of two boxes of a class that overlap more than this, the better stays; default and call as above.
-    every:     {head: 2} computes a head for every second picture only; in between, its last answer is repeated (as a
-               copy), and `ages` says how old it is. For a stream of single pictures.
+    every:     {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
+               copy), and `ages` says how old it is. For a stream of single images.
     size:      height and width the network sees, where the file leaves the choice.
     runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
     Raises PredictorError for what the file cannot do, ManifestError for what is no export.
@@ -70,7 +70,7 @@ class Predictor:
         self.size = size or self.manifest.input.size
         self._count, self._last, self._shape = 0, Answers(), ()
         self.ages: dict[str, int] = {}
-        """For each head how many pictures ago its last answer was computed; 0 = for the last picture."""
+        """For each head how many images ago its last answer was computed; 0 = for the last image."""
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
@@ -86,10 +86,10 @@ class Predictor:
     def __call__(
         self, image: np.ndarray | Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
     ) -> Answers | list[Answers]:
-        """What is seen in a picture, or in each of several of them (a sequence, or an array of four axes).
+        """What is seen in a image, or in each of several of them (a sequence, or an array of four axes).
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
-        Raises ValueError for what is no RGB picture, DataError for a picture of another size than the file takes,
+        Raises ValueError for what is no RGB image, DataError for a image of another size than the file takes,
         PredictorError for a threshold that is no number from 0 to 1.
         """
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
@@ -97,13 +97,13 @@ class Predictor:
         if isinstance(image, np.ndarray) and image.ndim != 4:
             return self._one(image, least, iou)
         if max(self.every.values()) > 1:
-            raise PredictorError(f"got several pictures at once with every={self.every}; give them one by one")
+            raise PredictorError(f"got several images at once with every={self.every}; give them one by one")
         step = self.manifest.input.batch or max(len(image), 1)
         chunks = [list(image[i : i + step]) for i in range(0, len(image), step)]
         return [answers for chunk in chunks for answers in self._see(chunk, list(self.every), least, iou)]
 
     def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
-        """A picture of a stream: heads whose turn it is not repeat themselves, unless the picture's size changed."""
+        """A image of a stream: heads whose turn it is not repeat themselves, unless the image's size changed."""
         if checked(image).shape != self._shape:
             self._count, self._last, self._shape = 0, Answers(), image.shape
         due = [name for name, n in self.every.items() if self._count % n == 0]
@@ -114,9 +114,9 @@ class Predictor:
         return {name: self._last[name] if n == 1 else copy.deepcopy(self._last[name]) for name, n in self.every.items()}
 
     def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
-        pictures, views = prepared(images, self.manifest, self.size)
-        batch = self.manifest.input.batch or len(pictures)
-        padded = pictures + pictures[-1:] * (batch - len(pictures))
+        fitted, views = prepared(images, self.manifest, self.size)
+        batch = self.manifest.input.batch or len(fitted)
+        padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}
         if self.manifest.thresholds:
             arrays |= self._thresholds(least, iou)
@@ -131,8 +131,8 @@ class Predictor:
     def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
         """Inputs of a graph that suppresses boxes itself: the least of what its heads ask for."""
         inside = [head for head in self.manifest.heads.values() if head.inside]
-        score = min(head.score for head in inside) if least is None else least
-        overlap = min(head.post["nms"]["iou"] for head in inside) if iou is None else iou
+        score = min(head.score_threshold for head in inside) if least is None else least
+        overlap = min(head.postprocess["nms"]["iou_threshold"] for head in inside) if iou is None else iou
         return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
 
 
@@ -148,17 +148,17 @@ def _is_rate(value: object) -> bool:
 
 
 def checked(image: object) -> np.ndarray:
-    """The picture itself. Raises ValueError for what is no uint8 h w 3 array."""
+    """The image itself. Raises ValueError for what is no uint8 h w 3 array."""
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
         return image
     given = f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise ValueError(f"got {given}, expected a uint8 array of shape (h, w, 3) in RGB order; convert the picture")
+    raise ValueError(f"got {given}, expected a uint8 array of shape (h, w, 3) in RGB order; convert the image")
 
 
 def prepared(
     images: Sequence[np.ndarray], manifest: Manifest, size: tuple[int, int]
 ) -> tuple[list[np.ndarray], list[View]]:
-    """Pictures as the graph takes them, and how each lies in what the network sees."""
+    """Images as the graph takes them, and how each lies in what the network sees."""
     if manifest.input.fit == "none":
         views = [letterbox((checked(image).shape[0], image.shape[1]), size) for image in images]
         return [warp(Sample(image), view).image for image, view in zip(images, views, strict=True)], views
@@ -166,7 +166,7 @@ def prepared(
     for image in images:
         if checked(image).shape[:2] != frame:
             raise DataError(
-                f"got a picture of {image.shape[0]}x{image.shape[1]}, expected {frame}, the size of the frames this "
+                f"got a image of {image.shape[0]}x{image.shape[1]}, expected {frame}, the size of the frames this "
                 "file was made for; resize it, or export with --fit none"
             )
     make = stretch if manifest.input.fit == "stretch" else letterbox
@@ -183,15 +183,15 @@ def answer(
     least: float | None,
     iou: float | None = None,
 ) -> Annotation:
-    """One image's annotation of a task, from a graph's arrays, in pixels of the picture, whose (h, w) is `size`.
+    """One image's annotation of a task, from a graph's arrays, in pixels of the image, whose (h, w) is `size`.
 
     least: least score that is kept; None = what the task says.
     """
     seen = head.annotation({name: found[f"{task}.{name}"][index] for name in head.fields})
-    score = head.score if least is None else least
+    score = head.score_threshold if least is None else least
     if head.inside and isinstance(seen, Boxes):
         seen = rows(seen, np.flatnonzero(seen.label != NO_BOX))
     else:
-        seen = finished(seen, head.post, score, iou)
+        seen = postprocess(seen, head.postprocess, score, iou)
     seen = unwarp(seen, view, (size[0], size[1]))
     return above(seen, score) if isinstance(seen, Boxes | Polylines) else seen

@@ -1,4 +1,4 @@
-"""Predictions on disk: a picture a task, one of all, and JSON; for a video, videos and JSON lines."""
+"""Predictions on disk: a image a task, one of all, and JSON; for a video, videos and JSON lines."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from hydranet.deploy.recording.recording import Recording, open_recording
 from hydranet.deploy.video.frames import Frame, VideoFile
 from hydranet.visualization.draw import composite, draw
 
-PICTURES = ("each", "all", "none")
+IMAGES = ("each", "all", "none")
 
 
 class Writer:
     """Writes what a predictor saw into a folder; used in a `with` statement, which finishes videos and JSON lines.
 
-    classes:  class names by task.    fps: of the video the frames come from, None for still pictures.
-    arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, metres, boxes.
-    pictures: "each" = a picture (or video) a task and one of all; "all" = only the one of all; "none".
+    classes:  class names by task.    fps: of the video the frames come from, None for still images.
+    arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, meters, boxes.
+    images: "each" = a image (or video) a task and one of all; "all" = only the one of all; "none".
     record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
     Raises SpecError for another word, DataError for another suffix, ImportError where an extra is missing.
     """
@@ -37,13 +37,13 @@ class Writer:
         fps: float | None = None,
         *,
         arrays: bool = False,
-        pictures: str = "each",
+        images: str = "each",
         record: Path | None = None,
     ) -> None:
-        if pictures not in PICTURES:
-            raise SpecError(f"got pictures {pictures!r}, expected one of {', '.join(PICTURES)}")
+        if images not in IMAGES:
+            raise SpecError(f"got images {images!r}, expected one of {', '.join(IMAGES)}")
         self.folder, self.classes, self.fps, self.arrays, self.count = folder, classes, fps, arrays, 0
-        self.pictures = pictures
+        self.images = images
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, VideoFile] = {}
         self._recording: Recording | None = open_recording(record, classes) if record else None
@@ -61,8 +61,8 @@ class Writer:
             self._lines.flush()  # whoever follows the file sees every frame at once
         else:
             (self.folder / f"{frame.name}.json").write_text(json.dumps(text, indent=2))
-        for name, picture in self._drawn(frame, predictions).items():
-            self._show(frame, name, picture)
+        for name, image in self._drawn(frame, predictions).items():
+            self._show(frame, name, image)
         if self._recording:
             self._recording.add(frame, predictions, said)
         if self.arrays:
@@ -70,18 +70,18 @@ class Writer:
         self.count += 1
 
     def _drawn(self, frame: Frame, predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
-        if self.pictures == "none":
+        if self.images == "none":
             return {}
         drawn = {name: draw(frame.image, seen, self.classes.get(name, ())) for name, seen in predictions.items()}
-        return {**(drawn if self.pictures == "each" else {}), "all": composite(frame.image, drawn)}
+        return {**(drawn if self.images == "each" else {}), "all": composite(frame.image, drawn)}
 
-    def _show(self, frame: Frame, name: str, picture: np.ndarray) -> None:
+    def _show(self, frame: Frame, name: str, image: np.ndarray) -> None:
         if self.fps is None:
-            save_picture(self.folder / f"{frame.name}.{name}.png", picture)
+            save_image(self.folder / f"{frame.name}.{name}.png", image)
             return
         if name not in self._videos:
             self._videos[name] = VideoFile(self.folder / f"{name}.mp4", self.fps)
-        self._videos[name].add(picture, None if frame.clock_s is None else frame.time_s)
+        self._videos[name].add(image, None if frame.clock_s is None else frame.time_s)
 
     def __enter__(self) -> Self:
         return self
@@ -105,12 +105,12 @@ def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
     }
 
 
-def save_picture(path: Path, image: np.ndarray) -> None:
+def save_image(path: Path, image: np.ndarray) -> None:
     """Writes uint8 h w 3 RGB as PNG or JPEG by suffix, whole or not at all. Raises OSError where it cannot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
-        raise OSError(f"cannot encode a picture as {path.suffix}")
+        raise OSError(f"cannot encode a image as {path.suffix}")
     partial = path.with_name(path.name + ".partial")  # checkpoint.write does the same, but needs torch
     try:
         partial.write_bytes(data.tobytes())

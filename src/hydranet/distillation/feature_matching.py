@@ -8,14 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
 
 
 @dataclass(frozen=True)
-class Hints(Task):
+class FeatureMatching(Task):
     """A head that exists while training only: 1x1 projections of the student's levels to the teacher's channels.
 
     It is a task of its own, since its unit is another one than that of the teacher's other lessons: balancers weigh
@@ -34,12 +34,12 @@ class Hints(Task):
         """Raises SpecError where student and teacher have no stride in common."""
         return Projections(features, self.hint)
 
-    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+    def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
         """Sum over images and levels of strength * |r(s) - t|^2 / |t|^2 (FitNets, arXiv 1412.6550, eq. 3).
 
         Relative to the teacher's level, so that its scale does not matter; the count is images times levels.
         """
-        wanted = [lesson.raw[place] for place in places_of(self.hint)]
+        wanted = [distilled_target.raw[place] for place in places_of(self.hint)]
         error = torch.stack([relative_error(own, there) for own, there in zip(raw, wanted, strict=True)])
         return Loss(self.strength * error.sum(), error.new_tensor(float(error.numel())))
 

@@ -1,4 +1,4 @@
-"""Does a teacher know the pictures that its student will be scored on? Compared by content, by name and by look."""
+"""Does a teacher know the images that its student will be scored on? Compared by content, by name and by look."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,34 +14,34 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
-from hydranet.distillation.teacher_model import Network, Voice
+from hydranet.distillation.teacher_model import Network, TeacherModel
 from hydranet.io.atomic import write
-from hydranet.io.fingerprint import NEAR_BITS, bits, content, look, nearest
+from hydranet.io.fingerprint import NEAR_BITS, bits, content, nearest, perceptual_hash
 
 FILE = "leakage.json"
 NAMED = 3
-"""Pairs of pictures that a sentence names; the file has all."""
+"""Pairs of images that a sentence names; the file has all."""
 
-Pictures = Mapping[str, tuple[str, str]]
-"""SOURCE:KEY of a picture to its content and look (`formats.fingerprint`)."""
+Images = Mapping[str, tuple[str, str]]
+"""SOURCE:KEY of a image to its content and look (`formats.fingerprint`)."""
 
 
 class LeakError(UserError, ValueError):
-    """A teacher, or the pictures it labelled, meet the validation split: scores would be too good."""
+    """A teacher, or the images it labeled, meet the validation split: scores would be too good."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison with the validation pictures.
+    """One comparison with the validation images.
 
-    what:  whose pictures were compared.    pictures: how many; -1 = not known which they are.    validation: how many.
-    same:  (validation picture, its equal): of equal pixels, or of equal name and alike.
-    alike: (validation picture, a picture that looks like it): another frame of a video, or a copy in another size.
+    what:  whose images were compared.    images: how many; -1 = not known which they are.    validation: how many.
+    same:  (validation image, its equal): of equal pixels, or of equal name and alike.
+    alike: (validation image, a image that looks like it): another frame of a video, or a copy in another size.
     cure:  what allows it nonetheless; "" = nothing needs to.
     """
 
     what: str
-    pictures: int
+    images: int
     validation: int
     same: tuple[tuple[str, str], ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
@@ -50,11 +50,11 @@ class Finding:
 
     def said(self) -> str:
         """The finding in one line."""
-        if self.pictures < 0:
-            return f"leakage: {self.what}: not compared, since nobody knows on which pictures it was trained"
+        if self.images < 0:
+            return f"leakage: {self.what}: not compared, since nobody knows on which images it was trained"
         found = f"{len(self.same)} the same, {len(self.alike)} look alike"
         pairs = "; ".join(f"{a} = {b}" for a, b in (*self.same, *self.alike)[:NAMED])
-        return f"leakage: {self.what}: {self.pictures} pictures against {self.validation} of validation: {found}" + (
+        return f"leakage: {self.what}: {self.images} images against {self.validation} of validation: {found}" + (
             f" ({pairs})" if pairs else ""
         )
 
@@ -62,7 +62,7 @@ class Finding:
 def refuse(recipe: Recipe, folder: Path) -> None:
     """Compares, and writes FOLDER/leakage.json where there was something to compare.
 
-    Raises LeakError for validation pictures that a teacher was trained on or that train the student with its labels,
+    Raises LeakError for validation images that a teacher was trained on or that train the student with its labels,
     unless that is allowed.
     """
     findings = check(recipe)
@@ -71,8 +71,8 @@ def refuse(recipe: Recipe, folder: Path) -> None:
     for one in findings:
         if one.same and not one.allowed:
             raise LeakError(
-                f"{one.what}: {len(one.same)} of {one.validation} validation pictures are among these "
-                f"{one.pictures} ({'; '.join(f'{a} = {b}' for a, b in one.same[:NAMED])}), so scores would be too "
+                f"{one.what}: {len(one.same)} of {one.validation} validation images are among these "
+                f"{one.images} ({'; '.join(f'{a} = {b}' for a, b in one.same[:NAMED])}), so scores would be too "
                 f"good; take them out of the validation, or allow it with {one.cure}"
             )
 
@@ -84,8 +84,8 @@ def read(folder: Path) -> list[Finding]:
 
 
 def due(recipe: Recipe) -> bool:
-    """Whether a recipe has teachers or pseudo-labels, and pictures that must not be among theirs."""
-    return bool((recipe.distil or any(source.dataset.provenance for source in recipe.data)) and recipe.validation)
+    """Whether a recipe has teachers or pseudo-labels, and images that must not be among theirs."""
+    return bool((recipe.teachers or any(source.dataset.provenance for source in recipe.data)) and recipe.validation)
 
 
 def check(recipe: Recipe) -> list[Finding]:
@@ -93,28 +93,28 @@ def check(recipe: Recipe) -> list[Finding]:
     if not due(recipe):
         return []
     caches = [(source, pseudo) for source in recipe.data for pseudo in _caches(source.dataset)]
-    labelled = [source for source in recipe.data if source.dataset.provenance]
-    seen: dict[str, Pictures] = {}
+    labeled = [source for source in recipe.data if source.dataset.provenance]
+    seen: dict[str, Images] = {}
     validation = _of_sources(recipe.validation, seen)
     found = []
-    for i, teacher in enumerate(recipe.distil):
-        cure = f"distil.{i}.allow_leaks=true"
+    for i, teacher in enumerate(recipe.teachers):
+        cure = f"teachers.{i}.allow_leaks=true"
         theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, seen)
         found.append(_compared(f"teacher {teacher.path}", theirs, validation, teacher.allow_leaks, cure))
     for source, pseudo in caches:
         what, cure = f"teacher {pseudo.index.teacher} of {pseudo.cache}", f"allow_leaks=True in source {source.name!r}"
         found.append(_compared(what, pseudo.index.trained_on, validation, pseudo.allow_leaks, cure))
-    taught = [source for source in recipe.data if source in labelled or _taught(recipe, source)]
-    allowed = bool(recipe.distil or caches) and all(
-        (*(teacher.allow_leaks for teacher in recipe.distil), *(pseudo.allow_leaks for _, pseudo in caches))
+    taught = [source for source in recipe.data if source in labeled or _taught(recipe, source)]
+    allowed = bool(recipe.teachers or caches) and all(
+        (*(teacher.allow_leaks for teacher in recipe.teachers), *(pseudo.allow_leaks for _, pseudo in caches))
     )
     own = _of_sources(taught, seen)
-    found.append(_compared("pictures that teachers label", own, validation, allowed, "allow_leaks of all of them"))
+    found.append(_compared("images that teachers label", own, validation, allowed, "allow_leaks of all of them"))
     return found
 
 
 def _taught(recipe: Recipe, source: Source) -> bool:
-    return any(not teacher.sources or source.name in teacher.sources for teacher in recipe.distil)
+    return any(not teacher.sources or source.name in teacher.sources for teacher in recipe.teachers)
 
 
 def _caches(dataset: Dataset) -> Iterator[Pseudo]:
@@ -127,7 +127,7 @@ def _caches(dataset: Dataset) -> Iterator[Pseudo]:
             yield from _caches(inner)
 
 
-def _compared(what: str, theirs: Pictures | None, validation: Pictures, allowed: bool, cure: str) -> Finding:
+def _compared(what: str, theirs: Images | None, validation: Images, allowed: bool, cure: str) -> Finding:
     if theirs is None:
         return Finding(what, -1, len(validation), allowed=allowed, cure=cure)
     same, alike = overlap(validation, theirs)
@@ -137,8 +137,8 @@ def _compared(what: str, theirs: Pictures | None, validation: Pictures, allowed:
 Pairs = tuple[tuple[str, str], ...]
 
 
-def overlap(validation: Pictures, theirs: Pictures) -> tuple[Pairs, Pairs]:
-    """Pairs that are the same picture, and other pairs that look alike; one for each validation picture, at most."""
+def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
+    """Pairs that are the same image, and other pairs that look alike; one for each validation image, at most."""
     by_content = {one[0]: name for name, one in theirs.items()}
     names, looks = list(theirs), bits([one[1] for one in theirs.values()])
     distance, place = nearest(bits([one[1] for one in validation.values()]), looks)
@@ -154,14 +154,14 @@ def overlap(validation: Pictures, theirs: Pictures) -> tuple[Pairs, Pairs]:
     return tuple(same), tuple(alike)
 
 
-def _of_run(path: str, seen: dict[str, Pictures]) -> Pictures | None:
+def _of_run(path: str, seen: dict[str, Images]) -> Images | None:
     try:
         return _of_sources(load_recipe(path).data, seen)
     except DataError:
         return None
 
 
-def _of_sources(sources: "tuple[Source, ...] | list[Source]", seen: dict[str, Pictures]) -> Pictures:
+def _of_sources(sources: "tuple[Source, ...] | list[Source]", seen: dict[str, Images]) -> Images:
     found: dict[str, tuple[str, str]] = {}
     for source in sources:
         known = json.dumps(to_json(_bare(source.dataset)), sort_keys=True)
@@ -172,31 +172,31 @@ def _of_sources(sources: "tuple[Source, ...] | list[Source]", seen: dict[str, Pi
 
 
 def _bare(dataset: Dataset) -> Dataset:
-    """The pictures without the pseudo-labels around them."""
+    """The images without the pseudo-labels around them."""
     return _bare(dataset.dataset) if isinstance(dataset, Pseudo) else dataset
 
 
 def fingerprints(dataset: Dataset) -> dict[str, tuple[str, str]]:
-    """Content and look of every picture by key. Broken pictures are left out: nobody trains on them either."""
+    """Content and look of every image by key. Broken images are left out: nobody trains on them either."""
     found = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
         except DataError:
             continue
-        found[sample.key or str(index)] = (content(sample.image), look(sample.image))
+        found[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
     return found
 
 
-def trained_on(voice: Voice, note: Callable[[str], None]) -> dict[str, tuple[str, str]] | None:
-    """Fingerprints of the pictures that a voice was trained on; None, with a note, where nobody can say."""
-    if isinstance(voice, Network):
+def trained_on(teacher_model: TeacherModel, note: Callable[[str], None]) -> dict[str, tuple[str, str]] | None:
+    """Fingerprints of the images that a voice was trained on; None, with a note, where nobody can say."""
+    if isinstance(teacher_model, Network):
         try:
-            found = _of_sources(voice.recipe.data, {})
-            note(f"leakage check: fingerprints of the teacher's {len(found)} training pictures go into the cache")
+            found = _of_sources(teacher_model.recipe.data, {})
+            note(f"leakage check: fingerprints of the teacher's {len(found)} training images go into the cache")
             return dict(found)
         except DataError as error:
-            note(f"leakage check: the teacher's training pictures cannot be read ({error}); the cache says so")
+            note(f"leakage check: the teacher's training images cannot be read ({error}); the cache says so")
     else:
-        note("leakage check: an exported file does not know its training pictures; the cache says so")
+        note("leakage check: an exported file does not know its training images; the cache says so")
     return None

@@ -1,4 +1,4 @@
-"""Labelling pictures with a teacher: its answers become a cache of pseudo-labels on disk, one file a picture."""
+"""Labelling images with a teacher: its answers become a cache of pseudo-labels on disk, one file a image."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,31 +13,31 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
-from hydranet.distillation.teacher_model import Voice
+from hydranet.distillation.teacher_model import TeacherModel
 from hydranet.distillation.teachers import DOUBTABLE, told_of, unpadded
 from hydranet.io.atomic import CheckpointError, write
-from hydranet.io.fingerprint import content, look
+from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
 from hydranet.transforms.augment import fit
 from hydranet.transforms.warp import View, unwarp
 
 SAVE_EVERY = 50
-"""Pictures between two writings of the index: so many are labelled again after a kill, to the same files."""
+"""Images between two writings of the index: so many are labeled again after a kill, to the same files."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: pictures labelled, found labelled already, and broken (one sentence each)."""
+    """How far it is: images labeled, found labeled already, and broken (one sentence each)."""
 
     done: int
     total: int
-    labelled: int
+    labeled: int
     skipped: int
     broken: tuple[str, ...]
 
 
 def started(
-    voice: Voice,
+    teacher_model: TeacherModel,
     name: str,
     path: Path,
     size: tuple[int, int],
@@ -51,36 +51,38 @@ def started(
     Raises SpecError for a task that it does not have, or one whose kind has no confidence.
     """
     confidence = confidence or {}
-    chosen = list(tasks) or list(voice.tasks)
+    chosen = list(tasks) or list(teacher_model.tasks)
     for task in (*chosen, *confidence):
-        if task not in voice.tasks:
-            raise SpecError(unknown(task, voice.tasks, "task of the teacher"))
+        if task not in teacher_model.tasks:
+            raise SpecError(unknown(task, teacher_model.tasks, "task of the teacher"))
     for task, least in confidence.items():
-        if voice.kind(task) not in DOUBTABLE or not 0 <= least <= 1:
+        if teacher_model.kind(task) not in DOUBTABLE or not 0 <= least <= 1:
             raise SpecError(
-                f"got confidence {least} for {task!r} ({voice.kind(task).__name__}), expected 0..1 of a "
+                f"got confidence {least} for {task!r} ({teacher_model.kind(task).__name__}), expected 0..1 of a "
                 "class map, numbers, normals or boxes"
             )
-    labels = {task: _made(voice, task, confidence.get(task, 0.0)) for task in chosen}
+    labels = {task: _made(teacher_model, task, confidence.get(task, 0.0)) for task in chosen}
     return Index(name, digest(path), labels, size=size)
 
 
-def _made(voice: Voice, task: str, least: float) -> Made:
-    kind, own = voice.kind(task), voice.task(task)
+def _made(teacher_model: TeacherModel, task: str, least: float) -> Made:
+    kind, own = teacher_model.kind(task), teacher_model.task(task)
     metadata = {"unit": "m"} if kind is ScalarMap else {}
-    return Made(kind.__name__, voice.classes(task), metadata, least or (own.least_score if own else 0.0))
+    return Made(kind.__name__, teacher_model.classes(task), metadata, least or (own.score_threshold if own else 0.0))
 
 
-def label(voice: Voice, dataset: Dataset, index: Index, folder: Path, batch: int = 4) -> Iterator[Progress]:
-    """Labels every picture of a data set into a folder; yields after every few pictures.
+def label(
+    teacher_model: TeacherModel, dataset: Dataset, index: Index, folder: Path, batch: int = 4
+) -> Iterator[Progress]:
+    """Labels every image of a data set into a folder; yields after every few images.
 
-    The teacher sees each picture letterboxed into `index.size`; its answers go back to the picture's own pixels. Files
-    are written whole or not at all; what is there already, of the same picture, is left alone, so that a stopped
-    command can be given again. A broken picture is noted and left out.
+    The teacher sees each image letterboxed into `index.size`; its answers go back to the image's own pixels. Files
+    are written whole or not at all; what is there already, of the same image, is left alone, so that a stopped
+    command can be given again. A broken image is noted and left out.
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
     images = dict(_continued(folder, index))
-    done = labelled = skipped = 0
+    done = labeled = skipped = 0
     broken: list[str] = []
     waiting: list[tuple[Sample, Entry]] = []
     total, last_saved = len(dataset), 0
@@ -97,16 +99,16 @@ def label(voice: Voice, dataset: Dataset, index: Index, folder: Path, batch: int
             else:
                 waiting.append((sample, entry))
         if len(waiting) == batch or (waiting and done == total):
-            for sample, entry in _written(voice, waiting, index, folder):
+            for sample, entry in _written(teacher_model, waiting, index, folder):
                 images[sample.key] = entry
-            labelled, waiting = labelled + len(waiting), []
-            if labelled - last_saved >= SAVE_EVERY:
+            labeled, waiting = labeled + len(waiting), []
+            if labeled - last_saved >= SAVE_EVERY:
                 write(folder / INDEX, replace(index, images=images).to_json().encode())
-                last_saved = labelled
+                last_saved = labeled
         if done % batch == 0 and done < total:
-            yield Progress(done, total, labelled, skipped, tuple(broken))
+            yield Progress(done, total, labeled, skipped, tuple(broken))
     write(folder / INDEX, replace(index, images=images).to_json().encode())
-    yield Progress(done, total, labelled, skipped, tuple(broken))
+    yield Progress(done, total, labeled, skipped, tuple(broken))
 
 
 def _continued(folder: Path, index: Index) -> Mapping[str, Entry]:
@@ -124,7 +126,7 @@ def _continued(folder: Path, index: Index) -> Mapping[str, Entry]:
 
 def _entry(sample: Sample, index: Index) -> Entry:
     files = {name: file_of(name, sample.key, made) for name, made in index.labels.items()}
-    return Entry(content(sample.image), look(sample.image), sample.size, files)
+    return Entry(content(sample.image), perceptual_hash(sample.image), sample.size, files)
 
 
 def _there(folder: Path, before: Entry | None, entry: Entry) -> bool:
@@ -134,15 +136,15 @@ def _there(folder: Path, before: Entry | None, entry: Entry) -> bool:
 
 @torch.no_grad()
 def _written(
-    voice: Voice, waiting: Sequence[tuple[Sample, Entry]], index: Index, folder: Path
+    teacher_model: TeacherModel, waiting: Sequence[tuple[Sample, Entry]], index: Index, folder: Path
 ) -> Iterator[tuple[Sample, Entry]]:
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample, _ in waiting]
-    image = collate([sample for sample, _ in fitted]).image.to(voice.device)
+    image = collate([sample for sample, _ in fitted]).image.to(teacher_model.device)
     least = {name: made.confidence for name, made in index.labels.items()}
-    told = told_of(voice, image, least)
+    target = told_of(teacher_model, image, least)
     for place, ((sample, entry), (_, view)) in enumerate(zip(waiting, fitted, strict=True)):
         for name, made in index.labels.items():
-            one: Annotation = unpadded(to_numpy(told[name], place))
+            one: Annotation = unpadded(to_numpy(target[name], place))
             data = packed(unwarp(one, view, sample.size), made)
             write(folder / entry.files[name], data)
         yield sample, entry

@@ -17,19 +17,19 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw, Task, to_numpy
 from hydranet.deploy.manifest import Manifest, kind_named
 from hydranet.deploy.session import open_session, runtimes_for
-from hydranet.postprocess.nms import above, confidence, finished
+from hydranet.postprocess.nms import above, confidence, postprocess
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class TeacherOutput:
     """What a voice said of a batch, by task: raw answers (of a file: decoded ones) and the pyramids behind them."""
 
     raw: dict[str, Raw]
     pyramids: dict[str, Pyramid]
 
 
-class Voice(ABC):
-    """Something that answers for pictures; in eval mode, never learning."""
+class TeacherModel(ABC):
+    """Something that answers for images; in eval mode, never learning."""
 
     tasks: tuple[str, ...]
     device: torch.device
@@ -51,15 +51,15 @@ class Voice(ABC):
         """Levels of the pyramid that a task reads. Raises SpecError where there are none to be had."""
 
     @abstractmethod
-    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
         """Its answers for these tasks alone, at the cost of these alone."""
 
     @abstractmethod
-    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
         """Raw answers as a stacked label, unknown where it is less sure than `least`."""
 
 
-class Network(Voice):
+class Network(TeacherModel):
     """A run folder or model file."""
 
     def __init__(self, path: str, device: torch.device | str) -> None:
@@ -80,17 +80,19 @@ class Network(Voice):
     def features(self, task: str) -> Features:
         return self.model.trunk.features[task]
 
-    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
         pyramids = self.model.trunk(image.float() / 255.0, list(tasks))
-        return Said(self.model.answer(pyramids), pyramids)
+        return TeacherOutput(self.model.answer(pyramids), pyramids)
 
-    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
         own = self.model.tasks[task]
-        told = own.tell(raw, temperature, least)
-        return sure_boxes(told, own.finish, least or own.least_score) if isinstance(told, Boxes) else told
+        target = own.to_label(raw, temperature, least)
+        return (
+            sure_boxes(target, own.postprocess, least or own.score_threshold) if isinstance(target, Boxes) else target
+        )
 
 
-class File(Voice):
+class File(TeacherModel):
     """An exported file: its answers are decoded already, so it tells decisions."""
 
     def __init__(self, path: str, device: torch.device | str) -> None:
@@ -116,40 +118,40 @@ class File(Voice):
     def features(self, task: str) -> Features:
         raise SpecError(f"{self.path} is an exported file: its features are not to be had; give the run, or features=0")
 
-    def hear(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> Said:
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
         given, size = self.manifest.input, tuple(image.shape[-2:])
         if given.size is not None and given.size != size:
             raise SpecError(
-                f"{self.path} takes pictures of {given.size[0]} x {given.size[1]}, the student sees {size[0]} x "
+                f"{self.path} takes images of {given.size[0]} x {given.size[1]}, the student sees {size[0]} x "
                 f"{size[1]}; export it for this size or with a dynamic one"
             )
         names = [name for task in tasks for name in self.manifest.outputs_of(task)]
-        pictures = image.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        step = given.batch or len(pictures)
-        if len(pictures) % step:
-            raise SpecError(f"{self.path} takes {step} pictures at once, got {len(pictures)}; export it with any batch")
-        parts = [self.session({given.name: pictures[i : i + step]}, names) for i in range(0, len(pictures), step)]
+        images = image.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        step = given.batch or len(images)
+        if len(images) % step:
+            raise SpecError(f"{self.path} takes {step} images at once, got {len(images)}; export it with any batch")
+        parts = [self.session({given.name: images[i : i + step]}, names) for i in range(0, len(images), step)]
         arrays = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in names}
         heads = self.manifest.heads
         raw = {}
         for task in tasks:
             fields = {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
             raw[task] = heads[task].annotation(fields)
-        return Said(raw, {})
+        return TeacherOutput(raw, {})
 
-    def tell(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
         if not isinstance(raw, Boxes):
             return raw
-        return sure_boxes(raw, lambda seen: finished(seen, head.post), least or head.score)
+        return sure_boxes(raw, lambda seen: postprocess(seen, head.postprocess), least or head.score_threshold)
 
 
-def sure_boxes(seen: Boxes, finish: Callable[[Annotation], Annotation], least: float) -> Annotation:
-    """Stacked candidates as what a teacher says: boxes that `finish` (NMS) leaves and that it is sure of.
+def sure_boxes(seen: Boxes, postprocess: Callable[[Annotation], Annotation], least: float) -> Annotation:
+    """Stacked candidates as what a teacher says: boxes that `postprocess` (NMS) leaves and that it is sure of.
 
     Those between half of `least` and `least` are ignored regions: neither objects nor background.
     """
-    images = [believed(finish(to_numpy(seen, i)), least) for i in range(len(seen.label))]
+    images = [believed(postprocess(to_numpy(seen, i)), least) for i in range(len(seen.label))]
     return moved(stack(images), seen.label.device)
 
 
@@ -166,6 +168,6 @@ def moved(label: Annotation, device: torch.device) -> Annotation:
     return replace(label, **{name: value.to(device) for name, value in arrays.items()})
 
 
-def voice(path: str, device: torch.device | str) -> Voice:
+def teacher_model(path: str, device: torch.device | str) -> TeacherModel:
     """The voice of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
     return File(path, device) if runtimes_for(path) else Network(path, device)

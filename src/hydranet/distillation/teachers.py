@@ -13,12 +13,12 @@ from hydranet.checkpoint.checkpoint import digest
 from hydranet.config.recipe import Recipe
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, stack
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.data.reader import ClassTable, class_table
-from hydranet.distillation.feature_matching import Hints
-from hydranet.distillation.teacher_model import Said, Voice, moved, voice
+from hydranet.distillation.feature_matching import FeatureMatching
+from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, moved, teacher_model
 from hydranet.io.atomic import CheckpointError
 
 Autocast = Callable[[], AbstractContextManager[object]]
@@ -27,7 +27,7 @@ DOUBTABLE = (ClassMap, ScalarMap, NormalMap, Boxes)
 
 
 @dataclass(frozen=True, eq=False)
-class Class:
+class TaskPair:
     """What one teacher teaches one task of the student; `table` brings its classes to the student's, if they differ."""
 
     task: str
@@ -45,10 +45,10 @@ class Teachers:
 
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         tasks = {task.name: task for task in recipe.tasks}
-        self.teaching = [_Teaching(i, teacher, tasks, device) for i, teacher in enumerate(recipe.distil)]
-        self.digests = {teacher.path: digest(teacher.path) for teacher in recipe.distil}
+        self.teaching = [_Teaching(i, teacher, tasks, device) for i, teacher in enumerate(recipe.teachers)]
+        self.digests = {teacher.path: digest(teacher.path) for teacher in recipe.teachers}
         names = {source.name for source in recipe.data}
-        for teacher in recipe.distil:
+        for teacher in recipe.teachers:
             for name in teacher.sources:
                 if name not in names:
                     raise SpecError(unknown(name, names, f"source (of teacher {teacher.path!r})"))
@@ -70,27 +70,32 @@ class Teachers:
     def __call__(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> Batch:
         """The batch with a lesson for each of `tasks` that a teacher has something to say about.
 
-        Each teacher looks once, at the pictures it is asked about and with the heads it needs (twice where it must
-        compare with the mirrored picture), in eval mode, in the precision of `autocast`.
+        Each teacher looks once, at the images it is asked about and with the heads it needs (twice where it must
+        compare with the mirrored image), in eval mode, in the precision of `autocast`.
         """
-        lessons = tuple(lesson for one in self.teaching for lesson in one.lessons(batch, tasks, autocast))
-        return replace(batch, lessons=lessons) if lessons else batch
+        distillation = tuple(
+            distilled_target for one in self.teaching for distilled_target in one.distillation(batch, tasks, autocast)
+        )
+        return replace(batch, distillation=distillation) if distillation else batch
 
 
 class _Teaching:
     """One teacher and what it teaches."""
 
     def __init__(self, index: int, teacher: Teacher, tasks: Mapping[str, Task], device: torch.device | str) -> None:
-        self.teacher, self.voice = teacher, voice(teacher.path, device)
-        self.classes = [_class(teacher, tasks, name, of, self.voice) for name, of in _pairs(teacher, tasks, self.voice)]
-        self.hints: Hints | None = None
+        self.teacher, self.teacher_model = teacher, teacher_model(teacher.path, device)
+        self.classes = [
+            _class(teacher, tasks, name, of, self.teacher_model)
+            for name, of in _pairs(teacher, tasks, self.teacher_model)
+        ]
+        self.hints: FeatureMatching | None = None
         if teacher.features:
             first = self.classes[0]
-            features = self.voice.features(first.of)
+            features = self.teacher_model.features(first.of)
             reads = tasks[first.task].reads
-            self.hints = Hints(f"features_{index}", reads=reads, hint=features, strength=teacher.features)
+            self.hints = FeatureMatching(f"features_{index}", reads=reads, hint=features, strength=teacher.features)
 
-    def lessons(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> list[Lesson]:
+    def distillation(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> list[DistillationTarget]:
         """What it says about a batch."""
         here = _of_sources(batch, self.teacher.sources)
         asked = [(one, self._rows(batch, one.task, here)) for one in self.classes if one.task in tasks]
@@ -104,28 +109,30 @@ class _Teaching:
         if matched and self.classes[0].of not in names:
             names.append(self.classes[0].of)
         with autocast():
-            said = self.voice.hear(image, names)
-            again = _again(self.voice, image, {one.of: one.least for one, _ in asked})
+            said = self.teacher_model.forward(image, names)
+            again = _again(self.teacher_model, image, {one.of: one.least for one, _ in asked})
         found = []
         for one, index in asked:
             place = torch.searchsorted(needed, index)
             found.append(self._lesson(one, index, place, said, again))
         if matched:
             pyramid = [level.float() for level in said.pyramids[self.classes[0].of]]
-            found.append(Lesson(matched.name, here, None, raw=pyramid))
+            found.append(DistillationTarget(matched.name, here, None, raw=pyramid))
         return found
 
-    def _lesson(self, one: Class, index: Tensor, place: Tensor, said: Said, again: Said) -> Lesson:
+    def _lesson(
+        self, one: TaskPair, index: Tensor, place: Tensor, said: TeacherOutput, again: TeacherOutput
+    ) -> DistillationTarget:
         raw = pick(said.raw[one.of], place)
         other = pick(again.raw[one.of], place) if one.of in again.raw else None
         with torch.autocast(index.device.type, enabled=False):
-            told = _told(self.voice, one.of, raw, other, one.least, self.teacher.temperature)
+            target = _told(self.teacher_model, one.of, raw, other, one.least, self.teacher.temperature)
         known = None if one.table is None else torch.from_numpy(one.table.target).to(index.device)
-        task = self.voice.task(one.of)
-        return Lesson(
+        task = self.teacher_model.task(one.of)
+        return DistillationTarget(
             one.task,
             index,
-            in_classes(told, one.table),
+            in_classes(target, one.table),
             weight=self.teacher.weight,
             least=one.least,
             temperature=self.teacher.temperature,
@@ -141,21 +148,25 @@ class _Teaching:
         return here[~torch.isin(here, batch.rows[task])]
 
 
-def told_of(voice: Voice, image: UInt8[Tensor, "b 3 h w"], least: Mapping[str, float]) -> dict[str, Annotation]:
-    """A voice's decisions about pictures, for each task of `least`, unknown where it is less sure than that."""
-    said, again = voice.hear(image, list(least)), _again(voice, image, least)
-    return {task: _told(voice, task, said.raw[task], again.raw.get(task), sure) for task, sure in least.items()}
+def told_of(
+    teacher_model: TeacherModel, image: UInt8[Tensor, "b 3 h w"], least: Mapping[str, float]
+) -> dict[str, Annotation]:
+    """A voice's decisions about images, for each task of `least`, unknown where it is less sure than that."""
+    said, again = teacher_model.forward(image, list(least)), _again(teacher_model, image, least)
+    return {task: _told(teacher_model, task, said.raw[task], again.raw.get(task), sure) for task, sure in least.items()}
 
 
-def _again(voice: Voice, image: Tensor, least: Mapping[str, float]) -> Said:
-    """What it says of the mirrored pictures, for the tasks whose confidence is the agreement of both."""
-    doubtful = [task for task, sure in least.items() if sure and voice.kind(task) in (ScalarMap, NormalMap)]
-    return voice.hear(image.flip(-1), doubtful) if doubtful else Said({}, {})
+def _again(teacher_model: TeacherModel, image: Tensor, least: Mapping[str, float]) -> TeacherOutput:
+    """What it says of the mirrored images, for the tasks whose confidence is the agreement of both."""
+    doubtful = [task for task, sure in least.items() if sure and teacher_model.kind(task) in (ScalarMap, NormalMap)]
+    return teacher_model.forward(image.flip(-1), doubtful) if doubtful else TeacherOutput({}, {})
 
 
-def _told(voice: Voice, task: str, raw: Raw, other: Raw | None, least: float, temperature: float = 0.0) -> Annotation:
-    told = voice.tell(task, raw, temperature, least)
-    return told if other is None else agreed(told, mirrored(voice.tell(task, other, 0.0, 0.0)), least)
+def _told(
+    teacher_model: TeacherModel, task: str, raw: Raw, other: Raw | None, least: float, temperature: float = 0.0
+) -> Annotation:
+    target = teacher_model.to_label(task, raw, temperature, least)
+    return target if other is None else agreed(target, mirrored(teacher_model.to_label(task, other, 0.0, 0.0)), least)
 
 
 def _of_sources(batch: Batch, sources: tuple[str, ...]) -> Tensor:
@@ -163,49 +174,53 @@ def _of_sources(batch: Batch, sources: tuple[str, ...]) -> Tensor:
     return torch.tensor(chosen, dtype=torch.long, device=batch.image.device)
 
 
-def _pairs(teacher: Teacher, tasks: Mapping[str, Task], voice: Voice) -> list[tuple[str, str]]:
+def _pairs(teacher: Teacher, tasks: Mapping[str, Task], teacher_model: TeacherModel) -> list[tuple[str, str]]:
     if not teacher.tasks:
-        pairs = [(name, name) for name, task in tasks.items() if name in voice.tasks and voice.kind(name) is task.kind]
+        pairs = [
+            (name, name)
+            for name, task in tasks.items()
+            if name in teacher_model.tasks and teacher_model.kind(name) is task.kind
+        ]
         if not pairs:
             raise SpecError(
-                f"teacher {teacher.path!r} has tasks {', '.join(voice.tasks)}, the student {', '.join(tasks)}: none of "
+                f"teacher {teacher.path!r} has tasks {', '.join(teacher_model.tasks)}, the student {', '.join(tasks)}: none of "
                 "equal name and kind; say which teaches which in Teacher.tasks"
             )
         return pairs
     for name, of in teacher.tasks.items():
         if name not in tasks:
             raise SpecError(unknown(name, tasks, f"task of the student (of teacher {teacher.path!r})"))
-        if of not in voice.tasks:
-            raise SpecError(unknown(of, voice.tasks, f"task of teacher {teacher.path!r}"))
+        if of not in teacher_model.tasks:
+            raise SpecError(unknown(of, teacher_model.tasks, f"task of teacher {teacher.path!r}"))
     return list(teacher.tasks.items())
 
 
-def _class(teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, voice: Voice) -> Class:
+def _class(teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, teacher_model: TeacherModel) -> TaskPair:
     task, where = tasks[name], f"teacher {teacher.path!r}"
-    if voice.kind(of) is not task.kind:
+    if teacher_model.kind(of) is not task.kind:
         raise SpecError(
-            f"{where} answers {of!r} with a {voice.kind(of).__name__}, the student's {name!r} learns a "
+            f"{where} answers {of!r} with a {teacher_model.kind(of).__name__}, the student's {name!r} learns a "
             f"{task.kind.__name__}; choose another task in Teacher.tasks"
         )
     least = teacher.confidence.get(name, 0.0)
     if least and task.kind not in DOUBTABLE:
         raise SpecError(f"{where} got a confidence for {name!r}, but a {task.kind.__name__} has none; leave it out")
-    if least and task.kind is ClassMap and voice.task(of) is None:
+    if least and task.kind is ClassMap and teacher_model.task(of) is None:
         raise SpecError(
             f"{where} is an exported file, which tells decisions without their probabilities; give the run it was "
             f"exported from, or no confidence for {name!r}"
         )
-    own, names = voice.classes(of), teacher.classes.get(name, {})
+    own, names = teacher_model.classes(of), teacher.classes.get(name, {})
     same = not names and own == task.classes
-    return Class(name, of, None if same else class_table(own, task, names, f"{of!r} of {where}"), least)
+    return TaskPair(name, of, None if same else class_table(own, task, names, f"{of!r} of {where}"), least)
 
 
-def in_classes(told: Annotation, table: ClassTable | None) -> Annotation:
+def in_classes(target: Annotation, table: ClassTable | None) -> Annotation:
     """A stacked label in the student's classes, by the very code that maps the classes of a data set."""
     if table is None:
-        return told
-    first = getattr(told, told.arrays()[0])
-    mapped = [table.apply(unpadded(to_numpy(told, image))) for image in range(len(first))]
+        return target
+    first = getattr(target, target.arrays()[0])
+    mapped = [table.apply(unpadded(to_numpy(target, image))) for image in range(len(first))]
     return moved(stack(mapped), first.device)
 
 
@@ -217,25 +232,25 @@ def unpadded(label: Annotation) -> Annotation:
     return rows(label, real)
 
 
-def mirrored(told: Annotation) -> Annotation:
-    """The answer to a mirrored picture, as one to the picture itself; stacked maps of numbers or normals."""
-    if isinstance(told, ScalarMap):
-        return replace(told, values=told.values.flip(-1))
-    assert isinstance(told, NormalMap)
-    return NormalMap(told.xyz.flip(-1) * told.xyz.new_tensor([-1.0, 1.0, 1.0])[:, None, None])
+def mirrored(target: Annotation) -> Annotation:
+    """The answer to a mirrored image, as one to the image itself; stacked maps of numbers or normals."""
+    if isinstance(target, ScalarMap):
+        return replace(target, values=target.values.flip(-1))
+    assert isinstance(target, NormalMap)
+    return NormalMap(target.xyz.flip(-1) * target.xyz.new_tensor([-1.0, 1.0, 1.0])[:, None, None])
 
 
-def agreed(told: Annotation, other: Annotation, least: float) -> Annotation:
+def agreed(target: Annotation, other: Annotation, least: float) -> Annotation:
     """What two answers agree on: NaN where min / max of two numbers, or the cosine of two normals, is below `least`.
 
-    A network has no reason to be right where its answer depends on which way round it sees a picture. Numbers of which
+    A network has no reason to be right where its answer depends on which way round it sees a image. Numbers of which
     one is not above 0 do not agree.
     """
-    if isinstance(told, ScalarMap):
+    if isinstance(target, ScalarMap):
         assert isinstance(other, ScalarMap)
-        low, high = torch.minimum(told.values, other.values), torch.maximum(told.values, other.values)
-        return replace(told, values=told.values.where((low > 0) & (low >= least * high), torch.nan))
-    assert isinstance(told, NormalMap)
+        low, high = torch.minimum(target.values, other.values), torch.maximum(target.values, other.values)
+        return replace(target, values=target.values.where((low > 0) & (low >= least * high), torch.nan))
+    assert isinstance(target, NormalMap)
     assert isinstance(other, NormalMap)
-    cosine = (told.xyz * other.xyz).sum(1, keepdim=True)
-    return NormalMap(told.xyz.where(cosine >= least, torch.nan))
+    cosine = (target.xyz * other.xyz).sum(1, keepdim=True)
+    return NormalMap(target.xyz.where(cosine >= least, torch.nan))

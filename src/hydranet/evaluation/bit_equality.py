@@ -1,4 +1,4 @@
-"""Proof that two networks answer alike: outputs compared bit by bit, on pictures."""
+"""Proof that two networks answer alike: outputs compared bit by bit, on images."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -18,15 +18,15 @@ from hydranet.models.hydranet import HydraNet
 from hydranet.transforms.augment import fit
 
 
-class Different(UserError, AssertionError):
+class OutputsDiffer(UserError, AssertionError):
     """Two networks do not answer alike, or cannot be compared."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class OutputComparison:
     """How the outputs of one task compare: raw outputs of the head, and what they become (decoded, finished).
 
-    images: how many pictures.    first, second: SHA-256 over all outputs of either network.
+    images: how many images.    first, second: SHA-256 over all outputs of either network.
     largest_difference: over all numbers of all outputs; infinite where their shapes differ.
     """
 
@@ -50,29 +50,29 @@ class Proof:
 
 
 @torch.inference_mode()
-def prove(
+def compare_outputs(
     first: HydraNet,
     second: HydraNet,
-    pictures: Iterable[tuple[Sample, tuple[int, int]]],
+    images: Iterable[tuple[Sample, tuple[int, int]]],
     tasks: Sequence[str] | None = None,
-) -> dict[str, Proof]:
+) -> dict[str, OutputComparison]:
     """Compares the networks, each with all its heads, in some tasks, or all that both have.
 
-    pictures: each with the size that the networks see it in.
+    images: each with the size that the networks see it in.
 
-    Raises Different where they have no task in common, or there is no picture.
+    Raises Different where they have no task in common, or there is no image.
     """
     for name in tasks or ():
         for model in (first, second):
             if name not in model.tasks:
-                raise Different(unknown(name, model.tasks, "task of one of the networks"))
+                raise OutputsDiffer(unknown(name, model.tasks, "task of one of the networks"))
     tasks = list(tasks) if tasks else [name for name in first.tasks if name in second.tasks]
     if not tasks:
-        raise Different(f"nothing to compare: {', '.join(first.tasks)} and {', '.join(second.tasks)} share no task")
+        raise OutputsDiffer(f"nothing to compare: {', '.join(first.tasks)} and {', '.join(second.tasks)} share no task")
     hashes = {name: (hashlib.sha256(), hashlib.sha256()) for name in tasks}
     largest = dict.fromkeys(tasks, 0.0)
     count = 0
-    for sample, size in pictures:
+    for sample, size in images:
         count += 1
         pixels = collate([fit(sample.but(labels={}), size)[0]]).pixels
         answers = [outputs(model.eval(), pixels) for model in (first, second)]
@@ -83,19 +83,19 @@ def prove(
                     digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
             largest[name] = max(largest[name], difference(*arrays))
     if not count:
-        raise Different("got no picture to compare on; give --images, or a recipe with validation sources")
-    return {n: Proof(n, count, a.hexdigest(), b.hexdigest(), largest[n]) for n, (a, b) in hashes.items()}
+        raise OutputsDiffer("got no image to compare on; give --images, or a recipe with validation sources")
+    return {n: OutputComparison(n, count, a.hexdigest(), b.hexdigest(), largest[n]) for n, (a, b) in hashes.items()}
 
 
 def outputs(model: HydraNet, pixels: Tensor) -> dict[str, list[np.ndarray]]:
-    """For each task, the arrays of its raw output and of its finished prediction, for one picture."""
+    """For each task, the arrays of its raw output and of its finished prediction, for one image."""
     device = next(model.parameters()).device
     raw = model(pixels.to(device, memory_format=torch.channels_last))
     found = {}
     for name, seen in model.decode(raw).items():
         leaves = [leaf.cpu().numpy() for leaf in pytree.tree_leaves(raw[name]) if isinstance(leaf, Tensor)]
-        finished = model.tasks[name].finish(to_numpy(seen, 0))
-        fields = [getattr(finished, field) for field in finished.arrays()]
+        postprocess = model.tasks[name].postprocess(to_numpy(seen, 0))
+        fields = [getattr(postprocess, field) for field in postprocess.arrays()]
         found[name] = [*leaves, *(np.asarray(field) for field in fields if field is not None)]
     return found
 

@@ -21,8 +21,8 @@ from hydranet.transforms.warp import View, unwarp
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """One evaluated image: the sample as labelled, and the predictions in its pixels."""
+class EvaluatedImage:
+    """One evaluated image: the sample as labeled, and the predictions in its pixels."""
 
     sample: Sample
     predictions: dict[str, Annotation]
@@ -31,10 +31,10 @@ class Seen:
 
 
 @torch.inference_mode()
-def look(
+def predict_batch(
     model: HydraNet, samples: Sequence[Sample], size: tuple[int, int], tasks: Sequence[str] | None = None
 ) -> list[dict[str, Annotation]]:
-    """Predictions for samples of any size, each in its own pixels, before thresholds (`Task.finish`)."""
+    """Predictions for samples of any size, each in its own pixels, before thresholds (`Task.postprocess`)."""
     device = next(model.parameters()).device
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), size) for sample in samples]
     batch = collate([sample for sample, _ in fitted]).to(device, channels_last=True)
@@ -42,11 +42,13 @@ def look(
     found = []
     for i, (sample, (_, view)) in enumerate(zip(samples, fitted, strict=True)):
         ones = {name: to_numpy(annotation, i) for name, annotation in decoded.items()}
-        found.append({name: unwarp(model.tasks[name].finish(one), view, sample.size) for name, one in ones.items()})
+        found.append(
+            {name: unwarp(model.tasks[name].postprocess(one), view, sample.size) for name, one in ones.items()}
+        )
     return found
 
 
-class Tally:
+class MetricAccumulator:
     """Statistics of one source that are still being added up."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -86,7 +88,9 @@ class Tally:
         }
 
 
-def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4) -> Iterator[Seen | Report]:
+def evaluate(
+    model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4
+) -> Iterator[EvaluatedImage | Report]:
     """Evaluates on every source; yields each image as it is seen, and the report last.
 
     Scores are computed at the label's own resolution from one set of statistics a source and task, so they do not
@@ -98,14 +102,17 @@ def evaluate(model: HydraNet, sources: Sequence[Source], *, name: str = "", batc
     total = sum(len(source.dataset) for source in sources)
     done = 0
     for source in sources:
-        reader, tally = Reader(source.only(model.tasks), list(model.tasks.values())), Tally(list(model.tasks.values()))
+        reader, accumulator = (
+            Reader(source.only(model.tasks), list(model.tasks.values())),
+            MetricAccumulator(list(model.tasks.values())),
+        )
         for first in range(0, len(reader), batch):
             samples = [reader[i] for i in range(first, min(first + batch, len(reader)))]
-            for sample, predictions in zip(samples, look(model, samples, source.size), strict=True):
-                tally.add(sample, predictions)
+            for sample, predictions in zip(samples, predict_batch(model, samples, source.size), strict=True):
+                accumulator.add(sample, predictions)
                 done += 1
-                yield Seen(sample, predictions, done, total)
-        scores[source.name], protocol[source.name] = tally.scores(), tally.protocol(reader)
+                yield EvaluatedImage(sample, predictions, done, total)
+        scores[source.name], protocol[source.name] = accumulator.scores(), accumulator.protocol(reader)
     if not any(scores.values()):
         raise DataError(
             f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "

@@ -105,7 +105,7 @@ def digest(value: Any) -> str:
 def described(dataset: Dataset) -> Any:
     """The options of a data set as a recipe states them, without folders and without which labels are read.
 
-    A network with one task and one with three read other labels of the same pictures.
+    A network with one task and one with three read other labels of the same images.
     """
     try:
         return _without(to_json(dataset), ("root", "cache", "labels"))

@@ -25,7 +25,7 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
 
     The budget is steps x batch: every network is trained on as many images. A source that does not label a task is
     left out of its recipe, so where sources label different tasks, the network of one task sees more labels of it than
-    the shared one: the comparison favours the single networks. One task needs no balancer, so it has none.
+    the shared one: the comparison favors the single networks. One task needs no balancer, so it has none.
     Each is evaluated once, at the end. Raises SpecError for a recipe of one task, and for a task without labels.
     """
     if len(recipe.tasks) < 2:

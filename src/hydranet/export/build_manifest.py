@@ -13,17 +13,17 @@ from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
-from hydranet.export.graph import Shipped, example, present
+from hydranet.export.graph import ExportGraph, example, present
 from hydranet.visualization.primitives import palette
 
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 
-MOST_COLOURS = 144
-"""Tasks with more classes than anybody can tell apart carry no colours."""
+MOST_COLORS = 144
+"""Tasks with more classes than anybody can tell apart carry no colors."""
 
 
 def described(
-    graph: Shipped, recipe: Recipe, name: str, protocol: Mapping[str, Any] | None = None, precision: str = "fp32"
+    graph: ExportGraph, recipe: Recipe, name: str, protocol: Mapping[str, Any] | None = None, precision: str = "fp32"
 ) -> Manifest:
     """The manifest of a graph of this recipe's network.
 
@@ -70,14 +70,14 @@ def _head(task: Task, seen: Annotation, inside: bool) -> Head:
         fields=tuple(present(seen)),
         metadata={name: getattr(seen, name) for name in seen.metadata()},
         classes=task.classes,
-        colours=tuple(palette(len(task.classes))) if len(task.classes) <= MOST_COLOURS else (),
-        post=task.post(),
+        colors=tuple(palette(len(task.classes))) if len(task.classes) <= MOST_COLORS else (),
+        postprocess=task.postprocess_steps(),
         inside=inside,
-        score=task.least_score,
+        score_threshold=task.score_threshold,
     )
 
 
-def _output(graph: Shipped, array: torch.Tensor, seen: Annotation) -> Output:
+def _output(graph: ExportGraph, array: torch.Tensor, seen: Annotation) -> Output:
     """Axes that hold the input's height or width vary with a dynamic size; the first one with a dynamic batch."""
     moving = set(graph.shape.size) if graph.shape.dynamic else set()
     first = None if graph.shape.batch is None else array.shape[0]

@@ -40,7 +40,7 @@ def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[st
     """Differences of two decoded numpy annotations of one image, by field; `size` is what the network saw.
 
     Numbers are compared relative to themselves, vectors of a normal map relative to their length, scores and
-    probabilities (0..1) as they are, points relative to the longer side of the picture. Class ids have no distance:
+    probabilities (0..1) as they are, points relative to the longer side of the image. Class ids have no distance:
     relative is the share of pixels that differ (two runtimes break a tie between two classes differently).
     Boxes come as a list whose order is arbitrary where scores tie, so that each box is held against the nearest of
     its class on the other side, relative to its own longer side; a box without any counterpart counts as 1. Boxes of

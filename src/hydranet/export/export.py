@@ -16,7 +16,7 @@ from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.evaluation.report import read_report
 from hydranet.export.build_manifest import described
-from hydranet.export.graph import Shape, Shipped, example, plain, shipped
+from hydranet.export.graph import ExportGraph, Shape, example, plain, shipped
 from hydranet.io.atomic import write
 from hydranet.models.hydranet import HydraNet
 
@@ -49,7 +49,7 @@ def export(
     name: str = "",
     protocol: Mapping[str, Any] | None = None,
     precision: str = "fp32",
-) -> tuple[Shipped, list[Path]]:
+) -> tuple[ExportGraph, list[Path]]:
     """Writes the chosen heads for each target, and manifest.json; returns what they are held against, the network
     as it was trained, and the model files. What is proven goes on to its place with `settle`.
 

@@ -22,7 +22,7 @@ class Shape:
     """What a graph takes and does with it; the words are those of `hydranet.deploy.manifest.Input`.
 
     size:  height and width the network sees.    dynamic: the graph takes other multiples of the stride, too.
-    batch: pictures at once; None = any number.
+    batch: images at once; None = any number.
     nms:   "outside" = candidates leave the graph; "inside" = the graph suppresses, with thresholds as inputs.
     """
 
@@ -48,11 +48,11 @@ class Shape:
 
     @property
     def taken(self) -> tuple[int, int]:
-        """Height and width of the pictures that go in."""
+        """Height and width of the images that go in."""
         return self.frame if self.fit != "none" and self.frame else self.size
 
 
-class Shipped(nn.Module):
+class ExportGraph(nn.Module):
     """uint8 b h w 3 RGB frames to the arrays of all heads, in the order of `names`.
 
     With suppression inside, two more inputs: score and IoU thresholds, float32 of shape (1,).
@@ -63,8 +63,10 @@ class Shipped(nn.Module):
         self.model, self.shape = model.eval(), shape
         self.onnx_model: Any = None
         self.resize = Resize(shape.taken, shape.size, shape.fit) if shape.fit != "none" else None
-        steps = {name: task.post() for name, task in model.tasks.items()} if shape.nms == "inside" else {}
-        self.inside = nn.ModuleDict({n: Suppress(int(s["nms"]["limit"])) for n, s in steps.items() if "nms" in s})
+        steps = {name: task.postprocess_steps() for name, task in model.tasks.items()} if shape.nms == "inside" else {}
+        self.inside = nn.ModuleDict(
+            {n: Suppress(int(s["nms"]["max_detections"])) for n, s in steps.items() if "nms" in s}
+        )
         if shape.nms == "inside" and not self.inside:
             raise SpecError(f"got nms='inside', but no head of {', '.join(model.tasks)} finds boxes; leave it out")
 
@@ -99,14 +101,14 @@ def example(shape: Shape, thresholds: bool) -> tuple[Tensor, ...]:
     return (image, torch.tensor([0.25]), torch.tensor([0.5])) if thresholds else (image,)
 
 
-def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> Shipped:
+def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
     """The chosen heads (default: all) as they were trained: what files are held against."""
-    return Shipped(model.subset(*heads) if heads else model, shape)
+    return ExportGraph(model.subset(*heads) if heads else model, shape)
 
 
-def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> Shipped:
+def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
     """The same, made quick: every BatchNorm folded, convolutions to few channels rewritten. A copy."""
     whole = plain(model, heads, shape)
     small = narrowed(folded(whole, *example(shape, whole.thresholds)))
-    assert isinstance(small, Shipped)
+    assert isinstance(small, ExportGraph)
     return small

@@ -17,10 +17,10 @@ from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
 from hydranet.deploy.predictor import answer, prepared
 from hydranet.deploy.session import Session
-from hydranet.evaluation.evaluate import Tally
+from hydranet.evaluation.evaluate import MetricAccumulator
 from hydranet.evaluation.report import finite
 from hydranet.export.differences import Gap, gaps
-from hydranet.export.graph import Shipped
+from hydranet.export.graph import ExportGraph
 from hydranet.io.atomic import write
 
 STEP = 32
@@ -44,7 +44,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Loss:
+class MetricPair:
     """One metric in PyTorch and in a runtime."""
 
     torch: float
@@ -70,7 +70,7 @@ class Parity:
     bounds: Bounds
     images: int = 0
     arrays: dict[str, Gap] = field(default_factory=dict)
-    metrics: dict[str, Loss] = field(default_factory=dict)
+    metrics: dict[str, MetricPair] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[str]:
@@ -112,11 +112,11 @@ class Parity:
 
 
 def compare(
-    graph: Shipped, sessions: Mapping[tuple[str, str], Session], samples: Sequence[Sample], bounds: Bounds
+    graph: ExportGraph, sessions: Mapping[tuple[str, str], Session], samples: Sequence[Sample], bounds: Bounds
 ) -> list[Parity]:
-    """Arrays of each (file, runtime) against PyTorch on pictures, whether they have labels or not.
+    """Arrays of each (file, runtime) against PyTorch on images, whether they have labels or not.
 
-    Pictures are left out, and DataError raised, as by `measure`.
+    Images are left out, and DataError raised, as by `measure`.
     """
     found = [Parity(file, runtime, bounds) for file, runtime in sessions]
     frame = _frame(graph)
@@ -127,21 +127,21 @@ def compare(
         for _ in _seen(graph, list(sessions.values()), found, sample):
             pass
         if not count:
-            _elsewhere(graph, list(sessions.values()), found, sample)
+            _other_shapes(graph, list(sessions.values()), found, sample)
     return found
 
 
 def measure(
-    graph: Shipped,
+    graph: ExportGraph,
     sessions: Mapping[tuple[str, str], Session],
     sources: Sequence[Source],
     bounds: Bounds,
     limit: int | None = None,
 ) -> Iterator[tuple[int, int] | list[Parity]]:
-    """Arrays and scores on labelled sources; yields (done, total) for each image, and the report last.
+    """Arrays and scores on labeled sources; yields (done, total) for each image, and the report last.
 
-    limit: images of each source, evenly spread; None = all. Where the graph fits frames of one size, pictures of
-    another are left out. Raises DataError where no picture remains.
+    limit: images of each source, evenly spread; None = all. Where the graph fits frames of one size, images of
+    another are left out. Raises DataError where no image remains.
     """
     frame = _frame(graph)
     tasks = list(graph.model.tasks.values())
@@ -149,34 +149,37 @@ def measure(
     chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
     done, total = 0, sum(map(len, chosen.values()))
     for source in sources:
-        reader, tallies = Reader(source.only(graph.model.tasks), tasks), [Tally(tasks) for _ in range(len(found) + 1)]
+        reader, accumulators = (
+            Reader(source.only(graph.model.tasks), tasks),
+            [MetricAccumulator(tasks) for _ in range(len(found) + 1)],
+        )
         for index in chosen[source.name]:
             sample = reader[index]
             if frame in (None, sample.size):
                 if not found[0].images:
-                    _elsewhere(graph, list(sessions.values()), found, sample)
-                for tally, seen in zip(tallies, _seen(graph, list(sessions.values()), found, sample), strict=True):
+                    _other_shapes(graph, list(sessions.values()), found, sample)
+                for tally, seen in zip(accumulators, _seen(graph, list(sessions.values()), found, sample), strict=True):
                     tally.add(sample, seen)
             done += 1
             yield done, total
-        first, *others = [tally.scores() for tally in tallies]
+        first, *others = [tally.scores() for tally in accumulators]
         for parity, scores in zip(found, others, strict=True):
             for task, metrics in first.items():
                 for metric, value in metrics.items():
-                    parity.metrics[f"{source.name} {task} {metric}"] = Loss(value, scores[task][metric])
+                    parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric])
     if not all(parity.images for parity in found):
         raise DataError(_none(total, frame))
     yield found
 
 
-def _frame(graph: Shipped) -> tuple[int, int] | None:
-    """The only size of pictures that a graph takes which fits them itself."""
+def _frame(graph: ExportGraph) -> tuple[int, int] | None:
+    """The only size of images that a graph takes which fits them itself."""
     return graph.shape.taken if graph.shape.fit != "none" else None
 
 
 def _none(count: int, frame: tuple[int, int] | None) -> str:
     size = "" if frame is None else f" of {frame[0]}x{frame[1]}, the size of the frames that the file is for"
-    return f"got {count} pictures, none{size}; give the camera's own frames (--images)"
+    return f"got {count} images, none{size}; give the camera's own frames (--images)"
 
 
 def spread(count: int, limit: int | None) -> list[int]:
@@ -190,12 +193,12 @@ def save(path: Path, found: Sequence[Parity]) -> None:
 
 
 def _seen(
-    graph: Shipped, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample
+    graph: ExportGraph, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample
 ) -> Iterator[dict[str, Annotation]]:
     """Answers in the sample's pixels, before display thresholds: PyTorch's first, then each session's."""
     manifest = sessions[0].manifest
-    pictures, (view, *_) = prepared([sample.image], manifest, manifest.input.size)
-    given = _given(graph, np.stack(pictures * (manifest.input.batch or 1)))
+    images, (view, *_) = prepared([sample.image], manifest, manifest.input.size)
+    given = _given(graph, np.stack(images * (manifest.input.batch or 1)))
     mine = _ours(graph, manifest, given)
     yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
     for session, parity in zip(sessions, found, strict=True):
@@ -205,8 +208,8 @@ def _seen(
         yield {task: answer(theirs, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
 
 
-def _elsewhere(graph: Shipped, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample) -> None:
-    """The same of different pictures in one batch, and of the other sizes that a dynamic file promises."""
+def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample) -> None:
+    """The same of different images in one batch, and of the other sizes that a dynamic file promises."""
     manifest = sessions[0].manifest
     if manifest.input.batch == 1 and not manifest.input.dynamic:
         return
@@ -215,8 +218,8 @@ def _elsewhere(graph: Shipped, sessions: Sequence[Session], found: Sequence[Pari
     if manifest.input.dynamic:
         sizes += [(width + STEP, height), (height, width + STEP)]  # standing where it lay, and wider
     for size in sizes:
-        (picture,), _ = prepared([sample.image], manifest, size)
-        batch = [picture, picture[:, ::-1], picture[::-1]]
+        (image,), _ = prepared([sample.image], manifest, size)
+        batch = [image, image[:, ::-1], image[::-1]]
         given = _given(graph, np.stack([batch[i % 3] for i in range(manifest.input.batch or 3)]))
         mine = _ours(graph, manifest, given)
         for session, parity in zip(sessions, found, strict=True):
@@ -225,11 +228,11 @@ def _elsewhere(graph: Shipped, sessions: Sequence[Session], found: Sequence[Pari
                 parity.add(manifest, mine, theirs, i, size)
 
 
-def _given(graph: Shipped, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    return {IMAGE: pictures} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
+def _given(graph: ExportGraph, images: np.ndarray) -> dict[str, np.ndarray]:
+    return {IMAGE: images} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
 
 
-def _ours(graph: Shipped, manifest: Manifest, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _ours(graph: ExportGraph, manifest: Manifest, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     with torch.inference_mode():
         arrays = graph(*(torch.from_numpy(array) for array in given.values()))
     return {name: array.numpy() for name, array in zip(manifest.outputs, arrays, strict=True)}
@@ -242,13 +245,13 @@ def _theirs(session: Session, parity: Parity, given: Mapping[str, np.ndarray]) -
         said = str(error).strip().splitlines() or [type(error).__name__]
         size = "x".join(map(str, given[IMAGE].shape))
         raise ParityError(
-            f"{parity.file} does not run in {parity.runtime} on pictures of {size} ({said[-1]}); nothing was shipped: "
+            f"{parity.file} does not run in {parity.runtime} on images of {size} ({said[-1]}); nothing was shipped: "
             "export for another runtime, or with a fixed size and batch"
         ) from error
 
 
 def thresholds(tasks: Iterable[Task]) -> dict[str, np.ndarray]:
     """The evaluation's thresholds, for a graph that suppresses boxes itself."""
-    steps = [task.post()["nms"] for task in tasks if "nms" in task.post()]
-    score, overlap = min(s["score"] for s in steps), min(s["iou"] for s in steps)
+    steps = [task.postprocess_steps()["nms"] for task in tasks if "nms" in task.postprocess_steps()]
+    score, overlap = min(s["score_threshold"] for s in steps), min(s["iou_threshold"] for s in steps)
     return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}

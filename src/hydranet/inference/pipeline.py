@@ -1,4 +1,4 @@
-"""A predictor at work on one source of pictures after another frame: what `hydranet predict` does."""
+"""A predictor at work on one source of images after another frame: what `hydranet predict` does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from hydranet.deploy.video.tracking import Tracks
 from hydranet.deploy.writer import Writer
 
 
-class Seer(Protocol):
+class PredictorProtocol(Protocol):
     """A predictor, with or without torch."""
 
     @property
@@ -28,7 +28,7 @@ class Seer(Protocol):
 
 
 @dataclass(frozen=True)
-class Shipped:
+class RuntimeOptions:
     """What only exported files take; the words are those of `hydranet.deploy.predictor.Predictor`."""
 
     runtime: str = ""
@@ -43,8 +43,8 @@ def open_predictor(
     size: tuple[int, int] | None,
     threshold: float,
     device: str,
-    shipped: Shipped,
-) -> Seer:
+    shipped: RuntimeOptions,
+) -> PredictorProtocol:
     """A predictor of a run, or of a file that `hydranet export` wrote; for the latter torch is not needed.
 
     Raises SpecError for options of exported files with a run, or a device with an exported file.
@@ -66,8 +66,8 @@ def open_predictor(
             runtime=shipped.runtime,
             threads=shipped.threads,
         )
-    if shipped != Shipped():
-        usual = vars(Shipped())
+    if shipped != RuntimeOptions():
+        usual = vars(RuntimeOptions())
         given = [f"--{name}" for name, value in vars(shipped).items() if value != usual[name]]
         raise SpecError(
             f"got {', '.join(given)} with a run, expected an exported file such as model.onnx; hydranet export {path}"
@@ -78,9 +78,9 @@ def open_predictor(
     return Predictor(path, heads, size=size, threshold=threshold, device=available_device(device))
 
 
-def watch(
+def run_pipeline(
     source: Frames | Live,
-    see: Seer,
+    see: PredictorProtocol,
     writer: Writer,
     pace: Pace,
     note: Callable[[DataError], None],
@@ -88,7 +88,7 @@ def watch(
 ) -> Iterator[Frame]:
     """Looks at every frame, follows its boxes if there are `tracks`, writes what is seen, and yields the frame.
 
-    Still pictures of a writer with a frame rate are the frames of a video.
+    Still images of a writer with a frame rate are the frames of a video.
     """
     for frame in source.readable(note):
         pace.lap("reading")

@@ -1,4 +1,4 @@
-"""A trained network as a function of a picture."""
+"""A trained network as a function of a image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.deploy.predictor import check_share, checked
-from hydranet.evaluation.evaluate import look
+from hydranet.evaluation.evaluate import predict_batch
 from hydranet.postprocess.nms import above
 
 
 class Predictor:
-    """(uint8 h w 3 RGB picture) -> {task: annotation} in the picture's own pixels and in metres.
+    """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
     path:      a run folder or a model file.    heads: tasks to compute; the others cost nothing.
-    size:      height and width the network sees; default: the training size whose shape is nearest to the picture's.
-    threshold: boxes and lines below this score are left out; default: what each task says (`Task.least_score`). Also
+    size:      height and width the network sees; default: the training size whose shape is nearest to the image's.
+    threshold: boxes and lines below this score are left out; default: what each task says (`Task.score_threshold`). Also
                an argument of every call.
-    The same without torch, for exported files: `hydranet.deploy.predictor`; both fit pictures and bring answers back
+    The same without torch, for exported files: `hydranet.deploy.predictor`; both fit images and bring answers back
     by the same functions.
     """
 
@@ -45,16 +45,16 @@ class Predictor:
         return {name: task.classes for name, task in self.model.tasks.items()}
 
     def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
-        """Raises ValueError for what is no RGB picture, PredictorError for a threshold that is not from 0 to 1."""
+        """Raises ValueError for what is no RGB image, PredictorError for a threshold that is not from 0 to 1."""
         size = self.size or nearest_size(self.recipe, checked(image).shape[:2])
-        found = look(self.model, [Sample(image)], size)[0]
+        found = predict_batch(self.model, [Sample(image)], size)[0]
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
         tasks = self.model.tasks
-        return {n: confident(one, tasks[n].least_score if least is None else least) for n, one in found.items()}
+        return {n: confident(one, tasks[n].score_threshold if least is None else least) for n, one in found.items()}
 
 
 def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:
-    """The input size of the recipe whose aspect ratio is nearest to the picture's."""
+    """The input size of the recipe whose aspect ratio is nearest to the image's."""
     sizes = [source.size for source in (*recipe.validation, *recipe.data)]
     wanted = np.log(size[0] / size[1])
     return min(sizes, key=lambda s: abs(np.log(s[0] / s[1]) - wanted))

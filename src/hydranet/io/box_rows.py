@@ -16,7 +16,7 @@ class BoxRow:
     """One box of a label file.
 
     where:  file and line, or file and number of the object; for messages.
-    xyxy:   left top right bottom in pixels, measured from the picture's corner.
+    xyxy:   left top right bottom in pixels, measured from the image's corner.
     label:  class index; -1 for an ignored region that may hold any class.
     ignore: neither object nor background.
     """
@@ -28,10 +28,10 @@ class BoxRow:
 
 
 def boxes_of(rows: Sequence[BoxRow], size: tuple[int, int]) -> Boxes:
-    """The rows, in their order, as float32 n 4, int64 n, bool n; clipped to a picture of `size` (height, width).
+    """The rows, in their order, as float32 n 4, int64 n, bool n; clipped to a image of `size` (height, width).
 
     Raises DataError, naming the row, for a number that is not finite, a box without area and a box outside the
-    picture.
+    image.
     """
     return Boxes(
         xyxy=np.array([_inside(row, size) for row in rows], dtype=np.float32).reshape(-1, 4),
@@ -48,7 +48,7 @@ def _inside(row: BoxRow, size: tuple[int, int]) -> tuple[float, float, float, fl
     if right <= left or bottom <= top:
         raise DataError(f"{row.where}: box {_text(row)} has no area, expected left < right, top < bottom; correct it")
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
-        raise DataError(f"{row.where}: box {_text(row)} is outside its picture of {width}x{height}; remove it")
+        raise DataError(f"{row.where}: box {_text(row)} is outside its image of {width}x{height}; remove it")
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 

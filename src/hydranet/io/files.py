@@ -22,10 +22,10 @@ from hydranet.io.truncation import PNG, is_whole
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
-"""How the names of pictures end."""
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+"""How the names of images end."""
 PALETTE = b"\x03"
-"""The colour type, byte 25, of a PNG whose pixels are numbers of colours (PNG specification, section 11.2.1)."""
+"""The color type, byte 25, of a PNG whose pixels are numbers of colors (PNG specification, section 11.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def folder_of(root: str, what: str) -> Path:
 def listed(folder: Path, pattern: str, what: str) -> list[Path]:
     """Sorted files and folders inside that match a glob, hidden ones left out. Raises DataError where there are none.
 
-    macOS leaves `._NAME.png` beside NAME.png on foreign disks: such files are no pictures.
+    macOS leaves `._NAME.png` beside NAME.png on foreign disks: such files are no images.
     """
     found = sorted(folder.glob(pattern)) if folder.is_dir() else []
     found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
@@ -69,11 +69,11 @@ def listed(folder: Path, pattern: str, what: str) -> list[Path]:
     return found
 
 
-def pictures(folder: Path, pattern: str = "*", what: str = "pictures") -> list[Path]:
-    """Those of `listed` that end like a picture, in small letters or capitals. Raises DataError for none."""
-    found = [path for path in listed(folder, pattern, what) if path.suffix.lower() in PICTURES and path.is_file()]
+def image_files(folder: Path, pattern: str = "*", what: str = "images") -> list[Path]:
+    """Those of `listed` that end like a image, in small letters or capitals. Raises DataError for none."""
+    found = [path for path in listed(folder, pattern, what) if path.suffix.lower() in IMAGES and path.is_file()]
     if not found:
-        raise DataError(f"no {what} in {folder} ({pattern} with {' '.join(PICTURES)}); check the root and the split")
+        raise DataError(f"no {what} in {folder} ({pattern} with {' '.join(IMAGES)}); check the root and the split")
     return found
 
 
@@ -85,30 +85,30 @@ def as_written(path: Path) -> Path:
 
 def read_rgb(path: Path) -> np.ndarray:
     """uint8 h w 3 in RGB order. Raises DataError for a missing or broken file."""
-    picture = _decode(path, cv2.IMREAD_COLOR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    image = _decode(path, cv2.IMREAD_COLOR)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_map(path: Path) -> np.ndarray:
     """A label image as stored: uint8 or uint16, h w (or h w 3 in RGB order). Raises DataError as `read_rgb` does."""
-    picture = _decode(path, cv2.IMREAD_UNCHANGED)
-    return picture if picture.ndim == 2 else cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2RGB)
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    return image if image.ndim == 2 else cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2RGB)
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """A picture of numbers as stored: `read_map`, and of a PNG with a palette the numbers, not the colours."""
+    """A image of numbers as stored: `read_map`, and of a PNG with a palette the numbers, not the colors."""
     data = _bytes(path)
     if data[:8].tobytes() != PNG or data[25:26].tobytes() != PALETTE:
         return read_map(path)
     try:
-        with Image.open(io.BytesIO(data.tobytes())) as picture:
-            return np.array(picture)
+        with Image.open(io.BytesIO(data.tobytes())) as image:
+            return np.array(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"broken image {path} ({error}); restore it or take it out of the split") from error
 
 
 def _bytes(path: Path) -> np.ndarray:
-    """uint8 n, the bytes of a picture that has its end."""
+    """uint8 n, the bytes of a image that has its end."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
@@ -122,12 +122,12 @@ def _bytes(path: Path) -> np.ndarray:
 
 def _decode(path: Path, flags: int) -> np.ndarray:
     data = _bytes(path)
-    picture = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    if picture is None:
+    image = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    if image is None:
         raise DataError(
             f"broken image {path} ({data.size} bytes cannot be decoded); restore it or take it out of the split"
         )
-    return picture
+    return image
 
 
 def read_lines(path: Path) -> list[str]:
@@ -156,9 +156,9 @@ def read_json(path: Path) -> Any:
 
 
 def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
-    """A picture of class ids, grey or with a palette. The ids `void` become "nobody knows"; so does 255.
+    """A image of class ids, gray or with a palette. The ids `void` become "nobody knows"; so does 255.
 
-    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a picture that
+    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a image that
     is not of `size` (height, width).
     """
     ids = read_ids(path)
@@ -178,10 +178,10 @@ def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tup
 
 
 def check_size(path: Path, values: np.ndarray, size: tuple[int, int] | None) -> None:
-    """Raises DataError where a label map (h w ...) is not as large as its picture."""
+    """Raises DataError where a label map (h w ...) is not as large as its image."""
     if size is not None and values.shape[:2] != size:
         raise DataError(
-            f"{path} is {values.shape[1]}x{values.shape[0]}, its picture {size[1]}x{size[0]}; they must be of one size"
+            f"{path} is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}; they must be of one size"
         )
 
 

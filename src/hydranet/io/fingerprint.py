@@ -1,4 +1,4 @@
-"""What identifies a picture: its pixels, exactly, and what it looks like; and what identifies a label."""
+"""What identifies a image: its pixels, exactly, and what it looks like; and what identifies a label."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,20 +8,20 @@ import numpy as np
 
 LOOK_BITS = 256
 NEAR_BITS = 12
-"""Pictures whose looks differ in so few of the 256 bits are most likely the same, scaled or compressed anew."""
+"""Images whose looks differ in so few of the 256 bits are most likely the same, scaled or compressed anew."""
 
 
 def content(image: np.ndarray) -> str:
-    """Sixteen hex digits of the decoded pixels (uint8 h w 3) and their size: equal for equal pictures only."""
+    """Sixteen hex digits of the decoded pixels (uint8 h w 3) and their size: equal for equal images only."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()[:16]
 
 
-def look(image: np.ndarray) -> str:
-    """64 hex digits: of 16 x 16 places, whether the picture gets brighter to the right (difference hash, dHash)."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
+def perceptual_hash(image: np.ndarray) -> str:
+    """64 hex digits: of 16 x 16 places, whether the image gets brighter to the right (difference hash, dHash)."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
     return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
 
 

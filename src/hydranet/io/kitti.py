@@ -1,7 +1,7 @@
-"""The files of the KITTI benchmarks: calibration, object labels, velodyne scans, depth pictures.
+"""The files of the KITTI benchmarks: calibration, object labels, velodyne scans, depth images.
 
-KITTI counts pixels from the centre of the first one: its pixel (0, 0) is our (0.5, 0.5). Label boxes end at width - 1
-where an object leaves the picture, and a projected scan equals the published depth pictures to the bit when it is
+KITTI counts pixels from the center of the first one: its pixel (0, 0) is our (0.5, 0.5). Label boxes end at width - 1
+where an object leaves the image, and a projected scan equals the published depth images to the bit when it is
 rounded, not floored. So half a pixel is added to boxes and principal points, and a box at the border ends half a
 pixel before it.
 """
@@ -23,18 +23,18 @@ ALIASES = {"Person": "Person_sitting"}
 DONT_CARE = "DontCare"
 
 OCCLUSION_UNKNOWN = 3
-CENTRE_PX = 0.5
+CENTER_PX = 0.5
 CAMERA_HEIGHT_M = 1.65
 """Height of all cameras above the road (KITTI's sensor setup page)."""
 STEPS_PER_M = 256
-"""Depth pictures store metres x 256 in 16 bits, 0 = no point."""
+"""Depth images store meters x 256 in 16 bits, 0 = no point."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """What a frame's calib file says about camera 2.
 
-    p2:      float64 3 4, rectified camera coordinates in metres to pixels.
+    p2:      float64 3 4, rectified camera coordinates in meters to pixels.
     to_rect: float64 4 4, velodyne coordinates to rectified camera coordinates: R0_rect · Tr_velo_to_cam.
     """
 
@@ -43,9 +43,9 @@ class Calibration:
 
     @property
     def camera(self) -> Camera:
-        """Camera 2 as ours: the principal point measured from the picture's corner."""
+        """Camera 2 as ours: the principal point measured from the image's corner."""
         matrix = self.p2[:, :3].copy()
-        matrix[:2, 2] += CENTRE_PX
+        matrix[:2, 2] += CENTER_PX
         return Camera(matrix, height_m=CAMERA_HEIGHT_M)
 
 
@@ -72,7 +72,7 @@ def _matrix(rows: dict[str, list[float]], names: Sequence[str], shape: tuple[int
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """One line of a label file, as far as pictures go: truncation 0..1 and occlusion 0..3 (3 = unknown)."""
+    """One line of a label file, as far as images go: truncation 0..1 and occlusion 0..3 (3 = unknown)."""
 
     box: BoxRow
     truncation: float
@@ -87,7 +87,7 @@ def parse_object(words: Sequence[str], where: str) -> ObjectRow:
     if name not in (*KITTI_CLASSES, DONT_CARE):
         raise DataError(f"{where}: class {words[0]!r}, expected one of {', '.join(KITTI_CLASSES)} or {DONT_CARE}")
     values = numbers(words[1:15], where)
-    left, top, right, bottom = (value + CENTRE_PX for value in values[3:7])
+    left, top, right, bottom = (value + CENTER_PX for value in values[3:7])
     if name == DONT_CARE:
         row = BoxRow(where, (left, top, right, bottom), NO_BOX, ignore=True)
         return ObjectRow(row, 0.0, OCCLUSION_UNKNOWN)
@@ -111,11 +111,11 @@ def object_boxes(rows: Sequence[ObjectRow], size: tuple[int, int]) -> Boxes:
     )
 
 
-def read_depth_picture(path: Path, size: tuple[int, int]) -> ScalarMap:
+def read_depth_image(path: Path, size: tuple[int, int]) -> ScalarMap:
     """Metres along the camera's axis, NaN where no laser point is. Raises DataError."""
     stored = read_map(path)
     if stored.dtype != np.uint16 or stored.ndim != 2:
-        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit grey picture: metres x 256")
+        raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit gray image: meters x 256")
     check_size(path, stored, size)
     values = stored.astype(np.float32) / STEPS_PER_M
     values[stored == 0] = np.nan
@@ -123,7 +123,7 @@ def read_depth_picture(path: Path, size: tuple[int, int]) -> ScalarMap:
 
 
 def read_velodyne(path: Path) -> np.ndarray:
-    """float32 n 3, metres, velodyne axes (x forward, y left, z up). Raises DataError for a broken file."""
+    """float32 n 3, meters, velodyne axes (x forward, y left, z up). Raises DataError for a broken file."""
     try:
         data = np.fromfile(path, dtype=np.float32)
     except FileNotFoundError as error:
@@ -135,7 +135,7 @@ def read_velodyne(path: Path) -> np.ndarray:
 
 
 def project_velodyne(points: np.ndarray, calibration: Calibration, size: tuple[int, int]) -> ScalarMap:
-    """A scan seen by camera 2: float32 h w, metres along its axis, NaN where no point falls; the nearest point wins."""
+    """A scan seen by camera 2: float32 h w, meters along its axis, NaN where no point falls; the nearest point wins."""
     rect = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ calibration.to_rect.T
     u, v, depth_m = (rect @ calibration.p2.T).T
     front = depth_m > 0

@@ -16,8 +16,8 @@ GOOD_FIT = 0.01
 def normals_from_depth(depth_m: np.ndarray, camera: Camera, radius_px: int = 5) -> NormalMap:
     """Normals of the planes that fit a depth map best; geometry alone, no network.
 
-    depth_m:   float h w, metres along the camera's axis; NaN = unknown.
-    camera:    intrinsics of that picture.
+    depth_m:   float h w, meters along the camera's axis; NaN = unknown.
+    camera:    intrinsics of that image.
     radius_px: windows are 2·radius + 1 wide. 5 is best on a frame of NYUv2 against the normals of Eigen and Fergus
                (2015): 5.3 degrees apart in the mean, 2.5 in the median; with depth rounded to 8 bits 6.4 and 3.5.
 
@@ -68,7 +68,7 @@ def _moved(values: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
 def _planes(values: np.ndarray, weight: np.ndarray, radius: int) -> tuple[np.ndarray, ...]:
     """In every window the fit values = a·du + b·dv + c by weighted least squares: a, b, c and the mean squared misfit.
 
-    du, dv are measured from the window's centre. The misfit is infinite where the window is too empty for a plane.
+    du, dv are measured from the window's center. The misfit is infinite where the window is too empty for a plane.
     """
     step = np.arange(-radius, radius + 1, dtype=np.float64)
     one, square = np.ones_like(step), step**2

@@ -1,7 +1,7 @@
-"""Pseudo-labels on disk: one file a picture and label, and an index that says who made them, how, and of what.
+"""Pseudo-labels on disk: one file a image and label, and an index that says who made them, how, and of what.
 
-CACHE/index.json               teacher, classes, thresholds, and each picture's fingerprint and files
-CACHE/LABEL/PICTURE.png        class ids, 255 = unknown; metres x 256 in 16 bits, 0 = unknown (KITTI's);
+CACHE/index.json               teacher, classes, thresholds, and each image's fingerprint and files
+CACHE/LABEL/PICTURE.png        class ids, 255 = unknown; meters x 256 in 16 bits, 0 = unknown (KITTI's);
                                normals as round((n + 1) x 127.5), 0 0 0 = unknown: within 0.4 degrees
 CACHE/LABEL/PICTURE.json       boxes: left top right bottom, class id, score
 CACHE/LABEL/PICTURE.npz        every other kind, its arrays as they are
@@ -40,7 +40,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture: fingerprints (`formats.fingerprint`), height and width, and a file for each label."""
+    """One image: fingerprints (`formats.fingerprint`), height and width, and a file for each label."""
 
     content: str
     look: str
@@ -53,8 +53,8 @@ class Index:
     """What a cache holds.
 
     teacher: its name.    digest: SHA-256 of its file.    labels: by label, how it was made.
-    trained_on: {name of the picture: (content, look)} of the teacher's own training pictures; None = not known.
-    images:     by key of the picture.
+    trained_on: {name of the image: (content, look)} of the teacher's own training images; None = not known.
+    images:     by key of the image.
     """
 
     teacher: str
@@ -99,7 +99,7 @@ def read_index(folder: Path) -> Index:
 
 
 def file_of(label: str, key: str, made: Made) -> str:
-    """Where the label of a picture goes, relative to the cache; two keys never share a file."""
+    """Where the label of a image goes, relative to the cache; two keys never share a file."""
     parts = [part if part not in ("..", "/") else "__" for part in PurePosixPath(key).parts]
     flat = made.kind in ("ClassMap", "NormalMap") or (made.kind == "ScalarMap" and made.metadata.get("unit") == "m")
     suffix = "png" if flat else "json" if made.kind == "Boxes" else "npz"
@@ -107,7 +107,7 @@ def file_of(label: str, key: str, made: Made) -> str:
 
 
 def packed(label: Annotation, made: Made) -> bytes:
-    """One picture's label (numpy) as the bytes of its file."""
+    """One image's label (numpy) as the bytes of its file."""
     if isinstance(label, ClassMap):
         return _png(label.ids)
     if isinstance(label, ScalarMap) and label.unit == "m":
@@ -128,7 +128,7 @@ def packed(label: Annotation, made: Made) -> bytes:
 
 
 def unpack(path: Path, made: Made, size: tuple[int, int], least: float = 0.0) -> Annotation:
-    """The inverse of `packed`, for a picture of `size`; boxes with scores below `least` become ignored regions.
+    """The inverse of `packed`, for a image of `size`; boxes with scores below `least` become ignored regions.
 
     Raises DataError for a missing or broken file, or one of another size.
     """

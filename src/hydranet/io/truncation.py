@@ -1,4 +1,4 @@
-"""Whether a picture file has its end. Some decoders fill the missing half of a photograph with grey, silently."""
+"""Whether a image file has its end. Some decoders fill the missing half of a photograph with gray, silently."""
 
 import numpy as np
 

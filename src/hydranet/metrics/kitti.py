@@ -1,7 +1,7 @@
 """KITTI's 2D object benchmark: average precision by class at three difficulties, after the official rules.
 
 A ground-truth box is counted, ignored or not there at all. Counted: its class, and easy enough. Ignored: its class but
-too hard, or a neighbour class (a Van when Cars are scored). Objects of all other classes are not there. A detection
+too hard, or a neighbor class (a Van when Cars are scored). Objects of all other classes are not there. A detection
 that lands on an ignored box, on a DontCare region or is too small itself is neither right nor wrong. Precision is read
 at 41 places of the recall axis that are set by the scores of the true positives; AP is its mean over 40 of them (R40,
 since 2019) or over 11 (R11, before). With fewer than 40 objects some places are never reached, so that even a perfect
@@ -32,7 +32,7 @@ class Difficulty:
 DIFFICULTIES = (Difficulty("easy", 40, 0, 0.15), Difficulty("moderate", 25, 1, 0.30), Difficulty("hard", 25, 2, 0.50))
 OVERLAP = {"Car": 0.7, "Van": 0.7, "Truck": 0.7, "Tram": 0.7}
 """Least IoU of a right detection; 0.5 for every other class, as for Pedestrian and Cyclist."""
-NEIGHBOURS = {"Car": ("Van",), "Pedestrian": ("Person_sitting",)}
+NEIGHBORS = {"Car": ("Van",), "Pedestrian": ("Person_sitting",)}
 """Classes so alike that finding one for the other is no error."""
 
 PLACES = 41
@@ -41,7 +41,7 @@ PLACES = 41
 class Rows(NamedTuple):
     """One image, one class, one difficulty: what is to be found and what was found.
 
-    overlap: float d g; IoU of the detections with the boxes of the class and of its neighbours.
+    overlap: float d g; IoU of the detections with the boxes of the class and of its neighbors.
     counted: bool g; the others are ignored.    score: float d.
     judged:  bool d; the others are too small, of whatever class (the devkit looks at the height first).
     excused: float d; the largest share of a detection that lies in one DontCare region.
@@ -59,20 +59,20 @@ def kitti_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str
 
     Boxes that a source ignores are DontCare regions if their label is -1, objects of another class (not there) if it is
     -2, else objects of their class that are too hard, as Van and Person_sitting are where the task has only Car and
-    Pedestrian (`Detection.neighbours`).
+    Pedestrian (`Detection.neighbors`).
     """
     scores = {}
     for index, name in enumerate(classes):
-        neighbours = [classes.index(n) for n in NEIGHBOURS.get(name, ()) if n in classes]
+        neighbors = [classes.index(n) for n in NEIGHBORS.get(name, ()) if n in classes]
         for difficulty in DIFFICULTIES:
-            rows = [_rows(seen, truth, index, neighbours, difficulty) for seen, truth in images]
+            rows = [_rows(seen, truth, index, neighbors, difficulty) for seen, truth in images]
             precision = precision_at_places(rows, OVERLAP.get(name, 0.5))
             for mean, places in (("r40", slice(1, None)), ("r11", slice(0, None, 4))):
                 scores[f"kitti_{mean}/{name}/{difficulty.name}"] = float(precision[places].mean())
     return scores
 
 
-def _rows(seen: Boxes, truth: Boxes, index: int, neighbours: list[int], level: Difficulty) -> Rows:
+def _rows(seen: Boxes, truth: Boxes, index: int, neighbors: list[int], level: Difficulty) -> Rows:
     n = len(truth.label)
     ignore = np.zeros(n, bool) if truth.ignore is None else np.asarray(truth.ignore, bool)
     occlusion = np.zeros(n, int) if truth.occlusion is None else truth.occlusion
@@ -80,7 +80,7 @@ def _rows(seen: Boxes, truth: Boxes, index: int, neighbours: list[int], level: D
     height = truth.xyxy[:, 3] - truth.xyxy[:, 1]
     hard = (height <= level.height_px) | (occlusion > level.occlusion) | (truncation > level.truncation)
     mine = truth.label == index
-    here = mine | np.isin(truth.label, neighbours)
+    here = mine | np.isin(truth.label, neighbors)
 
     small = seen.xyxy[:, 3] - seen.xyxy[:, 1] < level.height_px
     found = (np.asarray(seen.label) == index) | small

@@ -13,7 +13,7 @@ def freeze(module: nn.Module) -> None:
     """Keeps a module as it is, bit by bit: no gradients, eval mode for everything inside, and `train()` cannot undo it.
 
     Without the second half BatchNorm would go on averaging, and dropout would go on dropping. Gradients that are
-    already there are forgotten: an optimiser moves whatever has one, if only by momentum and weight decay.
+    already there are forgotten: an optimizer moves whatever has one, if only by momentum and weight decay.
     """
     for parameter in module.parameters():
         _still(parameter)

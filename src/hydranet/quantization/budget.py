@@ -43,8 +43,8 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """One metric on one source, in float and quantised. loss: in the unit of `Limit.allowed`; below 0 = a gain."""
+class MetricDrop:
+    """One metric on one source, in float and quantized. loss: in the unit of `Limit.allowed`; below 0 = a gain."""
 
     source: str
     limit: Limit
@@ -98,8 +98,8 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
         seen = [v for key, v in scores.items() if key.endswith(f" {limit.task} {limit.metric}")]
         if not any(map(math.isfinite, seen)):
             raise SpecError(
-                f"{limit.task}.{limit.metric} has no value on the pictures of any validation source, expected one to "
-                "hold INT8 against; give more pictures (--limit 0), another metric, or a source with labels for it"
+                f"{limit.task}.{limit.metric} has no value on the images of any validation source, expected one to "
+                "hold INT8 against; give more images (--limit 0), another metric, or a source with labels for it"
             )
     return found
 
@@ -140,10 +140,10 @@ def _parsed(text: str, tasks: Sequence[Task]) -> Limit:
     return Limit(name, metric, directions[metric.partition("/")[0]], allowed)
 
 
-def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity) -> list[Lost]:
+def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity) -> list[MetricDrop]:
     """Every limited metric on every source it was measured on; `before` as in `limits`."""
     return [
-        Lost(name.removesuffix(end), limit, before[name], value.exported)
+        MetricDrop(name.removesuffix(end), limit, before[name], value.exported)
         for name, value in parity.metrics.items()
         for limit in budget
         if name.endswith(end := f" {limit.task} {limit.metric}")

@@ -1,4 +1,4 @@
-"""Fake quantisation while training: the network learns to live with the rounding that INT8 will bring.
+"""Fake quantization while training: the network learns to live with the rounding that INT8 will bring.
 
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference"
 (CVPR 2018, arXiv 1712.05877, section 3).
@@ -57,12 +57,12 @@ def by_channel(weight: Float[Tensor, "d c h w"]) -> Float[Tensor, "d c h w"]:
     return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -NARROW, NARROW)
 
 
-def fake_quantised(model: HydraNet, left: Iterable[str] = ()) -> int:
-    """Rounds every convolution of the trunk and of all heads but those in `left`, from now on; returns how many.
+def fake_quantized(model: HydraNet, float_heads: Iterable[str] = ()) -> int:
+    """Rounds every convolution of the trunk and of all heads but those in `float_heads`, from now on; returns how many.
 
     Names and values of the weights stay as they are, so that checkpoints do, too.
     """
-    kept = tuple(f"heads.{name}." for name in left)
+    kept = tuple(f"heads.{name}." for name in float_heads)
     found = [
         module
         for name, module in model.named_modules()

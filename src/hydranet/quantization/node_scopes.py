@@ -42,10 +42,10 @@ def _part(node: Any) -> str | None:
     return TRUNK if "/model.trunk" in where else DECODE
 
 
-def floats(parts: Mapping[str, str], left: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Those of `names` (nodes of a graph made from the ONNX model) that lie in the decoding or in a part of `left`.
+def floats(parts: Mapping[str, str], float_heads: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Those of `names` (nodes of a graph made from the ONNX model) that lie in the decoding or in a part of `float_heads`.
 
     OpenVINO calls a node that it made from another one "NAME/SUFFIX".
     """
-    out = {DECODE, *left}
+    out = {DECODE, *float_heads}
     return [name for name in names if parts.get(name.partition("/")[0]) in out]

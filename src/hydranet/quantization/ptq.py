@@ -1,4 +1,4 @@
-"""Post-training quantisation with NNCF: weights by channel, activations by range, calibrated on pictures."""
+"""Post-training quantization with NNCF: weights by channel, activations by range, calibrated on images."""
 
 import io
 import logging
@@ -16,7 +16,7 @@ from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
-from hydranet.export.graph import Shipped, example
+from hydranet.export.graph import ExportGraph, example
 from hydranet.export.targets.onnx import proto, quiet
 from hydranet.quantization.node_scopes import floats, parts_of
 from hydranet.quantization.openvino_signals import kept_signal_stack
@@ -27,9 +27,9 @@ TARGETS = {"openvino": ".xml", "onnx": ".onnx"}
 
 @dataclass(frozen=True, eq=False)
 class Floating:
-    """A network before quantisation: as ONNX, with the part of every node."""
+    """A network before quantization: as ONNX, with the part of every node."""
 
-    graph: Shipped
+    graph: ExportGraph
     proto: Any
     parts: dict[str, str]
 
@@ -39,20 +39,20 @@ class Floating:
         return list(self.graph.model.tasks)
 
 
-def floating(graph: Shipped, manifest: Manifest) -> Floating:
+def floating(graph: ExportGraph, manifest: Manifest) -> Floating:
     """The network as NNCF takes it. Raises ImportError without the extra."""
     os.environ.setdefault("NNCF_CI", "1")  # else each call starts a process that reports its use over the network
     try:
         import nncf  # noqa: F401
         import openvino  # noqa: F401
     except ImportError as error:
-        raise ImportError('quantisation needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
+        raise ImportError('quantization needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
     made = proto(graph, example(graph.shape, graph.thresholds), list(manifest.outputs))
     return Floating(graph, made, parts_of(made))
 
 
-def pictures(recipe: Recipe, size: tuple[int, int], count: int) -> list[np.ndarray]:
-    """uint8 1 h w 3 pictures for calibration, as many from each training source, evenly spread over it.
+def calibration_images(recipe: Recipe, size: tuple[int, int], count: int) -> list[np.ndarray]:
+    """uint8 1 h w 3 images for calibration, as many from each training source, evenly spread over it.
 
     Ranges that one source never reaches would be cut off for all of them, so its share of training does not matter.
     """
@@ -67,9 +67,14 @@ def pictures(recipe: Recipe, size: tuple[int, int], count: int) -> list[np.ndarr
 
 
 def write(
-    network: Floating, target: str, left: Iterable[str], images: Sequence[np.ndarray], path: Path, manifest: Manifest
+    network: Floating,
+    target: str,
+    float_heads: Iterable[str],
+    images: Sequence[np.ndarray],
+    path: Path,
+    manifest: Manifest,
 ) -> Path:
-    """Writes the network with all parts in INT8 but those in `left` and the decoding; returns the file.
+    """Writes the network with all parts in INT8 but those in `float_heads` and the decoding; returns the file.
 
     The range of a network's first layer is halved (NNCF's overflow fix): processors without VNNI add up INT8 products
     in 16 bits. Raises SpecError for an unknown target.
@@ -83,15 +88,15 @@ def write(
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
     # NNCF draws bars of its own, and makes torch look for a CUDA that nobody asked for (nncf.torch.extensions)
     with kept_signal_stack(), redirect_stdout(io.StringIO()), quiet("torch.utils.cpp_extension"):
-        quantised: Any = nncf.quantize(
+        quantized: Any = nncf.quantize(
             model,
             nncf.Dataset(list(images), lambda image: {IMAGE: image}),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(images),
-            ignored_scope=nncf.IgnoredScope(names=floats(network.parts, left, names), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=floats(network.parts, float_heads, names), validate=False),
             advanced_parameters=_by_tensor() if target == "onnx" else None,
         )
-    _save(quantised, target, path, manifest)
+    _save(quantized, target, path, manifest)
     return path
 
 

@@ -19,9 +19,9 @@ from hydranet.export.graph import Shape, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, spread
 from hydranet.models.hydranet import HydraNet
 from hydranet.quantization import artifacts, ptq
-from hydranet.quantization.budget import Limit, Lost, limits, losses, parsed
-from hydranet.quantization.fake_quant import fake_quantised
-from hydranet.quantization.sensitivity import Left, Scan, scan, summary
+from hydranet.quantization.budget import Limit, MetricDrop, limits, losses, parsed
+from hydranet.quantization.fake_quant import fake_quantized
+from hydranet.quantization.sensitivity import FloatHeads, Scan, scan, summary
 from hydranet.training.train import train
 
 FREE = Bounds(math.inf, math.inf)
@@ -31,16 +31,16 @@ FINE = 0.05
 """Learning rate of fine-tuning, as a share of the recipe's."""
 
 
-class QuantiseError(UserError):
+class QuantizeError(UserError):
     """No INT8 network within the budget: what breaks it, by how much."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """calibration: pictures, over all training sources.    limit: images of each validation source; 0 = all.
+    """calibration: images, over all training sources.    limit: images of each validation source; 0 = all.
 
     targets: formats to write, the first is scanned.    budget: see `budget.limits`.
-    steps:   of quantisation-aware fine-tuning where the budget is missed; 0 = none.
+    steps:   of quantization-aware fine-tuning where the budget is missed; 0 = none.
     Raises SpecError for an unknown format, one given twice, and a single step.
     """
 
@@ -67,54 +67,54 @@ Note = Callable[[str], None]
 """Is told what is going on."""
 
 
-class Looker:
-    """Quantises a network in several ways and measures all of them over one pass of the validation images.
+class QuantizationTrial:
+    """Quantizes a network in several ways and measures all of them over one pass of the validation images.
 
-    unseen: heads that no validation picture labels; they stay in float, since nobody could tell what they lose.
+    unseen: heads that no validation image labels; they stay in float, since nobody could tell what they lose.
     before: scores in float that losses are counted from; taken from the first look where it is empty.
-    Raises SpecError for a budget that cannot be read and where no head is labelled.
+    Raises SpecError for a budget that cannot be read and where no head is labeled.
     """
 
     def __init__(self, model: HydraNet, recipe: Recipe, run: Path, folder: Path, options: Options, note: Note) -> None:
         asked = {limit.task for limit in parsed(options.budget, recipe.tasks)}
-        self.unseen = frozenset(unlabelled(recipe, options.limit or None))
+        self.unseen = frozenset(unlabeled(recipe, options.limit or None))
         if len(self.unseen) == len(recipe.tasks):
             raise SpecError(
                 f"got recipe {recipe.name!r} without a validation source that labels any of its tasks, expected one, "
                 "or no loss can be measured; add one"
             )
         if vain := ", ".join(sorted(asked & self.unseen)):
-            raise SpecError(f"got a budget for {vain}, expected a task that validation pictures label; add a source")
+            raise SpecError(f"got a budget for {vain}, expected a task that validation images label; add a source")
         self.recipe, self.folder, self.options, self.note = recipe, folder, options, note
         graph = shipped(model, None, Shape(options.size))
         self.trained = plain(model, None, graph.shape)
         place = (run if run.is_dir() else run.parent).resolve()
         self.manifest = described(graph, recipe, place.name, report_of(place))
         self.network = ptq.floating(graph, self.manifest)
-        self.images = ptq.pictures(recipe, options.size, options.calibration)
+        self.images = ptq.calibration_images(recipe, options.size, options.calibration)
         self.before: dict[str, float] = {}
         self.budget: list[Limit] = []
-        self.parities: dict[tuple[str, Left], Parity] = {}
+        self.parities: dict[tuple[str, FloatHeads], Parity] = {}
 
     @property
     def heads(self) -> list[str]:
-        """Heads that may be quantised."""
+        """Heads that may be quantized."""
         return [head for head in self.network.heads if head not in self.unseen]
 
-    def __call__(self, lefts: Sequence[Left]) -> list[list[Lost]]:
+    def __call__(self, trials: Sequence[FloatHeads]) -> list[list[MetricDrop]]:
         """Losses of the scanned format with these heads left in float."""
-        return self.look(self.options.targets[0], lefts)
+        return self.look(self.options.targets[0], trials)
 
-    def look(self, target: str, lefts: Sequence[Left]) -> list[list[Lost]]:
+    def look(self, target: str, trials: Sequence[FloatHeads]) -> list[list[MetricDrop]]:
         """The same for any format."""
-        lefts = [left | self.unseen for left in lefts]
+        trials = [float_heads | self.unseen for float_heads in trials]
         sessions = {}
-        for left in lefts:
-            self.note(f"quantising for {target}, float: {', '.join(sorted(left)) or 'nothing'}")
-            path = self.path(target, left)
-            manifest = replace(self.manifest, precision=precision(left))
+        for float_heads in trials:
+            self.note(f"quantizing for {target}, float: {', '.join(sorted(float_heads)) or 'nothing'}")
+            path = self.path(target, float_heads)
+            manifest = replace(self.manifest, precision=precision(float_heads))
             sessions[str(path.parent.name), target] = open_session(
-                ptq.write(self.network, target, left, self.images, path, manifest), target
+                ptq.write(self.network, target, float_heads, self.images, path, manifest), target
             )
         for step in measure(self.trained, sessions, self.recipe.validation, FREE, self.options.limit or None):
             if isinstance(step, list):
@@ -123,72 +123,72 @@ class Looker:
                 self.note(f"measuring image {step[0]} of {step[1]}")
         self.before = self.before or {name: loss.torch for name, loss in found[0].metrics.items()}
         self.budget = self.budget or limits(self.recipe.tasks, self.before, self.options.budget)
-        self.parities |= {(target, left): parity for left, parity in zip(lefts, found, strict=True)}
+        self.parities |= {(target, float_heads): parity for float_heads, parity in zip(trials, found, strict=True)}
         return [losses(self.budget, self.before, parity) for parity in found]
 
-    def path(self, target: str, left: Left) -> Path:
+    def path(self, target: str, float_heads: FloatHeads) -> Path:
         """Where the network with these heads in float lies while it is on trial."""
-        name = "-".join(["float", *sorted(left)]) if left else "all"
+        name = "-".join(["float", *sorted(float_heads)]) if float_heads else "all"
         return self.folder / "trial" / f"{target}-{name}" / f"model{ptq.TARGETS[target]}"
 
 
-def precision(left: Left) -> str:
+def precision(float_heads: FloatHeads) -> str:
     """The word for it in a manifest."""
-    return "int8" + (f" (float: {', '.join(sorted(left))})" if left else "")
+    return "int8" + (f" (float: {', '.join(sorted(float_heads))})" if float_heads else "")
 
 
-def quantise(run: Path, folder: Path, options: Options, note: Note) -> Iterator[Scan | Path]:
+def quantize(run: Path, folder: Path, options: Options, note: Note) -> Iterator[Scan | Path]:
     """Scans, chooses and ships: yields the scans, then the files that were accepted.
 
-    Fine-tunes and scans again where no way of quantising keeps the budget and `options.steps` allow it. Everything
-    that was on trial is removed. Raises QuantiseError, after quantise.json is written, where nothing was accepted.
+    Fine-tunes and scans again where no way of quantizing keeps the budget and `options.steps` allow it. Everything
+    that was on trial is removed. Raises QuantiseError, after quantize.json is written, where nothing was accepted.
     """
     model, recipe = load_model(run)
-    weights, trial = digest(run), folder / "trial"
-    looker = Looker(model, recipe, run, folder, options, note)
+    weights, place = digest(run), folder / "trial"
+    trial = QuantizationTrial(model, recipe, run, folder, options, note)
     try:
-        found = first = yield from _scanned(looker)
+        found = first = yield from _scanned(trial)
         if found.chosen is None and options.steps:
             tuned, _ = load_model(tune(run, recipe, folder / "qat", options.steps, note))
-            again = Looker(tuned, recipe, run, folder, options, note)
-            again.before, again.budget, looker = looker.before, looker.budget, again
-            found = yield from _scanned(looker)
+            again = QuantizationTrial(tuned, recipe, run, folder, options, note)
+            again.before, again.budget, trial = trial.before, trial.budget, again
+            found = yield from _scanned(trial)
         said = {"weights": weights, **summary(found), "before_tuning": None if found is first else summary(first)}
-        if refused := _refused(looker, found):
+        if refused := _refused(trial, found):
             artifacts.note_refusal(folder, said)
-            raise QuantiseError(refused)
+            raise QuantizeError(refused)
         assert found.chosen is not None
-        left = found.chosen.left | looker.unseen
-        trials = [looker.path(target, left) for target in options.targets]
-        manifest = replace(looker.manifest, precision=precision(left))
-        parities = [looker.parities[target, left] for target in options.targets]
+        float_heads = found.chosen.float_heads | trial.unseen
+        trials = [trial.path(target, float_heads) for target in options.targets]
+        manifest = replace(trial.manifest, precision=precision(float_heads))
+        parities = [trial.parities[target, float_heads] for target in options.targets]
         yield from artifacts.ship(folder, trials, manifest, parities, said)
     finally:
-        shutil.rmtree(trial, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def _scanned(looker: Looker) -> Generator[Scan, None, Scan]:
+def _scanned(trial: QuantizationTrial) -> Generator[Scan, None, Scan]:
     found = None
-    for found in scan(looker.heads, looker, looker.unseen):
+    for found in scan(trial.heads, trial, trial.unseen):
         yield found
     assert found is not None
     return found
 
 
-def _refused(looker: Looker, found: Scan) -> str:
+def _refused(trial: QuantizationTrial, found: Scan) -> str:
     """Why nothing is shipped, if so; formats that were not scanned are measured now, before any file is moved."""
     if found.chosen is None:
-        return refusal(found, looker.options)
-    first, *others = looker.options.targets
+        return refusal(found, trial.options)
+    first, *others = trial.options.targets
     for target in others:
-        (lost,) = looker.look(target, [found.chosen.left])
-        if broken := [one for one in lost if not one.kept]:
+        (metric_drop,) = trial.look(target, [found.chosen.float_heads])
+        if broken := [one for one in metric_drop if not one.kept]:
             return f"{target}: {worded(broken)}; ship {first} alone (--to {first}). Nothing was shipped"
     return ""
 
 
-def unlabelled(recipe: Recipe, limit: int | None) -> list[str]:
-    """Tasks without a label on any picture that is measured, `limit` of each validation source."""
+def unlabeled(recipe: Recipe, limit: int | None) -> list[str]:
+    """Tasks without a label on any image that is measured, `limit` of each validation source."""
     missing = {task.name for task in recipe.tasks}
     for source in recipe.validation:
         reader = Reader(source, list(recipe.tasks))
@@ -202,7 +202,7 @@ def unlabelled(recipe: Recipe, limit: int | None) -> list[str]:
 def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Path:
     """Trains the run's network on with all convolutions rounded; returns the folder.
 
-    Its teacher is the run itself: every task is told on every picture what it answered in float, beside the labels, so
+    Its teacher is the run itself: every task is told on every image what it answered in float, beside the labels, so
     that few labels do not pull it elsewhere. The first step is an ordinary one: the network is there once it is done,
     so that it takes two.
     """
@@ -215,30 +215,30 @@ def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Pat
         steps=steps,
         optim=optim,
         stages=(),
-        distil=(itself,),
+        teachers=(itself,),
         ema=recipe.ema and min(recipe.ema, 1 - 1 / max(steps / 10, 1)),
         precision="fp32",
         evaluate_every=0,
     )
     for progress in train(tuned, folder):
         if progress.step == 1:
-            fake_quantised(progress.run.model)
+            fake_quantized(progress.run.model)
         note(f"fine-tuning, step {progress.step} of {steps}")
     return folder
 
 
 def refusal(found: Scan, options: Options) -> str:
-    """What is broken in the gentlest way to quantise, and what may be done."""
-    gentle = min(found.tried, key=lambda tried: sum(not one.kept for one in tried.lost))
+    """What is broken in the gentlest way to quantize, and what may be done."""
+    gentle = min(found.tried, key=lambda tried: sum(not one.kept for one in tried.metric_drop))
     cure = "give more --qat steps" if options.steps else "fine-tune with --qat 300"
-    broken = [one for one in gentle.lost if not one.kept]
+    broken = [one for one in gentle.metric_drop if not one.kept]
     return (
-        f"no INT8 network keeps the budget: {found.name(gentle.left)} has {worded(broken)}; {cure}, or allow more with "
+        f"no INT8 network keeps the budget: {found.name(gentle.float_heads)} has {worded(broken)}; {cure}, or allow more with "
         "--budget TASK.METRIC=LOSS. Nothing was shipped"
     )
 
 
-def worded(broken: Sequence[Lost]) -> str:
+def worded(broken: Sequence[MetricDrop]) -> str:
     """ "held-out semantic miou .61 instead of .63 (.02 lost, .005 allowed)"."""
     return "; ".join(
         f"{one.source} {one.limit.task} {one.limit.metric} {one.after:.4g} instead of {one.before:.4g} "

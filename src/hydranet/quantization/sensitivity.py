@@ -1,35 +1,35 @@
-"""Which part of a network suffers from INT8: everything quantised, the trunk alone, and all but one head."""
+"""Which part of a network suffers from INT8: everything quantized, the trunk alone, and all but one head."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hydranet.quantization.budget import Lost
+from hydranet.quantization.budget import MetricDrop
 
-Left = frozenset[str]
+FloatHeads = frozenset[str]
 """Heads that stay in float."""
 
-Measure = Callable[[Sequence[Left]], list[list[Lost]]]
+Measure = Callable[[Sequence[FloatHeads]], list[list[MetricDrop]]]
 """The losses of networks with these parts left in float."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One way to quantise, and what it lost."""
+    """One way to quantize, and what it lost."""
 
-    left: Left
-    lost: Sequence[Lost]
+    float_heads: FloatHeads
+    metric_drop: Sequence[MetricDrop]
 
     @property
     def accepted(self) -> bool:
         """Whether every task stays within its budget."""
-        return all(one.kept for one in self.lost)
+        return all(one.kept for one in self.metric_drop)
 
 
 @dataclass
 class Scan:
     """All that was tried, in order. chosen: the one with the fewest float heads that keeps the budget, if any does.
 
-    unseen: heads in float throughout, since no validation picture labels them.
+    unseen: heads in float throughout, since no validation image labels them.
     """
 
     heads: tuple[str, ...]
@@ -37,13 +37,13 @@ class Scan:
     tried: list[Tried] = field(default_factory=list)
     chosen: Tried | None = None
 
-    def name(self, left: Left) -> str:
+    def name(self, float_heads: FloatHeads) -> str:
         """ "all INT8", "all but depth", "trunk only"."""
-        if not left:
+        if not float_heads:
             return "all INT8"
-        if left == frozenset(self.heads):
+        if float_heads == frozenset(self.heads):
             return "trunk only"
-        return f"all but {', '.join(head for head in self.heads if head in left)}"
+        return f"all but {', '.join(head for head in self.heads if head in float_heads)}"
 
     @property
     def note(self) -> str:
@@ -52,14 +52,14 @@ class Scan:
             return ""
         heads = ", ".join(self.unseen)
         return (
-            f"no validation picture labels {heads}: left in float, and what they lose by the trunk in INT8 is not "
+            f"no validation image labels {heads}: left in float, and what they lose by the trunk in INT8 is not "
             f"measured; add a validation source for {heads}"
         )
 
     @property
     def order(self) -> list[str]:
         """Heads by what leaving them in float gives back of all budgets that were used, most first."""
-        found = {t.left: sum(max(one.used, 0.0) for one in t.lost) for t in self.tried}
+        found = {t.float_heads: sum(max(one.used, 0.0) for one in t.metric_drop) for t in self.tried}
         gain = {head: found[frozenset()] - found.get(frozenset({head}), found[frozenset()]) for head in self.heads}
         return sorted(self.heads, key=lambda head: -gain[head])
 
@@ -72,22 +72,24 @@ def scan(heads: Sequence[str], measure: Measure, unseen: Iterable[str] = ()) -> 
     """
     found = Scan(tuple(heads), tuple(sorted(unseen)))
     every = frozenset(heads)
-    first: list[Left] = [frozenset(), *(frozenset({head}) for head in heads)]
+    first: list[FloatHeads] = [frozenset(), *(frozenset({head}) for head in heads)]
     first += [every] if every not in first else []
-    found.tried += [Tried(left, lost) for left, lost in zip(first, measure(first), strict=True)]
+    found.tried += [
+        Tried(float_heads, metric_drop) for float_heads, metric_drop in zip(first, measure(first), strict=True)
+    ]
     yield found
-    done = {tried.left: tried for tried in found.tried}
+    done = {tried.float_heads: tried for tried in found.tried}
     order = found.order
     for count in range(len(heads) + 1):
         # of equal number, those that were already measured come first: a head alone may be enough that is not first
-        same = [left for left in done if len(left) == count]
-        left = frozenset(order[:count])
-        if left not in done:
-            (lost,) = measure([left])
-            done[left] = Tried(left, lost)
-            found.tried.append(done[left])
+        same = [float_heads for float_heads in done if len(float_heads) == count]
+        float_heads = frozenset(order[:count])
+        if float_heads not in done:
+            (metric_drop,) = measure([float_heads])
+            done[float_heads] = Tried(float_heads, metric_drop)
+            found.tried.append(done[float_heads])
             yield found
-        kept = [done[one] for one in dict.fromkeys([left, *same]) if done[one].accepted]
+        kept = [done[one] for one in dict.fromkeys([float_heads, *same]) if done[one].accepted]
         if kept:
             found.chosen = kept[0]
             break
@@ -99,11 +101,11 @@ def summary(found: Scan) -> Mapping[str, object]:
     return {
         "order": found.order,
         "not_measured": found.unseen,
-        "chosen": sorted(found.chosen.left) if found.chosen else None,
+        "chosen": sorted(found.chosen.float_heads) if found.chosen else None,
         "tried": [
             {
-                "name": found.name(tried.left),
-                "float": sorted(tried.left),
+                "name": found.name(tried.float_heads),
+                "float": sorted(tried.float_heads),
                 "accepted": tried.accepted,
                 "losses": [
                     {
@@ -115,7 +117,7 @@ def summary(found: Scan) -> Mapping[str, object]:
                         "loss": one.loss,
                         "allowed": one.limit.allowed,
                     }
-                    for one in tried.lost
+                    for one in tried.metric_drop
                 ],
             }
             for tried in found.tried

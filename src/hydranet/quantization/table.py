@@ -6,31 +6,31 @@ from hydranet.quantization.sensitivity import Scan
 
 
 def sensitivity(found: Scan, title: str) -> Table:
-    """One row a way to quantise; the loss of each limited metric, red where it breaks the budget."""
-    table = Table("quantised", title=title)
-    for one in found.tried[0].lost:
+    """One row a way to quantize; the loss of each limited metric, red where it breaks the budget."""
+    table = Table("quantized", title=title)
+    for one in found.tried[0].metric_drop:
         unit = "" if one.limit.better == "higher" else " rel."
         table.add_column(f"{one.source} {one.limit.task} {one.limit.metric}{unit} ({one.limit.allowed:g})")
     table.add_column("")
     for tried in found.tried:
         cells = [
             f"{one.loss:+.4f} = {one.after:.4g}" if one.kept else f"[red]{one.loss:+.4f} = {one.after:.4g}[/red]"
-            for one in tried.lost
+            for one in tried.metric_drop
         ]
         word = "chosen" if found.chosen is tried else "kept" if tried.accepted else "broken"
-        table.add_row(found.name(tried.left), *cells, word)
+        table.add_row(found.name(tried.float_heads), *cells, word)
     return table
 
 
 def markdown(found: Scan) -> str:
     """The same for a file."""
-    names = [f"{one.source} {one.limit.task} {one.limit.metric}" for one in found.tried[0].lost]
-    lines = [f"| quantised | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|"]
-    lines += [f"| budget | {' | '.join(f'{one.limit.allowed:g}' for one in found.tried[0].lost)} | |"]
-    lines += [f"| PyTorch | {' | '.join(f'{one.before:.4g}' for one in found.tried[0].lost)} | |"]
+    names = [f"{one.source} {one.limit.task} {one.limit.metric}" for one in found.tried[0].metric_drop]
+    lines = [f"| quantized | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|"]
+    lines += [f"| budget | {' | '.join(f'{one.limit.allowed:g}' for one in found.tried[0].metric_drop)} | |"]
+    lines += [f"| PyTorch | {' | '.join(f'{one.before:.4g}' for one in found.tried[0].metric_drop)} | |"]
     for tried in found.tried:
-        cells = " | ".join(f"{one.after:.4g} ({one.loss:+.4f})" for one in tried.lost)
+        cells = " | ".join(f"{one.after:.4g} ({one.loss:+.4f})" for one in tried.metric_drop)
         word = "chosen" if found.chosen is tried else "kept" if tried.accepted else "broken"
-        lines.append(f"| {found.name(tried.left)} | {cells} | {word} |")
+        lines.append(f"| {found.name(tried.float_heads)} | {cells} | {word} |")
     lines += ["", f"Note: {found.note}."] if found.note else []
     return "\n".join(lines) + "\n"

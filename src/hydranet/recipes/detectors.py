@@ -111,7 +111,7 @@ def road_detector() -> Recipe:
     classes = [{"detection": names} for names in (KITTI_TO_ROAD, BDD_TO_ROAD, CARLA_TO_ROAD)]
     return Recipe(
         name="road_detector",
-        tasks=(Detection("detection", ROAD_OBJECTS, also=("voc", "road")),),
+        tasks=(Detection("detection", ROAD_OBJECTS, extra_metrics=("voc", "road")),),
         encoder=Part(MobileNetV2, weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=64),
         data=(

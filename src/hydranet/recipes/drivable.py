@@ -19,7 +19,7 @@ def drivable() -> Recipe:
     """The road recipe's three tasks, and drivable area from pseudo-labels of TwinLiteNet (arXiv 2307.10705).
 
     Command: HYDRANET_DATA=DATA hydranet train drivable. Not trained yet: no scores to state. Scores of the fourth task
-    are agreement with the teacher, which was trained on BDD100K; nobody labelled drivable area in these frames.
+    are agreement with the teacher, which was trained on BDD100K; nobody labeled drivable area in these frames.
     """
     base = road()
     return replace(

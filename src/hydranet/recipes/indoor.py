@@ -20,7 +20,7 @@ SIZE = (480, 640)
 
 
 def indoor() -> Recipe:
-    """Segmentation (40 classes), metric depth and normals (from depth) on the same pictures; 3.08 M parameters.
+    """Segmentation (40 classes), metric depth and normals (from depth) on the same images; 3.08 M parameters.
 
     Command: HYDRANET_DATA=DATA hydranet train indoor. Not trained yet: no scores to state.
     """

@@ -1,12 +1,12 @@
 """Asymmetric annotations (Nekrasov et al., ICRA 2019, arXiv 1809.04766): single-task teachers fill missing labels.
 
-Each picture is labelled for some tasks only. A teacher is trained for each task on the pictures that have its label;
-then one student learns all tasks from all pictures, a teacher's answer standing where a label is missing, so that every
+Each image is labeled for some tasks only. A teacher is trained for each task on the images that have its label;
+then one student learns all tasks from all images, a teacher's answer standing where a label is missing, so that every
 step updates every head. Here on generated scenes (`nekrasov*`), of which one source has classes and the other depth,
 and on real roads (`streets*`), where CamVid has classes and KITTI depth and boxes. All of one size and budget:
 
     hydranet train nekrasov_classes && hydranet train nekrasov_depth          the teachers
-    hydranet train nekrasov distil=[] --out runs/nekrasov-without             (a) labels alone
+    hydranet train nekrasov teachers=[] --out runs/nekrasov-without             (a) labels alone
     hydranet train nekrasov                                                   (b) teachers at work while training
     hydranet label runs/nekrasov_classes depth --recipe nekrasov --confidence semantic=0.5 \\
         --out runs/nekrasov-cache/classes
@@ -45,11 +45,11 @@ from hydranet.transforms.augment import Augment
 SIZE, CAMVID_SIZE = (96, 320), (192, 256)
 DEPTH = Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1")
 CONFIDENCE = {"semantic": 0.5, "depth": 0.8, "detection": 0.3}
-"""What teachers must be sure of: probability, agreement with the mirrored picture, score."""
+"""What teachers must be sure of: probability, agreement with the mirrored image, score."""
 
 
 def nekrasov() -> Recipe:
-    """The student on scenes: classes and depth, each labelled in half of the pictures; teachers fill the rest.
+    """The student on scenes: classes and depth, each labeled in half of the images; teachers fill the rest.
 
     Command: see the top of this file; one CPU core: about 5 minutes a run. Not trained yet: no scores to state.
     """
@@ -112,7 +112,7 @@ def streets_objects() -> Recipe:
         name="streets_objects",
         tasks=base.tasks[1:],
         data=base.data[1:],
-        distil=(),
+        teachers=(),
         validation=base.validation[1:],
     )
 
@@ -127,7 +127,7 @@ def _small(
     tasks: tuple[Task, ...],
     data: tuple[Source, ...],
     validation: tuple[Source, ...],
-    distil: tuple[Teacher, ...],
+    teachers: tuple[Teacher, ...],
 ) -> Recipe:
     return Recipe(
         name=name,
@@ -138,7 +138,7 @@ def _small(
         validation=validation,
         augment=Augment(scale=(1.0, 1.4), noise=0.0, blur=0.0),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
-        distil=distil,
+        teachers=teachers,
         steps=250,
         batch=8,
         precision="fp32",
@@ -161,7 +161,7 @@ def _alone(student: Recipe, name: str, task: str, source: str) -> Recipe:
         tasks=tuple(one for one in student.tasks if one.name == task),
         data=tuple(one for one in student.data if one.name == source),
         validation=tuple(held_out),
-        distil=(),
+        teachers=(),
     )
 
 
@@ -171,7 +171,7 @@ def _cached(student: Recipe, name: str, cache_of: dict[str, str]) -> Recipe:
         replace(source, dataset=Pseudo(source.dataset, f"runs/{name}-cache/{cache_of[source.name]}"))
         for source in student.data
     )
-    return replace(student, name=f"{name}_cached", data=data, distil=())
+    return replace(student, name=f"{name}_cached", data=data, teachers=())
 
 
 def _scenes(seed: int, count: int, *labels: str) -> Dataset:

@@ -9,16 +9,22 @@ import numpy as np
 from hydranet.annotations import Annotation
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.deploy.writer import save_picture
-from hydranet.evaluation.evaluate import Seen
+from hydranet.deploy.writer import save_image
+from hydranet.evaluation.evaluate import EvaluatedImage
 from hydranet.inference.predictor import confident
 from hydranet.visualization.draw import Row, composite, draw, gallery_html
 
 
 def write_gallery(
-    rows: Sequence[Seen], tasks: Mapping[str, Task], path: Path, *, title: str, note: str = "", threshold: float = 0.3
+    rows: Sequence[EvaluatedImage],
+    tasks: Mapping[str, Task],
+    path: Path,
+    *,
+    title: str,
+    note: str = "",
+    threshold: float = 0.3,
 ) -> None:
-    """Writes an HTML page, or one picture of predictions where `path` ends in .png or .jpg.
+    """Writes an HTML page, or one image of predictions where `path` ends in .png or .jpg.
 
     threshold: least score of the boxes and lines that are shown.    Raises SpecError for another ending.
     """
@@ -26,7 +32,7 @@ def write_gallery(
     if path.suffix == ".html":
         gallery_html([_row(row, tasks, threshold) for row in rows], path, title, note)
     else:
-        save_picture(path, sheet(rows, tasks, threshold))
+        save_image(path, sheet(rows, tasks, threshold))
 
 
 def check_format(path: Path) -> None:
@@ -35,7 +41,7 @@ def check_format(path: Path) -> None:
         raise SpecError(f"got gallery {str(path)!r}, expected a name that ends in .html, .png or .jpg")
 
 
-def sheet(rows: Sequence[Seen], tasks: Mapping[str, Task], threshold: float = 0.3) -> np.ndarray:
+def sheet(rows: Sequence[EvaluatedImage], tasks: Mapping[str, Task], threshold: float = 0.3) -> np.ndarray:
     """The predictions for several images below one another, uint8 h w 3."""
     grids = [composite(row.sample.image, _drawn(row.sample.image, row.predictions, tasks, threshold)) for row in rows]
     width = min(grid.shape[1] for grid in grids)
@@ -54,7 +60,7 @@ def _drawn(
     return {name: draw(image, confident(one, threshold), tasks[name].classes) for name, one in seen.items()}
 
 
-def _row(row: Seen, tasks: Mapping[str, Task], threshold: float) -> Row:
+def _row(row: EvaluatedImage, tasks: Mapping[str, Task], threshold: float) -> Row:
     image, name = row.sample.image, f"{row.sample.source}: {Path(row.sample.key).name}"
     return Row(
         name, image, _drawn(image, row.predictions, tasks, threshold), _drawn(image, row.sample.labels, tasks, 0.0)

@@ -21,7 +21,7 @@ def number(value: float) -> str:
 
 def losses(progress: Progress) -> str:
     """What a step saw, in one line."""
-    means = "  ".join(f"{name} {value:.3f}" for name, value in progress.outcome.losses.items())
+    means = "  ".join(f"{name} {value:.3f}" for name, value in progress.result.losses.items())
     return f"{means}  {progress.images / progress.step_s:.1f} img/s"
 
 
@@ -61,8 +61,8 @@ def comparison(rows: Sequence[Change], names: Sequence[str]) -> Table:
     """One row a metric: both values, and the difference, green where the second is better."""
     table = Table("source", "task", "metric", *names, "difference")
     for row in rows:
-        colour = {True: "green", False: "red", None: "white"}[row.better]
-        difference = f"[{colour}]{row.difference:+.4g}[/{colour}]" if math.isfinite(row.difference) else "–"
+        color = {True: "green", False: "red", None: "white"}[row.better]
+        difference = f"[{color}]{row.difference:+.4g}[/{color}]" if math.isfinite(row.difference) else "–"
         table.add_row(row.source, row.task, row.metric, number(row.first), number(row.second), difference)
     return table
 

@@ -14,20 +14,20 @@ from hydranet.models.layers.sync_norm import SyncNorm
 
 
 @dataclass(frozen=True)
-class Processes:
+class ProcessGroup:
     """This process's rank among `world` processes."""
 
     rank: int = 0
     world: int = 1
 
     @staticmethod
-    def joined(device: str) -> "Processes":
+    def init(device: str) -> "ProcessGroup":
         """Joins the group that torchrun describes in the environment (gloo on CPUs, nccl on GPUs), if there is one."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-            return Processes()
+            return ProcessGroup()
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-        return Processes(dist.get_rank(), dist.get_world_size())
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
 
     @staticmethod
     def device(name: str) -> str:
@@ -48,7 +48,7 @@ class Processes:
         """Whether the flag is set in any process: a decision that all of them take at the same step."""
         return bool(self.sum(torch.tensor(float(flag), device=self._device())) > 0) if self.world > 1 else flag
 
-    def alike(self, value: int) -> bool:
+    def all_equal(self, value: int) -> bool:
         """Whether a number is the same in every process."""
         if self.world == 1:
             return True
@@ -57,7 +57,7 @@ class Processes:
         return int(pair[0]) == -int(pair[1])
 
     def agree(self, trunk: nn.Module, batches: Sequence[Batch]) -> None:
-        """Lets synchronised norms use common statistics in a step whose batches are alike in all processes.
+        """Lets synchronized norms use common statistics in a step whose batches are alike in all processes.
 
         Where sizes or tasks differ, a process would wait for a forward pass that another one does not make: in such a
         step each uses its own statistics.
@@ -65,7 +65,7 @@ class Processes:
         norms = [module for module in trunk.modules() if isinstance(module, SyncNorm)]
         if norms and self.world > 1:
             plan = [(tuple(batch.image.shape[2:]), sorted(batch.asked)) for batch in batches if batch.asked]
-            together = self.alike(crc32(repr(plan).encode()))
+            together = self.all_equal(crc32(repr(plan).encode()))
             for norm in norms:
                 norm.together = together
 
@@ -78,7 +78,7 @@ class Processes:
         """Where nccl wants its tensors; gloo takes them from the CPU."""
         return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
-    def equalise(self, model: nn.Module) -> None:
+    def equalize(self, model: nn.Module) -> None:
         """Gives every process the first one's weights and buffers."""
         if self.world > 1:
             for tensor in model.state_dict().values():

@@ -11,7 +11,7 @@ from hydranet.core.features import Pyramid
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class DetachedFeatures:
     """Where heads were separated from the trunk: the trunk's tensors, and for each task its own copies of them."""
 
     trunk: list[Tensor]
@@ -23,7 +23,7 @@ class Cut:
         return None if leaf is None else leaf.grad
 
 
-def cut(pyramids: dict[str, Pyramid]) -> tuple[dict[str, Pyramid], Cut]:
+def detach_features(pyramids: dict[str, Pyramid]) -> tuple[dict[str, Pyramid], DetachedFeatures]:
     """Detached copies of the pyramids, one set for each task, and the way back.
 
     Gradients asked for at *attached* levels would be wrong, since a finer level depends on a coarser one.
@@ -42,10 +42,10 @@ def cut(pyramids: dict[str, Pyramid]) -> tuple[dict[str, Pyramid], Cut]:
             leaf = level.detach().requires_grad_()
             leaves[task][place] = leaf
             seen[task].append(leaf)
-    return seen, Cut(trunk, leaves)
+    return seen, DetachedFeatures(trunk, leaves)
 
 
-def gramian(cuts: Sequence[Cut], shares: dict[str, Tensor]) -> Float[Tensor, "t t"]:
+def gramian(cuts: Sequence[DetachedFeatures], shares: dict[str, Tensor]) -> Float[Tensor, "t t"]:
     """Inner products of the task gradients, each multiplied by its share; those of several batches add up."""
     tasks = list(shares)
     device = next(iter(shares.values())).device
@@ -59,7 +59,7 @@ def gramian(cuts: Sequence[Cut], shares: dict[str, Tensor]) -> Float[Tensor, "t 
     return matrix.tril() + matrix.tril(-1).T
 
 
-def _inner(one: Cut, a: str, b: str) -> Tensor | None:
+def _inner(one: DetachedFeatures, a: str, b: str) -> Tensor | None:
     products = []
     if a in one.leaves and b in one.leaves:
         for index in one.leaves[a].keys() & one.leaves[b].keys():
@@ -69,7 +69,7 @@ def _inner(one: Cut, a: str, b: str) -> Tensor | None:
     return torch.stack(products).sum() if products else None
 
 
-def pull(one: Cut, trunk: list[Tensor], weights: dict[str, Tensor]) -> None:
+def backward_features(one: DetachedFeatures, trunk: list[Tensor], weights: dict[str, Tensor]) -> None:
     """One backward pass through the trunk with the weighted sum of the task gradients."""
     tensors, gradients = [], []
     for index, level in enumerate(trunk):

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import Balancer, GradientBalancer, HeldOutBalancer, LossBalancer
+from hydranet.core.balancer import Balancer, GradientBalancer, LossBalancer, MetaBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.core.task import Loss
 from hydranet.models.hydranet import HydraNet
-from hydranet.training.feature_gradients import Cut, cut, gramian, pull
-from hydranet.training.losses import Autocast, Means, Reduce, Unmoved, detached, forward, losses_of, means
-from hydranet.training.meta_gradients import learn
+from hydranet.training.feature_gradients import DetachedFeatures, backward_features, detach_features, gramian
+from hydranet.training.losses import Autocast, Means, Reduce, detached, forward, frozen_buffers, losses_of, means
+from hydranet.training.meta_gradients import update
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class StepResult:
     """What one step saw: mean losses, named parts of them, weights, and the Gramian where the balancer used it."""
 
     losses: dict[str, float]
@@ -41,7 +41,7 @@ class Outcome:
         return {f"{a}/{b}": matrix[i][j] for i, a in enumerate(names) for j, b in enumerate(names) if i < j}
 
 
-def price(balancer: LossBalancer, means: Means) -> dict[str, Tensor]:
+def loss_weights(balancer: LossBalancer, means: Means) -> dict[str, Tensor]:
     """w_t = d objective / d L_t; the balancer's own parameters get their gradient here, once a step."""
     leaves = {name: means.value(name).detach().requires_grad_() for name in means.total}
     if leaves:
@@ -66,7 +66,7 @@ def step_gradients(
     keep: bool = True,
     reduce: Reduce = lambda t: t,
     factor: float = 1.0,
-) -> Outcome:
+) -> StepResult:
     """Fills `.grad` of model and balancer with the gradients of one step over all `batches`.
 
     keep:   hold all graphs until the backward pass. False = accumulate: look twice, first without graphs for sums,
@@ -76,18 +76,18 @@ def step_gradients(
     """
     if isinstance(balancer, GradientBalancer) and not any(p.requires_grad for p in model.trunk.parameters()):
         balancer = Uniform(balancer.tasks)  # a frozen trunk: heads get their own gradient, nothing is to be balanced
-    if isinstance(balancer, HeldOutBalancer):
-        batches = learn(model, batches, balancer, seed, reduce)
+    if isinstance(balancer, MetaBalancer):
+        batches = update(model, batches, balancer, seed, reduce)
     if isinstance(balancer, LossBalancer):
-        outcome = _of_losses(model, batches, balancer, autocast, seed, keep, reduce, factor)
+        result = _of_losses(model, batches, balancer, autocast, seed, keep, reduce, factor)
     elif balancer.at == "cut":
-        outcome = _at_the_cut(model, batches, balancer, autocast, seed, keep, reduce, factor)
+        result = _at_the_cut(model, batches, balancer, autocast, seed, keep, reduce, factor)
     else:
-        outcome = _at_the_parameters(model, batches, balancer, autocast, seed, reduce, factor)
+        result = _at_the_parameters(model, batches, balancer, autocast, seed, reduce, factor)
     for parameter in balancer.parameters():
         if parameter.grad is not None:
             parameter.grad *= factor
-    return outcome
+    return result
 
 
 def _of_losses(
@@ -99,23 +99,23 @@ def _of_losses(
     keep: bool,
     reduce: Reduce,
     factor: float,
-) -> Outcome:
+) -> StepResult:
     tasks = list(model.tasks)
     if keep:
         found = [forward(model, batch, autocast, seed + i) for i, batch in enumerate(batches)]
     else:
-        with torch.no_grad(), Unmoved(model):
+        with torch.no_grad(), frozen_buffers(model):
             found = [forward(model, batch, autocast, seed + i) for i, batch in enumerate(batches)]
     total = means(tasks, found, batches, reduce)
-    weights = price(balancer, total)
+    weights = loss_weights(balancer, total)
     scale = {name: weight / total.count[name] for name, weight in weights.items()}
     for i, batch in enumerate(batches):
         backward(found[i] if keep else forward(model, batch, autocast, seed + i), scale, factor)
     return _outcome(total, weights)
 
 
-def _outcome(total: Means, weights: dict[str, Tensor], gramian: Tensor | None = None) -> Outcome:
-    return Outcome(
+def _outcome(total: Means, weights: dict[str, Tensor], gramian: Tensor | None = None) -> StepResult:
+    return StepResult(
         {name: float(total.value(name)) for name in total.total},
         {name: {part: float(value) for part, value in parts.items()} for name, parts in total.parts.items()},
         {name: float(weight) for name, weight in weights.items()},
@@ -140,11 +140,11 @@ def _at_the_cut(
     keep: bool,
     reduce: Reduce,
     factor: float,
-) -> Outcome:
+) -> StepResult:
     found, cuts = [], []
     units: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
-        with nullcontext() if keep else Unmoved(model.trunk):
+        with nullcontext() if keep else frozen_buffers(model.trunk):
             losses, one = _heads(model, batch, autocast, seed + i, factor, units, graph=keep)
         found.append(detached(losses))
         cuts.append(one)
@@ -157,14 +157,14 @@ def _at_the_cut(
     weights = _ask(balancer, products, total)
     for i, (batch, one) in enumerate(zip(batches, cuts, strict=True)):
         tensors = one.trunk if keep else _trunk(model, batch, autocast, seed + i)
-        pull(one, tensors, {name: weight * shares[name] for name, weight in weights.items()})
+        backward_features(one, tensors, {name: weight * shares[name] for name, weight in weights.items()})
     return _outcome(total, weights, products)
 
 
 def _trunk(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> list[Tensor]:
     torch.manual_seed(seed)
     with autocast():
-        return cut(_pyramids(model, batch))[1].trunk
+        return detach_features(_pyramids(model, batch))[1].trunk
 
 
 def _pyramids(model: HydraNet, batch: Batch) -> dict[str, Pyramid]:
@@ -180,12 +180,12 @@ def _heads(
     factor: float,
     units: dict[str, Tensor],
     graph: bool,
-) -> tuple[dict[str, Loss], Cut]:
+) -> tuple[dict[str, Loss], DetachedFeatures]:
     torch.manual_seed(seed)
     with autocast():
         with torch.set_grad_enabled(graph):
             pyramids = _pyramids(model, batch)
-        seen, one = cut(pyramids)
+        seen, one = detach_features(pyramids)
         raw = model.answer(seen)
     losses = losses_of(model, raw, batch)
     # Every task has leaves of its own, so one backward pass gives all task gradients apart.
@@ -223,7 +223,7 @@ def _at_the_parameters(
     seed: int,
     reduce: Reduce,
     factor: float,
-) -> Outcome:
+) -> StepResult:
     """As in the papers, a backward pass for each task; every batch is looked at once."""
     tasks, found = list(model.tasks), []
     trunk = [p for p in model.trunk.parameters() if p.requires_grad]

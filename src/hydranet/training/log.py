@@ -33,7 +33,7 @@ class RunLog:
     def step(self, progress: Progress) -> None:
         """Adds what one step saw."""
         self.file = self.file or self._open(progress.step)
-        seen = progress.outcome
+        seen = progress.result
         line: dict[str, Any] = {
             "step": progress.step,
             "losses": seen.losses,

@@ -17,7 +17,7 @@ Reduce = Callable[[Tensor], Tensor]
 """Sum over all processes, in place; the identity for one process."""
 
 
-class Diverged(UserError, RuntimeError):
+class NonFiniteLoss(UserError, RuntimeError):
     """A loss that is not finite: which task, on which images."""
 
 
@@ -28,24 +28,26 @@ def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str
         for name, label in batch.labels.items():
             if name in raw:
                 found[name] = model.tasks[name].loss(pick(raw[name], batch.rows[name]), label)
-        for lesson in batch.lessons:
-            if lesson.task in raw:
-                heard = model.tasks[lesson.task].distill(pick(raw[lesson.task], lesson.rows), lesson)
-                found[lesson.task] = joined(found.get(lesson.task), heard, lesson.weight)
+        for distilled_target in batch.distillation:
+            if distilled_target.task in raw:
+                heard = model.tasks[distilled_target.task].distill(
+                    pick(raw[distilled_target.task], distilled_target.rows), distilled_target
+                )
+                found[distilled_target.task] = joined(found.get(distilled_target.task), heard, distilled_target.weight)
     return found
 
 
-def joined(labelled: Loss | None, heard: Loss, weight: float) -> Loss:
-    """One loss of a task: its mean is over labelled elements, and over a teacher's with `weight` each.
+def joined(labeled: Loss | None, heard: Loss, weight: float) -> Loss:
+    """One loss of a task: its mean is over labeled elements, and over a teacher's with `weight` each.
 
     (T + w T') / (N + w N') with totals T and counts N: both are sums over images, so it is exact over any split of a
     step, and a balancer sees one loss a task, as without teachers. The part "distilled" is w T'.
     """
     distilled = {"distilled": weight * heard.total}
-    if labelled is None:
+    if labeled is None:
         return Loss(weight * heard.total, weight * heard.count, distilled)
-    before = labelled.parts or {"labelled": labelled.total}
-    total, count = labelled.total + weight * heard.total, labelled.count + weight * heard.count
+    before = labeled.parts or {"labeled": labeled.total}
+    total, count = labeled.total + weight * heard.total, labeled.count + weight * heard.count
     return Loss(total, count, {**before, "distilled": before.get("distilled", 0) + distilled["distilled"]})
 
 
@@ -58,7 +60,7 @@ def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dic
     return losses_of(model, raw, batch)
 
 
-class Unmoved(AbstractContextManager[None]):
+class frozen_buffers(AbstractContextManager[None]):
     """Within it a forward pass leaves buffers (BatchNorm's running statistics) as they were."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -101,7 +103,7 @@ def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Seque
     sums = reduce(sums)
     bad = [name for name, row in zip(tasks, sums, strict=True) if not torch.isfinite(row).all()]
     if bad:
-        raise Diverged(_blame(bad, found, batches))
+        raise NonFiniteLoss(_blame(bad, found, batches))
     present = [name for name, row in zip(tasks, sums, strict=True) if row[1] > 0]
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in present}
     for losses in found:

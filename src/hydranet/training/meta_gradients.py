@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from hydranet.core.balancer import HeldOutBalancer
+from hydranet.core.balancer import MetaBalancer
 from hydranet.core.batch import Batch
 from hydranet.models.hydranet import HydraNet
-from hydranet.training.losses import Means, Reduce, Unmoved, forward, means
+from hydranet.training.losses import Means, Reduce, forward, frozen_buffers, means
 
 REACH = 0.01
 """Length of the step of a finite difference, as in Auto-Lambda and DARTS (arXiv 1806.09055, section 2.3)."""
 
 
-def learn(
-    model: HydraNet, batches: Sequence[Batch], balancer: HeldOutBalancer, seed: int, reduce: Reduce
+def update(
+    model: HydraNet, batches: Sequence[Batch], balancer: MetaBalancer, seed: int, reduce: Reduce
 ) -> Sequence[Batch]:
     """Lets the balancer learn where its turn has come; returns what the step may train on.
 
@@ -34,14 +34,14 @@ def learn(
         return batches
     aside, rest = _apart(batches, balancer)
     if int(balancer.step) % balancer.every == 0:
-        with Unmoved(model):
+        with frozen_buffers(model):
             slopes = _slopes(model, aside, rest, balancer, seed, reduce)
         if slopes:
-            balancer.learn(slopes)
+            balancer.update(slopes)
     return rest if balancer.held_out else batches
 
 
-def _apart(batches: Sequence[Batch], balancer: HeldOutBalancer) -> tuple[list[Batch], list[Batch]]:
+def _apart(batches: Sequence[Batch], balancer: MetaBalancer) -> tuple[list[Batch], list[Batch]]:
     """Held-out images and the others.
 
     Where no source is named, a hash of step and image decides: it is the same in every process and micro-batch.
@@ -53,24 +53,24 @@ def _apart(batches: Sequence[Batch], balancer: HeldOutBalancer) -> tuple[list[Ba
         else:
             names = zip(batch.source, batch.key, strict=True)
             chosen = [crc32(f"{int(balancer.step)} {source}:{key}".encode()) % 2 == 1 for source, key in names]
-        aside.append(images(batch, [i for i, yes in enumerate(chosen) if yes]))
-        rest.append(images(batch, [i for i, yes in enumerate(chosen) if not yes]))
+        aside.append(select_images(batch, [i for i, yes in enumerate(chosen) if yes]))
+        rest.append(select_images(batch, [i for i, yes in enumerate(chosen) if not yes]))
     return aside, rest
 
 
-def images(batch: Batch, chosen: Sequence[int]) -> Batch:
+def select_images(batch: Batch, chosen: Sequence[int]) -> Batch:
     """Some images of a batch, by number, with the labels they have."""
     place = {image: i for i, image in enumerate(chosen)}
-    labels, rows, lessons = {}, {}, []
+    labels, rows, distillation = {}, {}, []
     for name, index in batch.rows.items():
         held, moved = _held(index, place)
         if held:
             labels[name], rows[name] = pytree.tree_map(partial(_rows, held), batch.labels[name]), moved
-    for lesson in batch.lessons:
-        held, moved = _held(lesson.rows, place)
+    for distilled_target in batch.distillation:
+        held, moved = _held(distilled_target.rows, place)
         if held:
-            told, raw = pytree.tree_map(partial(_rows, held), (lesson.told, lesson.raw))
-            lessons.append(replace(lesson, rows=moved, told=told, raw=raw))
+            target, raw = pytree.tree_map(partial(_rows, held), (distilled_target.target, distilled_target.raw))
+            distillation.append(replace(distilled_target, rows=moved, target=target, raw=raw))
     some = list(chosen)
     return replace(
         batch,
@@ -79,7 +79,7 @@ def images(batch: Batch, chosen: Sequence[int]) -> Batch:
         rows=rows,
         source=tuple(batch.source[i] for i in some),
         key=tuple(batch.key[i] for i in some),
-        lessons=tuple(lessons),
+        distillation=tuple(distillation),
     )
 
 
@@ -94,7 +94,7 @@ def _rows(held: list[int], value: object) -> object:
 
 
 def _slopes(
-    model: HydraNet, aside: list[Batch], rest: list[Batch], balancer: HeldOutBalancer, seed: int, reduce: Reduce
+    model: HydraNet, aside: list[Batch], rest: list[Batch], balancer: MetaBalancer, seed: int, reduce: Reduce
 ) -> dict[str, Tensor]:
     """d (held-out loss) / d w_t by task, over |its gradient|^2; empty where either side has no labels."""
     chosen = model.trunk if balancer.exact else model

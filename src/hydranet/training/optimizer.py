@@ -9,8 +9,8 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.models.hydranet import HydraNet
 
 
-def optimiser(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
-    """An optimiser with a group for each part of the network and for what is not decayed (biases, norms, balancer)."""
+def optimizer(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
+    """An optimizer with a group for each part of the network and for what is not decayed (biases, norms, balancer)."""
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         parts = name.split(".")

@@ -98,8 +98,12 @@ class Staging:
         if batch.asked <= self.tasks:
             return batch
         labels = {name: label for name, label in batch.labels.items() if name in self.tasks}
-        lessons = tuple(lesson for lesson in batch.lessons if lesson.task in self.tasks)
-        return replace(batch, labels=labels, rows={name: batch.rows[name] for name in labels}, lessons=lessons)
+        distillation = tuple(
+            distilled_target for distilled_target in batch.distillation if distilled_target.task in self.tasks
+        )
+        return replace(
+            batch, labels=labels, rows={name: batch.rows[name] for name in labels}, distillation=distillation
+        )
 
     def describe(self) -> str:
         """The current stage in one line."""

@@ -19,12 +19,12 @@ from hydranet.distillation.teachers import Teachers
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
 from hydranet.models.hydranet import HydraNet
-from hydranet.models.layers.sync_norm import synchronise
-from hydranet.training.distributed import Processes
+from hydranet.models.layers.sync_norm import synchronize
+from hydranet.training.distributed import ProcessGroup
 from hydranet.training.ema import Average
-from hydranet.training.gradients import Outcome, step_gradients
-from hydranet.training.losses import Diverged, Reduce
-from hydranet.training.optimizer import optimiser
+from hydranet.training.gradients import StepResult, step_gradients
+from hydranet.training.losses import NonFiniteLoss, Reduce
+from hydranet.training.optimizer import optimizer
 from hydranet.training.stages import Staging
 
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
@@ -37,7 +37,7 @@ class Progress:
 
     step: int
     steps: int
-    outcome: Outcome
+    result: StepResult
     lr: float
     gradient_norm: float
     images: int
@@ -50,22 +50,22 @@ class Run:
     """The state of a training run: everything that must survive a stop."""
 
     def __init__(
-        self, recipe: Recipe, device: str = "cpu", processes: Processes | None = None, fresh: bool = True
+        self, recipe: Recipe, device: str = "cpu", processes: ProcessGroup | None = None, fresh: bool = True
     ) -> None:
         self.recipe, self.device = recipe, torch.device(device)
         self.autocast = precision.autocast(recipe.precision, self.device)
-        self.processes = processes or Processes()
+        self.processes = processes or ProcessGroup()
         self.teachers = Teachers(recipe, self.device)
         model = recipe.build(self.teachers.hints)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.sync_norm:
-            synchronise(self.model.trunk)
+            synchronize(self.model.trunk)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
-        self.started = warm_start.warm(self.model, recipe) if fresh else None
+        self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
-        self.optimiser = optimiser(recipe.optim, self.model, self.balancer)
+        self.optimizer = optimizer(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
         self.staging = Staging(recipe.stages, recipe.steps, recipe.schedule, self.model, self.balancer)
         self.step = 0
@@ -86,7 +86,7 @@ class Run:
         parts = {
             "model": self.model.state_dict(),
             "balancer": self.balancer.state_dict(),
-            "optimiser": checkpoint.optimiser_tensors(self.optimiser),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
             "ema": self.ema.tensors if self.ema else {},
         }
         header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
@@ -112,7 +112,7 @@ class Run:
         self.teachers.compare(header.get("teachers"))
         checkpoint.fill(self.model, parts.get("model", {}), str(folder))
         checkpoint.fill(self.balancer, parts.get("balancer", {}), str(folder))
-        checkpoint.fill_optimiser(self.optimiser, parts.get("optimiser", {}))
+        checkpoint.fill_optimizer(self.optimizer, parts.get("optimizer", {}))
         if self.ema:
             self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
         if header["scaler"]:
@@ -133,8 +133,8 @@ def train(
     Raises Diverged (task and images named; the last good checkpoint stays), DataError, CheckpointError, SpecError.
     """
     folder = Path(folder)
-    device = Processes.device(device)
-    processes = Processes.joined(device)
+    device = ProcessGroup.device(device)
+    processes = ProcessGroup.init(device)
     if not resume:
         _claim(folder, recipe, processes)
         if processes.rank == 0:
@@ -144,16 +144,16 @@ def train(
         run.restore(folder)
     if run.started and processes.rank == 0:
         atomic.write(folder / warm_start.FILE, run.started.to_json().encode())
-    processes.equalise(run.model)
+    processes.equalize(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()
     for found in batches:
         waited = time.perf_counter()
         if run.staging.enter(run.step, run.ema.tensors if run.ema else {}):
-            processes.equalise(run.model)  # BatchNorm's statistics are each process's own; frozen ones are one's
+            processes.equalize(run.model)  # BatchNorm's statistics are each process's own; frozen ones are one's
         moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in found]
         moved = [run.teachers(batch, run.staging.tasks, run.autocast) for batch in moved]
-        outcome, norm, lr = _step(run, moved, processes.sum)
+        result, norm, lr = _step(run, moved, processes.sum)
         run.step += 1
         saved = recipe.save_every and run.step % recipe.save_every == 0
         if saved or run.step == recipe.steps:
@@ -161,11 +161,11 @@ def train(
         if ended := run.staging.ended(run.step):
             run.save_model(folder / "stages" / ended)
         now = time.perf_counter()
-        yield Progress(run.step, recipe.steps, outcome, lr, norm, recipe.batch, now - began, waited - began, run)
+        yield Progress(run.step, recipe.steps, result, lr, norm, recipe.batch, now - began, waited - began, run)
         began = time.perf_counter()
 
 
-def _claim(folder: Path, recipe: Recipe, processes: Processes) -> None:
+def _claim(folder: Path, recipe: Recipe, processes: ProcessGroup) -> None:
     """Makes sure, before anything costs time, that the folder is free and can be written."""
     if any((folder / name).exists() for name in (checkpoint.STATE, checkpoint.MODEL)):
         raise CheckpointError(f"{folder} already holds a run; go on with resume (--resume) or choose another folder")
@@ -173,17 +173,17 @@ def _claim(folder: Path, recipe: Recipe, processes: Processes) -> None:
         atomic.write(folder / checkpoint.RECIPE, recipe.to_json().encode())
 
 
-def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, float, float]:
+def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[StepResult, float, float]:
     recipe = run.recipe
-    for group in run.optimiser.param_groups:
+    for group in run.optimizer.param_groups:
         group["lr"] = recipe.optim.rate(group["part"]) * run.staging.rate(run.step, group["part"])
     run.processes.agree(run.model.trunk, batches)
     run.model.train()
     run.balancer.train()
-    run.optimiser.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad(set_to_none=True)
     seed = (recipe.seed * 1_000_003 + run.step) * 64 * run.processes.world + 64 * run.processes.rank
     try:
-        outcome = step_gradients(
+        result = step_gradients(
             run.model,
             batches,
             run.balancer,
@@ -193,24 +193,24 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[Outcome, floa
             reduce=reduce,
             factor=float(run.scaler.scale(torch.ones((), device=run.device))),
         )
-    except Diverged as error:
-        raise Diverged(
+    except NonFiniteLoss as error:
+        raise NonFiniteLoss(
             f"step {run.step}: {error}; lower optim.lr or look at these images. A checkpoint saved before was kept"
         ) from error
     run.processes.sum_gradients(run.model)
     parameters = [p for p in run.model.parameters() if p.grad is not None]
     if parameters:  # without any gradient, in a step without labels, the scaler would find nothing to check
-        run.scaler.unscale_(run.optimiser)
+        run.scaler.unscale_(run.optimizer)
     norm = nn.utils.clip_grad_norm_(parameters, recipe.optim.clip or float("inf"))
     if not run.scaler.is_enabled() and not torch.isfinite(norm):  # fp16's scaler leaves such a step out by itself
-        raise Diverged(
-            f"step {run.step}: the losses of {', '.join(outcome.losses)} are finite, their gradient is not; lower "
+        raise NonFiniteLoss(
+            f"step {run.step}: the losses of {', '.join(result.losses)} are finite, their gradient is not; lower "
             "optim.lr or look for a division by zero in a loss. A checkpoint saved before was kept"
         )
     if parameters:
-        run.scaler.step(run.optimiser)
+        run.scaler.step(run.optimizer)
         run.scaler.update()
     if run.ema:
         run.ema.still = run.staging.frozen.names
         run.ema.update(run.model, run.step)
-    return outcome, float(norm), recipe.optim.lr * run.staging.rate(run.step)
+    return result, float(norm), recipe.optim.lr * run.staging.rate(run.step)

@@ -15,7 +15,7 @@ from hydranet.transforms.view import Size
 from hydranet.transforms.warp import View, can_flip, letterbox, random_view, warp
 
 SPOILT = 1 / 3
-"""Share of pictures that get noise, and the same share gets blur; a camera rarely has both."""
+"""Share of images that get noise, and the same share gets blur; a camera rarely has both."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Augment(Component):
     """Random geometry (all of it is one resampling) and random light. `Augment.none()` takes random crops only.
 
     flip:       probability of exchanging left and right; a sample whose class has no mirror image is never flipped.
-    scale:      range of the zoom, drawn log-uniformly. At 1 the picture just covers the network's input, so that there
-                is no padding; above 1 it is cropped further, below 1 it is padded. Depth in metres is divided by it.
+    scale:      range of the zoom, drawn log-uniformly. At 1 the image just covers the network's input, so that there
+                is no padding; above 1 it is cropped further, below 1 it is padded. Depth in meters is divided by it.
     rotate_rad: largest rotation to either side.
-    crop:       "random", or "center" for the middle of the picture.
+    crop:       "random", or "center" for the middle of the image.
     brightness, contrast, saturation: largest relative change; 0.3 draws a factor from 0.7..1.3.
-    hue:        largest turn of the colour circle, up to 0.5. Costs more than everything else together.
+    hue:        largest turn of the color circle, up to 0.5. Costs more than everything else together.
     noise:      largest standard deviation, as a share of white.    blur: largest sigma in pixels.
-    mosaic:     probability of four pictures of the source on one canvas, only where all their labels survive it
-                (`augment.mosaic`). Reads four pictures for one.
+    mosaic:     probability of four images of the source on one canvas, only where all their labels survive it
+                (`augment.mosaic`). Reads four images for one.
     """
 
     flip: float = 0.5

@@ -1,4 +1,4 @@
-"""The fast way between a picture and the network's input, where both are upright: a crop, a resize, a border.
+"""The fast way between a image and the network's input, where both are upright: a crop, a resize, a border.
 
 Letterboxing and stretching move whole pixels, so that no general warp is needed; `geometry` falls back to one for
 every other view. Frames of 375 x 1242 take a tenth of the time.
@@ -19,7 +19,7 @@ Window = tuple[slice, slice]
 
 
 def window(view: View, size: Size) -> Window | None:
-    """Rows and columns of the view that a whole picture of `size` (h, w) fills; None where they are no whole pixels."""
+    """Rows and columns of the view that a whole image of `size` (h, w) fills; None where they are no whole pixels."""
     matrix = view.matrix
     if np.abs(matrix[[0, 1], [1, 0]]).max() > 0 or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         return None
@@ -33,7 +33,7 @@ def window(view: View, size: Size) -> Window | None:
 
 
 def placed(image: np.ndarray, view: View, fill: int) -> np.ndarray | None:
-    """A picture moved by whole pixels on a ground of `fill`; None where the view does anything else."""
+    """A image moved by whole pixels on a ground of `fill`; None where the view does anything else."""
     place = window(view, (image.shape[0], image.shape[1]))
     if place is None or (place[0].stop - place[0].start, place[1].stop - place[1].start) != image.shape[:2]:
         return None
@@ -45,7 +45,7 @@ def placed(image: np.ndarray, view: View, fill: int) -> np.ndarray | None:
 
 
 def unfitted(annotation: Annotation, view: View, size: Size) -> Annotation | None:
-    """A predicted map of numbers or normals in pixels of the picture; None where only the general way will do."""
+    """A predicted map of numbers or normals in pixels of the image; None where only the general way will do."""
     if not isinstance(annotation, ScalarMap | NormalMap) or view.zoom != 1:
         return None
     place = window(view, size)

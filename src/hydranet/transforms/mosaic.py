@@ -1,9 +1,9 @@
-"""Four pictures on one canvas, where every label of all four survives it.
+"""Four images on one canvas, where every label of all four survives it.
 
 A mosaic (YOLOv4, Bochkovskiy et al. 2020, arXiv 2004.10934, section 3.3) shows objects smaller, in other surroundings
-and four pictures at a time. What holds for a place or an instance of one picture holds for the tile that shows it:
-classes and normals of pixels, boxes, keypoints. What holds for the picture as a whole or hangs on its one camera does
-not: a tag, a quantity, metres and disparities (where a network sees the horizon tells it how far things are), lane
+and four images at a time. What holds for a place or an instance of one image holds for the tile that shows it:
+classes and normals of pixels, boxes, keypoints. What holds for the image as a whole or hangs on its one camera does
+not: a tag, a quantity, meters and disparities (where a network sees the horizon tells it how far things are), lane
 lines that are ordered around the car. A sample with such a label is never part of a mosaic, and a mosaic has no camera.
 
 Tiles of one mosaic state the same labels in the same classes: a class that one of them does not list would be unknown
@@ -21,7 +21,7 @@ from hydranet.transforms.view import Size, random_view
 from hydranet.transforms.warp import warp
 
 TILES = 4
-CENTRE = (0.3, 0.7)
+CENTER = (0.3, 0.7)
 """Range, as a share of each side, of the point in which the tiles meet."""
 DRAWS = 6
 """Samples that are drawn for the three other tiles; where too few of them fit, there is no mosaic."""
@@ -56,7 +56,7 @@ def _alike(one: Annotation, other: Annotation) -> bool:
 
 
 def _listed(label: ClassMap | Boxes) -> list[bool] | None:
-    known = label.known
+    known = label.annotated_classes
     return None if known is None or np.all(known) else np.asarray(known, bool).tolist()
 
 
@@ -84,10 +84,10 @@ def mosaic(
 ) -> Sample:
     """Four samples that `fit` each other, each seen through a random view of its tile; the first in a random corner.
 
-    A tile shows anything between its whole picture, small, and a part of it as large as it would be without a mosaic.
+    A tile shows anything between its whole image, small, and a part of it as large as it would be without a mosaic.
     scale, rotate_rad, flip: as in `Augment`.
     """
-    middle = [round(side * rng.uniform(*CENTRE)) for side in size]
+    middle = [round(side * rng.uniform(*CENTER)) for side in size]
     heights, widths = ([cut, side - cut] for cut, side in zip(middle, size, strict=True))
     tiles = []
     for corner, which in enumerate(rng.permutation(TILES)):
@@ -113,9 +113,9 @@ def _joined(labels: Sequence[Annotation], offsets: Sequence[tuple[int, int]]) ->
     first = labels[0]
     if isinstance(first, Boxes | Keypoints):
         moved = [_moved(label, np.array(offset)) for label, offset in zip(labels, offsets, strict=True)]
-        columns = {name: _column(moved, name) for name in first.arrays() if name != "known"}
+        columns = {name: _column(moved, name) for name in first.arrays() if name != "annotated_classes"}
         return replace(first, **columns)  # type: ignore[arg-type]
-    maps = [name for name in first.arrays() if name != "known" and vars(first)[name] is not None]
+    maps = [name for name in first.arrays() if name != "annotated_classes" and vars(first)[name] is not None]
     return replace(first, **{name: _canvas([vars(label)[name] for label in labels]) for name in maps})
 
 

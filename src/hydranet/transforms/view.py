@@ -1,6 +1,6 @@
-"""A view of a picture: where each of its pixels goes. Every geometric operation is one affine map and an output size.
+"""A view of a image: where each of its pixels goes. Every geometric operation is one affine map and an output size.
 
-Coordinates are continuous: the centre of the top-left pixel is (0.5, 0.5), a picture of width w spans 0..w. Since views
+Coordinates are continuous: the center of the top-left pixel is (0.5, 0.5), a image of width w spans 0..w. Since views
 compose (`a.then(b)`), any chain of operations costs one resampling, and since they invert, predictions find the way
 back to the caller's pixels.
 """
@@ -15,12 +15,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An affine pixel map to a picture of a given size.
+    """An affine pixel map to a image of a given size.
 
     matrix: float64 3 3; source pixel coordinates (x, y, 1) to those of the view.
     size:   height and width of the view.
-    zoom:   by how much the picture was magnified *as an augmentation*. Distances are divided by it, see `geometry`.
-            Fitting a picture into the network's input is no zoom: there it is 1.
+    zoom:   by how much the image was magnified *as an augmentation*. Distances are divided by it, see `geometry`.
+            Fitting a image into the network's input is no zoom: there it is 1.
     """
 
     matrix: np.ndarray
@@ -38,7 +38,7 @@ class View:
 
     @staticmethod
     def identity(size: Size) -> "View":
-        """The whole picture as it is."""
+        """The whole image as it is."""
         return View(np.eye(3), size)
 
     def then(self, other: "View") -> "View":
@@ -46,7 +46,7 @@ class View:
         return View(other.matrix @ self.matrix, other.size, self.zoom * other.zoom)
 
     def inverse(self, size: Size) -> "View":
-        """The way back to the source picture, whose height and width are `size`."""
+        """The way back to the source image, whose height and width are `size`."""
         matrix = np.linalg.inv(self.matrix)
         matrix[2] = 0, 0, 1
         return View(matrix, size, 1 / self.zoom)
@@ -69,7 +69,7 @@ class View:
     def turn(self) -> np.ndarray:
         """float64 2 2: the rotation and mirroring alone, without scale (polar decomposition in closed form).
 
-        It is what happens to directions in the image plane; stretching a picture turns no direction in the world.
+        It is what happens to directions in the image plane; stretching a image turns no direction in the world.
         """
         (a, b), (c, d) = self.matrix[:2, :2]
         nearest = np.array([[a - d, b + c], [b + c, d - a]] if self.mirrored else [[a + d, b - c], [c - b, a + d]])
@@ -81,14 +81,14 @@ def _translate(x: float, y: float) -> np.ndarray:
 
 
 def stretch(size: Size, to: Size) -> View:
-    """The whole picture in another size; the aspect ratio changes with it."""
+    """The whole image in another size; the aspect ratio changes with it."""
     return View(np.diag([to[1] / size[1], to[0] / size[0], 1.0]), to)
 
 
 def letterbox(size: Size, to: Size) -> View:
-    """The whole picture, centred, as large as it fits into `to`, with padding left and right or above and below.
+    """The whole image, centered, as large as it fits into `to`, with padding left and right or above and below.
 
-    The fitted picture and the padding are whole pixels, so that a resize and a border do the same in any language.
+    The fitted image and the padding are whole pixels, so that a resize and a border do the same in any language.
     """
     factor = min(to[0] / size[0], to[1] / size[1])
     height, width = (min(limit, max(1, round(side * factor))) for side, limit in zip(size, to, strict=True))
@@ -102,12 +102,12 @@ def flip(size: Size) -> View:
 
 
 def crop(top: float, left: float, to: Size) -> View:
-    """A window of size `to` whose top-left corner is at (left, top); what lies outside the picture is padding."""
+    """A window of size `to` whose top-left corner is at (left, top); what lies outside the image is padding."""
     return View(_translate(-left, -top), to)
 
 
 def rotate(size: Size, angle_rad: float) -> View:
-    """The picture turned about its centre, clockwise as seen; the corners that come in are padding."""
+    """The image turned about its center, clockwise as seen; the corners that come in are padding."""
     height, width = size
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
@@ -120,22 +120,22 @@ def random_view(
     rng: np.random.Generator,
     scale: tuple[float, float] = (1.0, 1.0),
     rotate_rad: float = 0.0,
-    centred: bool = False,
+    centerd: bool = False,
     mirror: bool = False,
 ) -> View:
-    """A random window of the picture as one view: scale, crop, rotate, then mirror.
+    """A random window of the image as one view: scale, crop, rotate, then mirror.
 
-    scale:      range of the factor (log-uniform), relative to the size at which the picture just covers the window:
+    scale:      range of the factor (log-uniform), relative to the size at which the image just covers the window:
                 at 1 and above there is no padding, below 1 there is. `View.zoom` is how much larger things are than
-                in the whole picture, letterboxed, as evaluation and deployment show it: for another aspect ratio than
+                in the whole image, letterboxed, as evaluation and deployment show it: for another aspect ratio than
                 the window's, that is more than the factor.
-    rotate_rad: largest angle to either side.    centred: the middle of the picture instead of a random place.
+    rotate_rad: largest angle to either side.    centered: the middle of the image instead of a random place.
     """
     factor = float(np.exp(rng.uniform(*np.log(scale))))
     ratios = to[0] / size[0], to[1] / size[1]
     cover = factor * max(ratios)
     slack_y, slack_x = size[0] * cover - to[0], size[1] * cover - to[1]
-    up, along = (0.5, 0.5) if centred else rng.random(2)
+    up, along = (0.5, 0.5) if centerd else rng.random(2)
     window = crop(int(up * slack_y), int(along * slack_x), to)  # whole pixels: a mere crop must not blur
     view = View(np.diag([cover, cover, 1.0]), to, cover / min(ratios)).then(window)
     if rotate_rad:

@@ -1,12 +1,12 @@
-"""What happens to a picture and to every kind of label when the picture is seen through a `View`.
+"""What happens to a image and to every kind of label when the image is seen through a `View`.
 
 Three rules hold throughout. Padding is unknown (255, NaN), never background. Class ids are never interpolated. And
-what the view means for the *world* follows the picture: normals turn, left-right names swap, distances scale.
+what the view means for the *world* follows the image: normals turn, left-right names swap, distances scale.
 
 Zooming in by z as an augmentation makes everything look z times closer. A network cannot tell that from a smaller
-distance, unless it is told the focal length. So we keep the focal length and divide distances by z: the picture is
+distance, unless it is told the focal length. So we keep the focal length and divide distances by z: the image is
 as if taken by the same camera from nearer (the canonical camera of Metric3D, Yin et al. 2023, arXiv 2307.10984, section
-3.2). Letterbox and stretch happen equally in training and deployment: they scale the focal length and leave metres.
+3.2). Letterbox and stretch happen equally in training and deployment: they scale the focal length and leave meters.
 """
 
 import math
@@ -52,18 +52,18 @@ SIDE_PX = 2.0
 """The same for a box that the view made narrower than this."""
 
 EDGE_PX = 1e-3
-"""A point this far outside still lies on the picture's edge: what rounding of a map and its inverse leaves."""
+"""A point this far outside still lies on the image's edge: what rounding of a map and its inverse leaves."""
 
 
 def warp(sample: Sample, view: View) -> Sample:
-    """A sample as the view shows it: picture, labels, camera. Raises DataError for labels of another size."""
+    """A sample as the view shows it: image, labels, camera. Raises DataError for labels of another size."""
     camera = None if sample.camera is None else _camera(sample.camera, view)
     labels = {name: warp_annotation(label, view, sample.size) for name, label in sample.labels.items()}
     return sample.but(image=image_of(sample.image, view), labels=labels, camera=camera)
 
 
 def warp_annotation(annotation: Annotation, view: View, source_size: Size) -> Annotation:
-    """A label of a picture of `source_size` (h, w) as the view shows it. The input is left as it is.
+    """A label of a image of `source_size` (h, w) as the view shows it. The input is left as it is.
 
     Raises DataError for a map of another size, and where a class has no mirror image (ask `can_flip` first).
     """
@@ -71,11 +71,11 @@ def warp_annotation(annotation: Annotation, view: View, source_size: Size) -> An
 
 
 def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
-    """A prediction made on the view, in pixels and metres of the original picture, whose (h, w) is `size`.
+    """A prediction made on the view, in pixels and meters of the original image, whose (h, w) is `size`.
 
     Differs from the inverse of `warp_annotation` in what a prediction is: it is dense and smooth, so that values are
     interpolated (except next to unknown ones), and no box is turned into an ignored region. What was answered for
-    padding is unknown, so that it does not bleed into the picture's rim.
+    padding is unknown, so that it does not bleed into the image's rim.
     """
     if (fitted := unfitted(annotation, view, size)) is not None:
         return fitted
@@ -118,7 +118,7 @@ def _warped(annotation: Annotation, view: View, source_size: Size, prediction: b
 
 def _rows(label: Annotation, keep: np.ndarray) -> dict[str, np.ndarray]:
     """The kept rows of every array that has one row an instance."""
-    arrays = {name: getattr(label, name) for name in label.arrays() if name != "known"}
+    arrays = {name: getattr(label, name) for name in label.arrays() if name != "annotated_classes"}
     return {name: value[keep] for name, value in arrays.items() if value is not None}
 
 
@@ -174,7 +174,7 @@ def _keypoints(points: Keypoints, view: View) -> Keypoints:
     return replace(points, xy=xy, visible=visible, score=None if points.score is None else points.score[:, order])
 
 
-# --- the whole picture --------------------------------------------------------------------------------------------
+# --- the whole image --------------------------------------------------------------------------------------------
 
 
 def _mirrored_class(tag: Tag) -> int:
@@ -198,7 +198,7 @@ def _tag(tag: Tag) -> Tag:
 
 
 def _camera(camera: Camera, view: View) -> Camera:
-    """The camera of the view. A flip or rotation turns the world with the picture; a zoom keeps the focal length.
+    """The camera of the view. A flip or rotation turns the world with the image; a zoom keeps the focal length.
 
     A zoom that moves everything z times closer also makes the road z times steeper: tan(pitch) grows with it.
     """

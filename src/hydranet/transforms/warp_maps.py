@@ -1,4 +1,4 @@
-"""Pictures and maps (one value for every pixel) seen through a `View`: the part of `geometry` that resamples."""
+"""Images and maps (one value for every pixel) seen through a `View`: the part of `geometry` that resamples."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from hydranet.transforms.fast_unletterbox import placed
 from hydranet.transforms.view import Size, View, stretch
 
 PAD = 114
-"""Grey of padding in pictures."""
+"""Gray of padding in images."""
 
 
 def _sampled(plane: np.ndarray, matrix: np.ndarray, size: Size, how: int, border: int, fill: float = 0) -> np.ndarray:
-    """OpenCV counts from the centre of the first pixel, we from its corner: hence the half pixels."""
+    """OpenCV counts from the center of the first pixel, we from its corner: hence the half pixels."""
     half = np.array([0.5, 0.5])
     shifted = np.column_stack([matrix[:2, :2], matrix[:2, :2] @ half + matrix[:2, 2] - half])
     return cv2.warpAffine(plane, shifted, size[::-1], flags=how, borderMode=border, borderValue=(fill,) * 4)
@@ -30,7 +30,7 @@ def _linear(plane: np.ndarray, view: View) -> np.ndarray:
 
 
 def outside(view: View, source_size: Size) -> np.ndarray:
-    """bool h w: the pixels of the view whose centre shows nothing of the source."""
+    """bool h w: the pixels of the view whose center shows nothing of the source."""
     return _nearest(np.ones(source_size, dtype=np.uint8), view, 0) == 0
 
 
@@ -54,8 +54,8 @@ def image_of(image: np.ndarray, view: View) -> np.ndarray:
 def _plane(value: np.ndarray, dtype: type, source_size: Size, kind: str) -> np.ndarray:
     if value.shape[-2:] != source_size:
         raise DataError(
-            f"got a {kind} of {value.shape[-2]}x{value.shape[-1]} for a picture of {source_size[0]}x{source_size[1]}; "
-            "resize it to the picture when loading"
+            f"got a {kind} of {value.shape[-2]}x{value.shape[-1]} for a image of {source_size[0]}x{source_size[1]}; "
+            "resize it to the image when loading"
         )
     return np.ascontiguousarray(value, dtype=dtype)
 
@@ -71,7 +71,7 @@ def class_map(label: ClassMap, view: View, source_size: Size) -> ClassMap:
 
 
 def _values(planes: np.ndarray, view: View, smooth: bool) -> np.ndarray:
-    """float32 c h w by nearest pixel; if `smooth`, bilinear wherever all four neighbours are known.
+    """float32 c h w by nearest pixel; if `smooth`, bilinear wherever all four neighbors are known.
 
     Labels are not smoothed: the mean of a car and the wall behind it is a distance at which nothing stands.
     """
@@ -83,7 +83,7 @@ def _values(planes: np.ndarray, view: View, smooth: bool) -> np.ndarray:
 
 
 def scalar_map(label: ScalarMap, view: View, source_size: Size, smooth: bool) -> ScalarMap:
-    """Numbers move with the picture and change with its zoom as their unit says; unknown ones stay unknown."""
+    """Numbers move with the image and change with its zoom as their unit says; unknown ones stay unknown."""
     source = _plane(label.values, np.float32, source_size, "ScalarMap")
     values = _values(source[None], view, smooth)[0]
     if min(view.scale) < 1:
@@ -93,7 +93,7 @@ def scalar_map(label: ScalarMap, view: View, source_size: Size, smooth: bool) ->
 
 
 def _keep_points(values: np.ndarray, source: np.ndarray, view: View, near_is_small: bool) -> np.ndarray:
-    """Fills pixels in which the nearest neighbour found nothing with a known point that falls into them.
+    """Fills pixels in which the nearest neighbor found nothing with a known point that falls into them.
 
     Lidar knows 5 % of the pixels: picking every n-th would lose most. Of several points the nearest to the camera wins.
     """
@@ -108,7 +108,7 @@ def _keep_points(values: np.ndarray, source: np.ndarray, view: View, near_is_sma
 
 
 def normal_map(label: NormalMap, view: View, source_size: Size, smooth: bool) -> NormalMap:
-    """Directions turn with the picture: a flip negates x, a rotation turns x and y. Always unit length or NaN."""
+    """Directions turn with the image: a flip negates x, a rotation turns x and y. Always unit length or NaN."""
     xyz = _values(_plane(label.xyz, np.float32, source_size, "NormalMap"), view, smooth)
     if smooth:
         xyz /= np.maximum(np.linalg.norm(xyz, axis=0), 1e-6)

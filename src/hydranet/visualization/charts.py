@@ -1,4 +1,4 @@
-"""Charts as SVG text: pure functions from numbers to a picture; nothing here knows what a run is."""
+"""Charts as SVG text: pure functions from numbers to a image; nothing here knows what a run is."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ WIDTH, HEIGHT = 460, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 26
 """Pixels around the plot for the axes' numbers."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-"""Okabe and Ito's palette, which colour-blind readers tell apart, without its yellow (too faint on white)."""
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+"""Okabe and Ito's palette, which color-blind readers tell apart, without its yellow (too faint on white)."""
 DASHES = ("", "6 3", "2 2")
 """The second and third seven lines differ in dashes."""
 
@@ -108,7 +108,7 @@ def line_chart(lines: Sequence[Line], *, log: bool = False, bounds: tuple[float,
     for i, line in enumerate(drawn):
         if len(lines) <= 6 and any(s.low < s.high for s in line):
             edge = [place(s.x, s.low) for s in line] + [place(s.x, s.high) for s in reversed(line)]
-            parts.append(f'<polygon points="{" ".join(edge)}" fill="{colour(i)}" opacity=".13"/>')
+            parts.append(f'<polygon points="{" ".join(edge)}" fill="{color(i)}" opacity=".13"/>')
     parts += [_path(i, [place(s.x, s.mean) for s in line], lines[i].name) for i, line in enumerate(drawn)]
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
 
@@ -126,7 +126,7 @@ def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> st
             value, y = values[i], i * row + g * tall + 1
             wide = abs(value) / most * (WIDTH - left - 56) if math.isfinite(value) else 0.0
             parts.append(
-                f'<rect x="{left:.1f}" y="{y}" width="{wide:.1f}" height="{tall - 2}" rx="2" fill="{colour(g)}"/>'
+                f'<rect x="{left:.1f}" y="{y}" width="{wide:.1f}" height="{tall - 2}" rx="2" fill="{color(g)}"/>'
             )
             parts.append(
                 _text(left + wide + 5, y + tall / 2 + 3, said(value) if math.isfinite(value) else "–", "start")
@@ -135,7 +135,7 @@ def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> st
 
 
 def legend(names: Sequence[str]) -> str:
-    """The names of lines or bars beside their colours, as HTML."""
+    """The names of lines or bars beside their colors, as HTML."""
     marks = [
         f'<svg viewBox="0 0 22 10" class="key">{_path(i, ["1,5", "21,5"], name)}</svg>{escape(name)}'
         for i, name in enumerate(names)
@@ -143,9 +143,9 @@ def legend(names: Sequence[str]) -> str:
     return "".join(f"<span>{mark}</span>" for mark in marks)
 
 
-def colour(index: int) -> str:
-    """The colour of the line or bar with this number."""
-    return COLOURS[index % len(COLOURS)]
+def color(index: int) -> str:
+    """The color of the line or bar with this number."""
+    return COLORS[index % len(COLORS)]
 
 
 def _room(low: float, high: float, log: bool) -> tuple[float, float]:
@@ -156,11 +156,11 @@ def _room(low: float, high: float, log: bool) -> tuple[float, float]:
 
 
 def _path(index: int, points: Sequence[str], name: str) -> str:
-    dash = DASHES[index // len(COLOURS) % len(DASHES)]
-    look = f'fill="none" stroke="{colour(index)}" stroke-width="1.8" stroke-linejoin="round" stroke-dasharray="{dash}"'
+    dash = DASHES[index // len(COLORS) % len(DASHES)]
+    look = f'fill="none" stroke="{color(index)}" stroke-width="1.8" stroke-linejoin="round" stroke-dasharray="{dash}"'
     if len(points) == 1:
         x, y = points[0].split(",")
-        return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour(index)}"><title>{escape(name)}</title></circle>'
+        return f'<circle cx="{x}" cy="{y}" r="3" fill="{color(index)}"><title>{escape(name)}</title></circle>'
     return f'<polyline points="{" ".join(points)}" {look}><title>{escape(name)}</title></polyline>'
 
 

@@ -1,4 +1,4 @@
-"""Many pictures on one sheet: a titled grid, or a page of HTML that holds its pictures."""
+"""Many images on one sheet: a titled grid, or a page of HTML that holds its images."""
 
 import base64
 import html
@@ -17,7 +17,7 @@ JPEG_QUALITY = 88
 
 
 def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The picture and the drawings made on it as one titled grid, about as wide as a screen; uint8 h w 3.
+    """The image and the drawings made on it as one titled grid, about as wide as a screen; uint8 h w 3.
 
     drawn: by title; every drawing is scaled to the size of the first one.
     """
@@ -51,7 +51,7 @@ def _columns(tiles: int, aspect: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One frame of a gallery: the picture, and by task what the network saw and what the label says."""
+    """One frame of a gallery: the image, and by task what the network saw and what the label says."""
 
     title: str
     image: np.ndarray
@@ -76,16 +76,16 @@ def _section(row: Row) -> str:
     columns = [_figure("input", row.image)]
     for name in dict.fromkeys([*row.seen, *row.labels]):
         given = ((name, row.seen.get(name)), (f"{name}: label", row.labels.get(name)))
-        columns.append("".join(_figure(caption, picture) for caption, picture in given if picture is not None))
+        columns.append("".join(_figure(caption, image) for caption, image in given if image is not None))
     return f"<h2>{html.escape(row.title)}</h2><div class=row>{''.join(f'<div>{c}</div>' for c in columns)}</div>"
 
 
-def _figure(caption: str, picture: np.ndarray) -> str:
-    """Raises ValueError for a picture that cannot be stored as JPEG."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+def _figure(caption: str, image: np.ndarray) -> str:
+    """Raises ValueError for a image that cannot be stored as JPEG."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     fine, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not fine:
-        raise ValueError(f"got a picture of shape {picture.shape}, expected uint8 h w 3")
+        raise ValueError(f"got a image of shape {image.shape}, expected uint8 h w 3")
     source = base64.b64encode(data.tobytes()).decode()
     name = html.escape(caption)
     return f'<figure><figcaption>{name}</figcaption><img alt="{name}" src="data:image/jpeg;base64,{source}"></figure>'

@@ -1,6 +1,6 @@
-"""Pictures of annotations, one function for every kind: a prediction and a label look the same.
+"""Images of annotations, one function for every kind: a prediction and a label look the same.
 
-Needs numpy and OpenCV only. Pictures are RGB; what is drawn on is always a copy. Pictures too small for text (sign
+Needs numpy and OpenCV only. Images are RGB; what is drawn on is always a copy. Images too small for text (sign
 crops) are enlarged by a whole number first.
 """
 
@@ -26,9 +26,9 @@ from hydranet.visualization.contact_sheet import Row, composite, gallery_html
 from hydranet.visualization.draw_maps import class_map, normal_map, scalar_map, turbo
 from hydranet.visualization.primitives import (
     DARK,
-    Colour,
+    Color,
     Rectangle,
-    colours_of,
+    colors_of,
     headline,
     line_px,
     name_of,
@@ -39,22 +39,22 @@ from hydranet.visualization.primitives import (
 __all__ = ["Row", "composite", "draw", "gallery_html", "palette"]
 
 READABLE_PX = 360
-"""Pictures are enlarged until their shorter side has about this length, ..."""
+"""Images are enlarged until their shorter side has about this length, ..."""
 LONGEST_PX = 4096
 """... but never beyond this length of the longer one."""
 
 SUBPIXEL_BITS = 4
-GREY: Colour = (150, 150, 150)
+GREY: Color = (150, 150, 150)
 
 
 def draw(
-    image: np.ndarray, annotation: Annotation, classes: Sequence[str] = (), colours: Sequence[Colour] | None = None
+    image: np.ndarray, annotation: Annotation, classes: Sequence[str] = (), colors: Sequence[Color] | None = None
 ) -> np.ndarray:
-    """The picture with what is known about it.
+    """The image with what is known about it.
 
-    image: uint8 h w 3, RGB.    annotation: of that picture, numpy arrays, no batch axis.
-    classes: names by class id ("class 7" where missing).    colours: by class id; default is `palette`.
-    Returns uint8 k·h k·w 3, where k > 1 for small pictures only.
+    image: uint8 h w 3, RGB.    annotation: of that image, numpy arrays, no batch axis.
+    classes: names by class id ("class 7" where missing).    colors: by class id; default is `palette`.
+    Returns uint8 k·h k·w 3, where k > 1 for small images only.
     """
     factor = max(1, min(round(READABLE_PX / min(image.shape[:2])), LONGEST_PX // max(image.shape[:2])))
     canvas = (
@@ -63,15 +63,15 @@ def draw(
     annotation = _enlarged(annotation, factor) if factor > 1 else annotation
     match annotation:
         case ClassMap():
-            return class_map(canvas, annotation, classes, colours)
+            return class_map(canvas, annotation, classes, colors)
         case ScalarMap():
             return scalar_map(canvas, annotation)
         case NormalMap():
             return normal_map(canvas, annotation)
         case Boxes():
-            return _boxes(canvas, annotation, classes, colours)
+            return _boxes(canvas, annotation, classes, colors)
         case Polylines():
-            return _polylines(canvas, annotation, classes, colours)
+            return _polylines(canvas, annotation, classes, colors)
         case Keypoints():
             return _keypoints(canvas, annotation)
         case Tag():
@@ -99,18 +99,18 @@ def _enlarged(annotation: Annotation, factor: int) -> Annotation:
 
 
 def _pixels(xy: np.ndarray) -> np.ndarray:
-    """Continuous coordinates as OpenCV's fixed-point ones, which count from the centre of the first pixel."""
+    """Continuous coordinates as OpenCV's fixed-point ones, which count from the center of the first pixel."""
     return np.round((np.asarray(xy, dtype=np.float64) - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
 # --- instances ----------------------------------------------------------------------------------------------------
 
 
-def _boxes(image: np.ndarray, label: Boxes, classes: Sequence[str], colours: Sequence[Colour] | None) -> np.ndarray:
-    """Outlines with name and score, small boxes on top of large ones; ignored regions are hatched in grey."""
+def _boxes(image: np.ndarray, label: Boxes, classes: Sequence[str], colors: Sequence[Color] | None) -> np.ndarray:
+    """Outlines with name and score, small boxes on top of large ones; ignored regions are hatched in gray."""
     xyxy, ids = np.asarray(label.xyxy).reshape(-1, 4), np.asarray(label.label)
     ignore = np.zeros(len(ids), dtype=bool) if label.ignore is None else np.asarray(label.ignore)
-    by_class = colours_of(colours, classes, int(ids.max(initial=0)))
+    by_class = colors_of(colors, classes, int(ids.max(initial=0)))
     order = [i for i in np.argsort(-(xyxy[:, 2:] - xyxy[:, :2]).prod(1)) if ids[i] >= 0 or ignore[i]]
     for i in (i for i in order if ignore[i]):
         _hatch(image, xyxy[i])
@@ -143,11 +143,11 @@ def _hatch(image: np.ndarray, box: np.ndarray) -> None:
 
 
 def _polylines(
-    image: np.ndarray, label: Polylines, classes: Sequence[str], colours: Sequence[Colour] | None
+    image: np.ndarray, label: Polylines, classes: Sequence[str], colors: Sequence[Color] | None
 ) -> np.ndarray:
-    """A line through the valid points, a dot on each; one colour a class, or a line where there are no classes."""
+    """A line through the valid points, a dot on each; one color a class, or a line where there are no classes."""
     ids = np.arange(len(label.points)) if label.label is None else np.asarray(label.label)
-    by_class = colours_of(colours, classes, int(ids.max(initial=0)))
+    by_class = colors_of(colors, classes, int(ids.max(initial=0)))
     for points, valid, index in zip(label.points, label.valid, ids, strict=True):
         if index < 0:
             continue
@@ -162,19 +162,19 @@ def _polylines(
 
 
 def _keypoints(image: np.ndarray, label: Keypoints) -> np.ndarray:
-    """Dots coloured in the order of the points; hollow = hidden."""
+    """Dots colored in the order of the points; hollow = hidden."""
     count = label.xy.shape[1]
     shades = turbo(np.linspace(0, 1, max(count, 2)))[0].tolist()
     radius = (line_px(image) + 1) << SUBPIXEL_BITS
     for xy, visible in zip(label.xy, label.visible, strict=True):
-        for point, state, colour in zip(_pixels(xy).tolist(), visible, shades, strict=False):
+        for point, state, color in zip(_pixels(xy).tolist(), visible, shades, strict=False):
             if state:
                 cv2.circle(image, point, radius + (1 << SUBPIXEL_BITS), DARK, -1, cv2.LINE_AA, SUBPIXEL_BITS)
-                cv2.circle(image, point, radius, colour, -1 if state == 2 else 1, cv2.LINE_AA, SUBPIXEL_BITS)
+                cv2.circle(image, point, radius, color, -1 if state == 2 else 1, cv2.LINE_AA, SUBPIXEL_BITS)
     return image
 
 
-# --- the whole picture --------------------------------------------------------------------------------------------
+# --- the whole image --------------------------------------------------------------------------------------------
 
 
 def _tag(image: np.ndarray, tag: Tag, classes: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures of maps: classes, numbers and directions by pixel. Part of `draw`."""
+"""Images of maps: classes, numbers and directions by pixel. Part of `draw`."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
 from hydranet.visualization.primitives import (
-    Colour,
+    Color,
     blend,
-    colours_of,
+    colors_of,
     headline,
     legend,
     line_px,
@@ -23,25 +23,23 @@ from hydranet.visualization.primitives import (
 )
 
 NAMED = 12
-"""How many classes the legend names: more would hide the picture."""
+"""How many classes the legend names: more would hide the image."""
 
 SPARSE = 0.3
 """Maps of which a smaller share is known are drawn as dots."""
 
 
-def class_map(
-    image: np.ndarray, label: ClassMap, classes: Sequence[str], colours: Sequence[Colour] | None
-) -> np.ndarray:
-    """Translucent colours, outlined; unknown pixels show the picture, dimmed. The largest classes are named."""
+def class_map(image: np.ndarray, label: ClassMap, classes: Sequence[str], colors: Sequence[Color] | None) -> np.ndarray:
+    """Translucent colors, outlined; unknown pixels show the image, dimmed. The largest classes are named."""
     ids = np.asarray(label.ids).astype(np.uint8)
     counts = np.bincount(ids.reshape(-1), minlength=256)[:UNKNOWN_ID]
     present = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
     table = np.zeros((256, 3), dtype=np.uint8)
-    by_class = colours_of(colours, classes, max(present, default=0))
+    by_class = colors_of(colors, classes, max(present, default=0))
     for index in present:
         table[index] = by_class[index]
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    drawn = blend(image // 2, cv2.addWeighted(grey, 0.4, table[ids], 0.6, 0), ids != UNKNOWN_ID, 1.0)
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    drawn = blend(image // 2, cv2.addWeighted(gray, 0.4, table[ids], 0.6, 0), ids != UNKNOWN_ID, 1.0)
     edges = cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, np.ones((2, 2), dtype=np.uint8)) > 0
     drawn = blend(drawn, table[ids], edges & (ids != UNKNOWN_ID), 0.8)
     legend(drawn, [(name_of(classes, i), by_class[i]) for i in present[:NAMED]])
@@ -59,7 +57,7 @@ def _nice(value: float, up: bool) -> float:
 
 
 def scalar_map(image: np.ndarray, label: ScalarMap) -> np.ndarray:
-    """The turbo colour map with a scale; distances are logarithmic and near is warm.
+    """The turbo color map with a scale; distances are logarithmic and near is warm.
 
     The scale ends at round numbers, so that a label and its prediction mostly share one and can be compared.
     """
@@ -88,7 +86,7 @@ def _share(values: np.ndarray, low: float, high: float, is_distance: bool) -> np
 
 
 def turbo(share: np.ndarray) -> np.ndarray:
-    """The part of turbo between dark blue and dark red in which colours stay bright."""
+    """The part of turbo between dark blue and dark red in which colors stay bright."""
     shades = np.round(255 * (0.06 + 0.88 * share)).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(np.atleast_2d(shades), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
 
@@ -102,7 +100,7 @@ def _dots(values: np.ndarray, known: np.ndarray, radius: int, near_is_small: boo
 
 
 def _scale(image: np.ndarray, low: float, high: float, is_distance: bool, unit: str) -> None:
-    """A colour bar at the bottom with round numbers on it; in place. A picture too small for one gets none."""
+    """A color bar at the bottom with round numbers on it; in place. A image too small for one gets none."""
     height, width = text_px(image), image.shape[1]
     if width < 8 * height or image.shape[0] < 4 * height:
         return
@@ -126,7 +124,7 @@ def _scale(image: np.ndarray, low: float, high: float, is_distance: bool, unit: 
 
 
 def normal_map(image: np.ndarray, label: NormalMap) -> np.ndarray:
-    """Red = to the right, green = up, blue = towards the camera; the picture, dimmed, where nothing is known."""
+    """Red = to the right, green = up, blue = towards the camera; the image, dimmed, where nothing is known."""
     xyz = np.asarray(label.xyz, dtype=np.float32)
     known = np.all(np.isfinite(xyz), axis=0)
     signed = np.nan_to_num(xyz) * np.array([1, -1, -1], dtype=np.float32)[:, None, None]

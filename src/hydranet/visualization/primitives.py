@@ -1,4 +1,4 @@
-"""Colours, text and bands: what drawing every kind of annotation has in common. RGB, uint8, numpy and OpenCV only."""
+"""Colors, text and bands: what drawing every kind of annotation has in common. RGB, uint8, numpy and OpenCV only."""
 
 import colorsys
 from collections.abc import Sequence
@@ -6,26 +6,26 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green, blue; 0..255."""
 
-DARK: Colour = (22, 24, 28)
-LIGHT: Colour = (240, 240, 240)
+DARK: Color = (22, 24, 28)
+LIGHT: Color = (240, 240, 240)
 
 _HUES, _FIRST = 36, (31, 119, 220)
 
 
-def palette(n: int) -> list[Colour]:
-    """n colours that are as different to the eye as they can be; the first ones are always the same.
+def palette(n: int) -> list[Color]:
+    """n colors that are as different to the eye as they can be; the first ones are always the same.
 
-    Each is the saturated colour farthest, in CIELAB, from those before it and from grey. Raises ValueError beyond 144.
+    Each is the saturated color farthest, in CIELAB, from those before it and from gray. Raises ValueError beyond 144.
     """
     levels = ((0.75, 0.95), (0.45, 1.0), (0.85, 0.6), (0.4, 0.65))
     candidates = [colorsys.hsv_to_rgb(i / _HUES, s, v) for s, v in levels for i in range(_HUES)]
     if n > len(candidates):
-        raise ValueError(f"got {n} classes to colour, expected at most {len(candidates)}; pass your own colours")
+        raise ValueError(f"got {n} classes to color, expected at most {len(candidates)}; pass your own colors")
     lab = _lab(np.array([_FIRST, (128, 128, 128), *np.array(candidates) * 255]) / 255)
-    chosen: list[Colour] = [_FIRST]
+    chosen: list[Color] = [_FIRST]
     distance = np.minimum(*np.linalg.norm(lab[:2, None] - lab[2:], axis=-1))
     while len(chosen) < n:
         farthest = int(distance.argmax())
@@ -39,13 +39,13 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(rgb[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0]
 
 
-def readable(colour: Colour) -> Colour:
-    """Black or white, whichever can be read on this colour."""
-    return DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 128 else LIGHT
+def readable(color: Color) -> Color:
+    """Black or white, whichever can be read on this color."""
+    return DARK if np.dot(color, (0.299, 0.587, 0.114)) > 128 else LIGHT
 
 
 def line_px(image: np.ndarray) -> int:
-    """Width of a line that looks the same on small and large pictures."""
+    """Width of a line that looks the same on small and large images."""
     return max(1, round(min(image.shape[:2]) / 240))
 
 
@@ -59,21 +59,21 @@ def width_of(text: str, height: int) -> int:
     return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, height / 32, 1)[0][0]
 
 
-def write(image: np.ndarray, text: str, x: float, y: float, height: int, colour: Colour = LIGHT) -> None:
+def write(image: np.ndarray, text: str, x: float, y: float, height: int, color: Color = LIGHT) -> None:
     """Writes one line, `height` pixels high, with its top-left corner at (x, y); in place."""
     at = round(x), round(y + 0.74 * height)
     thickness = max(1, round(height / 18))
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, height / 32, colour, thickness, cv2.LINE_AA)
+    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, height / 32, color, thickness, cv2.LINE_AA)
 
 
 Rectangle = tuple[int, int, int, int]
 """Left, top, right, bottom in whole pixels."""
 
 
-def plate(image: np.ndarray, text: str, box: np.ndarray, colour: Colour, taken: Sequence[Rectangle]) -> Rectangle:
+def plate(image: np.ndarray, text: str, box: np.ndarray, color: Color, taken: Sequence[Rectangle]) -> Rectangle:
     """Writes text on a filled plate at a box, preferably above it, where no plate is yet; in place.
 
-    box: left top right bottom.    Returns the place, always inside the picture, to be added to `taken`.
+    box: left top right bottom.    Returns the place, always inside the image, to be added to `taken`.
     """
     height = text_px(image)
     width = width_of(text, height) + height // 2
@@ -83,8 +83,8 @@ def plate(image: np.ndarray, text: str, box: np.ndarray, colour: Colour, taken: 
         top = min(max(0, round(y)), max(0, image.shape[0] - height))
         places.append((left, top, left + width, top + height))
     left, top, right, bottom = min(places, key=lambda place: sum(_overlap(place, other) for other in taken))
-    image[top:bottom, left:right] = colour
-    write(image, text, left + height // 4, top, height, readable(colour))
+    image[top:bottom, left:right] = color
+    write(image, text, left + height // 4, top, height, readable(color))
     return left, top, right, bottom
 
 
@@ -93,36 +93,36 @@ def _overlap(a: Rectangle, b: Rectangle) -> int:
 
 
 def shade(image: np.ndarray, top: int, bottom: int) -> None:
-    """Darkens some rows of the picture so that a legend can be read there; in place."""
+    """Darkens some rows of the image so that a legend can be read there; in place."""
     image[top:bottom] = image[top:bottom] // 4 + np.array(DARK, dtype=np.uint8) // 2
 
 
 def blend(image: np.ndarray, over: np.ndarray, where: np.ndarray, opacity: float) -> np.ndarray:
-    """The picture with `over` (uint8 h w 3) laid over it where `where` (bool h w) holds."""
+    """The image with `over` (uint8 h w 3) laid over it where `where` (bool h w) holds."""
     mixed = cv2.addWeighted(over, opacity, image, 1 - opacity, 0)
     return np.where(where[..., None], mixed, image)
 
 
-def legend(image: np.ndarray, entries: Sequence[tuple[str, Colour]]) -> None:
-    """Names beside patches of their colours, on as many lines at the bottom as it takes; in place."""
+def legend(image: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
+    """Names beside patches of their colors, on as many lines at the bottom as it takes; in place."""
     height = text_px(image)
-    lines: list[list[tuple[str, Colour, int]]] = [[]]
+    lines: list[list[tuple[str, Color, int]]] = [[]]
     x = height // 2
-    for name, colour in entries:
+    for name, color in entries:
         width = 2 * height + width_of(name, height)
         if lines[-1] and x + width > image.shape[1]:
             lines.append([])
             x = height // 2
-        lines[-1].append((name, colour, x))
+        lines[-1].append((name, color, x))
         x += width
     pitch = height + height // 3
     top = image.shape[0] - pitch * len(lines) - height // 4
     shade(image, max(0, top), image.shape[0])
     for row, line in enumerate(lines):
         y = top + height // 4 + row * pitch
-        for name, colour, x in line:
+        for name, color, x in line:
             if y >= 0:
-                image[y : y + height, x : x + height] = colour
+                image[y : y + height, x : x + height] = color
                 write(image, name, x + 1.3 * height, y, height)
 
 
@@ -131,13 +131,13 @@ def name_of(classes: Sequence[str], index: int) -> str:
     return classes[index] if 0 <= index < len(classes) else f"class {index}"
 
 
-def colours_of(colours: Sequence[Colour] | None, classes: Sequence[str], highest: int) -> Sequence[Colour]:
-    """The caller's colours, or a palette for all classes."""
-    return colours if colours is not None else palette(max(len(classes), highest + 1, 1))
+def colors_of(colors: Sequence[Color] | None, classes: Sequence[str], highest: int) -> Sequence[Color]:
+    """The caller's colors, or a palette for all classes."""
+    return colors if colors is not None else palette(max(len(classes), highest + 1, 1))
 
 
 def headline(image: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """Large text at the top of the picture; in place."""
+    """Large text at the top of the image; in place."""
     height = round(1.3 * text_px(image))
     shade(image, 0, len(texts) * (height + 4) + 8)
     for i, text in enumerate(texts):

@@ -9,7 +9,7 @@ from hydranet.core.sample import Camera
 
 @dataclass(frozen=True)
 class Lens:
-    """A pinhole camera above the origin, tilted down by `pitch_rad`, in pixels of a height_px x width_px picture.
+    """A pinhole camera above the origin, tilted down by `pitch_rad`, in pixels of a height_px x width_px image.
 
     Depth is the distance along the camera's forward axis. Inverse depth of any plane is linear in pixel coordinates,
     1 / depth = a * u + b * v + c, which is what makes the depth labels exact.
@@ -22,18 +22,18 @@ class Lens:
     pitch_rad: float
 
     @property
-    def centre_px(self) -> tuple[float, float]:
-        """The principal point (x, y): the middle of the picture."""
+    def center_px(self) -> tuple[float, float]:
+        """The principal point (x, y): the middle of the image."""
         return self.width_px / 2, self.height_px / 2
 
     @property
     def columns(self) -> np.ndarray:
-        """float64 w: x of the pixel centres."""
+        """float64 w: x of the pixel centers."""
         return np.arange(self.width_px) + 0.5
 
     @property
     def rows(self) -> np.ndarray:
-        """float64 h: y of the pixel centres."""
+        """float64 h: y of the pixel centers."""
         return np.arange(self.height_px) + 0.5
 
     @property
@@ -43,7 +43,7 @@ class Lens:
 
     def label(self) -> Camera:
         """This camera as it is told to users."""
-        x, y = self.centre_px
+        x, y = self.center_px
         matrix = np.array([[self.focal_px, 0, x], [0, self.focal_px, y], [0, 0, 1]])
         return Camera(matrix, height_m=self.height_m, pitch_rad=self.pitch_rad)
 
@@ -61,11 +61,11 @@ class Lens:
 
     def project(self, seen: np.ndarray) -> np.ndarray:
         """Points in camera axes to pixels; float ... 2."""
-        return self.focal_px * seen[..., :2] / seen[..., 2:] + self.centre_px
+        return self.focal_px * seen[..., :2] / seen[..., 2:] + self.center_px
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """x by column and y by row of the points at depth 1."""
-        x, y = self.centre_px
+        x, y = self.center_px
         return (self.columns - x) / self.focal_px, (self.rows - y) / self.focal_px
 
     def ground(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures of single traffic signs with their class, as a detector would cut them out."""
+"""Images of single traffic signs with their class, as a detector would cut them out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DISTANCE = 6.0
 """Distance of the camera in radii of the sign: it decides how much larger the nearer half of a turned sign is."""
 
 BACKDROPS = (*WALLS, *ROOFS, (0.55, 0.72, 0.9), (0.82, 0.84, 0.86), (0.25, 0.36, 0.14), (0.12, 0.2, 0.08))
-"""Colours behind a sign: walls, roofs, sky, leaves."""
+"""Colors behind a sign: walls, roofs, sky, leaves."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def _drawn(label: int, size: int, rng: np.random.Generator) -> np.ndarray:
     side = size * FINER
     canvas = _background(side, rng)
     turn = _turn(*rng.normal(0, (0.35, 0.12, 0.06)).clip(-0.7, 0.7))
-    radius, centre = side * rng.uniform(0.3, 0.46), side * (0.5 + rng.uniform(-0.05, 0.05, 2))
+    radius, center = side * rng.uniform(0.3, 0.46), side * (0.5 + rng.uniform(-0.05, 0.05, 2))
     pole = np.array([(-0.09, -4.0), (0.09, -4.0), (0.09, 0.4), (-0.09, 0.4)])
-    for points, colour in ((pole, STEEL), *design(label)):
+    for points, color in ((pole, STEEL), *design(label)):
         seen = np.column_stack([points * (1, -1), np.zeros(len(points))]) @ turn.T
-        pixels = centre + radius * seen[:, :2] / (1 + seen[:, 2:] / DISTANCE)
-        cv2.fillConvexPoly(canvas, np.round(pixels * 16).astype(np.int32), colour, cv2.LINE_8, 4)
+        pixels = center + radius * seen[:, :2] / (1 + seen[:, 2:] / DISTANCE)
+        cv2.fillConvexPoly(canvas, np.round(pixels * 16).astype(np.int32), color, cv2.LINE_8, 4)
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
 
 

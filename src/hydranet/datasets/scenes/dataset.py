@@ -12,8 +12,8 @@ from hydranet.datasets.scenes import classes
 from hydranet.datasets.scenes.camera import Lens
 from hydranet.datasets.scenes.ground import ground_of
 from hydranet.datasets.scenes.labels import LABELS
-from hydranet.datasets.scenes.raster import faces_of, rasterise
-from hydranet.datasets.scenes.shade import picture
+from hydranet.datasets.scenes.raster import faces_of, rasterize
+from hydranet.datasets.scenes.shade import image
 from hydranet.datasets.scenes.view import View
 from hydranet.datasets.scenes.weather import forecast
 from hydranet.datasets.scenes.world import build
@@ -77,7 +77,7 @@ class Scenes(Dataset):
         if min(self.size) < 32 or self.focal * width * np.tan(horizon) > 0.4 * height:
             raise SpecError(
                 f"got size={self.size}, expected (height, width) of at least 32 with the horizon well inside; "
-                "make the picture higher or pitch_rad smaller"
+                "make the image higher or pitch_rad smaller"
             )
 
     @property
@@ -93,20 +93,20 @@ class Scenes(Dataset):
             raise IndexError(f"got scene {index}, expected 0..{self.count - 1}")
         view = self.view(index)
         return Sample(
-            image=picture(view),
+            image=image(view),
             labels={name: LABELS[name](view) for name in self.labels},
             camera=view.ground.lens.label(),
             key=f"{self.seed}/{index}",
         )
 
     def view(self, index: int) -> View:
-        """The scene as the camera sees it, before colours and labels."""
+        """The scene as the camera sees it, before colors and labels."""
         layout, light, mount = (np.random.default_rng([self.seed, index, part]) for part in range(3))
         world = build(layout)
         weather = forecast(light, self.night, self.fog, self.rain)
         lens = self._lens(mount)
         faces = faces_of(world.things, lens)
-        return View(world, ground_of(lens, world.road), faces, rasterise(faces, world.things, lens), weather)
+        return View(world, ground_of(lens, world.road), faces, rasterize(faces, world.things, lens), weather)
 
     def _lens(self, rng: np.random.Generator) -> Lens:
         height, pitch = self.jitter * rng.uniform(-1, 1, 2)

@@ -1,4 +1,4 @@
-"""The road surface, by ray casting: what every pixel below the horizon shows, for the picture and the labels alike."""
+"""The road surface, by ray casting: what every pixel below the horizon shows, for the image and the labels alike."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ ZEBRA_M = 3.2
 class Ground:
     """The ground in the rows below the horizon, from `top` to the last; r rows. Only the row decides the distance.
 
-    z_m: float r, distance ahead of the camera.    scale: float r, metres per pixel across.
+    z_m: float r, distance ahead of the camera.    scale: float r, meters per pixel across.
     near_m, far_m: float r, distances at the lower and upper edge of each row of pixels.
     """
 
@@ -34,8 +34,8 @@ class Ground:
     @cached_property
     def lateral_m(self) -> np.ndarray:
         """float32 r w: where across the road a pixel lies, 0 = middle of our lane."""
-        x = (self.lens.columns - self.lens.centre_px[0]).astype(np.float32)
-        return self.scale.astype(np.float32)[:, None] * x - self.road.centre(self.z_m).astype(np.float32)[:, None]
+        x = (self.lens.columns - self.lens.center_px[0]).astype(np.float32)
+        return self.scale.astype(np.float32)[:, None] * x - self.road.center(self.z_m).astype(np.float32)[:, None]
 
     @cached_property
     def strip(self) -> np.ndarray:
@@ -72,13 +72,13 @@ class Ground:
         return total
 
     def columns(self) -> np.ndarray:
-        """float32 1 w: x of the pixel centres."""
+        """float32 1 w: x of the pixel centers."""
         return self.lens.columns.astype(np.float32)[None]
 
     def column(self, u_m: float) -> np.ndarray:
         """float32 r: x in pixels of a line along the road at this lateral position."""
-        x = u_m + self.road.centre(self.z_m)
-        return (x / self.scale + self.lens.centre_px[0]).astype(np.float32)
+        x = u_m + self.road.center(self.z_m)
+        return (x / self.scale + self.lens.center_px[0]).astype(np.float32)
 
     def line(self, line: Line) -> tuple[tuple[slice, slice], np.ndarray]:
         """A window (rows, columns) around a line and the share of each of its pixels that is painted."""
@@ -121,7 +121,7 @@ def ground_of(lens: Lens, road: Road) -> Ground:
     c, s = np.cos(lens.pitch_rad), np.sin(lens.pitch_rad)
 
     def ahead(rows: np.ndarray) -> np.ndarray:
-        y = (rows - lens.centre_px[1]) / lens.focal_px
+        y = (rows - lens.center_px[1]) / lens.focal_px
         down = c * y + s
         return lens.height_m * (c - s * y) / np.maximum(down, 1e-6)
 

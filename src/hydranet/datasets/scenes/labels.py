@@ -1,4 +1,4 @@
-"""Exact labels from the raster, one function per label; each knows nothing of the picture's colours."""
+"""Exact labels from the raster, one function per label; each knows nothing of the image's colors."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,10 +14,10 @@ LANE_POINTS = 24
 """Points of a lane polyline."""
 
 LANE_REACH_M = 60.0
-"""Lane lines are labelled up to this distance ahead."""
+"""Lane lines are labeled up to this distance ahead."""
 
 SMALL_PX = 5.0
-"""An object lower than this in the picture is a region to ignore."""
+"""An object lower than this in the image is a region to ignore."""
 
 HIDDEN = 0.1
 """So is one of which less than this share is seen."""
@@ -29,7 +29,7 @@ DRIVABLE_CLASS = {road.OWN_LANE: 1, road.SAME_WAY: 2}
 
 
 def semantic(view: View) -> ClassMap:
-    """The class of what is seen at the pixel's centre."""
+    """The class of what is seen at the pixel's center."""
     return ClassMap(view.classes)
 
 
@@ -85,7 +85,7 @@ def lane_mask(view: View) -> ClassMap:
 
 
 def lanes(view: View) -> Polylines:
-    """Lane lines at even steps of the picture's rows, near to far, also where a vehicle hides them."""
+    """Lane lines at even steps of the image's rows, near to far, also where a vehicle hides them."""
     ground = view.ground
     reach = np.flatnonzero(ground.z_m <= LANE_REACH_M)
     steps = np.linspace(len(ground.z_m) - 1, reach[0] if len(reach) else 0, LANE_POINTS).round().astype(int)
@@ -101,7 +101,7 @@ def lanes(view: View) -> Polylines:
 
 
 def detection(view: View) -> Boxes:
-    """Boxes around whole objects, hidden parts included, as far as they lie in the picture; KITTI's attributes.
+    """Boxes around whole objects, hidden parts included, as far as they lie in the image; KITTI's attributes.
 
     Truncation is the share of the projection's box that is outside, occlusion follows from the share of pixels seen.
     """
@@ -111,7 +111,7 @@ def detection(view: View) -> Boxes:
     whole, reach = view.faces.extent[rows], raster.reach[rows]
     boxes = np.clip(whole, 0, (lens.width_px, lens.height_px) * 2)
     outside = 1 - _area(boxes) / _area(whole)
-    # a corner outside the picture says nothing about the part inside: there the pixels do, give or take one
+    # a corner outside the image says nothing about the part inside: there the pixels do, give or take one
     tight = np.concatenate(
         [np.maximum(boxes[:, :2], reach[:, :2] - 1), np.minimum(boxes[:, 2:], reach[:, 2:] + 1)], axis=1
     )

@@ -41,8 +41,8 @@ def paint(canvas: np.ndarray, glow: np.ndarray, view: View) -> None:
     walls = np.flatnonzero(look == FACADE)
     house, chosen = faces.thing.take(at.take(walls)).astype(np.float32), rough.take(walls)
     fill, glass, lamps = _windows(along.take(walls), above.take(walls), pixel_m.take(walls), house, view.weather)
-    for channel, colour in zip(pixels, glass, strict=True):
-        channel[chosen] += fill * (colour - channel[chosen])
+    for channel, color in zip(pixels, glass, strict=True):
+        channel[chosen] += fill * (color - channel[chosen])
     shine[chosen] = lamps
     for plane, values in zip((*canvas, glow), (*pixels, shine), strict=True):
         plane.reshape(-1)[where] = values
@@ -54,15 +54,15 @@ def _padded(values: np.ndarray) -> np.ndarray:
 
 
 def _lit(view: View) -> np.ndarray:
-    """float f 3: the colour of each face by Lambert's law, from the sun and, more from above, the sky."""
+    """float f 3: the color of each face by Lambert's law, from the sun and, more from above, the sky."""
     weather, lens, faces = view.weather, view.ground.lens, view.faces
     normal = faces.normal[FIRST:]
     sun = np.clip(normal @ lens.turned(weather.sun), 0, 1)[:, None] * weather.sunlight
     sky = weather.ambient * (0.85 - 0.15 * (normal @ lens.down))[:, None]
-    colour, own = faces.mesh.colour * (sky + sun), faces.mesh.glow[:, None]
+    color, own = faces.mesh.color * (sky + sun), faces.mesh.glow[:, None]
     if weather.night:
-        colour = colour * (1 - own) + np.minimum(1.4 * faces.mesh.colour, 1) * own
-    return np.concatenate([np.zeros((FIRST, 3)), colour])
+        color = color * (1 - own) + np.minimum(1.4 * faces.mesh.color, 1) * own
+    return np.concatenate([np.zeros((FIRST, 3)), color])
 
 
 def _along(faces: Faces) -> np.ndarray:
@@ -83,9 +83,9 @@ def _grain(along: np.ndarray, high: np.ndarray, pixel_m: np.ndarray, plaster: np
 def _windows(
     along: np.ndarray, high: np.ndarray, pixel_m: np.ndarray, house: np.ndarray, weather: Weather
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows of walls at n places given by metres along and above the ground; every house has its own measures.
+    """Windows of walls at n places given by meters along and above the ground; every house has its own measures.
 
-    Returns float32 n: the share of each pixel that is window; 3 n: its colour; n: how much the lit ones shine at night.
+    Returns float32 n: the share of each pixel that is window; 3 n: its color; n: how much the lit ones shine at night.
     """
     step = 2.3 + 1.4 * np.mod(house * 0.618, 1)
     half = 0.25 + 0.09 * np.mod(house * 0.37, 1)

@@ -1,4 +1,4 @@
-"""Trees, bushes and people: flat pictures in the plane z = 0, seen from -z, that are turned towards the camera.
+"""Trees, bushes and people: flat images in the plane z = 0, seen from -z, that are turned towards the camera.
 
 Leaves and jackets have the instance's paint; `variant` chooses one of many shapes.
 """
@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import PAINT, ROUGH, Face, Mesh, disc, flat, picture, shade
+from hydranet.datasets.scenes.mesh import PAINT, ROUGH, Face, Mesh, disc, flat, image, shade
 
 VARIANTS = 24
 """How many shapes there are of each kind."""
@@ -34,7 +34,7 @@ def broadleaf(variant: int) -> Mesh:
             x = spread * (k - (n - 1) / 2) * 1.2 + rng.normal(0, 0.18)
             lump = _blob(x, y + rng.normal(0, 0.2), radius * rng.uniform(0.8, 1.15), rng)
             faces.append(Face(lump, shade(PAINT, light * rng.uniform(0.9, 1.1)), look=ROUGH))
-    return picture(faces)
+    return image(faces)
 
 
 @cache
@@ -46,7 +46,7 @@ def conifer(variant: int) -> Mesh:
         y, half = 0.9 + 1.35 * k, (1.75 - 0.31 * k) * rng.uniform(0.9, 1.1)
         skirt = flat([(-half, y), (-half * 0.4, y - 0.25), (half * 0.4, y - 0.25), (half, y), (0.0, y + 2.3)])
         faces.append(Face(skirt, shade(PAINT, 0.62 + 0.1 * k), look=ROUGH))
-    return picture(faces)
+    return image(faces)
 
 
 @cache
@@ -57,7 +57,7 @@ def bush(variant: int) -> Mesh:
     for x, light in ((-0.7, 0.7), (0.6, 0.8), (0.0, 1.0)):
         lump = _blob(x, 0.0, rng.uniform(0.45, 0.7), rng)
         faces.append(Face(lump - (0, lump[:, 1].min(), 0), shade(PAINT, light), look=ROUGH))
-    return picture(faces)
+    return image(faces)
 
 
 @cache
@@ -79,4 +79,4 @@ def person(variant: int) -> Mesh:
     torso = flat([(-0.17, 0.8), (0.17, 0.8), (0.22, 1.35), (0.13, 1.46), (-0.13, 1.46), (-0.22, 1.35)])
     faces += [Face(torso), Face(disc((0, 1.6, 0), 0.115, RIGHT), skin)]
     faces.append(Face(disc((0, 1.64, 0), 0.11, RIGHT), hair, fine=True))
-    return picture(faces)
+    return image(faces)

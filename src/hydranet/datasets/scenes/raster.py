@@ -1,4 +1,4 @@
-"""Which polygon is seen at every pixel: an exact z-buffer over convex polygons, sampled at the pixel centres."""
+"""Which polygon is seen at every pixel: an exact z-buffer over convex polygons, sampled at the pixel centers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from hydranet.datasets.scenes.mesh import Mesh, chosen
 from hydranet.datasets.scenes.things import Thing, in_world
 
 SKY_FACE, GROUND_FACE, FIRST = 0, 1, 2
-"""Numbers of the two faces that every picture has, and of the first polygon."""
+"""Numbers of the two faces that every image has, and of the first polygon."""
 
 DETAIL_PX = 14.0
-"""Fine details of an object are drawn where one metre of it is at least this long."""
+"""Fine details of an object are drawn where one meter of it is at least this long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Raster:
 
     face:    int32 h w, number of the face.    inverse_depth: float32 h w, 1/m; 0 = sky.
     covered: int t, pixels each object would have if nothing stood before it (0 for objects without a box).
-    reach:   float t 4, the box around those pixels (the whole picture for objects without a box).
+    reach:   float t 4, the box around those pixels (the whole image for objects without a box).
     """
 
     face: np.ndarray
@@ -64,7 +64,7 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
     toward = np.sum(normal * seen[:, 0], axis=1)
     far = lens.focal_px / seen[..., 2].min(axis=1) < DETAIL_PX
     keep = (toward < -1e-6) & ~(far & scene.fine)
-    keep &= _in_picture(pixels, lens)
+    keep &= _in_image(pixels, lens)
     ground = -lens.down
     return Faces(
         mesh=chosen(scene, keep),
@@ -92,14 +92,14 @@ def _normals(points: np.ndarray) -> np.ndarray:
 
 def _planes(normal: np.ndarray, point: np.ndarray, lens: Lens) -> np.ndarray:
     """float n 3: a, b, c of 1 / depth = a u + b v + c for planes given in camera axes by normal and point."""
-    (x, y), f = lens.centre_px, lens.focal_px
+    (x, y), f = lens.center_px, lens.focal_px
     across = np.sum(normal * point, axis=-1)
     across = np.where(np.abs(across) < 1e-9, 1e-9, across)
     nx, ny, nz = normal.T
     return np.stack([nx / f, ny / f, nz - (nx * x + ny * y) / f], axis=-1) / across[:, None]
 
 
-def _in_picture(pixels: np.ndarray, lens: Lens) -> np.ndarray:
+def _in_image(pixels: np.ndarray, lens: Lens) -> np.ndarray:
     low, high = pixels.min(axis=1), pixels.max(axis=1)
     return (high > 0).all(1) & (low[:, 0] < lens.width_px) & (low[:, 1] < lens.height_px)
 
@@ -109,7 +109,7 @@ class Spans:
     """Rows of pixels inside polygons, of all polygons one after the other; polygon p has rows start[p]:start[p + 1].
 
     begin, end: int n 1, first column inside and first one outside.    base: float32 n 1, b v + c of 1 / depth.
-    rectangle:  p x (left, top, right, bottom) around each polygon in the picture; lists, as plain numbers are faster.
+    rectangle:  p x (left, top, right, bottom) around each polygon in the image; lists, as plain numbers are faster.
     """
 
     start: list[int]
@@ -152,7 +152,7 @@ def _spans(faces: Faces, lens: Lens) -> Spans:
     )
 
 
-def rasterise(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
+def rasterize(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
     """Draws all objects into a z-buffer that starts with sky and ground."""
     ground = np.maximum(lens.ground(), 0).astype(np.float32)[:, None]
     nearest = np.repeat(ground, lens.width_px, axis=1)
@@ -186,17 +186,17 @@ def rasterise(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
 def _draw(
     faces: Faces, spans: Spans, part: tuple[int, int], corner: tuple[int, int], depth: np.ndarray, face: np.ndarray
 ) -> None:
-    """Draws some polygons into a z-buffer whose first pixel is `corner` (x, y) of the picture. In place."""
+    """Draws some polygons into a z-buffer whose first pixel is `corner` (x, y) of the image. In place."""
     x0, y0 = corner
     columns = np.arange(x0, x0 + depth.shape[1], dtype=np.int32)
-    centres = columns.astype(np.float32) + np.float32(0.5)
+    centers = columns.astype(np.float32) + np.float32(0.5)
     slopes = faces.inverse[FIRST:, 0].astype(np.float32)
     for p in range(*part):
         xa, ya, xb, yb = spans.rectangle[p]
         if xa >= xb or ya >= yb:
             continue
         rows, x = slice(spans.start[p], spans.start[p + 1]), slice(xa - x0, xb - x0)
-        inverse = spans.base[rows] + slopes[p] * centres[x]
+        inverse = spans.base[rows] + slopes[p] * centers[x]
         window = slice(ya - y0, yb - y0), x
         front = (columns[x] >= spans.begin[rows]) & (columns[x] < spans.end[rows]) & (inverse >= depth[window])
         np.copyto(depth[window], inverse, where=front)

@@ -1,6 +1,6 @@
 """The course of the road and what lies beside one another across it; right-hand traffic.
 
-The lateral coordinate u is measured from the middle of our own lane, to the right; x = u + centre(z).
+The lateral coordinate u is measured from the middle of our own lane, to the right; x = u + center(z).
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Line:
     dash_m: float = 1.0
     period_m: float = 1.0
     phase_m: float = 0.0
-    colour: tuple[float, float, float] = WHITE
+    color: tuple[float, float, float] = WHITE
 
     @property
     def solid(self) -> bool:
@@ -61,7 +61,7 @@ class Lane:
 class Road:
     """A road.
 
-    offset_m, heading_rad, curvature_per_m: centre(z) of our lane, a parabola.
+    offset_m, heading_rad, curvature_per_m: center(z) of our lane, a parabola.
     edges_m: lateral boundaries, ascending.    strips: what lies between them, one more than there are edges.
     lanes: from left to right.
     crossing_m: where a zebra crossing begins, or None.
@@ -76,7 +76,7 @@ class Road:
     lines: tuple[Line, ...]
     crossing_m: float | None = None
 
-    def centre(self, z_m: ArrayLike) -> np.ndarray:
+    def center(self, z_m: ArrayLike) -> np.ndarray:
         """x of our lane's middle at a distance."""
         z = np.asarray(z_m, dtype=np.float64)
         bend = np.minimum(z, BEND_END_M)
@@ -172,10 +172,10 @@ def _lines(lanes: tuple[Lane, ...], width: float, edges: bool, rng: np.random.Ge
     for a, b in pairwise(lanes):
         u = (a.u_m + b.u_m) / 2
         if a.direction == b.direction or middle == "dashed":
-            colour = WHITE if a.direction == b.direction else yellow
-            lines.append(Line(u, thick, duty * period, period, phase, colour))
+            color = WHITE if a.direction == b.direction else yellow
+            lines.append(Line(u, thick, duty * period, period, phase, color))
         elif middle == "solid":
-            lines.append(Line(u, thick, colour=yellow))
+            lines.append(Line(u, thick, color=yellow))
         else:
-            lines += [Line(u - 0.12, thick, colour=yellow), Line(u + 0.12, thick, colour=yellow)]
+            lines += [Line(u - 0.12, thick, color=yellow), Line(u + 0.12, thick, color=yellow)]
     return tuple(sorted(lines, key=lambda line: line.u_m))

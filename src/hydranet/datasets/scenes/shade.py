@@ -1,6 +1,6 @@
-"""From what is seen to a picture: colours, light, weather, camera. No label depends on anything in this file.
+"""From what is seen to a image: colors, light, weather, camera. No label depends on anything in this file.
 
-While it is made a picture is float32 3 h w in 0..1: with the channels first a map acts on all of them at full speed.
+While it is made a image is float32 3 h w in 0..1: with the channels first a map acts on all of them at full speed.
 """
 
 import cv2
@@ -12,7 +12,7 @@ from hydranet.datasets.scenes.view import View
 from hydranet.datasets.scenes.weather import Weather
 
 
-def picture(view: View) -> np.ndarray:
+def image(view: View) -> np.ndarray:
     """uint8 h w 3, RGB."""
     ground, weather = view.ground, view.weather
     lens = ground.lens

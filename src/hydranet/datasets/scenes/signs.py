@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import Colour
+from hydranet.datasets.scenes.mesh import Color
 
 CLASSES = (
     "stop",
@@ -24,13 +24,13 @@ CLASSES = (
 )
 
 MIRROR = (-1, 1, 2, 3, 5, 4, -1, -1, 9, 8)
-"""What each class becomes when the picture is flipped; mirrored letters and digits are no sign at all."""
+"""What each class becomes when the image is flipped; mirrored letters and digits are no sign at all."""
 
 RED, WHITE, BLACK = (0.72, 0.06, 0.08), (0.93, 0.93, 0.92), (0.05, 0.05, 0.05)
 BLUE, YELLOW = (0.05, 0.22, 0.62), (0.95, 0.75, 0.08)
 
-Patch = tuple[np.ndarray, Colour]
-"""A convex polygon (float k 2, counter-clockwise with y up) and its colour."""
+Patch = tuple[np.ndarray, Color]
+"""A convex polygon (float k 2, counter-clockwise with y up) and its color."""
 
 SEGMENTS = {"0": "abcdef", "3": "abgcd", "5": "afgcd", "S": "afgcd", "T": "ahi", "O": "abcdef", "P": "abefg"}
 """Strokes of letters on a display of segments (a top, b c right, d bottom, e f left, g middle, h i a stem)."""
@@ -60,14 +60,14 @@ def design(label: int) -> tuple[Patch, ...]:
     raise ValueError(f"got sign {label}, expected 0..{len(CLASSES) - 1}")
 
 
-def _ring(n: int, radius: float, colour: Colour, turn: float = 0.0) -> tuple[Patch, ...]:
+def _ring(n: int, radius: float, color: Color, turn: float = 0.0) -> tuple[Patch, ...]:
     angle = turn - np.pi / 2 + 2 * np.pi * np.arange(n) / n
-    return ((radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), colour),)
+    return ((radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), color),)
 
 
-def _triangle(size: float, colour: Colour, up: bool) -> tuple[Patch, ...]:
+def _triangle(size: float, color: Color, up: bool) -> tuple[Patch, ...]:
     points = size * np.array([(-1.0, -0.58), (1.0, -0.58), (0.0, 1.15)])
-    return ((points - (0, 0.18) if up else (-points + (0, 0.18)), colour),)
+    return ((points - (0, 0.18) if up else (-points + (0, 0.18)), color),)
 
 
 def _box(left: float, low: float, right: float, high: float) -> np.ndarray:
@@ -75,7 +75,7 @@ def _box(left: float, low: float, right: float, high: float) -> np.ndarray:
 
 
 def _mirrored(patches: tuple[Patch, ...], mirror: bool) -> tuple[Patch, ...]:
-    return tuple((points[::-1] * (-1, 1), colour) for points, colour in patches) if mirror else patches
+    return tuple((points[::-1] * (-1, 1), color) for points, color in patches) if mirror else patches
 
 
 def _arrow() -> tuple[Patch, ...]:
@@ -91,13 +91,13 @@ def _bend() -> tuple[Patch, ...]:
     return (_box(-0.24, -0.56, -0.04, -0.12), BLACK), (slant, BLACK), (head, BLACK)
 
 
-def _text(text: str, width: float, height: float, colour: Colour, stroke: float) -> tuple[Patch, ...]:
-    """Letters side by side, centred; `stroke` is the thickness of a line relative to a letter's width."""
+def _text(text: str, width: float, height: float, color: Color, stroke: float) -> tuple[Patch, ...]:
+    """Letters side by side, centered; `stroke` is the thickness of a line relative to a letter's width."""
     step = width / len(text)
     patches: list[Patch] = []
     for k, letter in enumerate(text):
         left = -width / 2 + k * step + 0.08 * step
-        patches += [(box, colour) for box in _letter(letter, left, 0.84 * step, height, stroke)]
+        patches += [(box, color) for box in _letter(letter, left, 0.84 * step, height, stroke)]
     return tuple(patches)
 
 

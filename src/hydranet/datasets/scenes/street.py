@@ -9,13 +9,13 @@ from hydranet.datasets.scenes.mesh import (
     PAINT,
     PLASTER,
     ROUGH,
-    Colour,
+    Color,
     Face,
     Mesh,
     flat,
+    image,
     inset,
     mesh,
-    picture,
     prism,
 )
 from hydranet.datasets.scenes.signs import design
@@ -28,7 +28,7 @@ FLOOR_M, POLE_M = 3.0, 2.4
 @cache
 def pole() -> Mesh:
     """A post, flat like everything thin."""
-    return picture([Face(flat([(-0.05, 0), (0.05, 0), (0.05, POLE_M + 0.2), (-0.05, POLE_M + 0.2)]), STEEL)])
+    return image([Face(flat([(-0.05, 0), (0.05, 0), (0.05, POLE_M + 0.2), (-0.05, POLE_M + 0.2)]), STEEL)])
 
 
 @cache
@@ -36,7 +36,7 @@ def lamp(side: int) -> Mesh:
     """A street lamp 7 m high whose arm reaches to the right (side = 1) or left (-1)."""
     low, high = (0.0, 1.9) if side > 0 else (-1.9, 0.0)
     head = (1.2, 2.1) if side > 0 else (-2.1, -1.2)
-    return picture(
+    return image(
         [
             Face(flat([(-0.09, 0), (0.09, 0), (0.06, 7.0), (-0.06, 7.0)]), STEEL),
             Face(flat([(low, 6.9), (high, 6.9), (high, 7.0), (low, 7.0)]), STEEL),
@@ -51,7 +51,7 @@ def lamp(side: int) -> Mesh:
 def reflector() -> Mesh:
     """The white post beside a country road."""
     white, black = (0.88, 0.88, 0.86), (0.08, 0.08, 0.08)
-    return picture(
+    return image(
         [
             Face(flat([(-0.06, 0), (0.06, 0), (0.06, 1.0), (-0.06, 1.0)]), white),
             Face(flat([(-0.06, 0.68), (0.06, 0.68), (0.06, 0.9), (-0.06, 0.9)]), black, fine=True),
@@ -62,7 +62,7 @@ def reflector() -> Mesh:
 @cache
 def plate(label: int) -> Mesh:
     """A sign's plate of radius 1 around the origin, in front of its pole."""
-    return picture([Face(flat(points) - (0, 0, 0.05), colour) for points, colour in design(label)])
+    return image([Face(flat(points) - (0, 0, 0.05), color) for points, color in design(label)])
 
 
 @cache
@@ -81,7 +81,7 @@ def block(depth_m: float, width_m: float, floors: int) -> Mesh:
 
 
 @cache
-def cottage(depth_m: float, width_m: float, floors: int, tiles: Colour) -> Mesh:
+def cottage(depth_m: float, width_m: float, floors: int, tiles: Color) -> Mesh:
     """A house with a gable roof: z along the street, the ridge along z or across it by its proportions."""
     high, rise = floors * FLOOR_M + 0.3, 0.36 * depth_m
     walls = prism(((0, 0), (width_m, 0), (width_m, high), (0, high)), depth_m / 2)
@@ -113,4 +113,4 @@ def skyline(outline_m: np.ndarray, span_m: float) -> Mesh:
     for k in range(len(x) - 1):
         a, b, ya, yb = x[k], x[k + 1], outline_m[k], outline_m[k + 1]
         faces.append(Face(flat([(a, -2.0), (b, -2.0), (b, yb), (a, ya)]), PAINT, look=ROUGH))
-    return picture(faces)
+    return image(faces)

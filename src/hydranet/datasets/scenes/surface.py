@@ -24,8 +24,8 @@ NEAR_M, SHADOW_END_M = 0.6, 80.0
 def road(ground: Ground, world: World, weather: Weather) -> np.ndarray:
     """float32 3 r w: the ground as if nothing stood on it, but with the shadows of what does."""
     strips = np.array(ground.road.strips)
-    colours = {TERRAIN: world.grass, VERGE: GRAVEL, PAVEMENT: SLABS, KERB: STONE}
-    table = np.array([colours.get(int(strip), ASPHALT) for strip in strips], dtype=np.float32)
+    colors = {TERRAIN: world.grass, VERGE: GRAVEL, PAVEMENT: SLABS, KERB: STONE}
+    table = np.array([colors.get(int(strip), ASPHALT) for strip in strips], dtype=np.float32)
     paved = np.isin(strips, CARRIAGEWAY).take(ground.strip)
     factor = _grit(ground, paved)
     for patch in world.patches:
@@ -68,12 +68,12 @@ def _joints(ground: Ground) -> np.ndarray:
 
 def _markings(canvas: np.ndarray, ground: Ground, grit: np.ndarray) -> None:
     """Puts lines and crossing on, worn where the asphalt is dark."""
-    layers = [(*ground.line(line), line.colour) for line in ground.road.lines]
+    layers = [(*ground.line(line), line.color) for line in ground.road.lines]
     if ground.road.crossing_m is not None:
         layers.append((*zebra(ground, ground.road.crossing_m), WHITE))
-    for window, share, colour in layers:
+    for window, share, color in layers:
         cover = share * np.clip(2.2 * grit[window] - 1.2, 0.55, 1)
-        for channel, value in zip(canvas, colour, strict=True):
+        for channel, value in zip(canvas, color, strict=True):
             channel[window] += cover * (np.float32(value) - channel[window])
 
 
@@ -91,7 +91,7 @@ def _shadows(ground: Ground, world: World, weather: Weather) -> np.ndarray:
             outlines.append(hull if hull[:, 1].min() >= NEAR_M else _clipped(hull))
     flat = np.concatenate([*outlines, np.zeros((0, 2))])
     pixels = lens.project(lens.seen(np.column_stack([flat[:, 0], np.zeros(len(flat)), flat[:, 1]])))
-    fixed = np.round((np.clip(pixels, -4000, 4000) - 0.5) * 16).astype(np.int32)  # OpenCV: pixel centres are whole
+    fixed = np.round((np.clip(pixels, -4000, 4000) - 0.5) * 16).astype(np.int32)  # OpenCV: pixel centers are whole
     for outline in np.split(fixed, np.cumsum([len(outline) for outline in outlines])[:-1]):
         if len(outline) > 2:
             cv2.fillConvexPoly(mask, outline, 255, cv2.LINE_AA, 4)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hydranet.datasets.scenes.mesh import Colour, Mesh, facing, join, standing
+from hydranet.datasets.scenes.mesh import Color, Mesh, facing, join, standing
 
 NEAREST_M = 1.5
-"""Nothing stands nearer than this: a polygon that crosses the camera's plane has no picture."""
+"""Nothing stands nearer than this: a polygon that crosses the camera's plane has no image."""
 
 FARTHEST_M = 95.0
 """Vehicles, people and signs stand within this distance, houses within half as much again."""
@@ -19,14 +19,14 @@ class Thing:
     """One object.
 
     shape: its surface in its own axes, shared by all of its kind.    where: float 3 4, own axes to the world's.
-    paint: the colour it brings along.    semantic: class id.    box: class in DETECTION or -1.
+    paint: the color it brings along.    semantic: class id.    box: class in DETECTION or -1.
     keypoints: float 8 3 in world axes or None.    footprint: float k 2 (x, z) that casts a shadow, or None.
     height_m: how high the shadow's caster is.
     """
 
     shape: Mesh
     where: np.ndarray
-    paint: Colour
+    paint: Color
     semantic: int
     box: int = -1
     keypoints: np.ndarray | None = None
@@ -40,7 +40,7 @@ def in_world(things: Sequence[Thing]) -> Mesh:
     where = np.repeat(np.stack([thing.where for thing in things]), sizes, axis=0)
     paint = np.repeat(np.array([thing.paint for thing in things]), sizes, axis=0)
     points = whole.points @ where[:, :, :3].transpose(0, 2, 1) + where[:, None, :, 3]
-    return replace(whole, points=points, colour=np.where(whole.colour < 0, -whole.colour * paint, whole.colour))
+    return replace(whole, points=points, color=np.where(whole.color < 0, -whole.color * paint, whole.color))
 
 
 def rectangle(half_m: float, near_m: float, far_m: float, where: np.ndarray) -> np.ndarray:
@@ -50,9 +50,9 @@ def rectangle(half_m: float, near_m: float, far_m: float, where: np.ndarray) -> 
 
 
 def flat_thing(  # one call per object: a wrapper object would hide the measures
-    shape: Mesh, x_m: float, z_m: float, semantic: int, paint: Colour, size: float, half_m: float, height_m: float
+    shape: Mesh, x_m: float, z_m: float, semantic: int, paint: Color, size: float, half_m: float, height_m: float
 ) -> Thing:
-    """A flat picture that looks at the camera; `half_m`, `height_m` measure the shadow of a unit-size object."""
+    """A flat image that looks at the camera; `half_m`, `height_m` measure the shadow of a unit-size object."""
     where = standing(x_m, z_m, facing(x_m, z_m), (size, size, size))
     foot = rectangle(half_m, -half_m / 2, half_m / 2, where)
     return Thing(shape, where, paint, semantic, footprint=foot, height_m=height_m * size)

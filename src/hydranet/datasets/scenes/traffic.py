@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from hydranet.datasets.scenes import classes, plants
-from hydranet.datasets.scenes.mesh import Colour, shade, standing
+from hydranet.datasets.scenes.mesh import Color, shade, standing
 from hydranet.datasets.scenes.road import PARKING, Road
 from hydranet.datasets.scenes.things import FARTHEST_M, NEAREST_M, Thing, flat_thing, rectangle
 from hydranet.datasets.scenes.vehicles import CARS, TRUCK, VAN, vehicle
 
-PAINTS: tuple[Colour, ...] = (
+PAINTS: tuple[Color, ...] = (
     (0.86, 0.87, 0.88),
     (0.58, 0.60, 0.62),
     (0.30, 0.31, 0.33),
@@ -69,7 +69,7 @@ def _vehicle(road: Road, u: float, z: float, direction: int, big: float, rng: np
     length = model.length_m / 2
     if z - length * 1.1 < NEAREST_M:
         return []
-    where = standing(u + float(road.centre(z)), z, turn, scale)
+    where = standing(u + float(road.center(z)), z, turn, scale)
     return [
         Thing(
             model.mesh,
@@ -99,7 +99,7 @@ def people(road: Road, rng: np.random.Generator) -> list[Thing]:
     for u, z in spots:
         shape, size = plants.person(int(rng.integers(plants.VARIANTS))), rng.uniform(0.86, 1.1)
         red, green, blue = rng.uniform(0.08, 0.75, 3).tolist()
-        x = u + float(road.centre(z))
+        x = u + float(road.center(z))
         walker = flat_thing(shape, x, z, classes.PERSON, (red, green, blue), size, 0.22, 1.7)
         things.append(replace(walker, box=classes.DETECTION.index("person")))
     return things

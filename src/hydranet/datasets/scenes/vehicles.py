@@ -29,7 +29,7 @@ KEYPOINTS = (
 """Points of a vehicle: where the wheels touch the road, and the corners of the roof. Left is the driver's left."""
 
 MIRROR = (1, 0, 3, 2, 5, 4, 7, 6)
-"""For each keypoint the one it becomes when the picture is flipped."""
+"""For each keypoint the one it becomes when the image is flipped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Vehicle:
 
 @dataclass(frozen=True)
 class Plan:
-    """The measures of a model: side views as (z, y) points, counter-clockwise from the lower rear, in metres.
+    """The measures of a model: side views as (z, y) points, counter-clockwise from the lower rear, in meters.
 
     rear, front: index of the edges of `body` that carry lights.    glass: per edge of `cabin`, whether it is a window.
     """

@@ -1,4 +1,4 @@
-"""A scene as one camera sees it in one light: all that the picture and the labels are made of."""
+"""A scene as one camera sees it in one light: all that the image and the labels are made of."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ class View:
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """uint8 h w: the class of what is seen at each pixel's centre."""
+        """uint8 h w: the class of what is seen at each pixel's center."""
         things = np.array([thing.semantic for thing in self.world.things])
         table = np.concatenate([[classes.SKY, classes.ROAD], things[self.faces.thing[FIRST:]]]).astype(np.uint8)
         ids = table.take(self.raster.face)

@@ -7,10 +7,10 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Weather:
-    """What the light is like. Colours are float 3 in 0..1.
+    """What the light is like. Colors are float 3 in 0..1.
 
-    sun: unit vector towards the sun (x right, y up, z forward).    sunlight, ambient: colour times strength.
-    zenith, horizon: colours of the sky.    clouds: share of the sky in 0..1.    fog_per_m: extinction.
+    sun: unit vector towards the sun (x right, y up, z forward).    sunlight, ambient: color times strength.
+    zenith, horizon: colors of the sky.    clouds: share of the sky in 0..1.    fog_per_m: extinction.
     shadow: how dark a cast shadow is.    gain: exposure per channel.    seed: for clouds, streaks and sensor noise.
     """
 

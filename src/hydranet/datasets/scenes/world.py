@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hydranet.datasets.scenes import roadside
-from hydranet.datasets.scenes.mesh import Colour, shade
+from hydranet.datasets.scenes.mesh import Color, shade
 from hydranet.datasets.scenes.road import COURSES, Road, lay
 from hydranet.datasets.scenes.things import Thing
 from hydranet.datasets.scenes.traffic import parked, people, traffic
@@ -16,7 +16,7 @@ KINDS = {"city": 0.4, "suburb": 0.25, "country": 0.22, "motorway": 0.13}
 
 @dataclass(frozen=True)
 class Patch:
-    """A piece of repaired asphalt: lateral and forward range in metres, brightness relative to the road's."""
+    """A piece of repaired asphalt: lateral and forward range in meters, brightness relative to the road's."""
 
     left_m: float
     right_m: float
@@ -27,13 +27,13 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A road and what stands along it; kind: a key of KINDS; grass: the colour of open ground."""
+    """A road and what stands along it; kind: a key of KINDS; grass: the color of open ground."""
 
     kind: str
     road: Road
     things: tuple[Thing, ...]
     patches: tuple[Patch, ...]
-    grass: Colour
+    grass: Color
 
 
 def build(rng: np.random.Generator) -> World:

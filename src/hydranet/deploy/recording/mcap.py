@@ -1,4 +1,4 @@
-"""An .mcap file for Foxglove: pictures and their annotations in Foxglove's own messages, and JSON by task."""
+"""An .mcap file for Foxglove: images and their annotations in Foxglove's own messages, and JSON by task."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, Polylin
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.draw import draw
-from hydranet.visualization.primitives import Colour, colours_of, line_px, name_of, readable, text_px
+from hydranet.visualization.primitives import Color, colors_of, line_px, name_of, readable, text_px
 
 CAMERA = "/camera"
 FRAME_ID = "camera"
 
 
 class File:
-    """Topics: /camera (picture), /TASK/image (maps, drawn), /TASK/annotations (boxes and lines, to be shown on
+    """Topics: /camera (image), /TASK/image (maps, drawn), /TASK/annotations (boxes and lines, to be shown on
     /camera) and /TASK/json (what `predictions.jsonl` says).
 
     Times are those of arrival for live sources; recordings begin at zero.
@@ -38,12 +38,12 @@ class File:
     def add(self, frame: Frame, predictions: Mapping[str, Annotation], said: Mapping[str, Any]) -> None:
         """Appends a frame."""
         time_ns = round((frame.time_s if frame.clock_s is None else frame.clock_s) * 1e9)
-        self._picture(CAMERA, frame.image, time_ns)
+        self._image(CAMERA, frame.image, time_ns)
         for task, seen in predictions.items():
             names = self._classes.get(task, ())
             match seen:
                 case ClassMap() | ScalarMap() | NormalMap():
-                    self._picture(f"/{task}/image", draw(frame.image, seen, names), time_ns)
+                    self._image(f"/{task}/image", draw(frame.image, seen, names), time_ns)
                 case Boxes() | Polylines():
                     self._marks(f"/{task}/annotations", frame, seen, names, time_ns)
             message = {"frame": frame.index, "name": frame.name, **said[task]}
@@ -61,18 +61,18 @@ class File:
     def _stamp(self, time_ns: int) -> Any:
         return self._foxglove.messages.Timestamp(sec=time_ns // 10**9, nsec=time_ns % 10**9)
 
-    def _picture(self, topic: str, image: Any, time_ns: int) -> None:
+    def _image(self, topic: str, image: Any, time_ns: int) -> None:
         kinds = self._foxglove.messages
-        picture = kinds.CompressedImage(
+        drawn = kinds.CompressedImage(
             timestamp=self._stamp(time_ns), frame_id=FRAME_ID, data=jpeg(image), format="jpeg"
         )
-        self._channel(topic, self._foxglove.channels.CompressedImageChannel).log(picture, log_time=time_ns)
+        self._channel(topic, self._foxglove.channels.CompressedImageChannel).log(drawn, log_time=time_ns)
 
     def _marks(self, topic: str, frame: Frame, seen: Boxes | Polylines, names: Sequence[str], time_ns: int) -> None:
         kinds, at = self._foxglove.messages, self._stamp(time_ns)
         paths = _paths(seen)
         ids = [0] * len(paths) if seen.label is None else [max(int(label), 0) for label in seen.label]
-        by_class = colours_of(None, names, max(ids, default=0))
+        by_class = colors_of(None, names, max(ids, default=0))
         points, texts = [], []
         for i, path in enumerate(paths):
             points.append(
@@ -82,7 +82,7 @@ class File:
                     if isinstance(seen, Boxes)
                     else kinds.PointsAnnotationType.LineStrip,
                     points=[kinds.Point2(x=x, y=y) for x, y in path],
-                    outline_color=_colour(kinds, by_class[ids[i]]),
+                    outline_color=_color(kinds, by_class[ids[i]]),
                     thickness=float(line_px(frame.image)),
                 )
             )
@@ -93,8 +93,8 @@ class File:
                         position=kinds.Point2(x=path[0][0], y=path[0][1]),
                         text=_title(seen, i, names),
                         font_size=float(text_px(frame.image)),
-                        text_color=_colour(kinds, readable(by_class[ids[i]])),
-                        background_color=_colour(kinds, by_class[ids[i]]),
+                        text_color=_color(kinds, readable(by_class[ids[i]])),
+                        background_color=_color(kinds, by_class[ids[i]]),
                     )
                 )
         marks = kinds.ImageAnnotations(circles=[], points=points, texts=texts)
@@ -102,7 +102,7 @@ class File:
 
 
 def _paths(seen: Boxes | Polylines) -> list[list[list[float]]]:
-    """Corners of boxes, points of lines: x, y in pixels from the corner of the picture, which is Foxglove's origin."""
+    """Corners of boxes, points of lines: x, y in pixels from the corner of the image, which is Foxglove's origin."""
     if isinstance(seen, Polylines):
         return [points[valid.astype(bool)].tolist() for points, valid in zip(seen.points, seen.valid, strict=True)]
     return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in seen.xyxy.tolist()]
@@ -114,6 +114,6 @@ def _title(seen: Boxes, i: int, names: Sequence[str]) -> str:
     return name_of(names, int(seen.label[i])) + track + score
 
 
-def _colour(kinds: Any, colour: Colour) -> Any:
-    red, green, blue = (c / 255 for c in colour)
+def _color(kinds: Any, color: Color) -> Any:
+    red, green, blue = (c / 255 for c in color)
     return kinds.Color(r=red, g=green, b=blue, a=1.0)

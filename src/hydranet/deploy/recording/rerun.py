@@ -1,4 +1,4 @@
-"""An .rrd file for the Rerun viewer: pictures, class maps, depth in metres, boxes, numbers."""
+"""An .rrd file for the Rerun viewer: images, class maps, depth in meters, boxes, numbers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalM
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.draw import draw
-from hydranet.visualization.primitives import colours_of, name_of
+from hydranet.visualization.primitives import colors_of, name_of
 
 
 class File:
@@ -30,8 +30,8 @@ class File:
         self._file = rerun.RecordingStream("hydranet")
         self._file.save(str(path))
         for task, names in classes.items():
-            colours = colours_of(None, names, 0)
-            rows = [(i, name, colours[i]) for i, name in enumerate(names)]
+            colors = colors_of(None, names, 0)
+            rows = [(i, name, colors[i]) for i, name in enumerate(names)]
             if rows:
                 self._file.log(f"camera/{task}", rerun.AnnotationContext(rows), static=True)
 
@@ -64,8 +64,8 @@ class File:
             case ScalarMap() if seen.unit == "m":
                 return rerun.DepthImage(np.nan_to_num(np.asarray(seen.values, np.float32)), meter=1.0)
             case ScalarMap() | NormalMap():
-                picture = jpeg(draw(frame.image, seen, names))
-                return rerun.EncodedImage(contents=picture, media_type="image/jpeg")
+                image = jpeg(draw(frame.image, seen, names))
+                return rerun.EncodedImage(contents=image, media_type="image/jpeg")
             case Boxes():
                 return self._boxes(seen, names)
             case Polylines():

@@ -1,4 +1,4 @@
-"""Pictures from wherever they are: a file, a folder, a glob, a video."""
+"""Images from wherever they are: a file, a folder, a glob, a video."""
 
 import glob
 import os
@@ -26,7 +26,7 @@ TICKS = 90000
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: its name, uint8 h w 3 in RGB order, for videos its number and time, for live sources the hour.
+    """One image: its name, uint8 h w 3 in RGB order, for videos its number and time, for live sources the hour.
 
     time_s: since the first frame.    clock_s: seconds since 1970 when it arrived; None = it is a recording.
     """
@@ -40,9 +40,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures to go through. fps is None for still pictures; count is None where nobody knows.
+    """Images to go through. fps is None for still images; count is None where nobody knows.
 
-    Grey, transparent, 16-bit and CMYK files become 8-bit RGB. A picture is turned upright as its EXIF tag says, as
+    Gray, transparent, 16-bit and CMYK files become 8-bit RGB. A image is turned upright as its EXIF tag says, as
     viewers show it: networks learn an upright world. Data sets, whose labels lie in stored pixels, ignore the tag.
     """
 
@@ -51,11 +51,11 @@ class Frames:
     count: int | None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Raises DataError for a picture that cannot be read."""
+        """Raises DataError for a image that cannot be read."""
         return self.readable(_raise)
 
     def readable(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
-        """The frames that can be read; `note` is told of each picture that cannot, so that it does not cost the others.
+        """The frames that can be read; `note` is told of each image that cannot, so that it does not cost the others.
 
         A video that breaks off is told of after its last frame.
         """
@@ -64,21 +64,21 @@ class Frames:
     def _stills(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
         for index, (path, name) in enumerate(zip(self.paths, names(self.paths), strict=True)):
             try:
-                picture = read_picture(path)
+                image = read_image(path)
             except DataError as error:
                 note(error)
             else:
-                yield Frame(name, picture, index)
+                yield Frame(name, image, index)
 
     def _video(self, path: Path, note: Callable[[DataError], None]) -> Iterator[Frame]:
         video = cv2.VideoCapture(str(path))
         try:
             index = 0
             while True:
-                good, picture = video.read()
+                good, image = video.read()
                 if not good:
                     break
-                rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                 yield Frame(f"{path.stem}_{index:06d}", rgb, index, index / (self.fps or 1.0))
                 index += 1
         finally:
@@ -96,24 +96,24 @@ def _raise(error: DataError) -> None:
     raise error
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """uint8 h w 3, RGB, upright. Raises DataError for what is no picture."""
+def read_image(path: Path) -> np.ndarray:
+    """uint8 h w 3, RGB, upright. Raises DataError for what is no image."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
         if not is_whole(data):
             raise DataError(f"{path} is cut off ({data.size} bytes without an end); restore it or leave it out")
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except cv2.error as error:
         raise DataError(f"cannot decode {path}: {error.err}; make it smaller or leave it out") from error
-    if picture is None:
+    if image is None:
         raise DataError(f"broken image {path} ({data.size} bytes cannot be decoded); leave it out or restore it")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def names(paths: tuple[Path, ...]) -> list[str]:
-    """A name for each picture that no other has: its stem, or where stems repeat, its path below the common folder."""
+    """A name for each image that no other has: its stem, or where stems repeat, its path below the common folder."""
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems
@@ -122,7 +122,7 @@ def names(paths: tuple[Path, ...]) -> list[str]:
 
 
 def find_frames(what: str) -> Frames:
-    """The pictures that a path, a folder or a pattern such as "drive/*.png" means. Raises DataError for none."""
+    """The images that a path, a folder or a pattern such as "drive/*.png" means. Raises DataError for none."""
     path = Path(what).expanduser()
     if path.is_file() and path.suffix.lower() in VIDEOS:
         return _open_video(path)
@@ -132,7 +132,7 @@ def find_frames(what: str) -> Frames:
     images = tuple(sorted(p for p in found if p.suffix.lower() in IMAGES and p.is_file()))
     if not images:
         kinds = " ".join(sorted(IMAGES | VIDEOS))
-        raise DataError(f"no picture or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
+        raise DataError(f"no image or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
     return Frames(images, None, len(images))
 
 
@@ -176,11 +176,11 @@ class VideoFile:
             self._stream.pix_fmt = "yuv420p"
             if time_s is not None:
                 self._stream.codec_context.time_base = Fraction(1, TICKS)
-        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        video_frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         if time_s is not None:
-            picture.pts = self._ticks = max(round(time_s * TICKS), self._ticks + 1)
-            picture.time_base = Fraction(1, TICKS)
-        for packet in self._stream.encode(picture):
+            video_frame.pts = self._ticks = max(round(time_s * TICKS), self._ticks + 1)
+            video_frame.time_base = Fraction(1, TICKS)
+        for packet in self._stream.encode(video_frame):
             self._container.mux(packet)
 
     def _add_mpeg4(self, image: np.ndarray, time_s: float | None) -> None:

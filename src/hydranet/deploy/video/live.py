@@ -1,4 +1,4 @@
-"""Pictures that arrive by themselves, from a camera or a network stream: the newest one counts."""
+"""Images that arrive by themselves, from a camera or a network stream: the newest one counts."""
 
 import re
 import threading
@@ -26,7 +26,7 @@ FPS = 25.0
 
 
 class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that is used here; `read` waits for the next picture, in BGR order."""
+    """The part of `cv2.VideoCapture` that is used here; `read` waits for the next image, in BGR order."""
 
     def read(self) -> tuple[bool, Any]: ...
     def get(self, property: int) -> float: ...
@@ -54,7 +54,7 @@ def without_password(what: str) -> str:
 
 
 def find_source(what: str, stop: Sequence[int] = ()) -> "Frames | Live":
-    """Pictures, a video, a camera or a stream. Raises DataError for none.
+    """Images, a video, a camera or a stream. Raises DataError for none.
 
     stop: ends a live source as soon as it is not empty.
     """
@@ -108,9 +108,9 @@ class Live:
             while not self.stop:
                 arrived = reader.newest(0.2)
                 if arrived is not None:
-                    index, picture, at_s, clock_s = arrived
+                    index, image, at_s, clock_s = arrived
                     begin_s = at_s if begin_s is None else begin_s
-                    rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                     yield Frame(f"live_{index:06d}", rgb, index, at_s - begin_s, clock_s)
                 elif not reader.is_alive():
                     self._ended(note)
@@ -123,7 +123,7 @@ class Live:
         if patience_s:
             note(
                 DataError(
-                    f"{self.name} sends nothing any more: {seen} pictures, then none for {patience_s:g} s; "
+                    f"{self.name} sends nothing any more: {seen} images, then none for {patience_s:g} s; "
                     "look at the camera and start again"
                 )
             )
@@ -134,11 +134,11 @@ def _raise(error: DataError) -> None:
 
 
 Arrived = tuple[int, np.ndarray, float, float]
-"""Number of the picture, the picture in BGR order, when it came: steady clock, and seconds since 1970."""
+"""Number of the image, the image in BGR order, when it came: steady clock, and seconds since 1970."""
 
 
 class _Reader(threading.Thread):
-    """Reads as fast as the source sends and keeps the newest picture; ends when the source is gone."""
+    """Reads as fast as the source sends and keeps the newest image; ends when the source is gone."""
 
     def __init__(self, first: Capture, reopen: Callable[[], Capture], patience_s: float) -> None:
         super().__init__(name="hydranet-live", daemon=True)
@@ -151,11 +151,11 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         last_s = time.monotonic()
         while not self._closing.is_set():
-            good, picture = self._capture.read()
+            good, image = self._capture.read()
             if good:
                 last_s = time.monotonic()
                 with self._fresh:
-                    self._arrived = self.count, picture, last_s, time.time()
+                    self._arrived = self.count, image, last_s, time.time()
                     self.count += 1
                     self._fresh.notify()
             elif time.monotonic() - last_s >= self.patience_s:
@@ -167,7 +167,7 @@ class _Reader(threading.Thread):
         self._capture.release()
 
     def newest(self, wait_s: float) -> Arrived | None:
-        """The newest picture that was not handed out yet; None if none comes in time."""
+        """The newest image that was not handed out yet; None if none comes in time."""
         with self._fresh:
             if self._arrived is None:
                 self._fresh.wait(wait_s)

@@ -1,6 +1,6 @@
 """Configuration of NVIDIA DeepStream for an exported .onnx file: two text files, for nvdspreprocess and nvinfer.
 
-nvinfer alone feeds networks with float values; the graph takes uint8 pictures and normalises them itself. So
+nvinfer alone feeds networks with float values; the graph takes uint8 images and normalizes them itself. So
 nvdspreprocess makes the tensor and nvinfer takes it from there. Written after NVIDIA's documentation of DeepStream 7;
 there was no DeepStream to try it with.
 """

@@ -51,7 +51,7 @@ def findings(model: Any) -> list[Finding]:
         graph = model.graph
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
     found = [*_operators(graph), *_bytes(graph, types), *_shapes(graph), *_resizes(graph), *_boxes(graph)]
-    found += [*_integers(graph, types), *_quantised(graph)]
+    found += [*_integers(graph, types), *_quantized(graph)]
     return sorted(found, key=lambda finding: ("problem", "note", "fine").index(finding.level))
 
 
@@ -95,7 +95,7 @@ def _bytes(graph: Any, types: dict[str, int]) -> Iterator[Finding]:
         yield Finding(
             "problem",
             f"uint8 values go through {', '.join(wrong)}: TensorRT takes uint8 at inputs and outputs only and wants a "
-            "Cast next to them; cast the picture to float before anything else",
+            "Cast next to them; cast the image to float before anything else",
         )
     elif inputs:
         yield Finding("fine", f"input {', '.join(inputs)} is uint8 and cast at once (TensorRT 8.5 or newer)")
@@ -153,7 +153,7 @@ def _integers(graph: Any, types: dict[str, int]) -> Iterator[Finding]:
         yield Finding("note", f"outputs {', '.join(names)} are int64; TensorRT before 10 gives int32 there")
 
 
-def _quantised(graph: Any) -> Iterator[Finding]:
+def _quantized(graph: Any) -> Iterator[Finding]:
     """Q/DQ pairs: their zero points must be zero."""
     from onnx import numpy_helper
 
@@ -164,6 +164,6 @@ def _quantised(graph: Any) -> Iterator[Finding]:
     points = [node.input[2] for node in nodes if len(node.input) > 2 and node.input[2]]
     uneven = [name for name in points if name in values and numpy_helper.to_array(values[name]).any()]
     if uneven:
-        yield Finding("problem", f"{len(uneven)} of {len(nodes)} Q/DQ nodes have a zero point; quantise symmetrically")
+        yield Finding("problem", f"{len(uneven)} of {len(nodes)} Q/DQ nodes have a zero point; quantize symmetrically")
     else:
         yield Finding("fine", f"{len(nodes)} Q/DQ nodes, all symmetric")

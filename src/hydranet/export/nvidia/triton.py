@@ -17,7 +17,7 @@ TYPES = {
 }
 
 MOST_AT_ONCE = 8
-"""Pictures that the server may put together, where the file takes any number."""
+"""Images that the server may put together, where the file takes any number."""
 
 
 def write_repository(onnx: Path, manifest: Manifest, folder: Path) -> list[Path]:
@@ -37,8 +37,8 @@ def model_name(manifest: Manifest) -> str:
 def config(manifest: Manifest) -> str:
     """config.pbtxt, in protobuf's text format.
 
-    Where the file takes any number of pictures, the server puts those of several callers together, and shapes are
-    those of one picture. Thresholds belong to a whole batch: with them the caller forms batches, shapes are whole.
+    Where the file takes any number of images, the server puts those of several callers together, and shapes are
+    those of one image. Thresholds belong to a whole batch: with them the caller forms batches, shapes are whole.
     """
     shape = manifest.input
     together = shape.batch is None and not manifest.thresholds

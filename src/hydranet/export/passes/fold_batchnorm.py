@@ -54,5 +54,5 @@ def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> list[tuple[nn.Con
 
 
 def _rest(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a norm does beside normalising: timm's carry their activation."""
+    """What a norm does beside normalizing: timm's carry their activation."""
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

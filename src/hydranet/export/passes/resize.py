@@ -17,7 +17,7 @@ def view_of(frame: Size, size: Size, fit: str) -> View:
 
 
 class Resize(nn.Module):
-    """Frames of one size into pictures of another: area averages where it shrinks, linear where it grows.
+    """Frames of one size into images of another: area averages where it shrinks, linear where it grows.
 
     Each output row is a weighted sum of a few input rows, then the same for columns: constant gathers, products and
     sums, which every runtime has and which equal OpenCV's INTER_AREA, up to the rounding of its last bit.
@@ -41,7 +41,7 @@ class Resize(nn.Module):
         tall, wide = self.get_buffer("rows_weight"), self.get_buffer("columns_weight")
         pixels = torch.stack([pixels[:, :, rows[k]] * tall[k, :, None] for k in range(self.taps[0])]).sum(0)
         pixels = torch.stack([pixels[:, :, :, columns[k]] * wide[k] for k in range(self.taps[1])]).sum(0)
-        pixels = torch.floor(pixels + 0.5)  # what trained the network was whole grey levels
+        pixels = torch.floor(pixels + 0.5)  # what trained the network was whole gray levels
         return nn.functional.pad(pixels, self.border, value=float(PAD)) if any(self.border) else pixels
 
 
@@ -54,10 +54,10 @@ def taps(length: int, to: int) -> tuple[np.ndarray, np.ndarray]:
             cells = np.arange(length)
             weights[i] = np.clip(np.minimum(cells + 1, last) - np.maximum(cells, first), 0, None)
         else:
-            centre = np.clip((first + last) / 2 - 0.5, 0, length - 1)
-            low = min(int(centre), max(length - 2, 0))
-            weights[i, low] = 1 - (centre - low)
-            weights[i, min(low + 1, length - 1)] += centre - low
+            center = np.clip((first + last) / 2 - 0.5, 0, length - 1)
+            low = min(int(center), max(length - 2, 0))
+            weights[i, low] = 1 - (center - low)
+            weights[i, min(low + 1, length - 1)] += center - low
     weights /= weights.sum(1, keepdims=True)
     weights[weights < 1e-9] = 0
     count = int((weights > 0).sum(1).max())

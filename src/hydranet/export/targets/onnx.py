@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, Manifest
-from hydranet.export.graph import Shape, Shipped
+from hydranet.export.graph import ExportGraph, Shape
 from hydranet.export.passes.nms import onnx_table
 
 SUFFIX = ".onnx"
@@ -21,7 +21,7 @@ OPSET = 18
 """Newer ones add nothing we use, and TensorRT and OpenVINO follow slowly."""
 
 
-def write(graph: Shipped, example: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+def write(graph: ExportGraph, example: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
     """Writes the graph with its manifest; returns the files written.
 
     Raises ImportError without the extra, SpecError where the network cannot be made dynamic as asked.
@@ -38,7 +38,7 @@ def write(graph: Shipped, example: tuple[Tensor, ...], path: Path, manifest: Man
     return (path,)
 
 
-def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> Any:
+def proto(graph: ExportGraph, example: tuple[Tensor, ...], outputs: list[str]) -> Any:
     """The graph as an ONNX model in memory; made once, however many targets ask for it."""
     if graph.onnx_model is not None:
         return graph.onnx_model
@@ -67,7 +67,7 @@ def proto(graph: Shipped, example: tuple[Tensor, ...], outputs: list[str]) -> An
 
 
 def shapes_of_floats(model: Any) -> Any:
-    """Dynamic sizes are read from the picture as floats: TensorRT takes uint8 at a graph's border only."""
+    """Dynamic sizes are read from the image as floats: TensorRT takes uint8 at a graph's border only."""
     nodes = model.graph.node
     cast = next((copy.copy(node) for node in nodes if node.op_type == "Cast" and node.input[0] == IMAGE), None)
     if cast:

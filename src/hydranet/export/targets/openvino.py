@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hydranet.deploy.manifest import KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
-from hydranet.export.graph import Shipped
+from hydranet.export.graph import ExportGraph
 from hydranet.export.targets.onnx import proto
 
 SUFFIX = ".xml"
@@ -14,7 +14,7 @@ PRECISIONS = ("fp32", "fp16")
 """What its weights can be stored in."""
 
 
-def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+def write(graph: ExportGraph, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
     """Writes the graph, by way of ONNX, with its manifest; returns the files written.
 
     Weights of precision "fp16" are stored in half the space; what they are computed in, a session chooses.

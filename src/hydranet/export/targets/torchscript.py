@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import KEY, Manifest
-from hydranet.export.graph import Shipped, example
+from hydranet.export.graph import ExportGraph, example
 from hydranet.export.passes.nms import Suppress, survivors
 
 SUFFIX = ".torchscript"
@@ -18,7 +18,7 @@ PRECISIONS = ("fp32",)
 """What its weights can be stored in."""
 
 
-def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
+def write(graph: ExportGraph, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
     """Writes the traced and frozen graph with its manifest; returns the files written.
 
     A trace keeps the sizes it saw wherever Python computed with them, so what is to be dynamic is tried out.
@@ -35,7 +35,7 @@ def write(graph: Shipped, given: tuple[Tensor, ...], path: Path, manifest: Manif
 
 
 @contextmanager
-def _scripted(graph: Shipped) -> Iterator[None]:
+def _scripted(graph: ExportGraph) -> Iterator[None]:
     """Loops over boxes stay loops in a trace made inside the `with` statement."""
     parts = [part for part in graph.inside.values() if isinstance(part, Suppress)]
     for part in parts:
@@ -47,7 +47,7 @@ def _scripted(graph: Shipped) -> Iterator[None]:
             part.loop = None
 
 
-def _others(graph: Shipped) -> list[tuple[Tensor, ...]]:
+def _others(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
     """Inputs of other sizes than the example's, where these are promised to work."""
     shape, others = graph.shape, []
     image, *rest = example(shape, graph.thresholds)
@@ -59,7 +59,7 @@ def _others(graph: Shipped) -> list[tuple[Tensor, ...]]:
     return others
 
 
-def _same(traced: torch.jit.ScriptModule, graph: Shipped, given: tuple[Tensor, ...]) -> None:
+def _same(traced: torch.jit.ScriptModule, graph: ExportGraph, given: tuple[Tensor, ...]) -> None:
     try:
         pairs = list(zip(traced(*given), graph(*given), strict=True))
     except RuntimeError as error:
@@ -68,7 +68,7 @@ def _same(traced: torch.jit.ScriptModule, graph: Shipped, given: tuple[Tensor, .
         raise SpecError(_refusal(graph, given))
 
 
-def _refusal(graph: Shipped, given: tuple[Tensor, ...]) -> str:
+def _refusal(graph: ExportGraph, given: tuple[Tensor, ...]) -> str:
     return (
         f"the trace of this network works for {graph.shape.size[0]}x{graph.shape.size[1]} only, not for "
         f"{' x '.join(map(str, given[0].shape[:3]))}; export a fixed size and batch, or to onnx"

@@ -6,7 +6,7 @@ from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
 
 
 class ChainedResidualPooling(nn.Module):
-    """x + sum_i y_i with y_0 = x and y_i = conv_i(maxpool5(y_{i-1})): context from ever larger neighbourhoods.
+    """x + sum_i y_i with y_0 = x and y_i = conv_i(maxpool5(y_{i-1})): context from ever larger neighborhoods.
 
     The 5x5 maximum is taken as 1x5 then 5x1, which gives the same numbers with less work.
     """

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
-from hydranet.models.layers.normalize import Normalise
+from hydranet.models.layers.normalize import Normalize
 from hydranet.models.pretrained import classifier
 
 FIRST_TAP = 1
@@ -31,12 +31,12 @@ class MobileNetV2(Encoder):
     def __init__(self, weights: str | None = "imagenet") -> None:
         super().__init__()
         network = classifier("mobilenetv2_100", weights)
-        self.normalise = Normalise(network.pretrained_cfg["mean"], network.pretrained_cfg["std"])
+        self.normalize = Normalize(network.pretrained_cfg["mean"], network.pretrained_cfg["std"])
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.stages = network.blocks  # the 1x1 convolution and the classifier after them are left behind
 
     def forward(self, image: Tensor) -> Pyramid:
-        x = self.stem(self.normalise(image))
+        x = self.stem(self.normalize(image))
         levels = []
         for stage in self.stages:
             x = stage(x)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
 from hydranet.core.spec import SpecError
-from hydranet.models.layers.normalize import Normalise
+from hydranet.models.layers.normalize import Normalize
 from hydranet.models.pretrained import classifier
 
 FINEST = 4
@@ -24,7 +24,7 @@ class Timm(Encoder):
     def __init__(self, model: str = "tf_efficientnet_lite0", weights: str | None = "imagenet") -> None:
         super().__init__()
         self.network: Any = classifier(model, weights)
-        self.normalise = Normalise(self.network.pretrained_cfg["mean"], self.network.pretrained_cfg["std"])
+        self.normalize = Normalize(self.network.pretrained_cfg["mean"], self.network.pretrained_cfg["std"])
         levels = [FeatureSpec(level["num_chs"], level["reduction"]) for level in self.network.feature_info]
         strides = [level.stride for level in levels]
         if len(set(strides)) < len(strides) or any(stride & (stride - 1) for stride in strides):
@@ -37,6 +37,6 @@ class Timm(Encoder):
         self.features = tuple(levels[i] for i in self.kept)
 
     def forward(self, image: Tensor) -> Pyramid:
-        pixels = self.normalise(image)
+        pixels = self.normalize(image)
         levels: Pyramid = self.network.forward_intermediates(pixels, indices=self.kept, intermediates_only=True)
         return levels

@@ -40,7 +40,7 @@ def task_aligned(
     best aligned anchors whose point lies in its box; an anchor wanted by several goes to the one it overlaps most.
     Its target is t, scaled so that the object's best anchor aims at the object's best IoU.
 
-    scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centres.
+    scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centers.
     least_px: boxes narrower than this count as this wide when points are looked for, so that none is left without.
     """
     overlap = iou(truth.xyxy, boxes)

@@ -38,7 +38,7 @@ def class_divergence(
     return ((cross - entropy) * listed).sum()
 
 
-def localisation_divergence(
+def localization_divergence(
     bins: Float[Tensor, "b a 4 r"],
     teacher_bins: Float[Tensor, "b a 4 r"],
     weight: Float[Tensor, "b a"],
@@ -46,7 +46,7 @@ def localisation_divergence(
 ) -> Float[Tensor, ""]:
     """Sum over cells of weight * T^2 KL between the softened distributions of a side, mean over the four sides.
 
-    Localisation distillation (Zheng et al., arXiv 2102.12252, eq. 2 and 3) with the T^2 of Hinton et al.
+    Localization distillation (Zheng et al., arXiv 2102.12252, eq. 2 and 3) with the T^2 of Hinton et al.
     """
     wanted, own = (teacher_bins / temperature).softmax(-1), (bins / temperature).log_softmax(-1)
     divergence = (torch.xlogy(wanted, wanted) - wanted * own).sum(-1).mean(-1)
@@ -56,10 +56,10 @@ def localisation_divergence(
 def by_logits(
     raw: Raw, teacher: Raw, classes: Int64[Tensor, " j"] | None, temperature: float, least: float, gains: Gains
 ) -> Loss:
-    """Class and localisation divergence of two heads that are `alike`.
+    """Class and localization divergence of two heads that are `alike`.
 
     A cell's sides count as much as the teacher believes in an object there, and not at all below `least`: the rest of
-    the picture has no box to learn. Divided as the head's own loss is: by the sum of these weights, plus one an image.
+    the image has no box to learn. Divided as the head's own loss is: by the sum of these weights, plus one an image.
 
     classes: the student's class of each of the teacher's, below 0 = none; None = they are the same.
     """
@@ -68,7 +68,7 @@ def by_logits(
     belief = probs.amax(-1)
     weight = belief * (belief >= least)
     classed = class_divergence(scores, probs, listed)
-    dfl = localisation_divergence(raw["boxes"].float(), teacher["boxes"].float(), weight, temperature)
+    dfl = localization_divergence(raw["boxes"].float(), teacher["boxes"].float(), weight, temperature)
     parts = {"class": gains.classed * classed, "dfl": gains.dfl * dfl}
     return Loss(parts["class"] + parts["dfl"], weight.sum() + len(scores), parts)
 

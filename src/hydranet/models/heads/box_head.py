@@ -42,19 +42,19 @@ class Truth(NamedTuple):
     label:   int b n; 0 where there is no object.
     object:  bool b n; rows to be found: not padding, not ignored, of a class that was looked for, not empty.
     ignored: bool b n c; for which classes a row says "do not judge here".
-    known:   bool b c; the classes that were looked for.
+    annotated_classes: bool b c; the classes that were looked for.
     """
 
     xyxy: Float[Tensor, "b n 4"]
     label: Int64[Tensor, "b n"]
     object: Bool[Tensor, "b n"]
     ignored: Bool[Tensor, "b n c"]
-    known: Bool[Tensor, "b c"]
+    annotated_classes: Bool[Tensor, "b c"]
 
     def judged(self, points: Float[Tensor, "b a 2"]) -> Bool[Tensor, "b a c"]:
         """Where and for which classes the absence of an object is certain."""
         covered = inside(points, self.xyxy).float().transpose(1, 2) @ self.ignored.float()
-        return self.known[:, None] & (covered == 0)
+        return self.annotated_classes[:, None] & (covered == 0)
 
 
 def truth(label: Boxes, classes: int) -> Truth:
@@ -66,8 +66,8 @@ def truth(label: Boxes, classes: int) -> Truth:
     if label.ignore is not None and label.ignore.shape == ids.shape:
         ignore = label.ignore.bool()
     known = torch.ones(len(ids), classes, dtype=torch.bool, device=ids.device)
-    if label.known is not None:
-        known = label.known.bool()
+    if label.annotated_classes is not None:
+        known = label.annotated_classes.bool()
     safe = ids.clamp(min=0)
     solid = (xyxy[..., 2:] > xyxy[..., :2]).all(-1)
     concerns = nn.functional.one_hot(safe, classes).bool() | (ids < 0)[..., None]

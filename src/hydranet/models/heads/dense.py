@@ -57,7 +57,7 @@ def decoded_size(raw: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h4 w4"]:
 
 
 def _four_between(x: Tensor, axis: int) -> Tensor:
-    """Four samples for each along an axis, between it and its neighbours, as `align_corners=False` places them."""
+    """Four samples for each along an axis, between it and its neighbors, as `align_corners=False` places them."""
     count = x.shape[axis]
     last = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, count - 1)], axis)
     then = torch.cat([x.narrow(axis, 1, count - 1), x.narrow(axis, count - 1, 1)], axis)

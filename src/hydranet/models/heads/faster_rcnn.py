@@ -78,8 +78,8 @@ class TwoStage(BoxHead):
 def _first_stage(raw: Raw, known: Truth, match: Match, ratio: int) -> dict[str, Float[Tensor, " b"]]:
     objectness, anchors = raw["objectness"].float(), raw["anchors"]
     target = F.one_hot(known.label.gather(1, match.row), objectness.shape[2]) * match.positive[..., None]
-    told = (match.positive | match.negative)[..., None]
-    judged = (known.judged(_centres(anchors)) & told) | target.bool()
+    target = (match.positive | match.negative)[..., None]
+    judged = (known.judged(_centers(anchors)) & target) | target.bool()
     wrong = (F.binary_cross_entropy_with_logits(objectness, target.float(), reduction="none") * judged).sum(-1)
     examples = match.positive | hardest(wrong, match.positive, match.negative, ratio)
     shift = _shifts(raw["deltas"].float(), anchors, known, match, gain=(1.0, 1.0))
@@ -89,7 +89,7 @@ def _first_stage(raw: Raw, known: Truth, match: Match, ratio: int) -> dict[str, 
 def _second_stage(raw: Raw, known: Truth, match: Match, ratio: int) -> dict[str, Float[Tensor, " b"]]:
     scores, proposals = raw["scores"].float(), raw["proposals"]
     label = known.label.gather(1, match.row)
-    wrong = masked_cross_entropy(scores, (label + 1) * match.positive, known.judged(_centres(proposals)))
+    wrong = masked_cross_entropy(scores, (label + 1) * match.positive, known.judged(_centers(proposals)))
     examples = match.positive | hardest(wrong, match.positive, match.negative, ratio, least=4)
     own = raw["boxes"].float().gather(2, label[..., None, None].expand(-1, -1, 1, 4))[:, :, 0]
     shift = _shifts(own, proposals, known, match, gain=(10.0, 5.0))
@@ -113,7 +113,7 @@ def _mean(values: Float[Tensor, "b a"], examples: Float[Tensor, "b a"]) -> Float
     return (values * examples).sum(1) / examples.sum(1).clamp(min=1)
 
 
-def _centres(xyxy: Float[Tensor, "b a 4"]) -> Float[Tensor, "b a 2"]:
+def _centers(xyxy: Float[Tensor, "b a 4"]) -> Float[Tensor, "b a 2"]:
     return (xyxy[..., :2] + xyxy[..., 2:]) / 2
 
 
@@ -132,7 +132,7 @@ def propose(
 
     A box is covered when any better box overlaps it by more than `overlap`, whether or not that one is covered itself
     (Fast NMS, arXiv 1904.02689, section 3.3). Covered boxes only fill up what is left of the `proposals` places, and
-    empty boxes what a picture with fewer boxes than `considered` leaves: so no size depends on the picture's.
+    empty boxes what a image with fewer boxes than `considered` leaves: so no size depends on the image's.
     """
     score, boxes = F.pad(score, (0, considered), value=-torch.inf), F.pad(boxes, (0, 0, 0, considered))
     score, index = score.topk(considered, dim=1)

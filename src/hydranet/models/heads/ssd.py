@@ -50,8 +50,8 @@ class Ssd(BoxHead):
             known = truth(label, classes)
             match = by_overlap(defaults, known, self.overlap, self.overlap)
             target = (known.label.gather(1, match.row) + 1) * match.positive
-            centres = (defaults[..., :2] + defaults[..., 2:]) / 2
-            entropy = masked_cross_entropy(scores, target, known.judged(centres))
+            centers = (defaults[..., :2] + defaults[..., 2:]) / 2
+            entropy = masked_cross_entropy(scores, target, known.judged(centers))
             chosen = match.positive | hardest(entropy, match.positive, match.negative, self.negatives)
             goal = known.xyxy.gather(1, match.row[..., None].expand(-1, -1, 4))[match.positive]
             shift = F.smooth_l1_loss(
@@ -83,8 +83,8 @@ def default_boxes(
         # the shorter side, as numbers that a trace follows: `min(extent)` would be decided once and for all
         shorter = torch.minimum(y[0] + y[-1], x[0] + x[-1])
         shapes = torch.tensor(_shapes(scales[k], scales[k + 1], ratios[k])) * shorter
-        centres = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1).reshape(-1, 1, 2)
-        boxes.append(torch.cat((centres - shapes / 2, centres + shapes / 2), -1).reshape(-1, 4))
+        centers = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1).reshape(-1, 1, 2)
+        boxes.append(torch.cat((centers - shapes / 2, centers + shapes / 2), -1).reshape(-1, 4))
     return torch.cat(boxes)
 
 

@@ -121,7 +121,7 @@ class YoloV8Head(nn.Module):
             block(features[i].channels, w, 1) for i, w in zip(self.levels, widths, strict=True)
         )
         self.box = nn.ModuleList(branch(w, box_width, 4 * self.reg_max, config.separable, bias=1.0) for w in widths)
-        # at first every cell expects its share of 5 objects in a picture of 640 x 640
+        # at first every cell expects its share of 5 objects in a image of 640 x 640
         rare = [math.log(5 / classes / (640 / stride) ** 2) for stride in self.strides]
         self.score = nn.ModuleList(
             branch(w, class_width, classes, config.separable, bias) for w, bias in zip(widths, rare, strict=True)

@@ -29,10 +29,10 @@ def iou(a: Float[Tensor, "*b n 4"], b: Float[Tensor, "*b m 4"]) -> Float[Tensor,
 
 
 def inside(points: Float[Tensor, "b a 2"], xyxy: Float[Tensor, "b n 4"], least_px: float = 0) -> Bool[Tensor, "b n a"]:
-    """Which points lie in which boxes; boxes narrower than `least_px` count as that wide around their centre."""
-    centre = (xyxy[..., :2] + xyxy[..., 2:]) / 2
+    """Which points lie in which boxes; boxes narrower than `least_px` count as that wide around their center."""
+    center = (xyxy[..., :2] + xyxy[..., 2:]) / 2
     half = ((xyxy[..., 2:] - xyxy[..., :2]) / 2).clamp(min=least_px / 2)
-    return ((points[:, None] - centre[:, :, None]).abs() <= half[:, :, None]).all(-1)
+    return ((points[:, None] - center[:, :, None]).abs() <= half[:, :, None]).all(-1)
 
 
 def grid(height: int, width: int, stride: int, like: Tensor) -> Float[Tensor, "a 2"]:
@@ -46,7 +46,7 @@ def grid(height: int, width: int, stride: int, like: Tensor) -> Float[Tensor, "a
 def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], candidates: int) -> Boxes:
     """The `candidates` best pairs of box and class, by falling score: a static number, so that it can be exported.
 
-    Torch leaves the order of equal scores open, ONNX takes the first; `deploy.post.nms` puts equal ones in an order of
+    Torch leaves the order of equal scores open, ONNX takes the first; `postprocess.nms` puts equal ones in an order of
     its own, so that only which of several equal ones is the very last candidate depends on the runtime.
     """
     classes = scores.shape[2]
@@ -59,25 +59,25 @@ def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], cand
 def as_offsets(
     xyxy: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
 ) -> Float[Tensor, "*n 4"]:
-    """Boxes as seen from anchors: shift of the centre in anchor sizes, logarithm of the size ratio.
+    """Boxes as seen from anchors: shift of the center in anchor sizes, logarithm of the size ratio.
 
     Fast R-CNN (arXiv 1504.08083, section 2.3; R-CNN, eq. 6-9). gain: factors on shift and size that bring both to
     unit variance; SSD writes them as variances 0.1 and 0.2.
     """
-    centre, size = _centre_and_size(xyxy)
-    home, scale = _centre_and_size(anchors)
-    return torch.cat((gain[0] * (centre - home) / scale, gain[1] * (size / scale).log()), -1)
+    center, size = _center_and_size(xyxy)
+    home, scale = _center_and_size(anchors)
+    return torch.cat((gain[0] * (center - home) / scale, gain[1] * (size / scale).log()), -1)
 
 
 def from_offsets(
     offsets: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
 ) -> Float[Tensor, "*n 4"]:
     """The inverse of `as_offsets`; no box gets larger than 62.5 anchors, so that a wild output stays finite."""
-    home, scale = _centre_and_size(anchors)
-    centre = home + offsets[..., :2] / gain[0] * scale
+    home, scale = _center_and_size(anchors)
+    center = home + offsets[..., :2] / gain[0] * scale
     half = scale / 2 * (offsets[..., 2:] / gain[1]).clamp(max=math.log(1000 / 16)).exp()
-    return torch.cat((centre - half, centre + half), -1)
+    return torch.cat((center - half, center + half), -1)
 
 
-def _centre_and_size(xyxy: Float[Tensor, "*n 4"]) -> tuple[Float[Tensor, "*n 2"], Float[Tensor, "*n 2"]]:
+def _center_and_size(xyxy: Float[Tensor, "*n 4"]) -> tuple[Float[Tensor, "*n 2"], Float[Tensor, "*n 2"]]:
     return (xyxy[..., :2] + xyxy[..., 2:]) / 2, xyxy[..., 2:] - xyxy[..., :2]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(image - mean) / std for RGB in 0..1: the first layer of every encoder, so that no caller can forget it."""
 
     mean: Tensor

@@ -48,10 +48,10 @@ class SyncNorm(nn.BatchNorm2d):
         sums = Total.apply(torch.cat([wide.sum(axes), own]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
-        centred = wide - mean[:, None, None]
-        variance = Total.apply(centred.square().sum(axes)) / count
+        centerd = wide - mean[:, None, None]
+        variance = Total.apply(centerd.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
-        scaled = centred * (variance + self.eps).rsqrt()[:, None, None]
+        scaled = centerd * (variance + self.eps).rsqrt()[:, None, None]
         if self.affine:
             scaled = scaled * self.weight[:, None, None] + self.bias[:, None, None]
         return self.after(scaled.to(x.dtype))
@@ -66,7 +66,7 @@ class SyncNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
 
 
-def synchronise(module: nn.Module) -> None:
+def synchronize(module: nn.Module) -> None:
     """Puts a SyncNorm in the place of every BatchNorm inside, with its weights and statistics."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):

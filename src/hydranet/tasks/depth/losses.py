@@ -1,4 +1,4 @@
-"""Losses of depth: float32 n predictions and n labels of one image in metres, all positive, to a sum over n."""
+"""Losses of depth: float32 n predictions and n labels of one image in meters, all positive, to a sum over n."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,7 +13,7 @@ def berhu(seen: Flat, wanted: Flat) -> Tensor:
     """|e| up to c, (e^2 + c^2) / 2c above, c = 0.2 max |e| (Laina et al., 3DV 2016, arXiv 1606.00373, eq. 1).
 
     The maximum is of this image, and 1 % of its pixels may exceed it: one wrong label does not turn the loss of all
-    others into L1. c is a constant to the gradient, and at least a millimetre: a perfect fit costs 0, not 0/0.
+    others into L1. c is a constant to the gradient, and at least a millimeter: a perfect fit costs 0, not 0/0.
     """
     error = (seen - wanted).abs()
     if not len(error):
@@ -24,7 +24,7 @@ def berhu(seen: Flat, wanted: Flat) -> Tensor:
 
 
 def l1(seen: Flat, wanted: Flat) -> Tensor:
-    """|e| in metres."""
+    """|e| in meters."""
     return (seen - wanted).abs().sum()
 
 

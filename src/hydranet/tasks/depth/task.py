@@ -1,4 +1,4 @@
-"""Metric depth: metres along the camera's axis for every pixel."""
+"""Metric depth: meters along the camera's axis for every pixel."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, ScalarMap
 from hydranet.core.features import Features
-from hydranet.core.fixed_after_training import Calibrated
+from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, Raw, Stats, Task
@@ -23,7 +23,7 @@ CROPS = {
     "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
     "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229),
 }
-"""Top, bottom, left, right of the scored part, as shares of the picture (KITTI's usual protocols)."""
+"""Top, bottom, left, right of the scored part, as shares of the image (KITTI's usual protocols)."""
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3")
 
@@ -32,8 +32,8 @@ FARTHEST = 8.0
 
 
 @dataclass(frozen=True)
-class Depth(Task, Calibrated):
-    """The head answers z, the distance is d = sqrt(min_m max_m) exp(z) metres.
+class Depth(Task, FixedAfterTraining):
+    """The head answers z, the distance is d = sqrt(min_m max_m) exp(z) meters.
 
     So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
     are no walls where gradients die: it is clipped to min_m..max_m only when it is decoded.
@@ -46,7 +46,7 @@ class Depth(Task, Calibrated):
 
     kind: ClassVar[type[Annotation]] = ScalarMap
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("abs_rel", "lower")
-    instead: ClassVar[str] = "cap_m"
+    alternative: ClassVar[str] = "cap_m"
 
     min_m: float = 1e-1
     max_m: float = 80.0
@@ -78,7 +78,7 @@ class Depth(Task, Calibrated):
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, 1)
 
-    def metres(self, z: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b h w"]:
+    def meters(self, z: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b h w"]:
         """float32, not yet clipped to the range."""
         z = z[:, 0]
         # Bounded in value only: a gradient leads back from any z.
@@ -96,12 +96,12 @@ class Depth(Task, Calibrated):
         # Comparing with NaN says no.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
         objective = LOSSES[self.objective]
-        images = zip(self.metres(full_size(raw)), wanted, valid, strict=True)
+        images = zip(self.meters(full_size(raw)), wanted, valid, strict=True)
         total = torch.stack([objective(d[known], there[known]) for d, there, known in images]).sum()
         return Loss(total, valid.sum().float())
 
     def decode(self, raw: Raw) -> Annotation:
-        return ScalarMap(self.metres(decoded_size(raw)).clamp(self.min_m, self.max_m), unit="m")
+        return ScalarMap(self.meters(decoded_size(raw)).clamp(self.min_m, self.max_m), unit="m")
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""
@@ -136,10 +136,10 @@ class Depth(Task, Calibrated):
         super().check(label)
         assert isinstance(label, ScalarMap)
         if label.unit != "m":
-            raise DataError(f"{self.name!r} got values in {label.unit!r}, expected metres ('m'); convert the label")
+            raise DataError(f"{self.name!r} got values in {label.unit!r}, expected meters ('m'); convert the label")
         if np.any(np.asarray(label.values) < 0):
             raise DataError(
-                f"{self.name!r} got negative distances, expected metres, NaN where nobody knows; convert the label"
+                f"{self.name!r} got negative distances, expected meters, NaN where nobody knows; convert the label"
             )
 
 

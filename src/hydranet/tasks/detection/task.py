@@ -8,27 +8,27 @@ import numpy as np
 from torch import nn
 
 from hydranet.annotations import OTHER_CLASS, Annotation, Boxes, rows
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, PerImage, Raw, Stats, Task
 from hydranet.metrics.coco import coco_scores
-from hydranet.metrics.kitti import NEIGHBOURS, kitti_scores
+from hydranet.metrics.kitti import NEIGHBORS, kitti_scores
 from hydranet.metrics.voc import road_scores, voc_scores
 from hydranet.models.heads.box_distillation import Gains, alike, by_logits
 from hydranet.models.heads.box_head import BoxHead
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
-from hydranet.postprocess.nms import finished
+from hydranet.postprocess.nms import postprocess
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """The word a recipe may use for a head with its default options."""
 
 Scoring = Callable[[Sequence[PerImage], Sequence[str]], dict[str, float]]
 SCORING: dict[str, tuple[Scoring, str]] = {
-    "kitti": (kitti_scores, "KITTI 2D AP, R40 and R11, IoU .7 vehicles .5 others, neighbours and DontCare ignored"),
+    "kitti": (kitti_scores, "KITTI 2D AP, R40 and R11, IoU .7 vehicles .5 others, neighbors and DontCare ignored"),
     "voc": (voc_scores, "PASCAL VOC 2010-12 AP, IoU .5, every point of the curve, difficult ignored"),
     "road": (road_scores, "all classes as one: AP at IoU .5 and recall at score .1"),
 }
@@ -51,22 +51,22 @@ class Detection(Task):
 
     kind: ClassVar[type[Annotation]] = Boxes
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("ap50", "higher")
-    neighbours: ClassVar[Mapping[str, str]] = {like: name for name, others in NEIGHBOURS.items() for like in others}
+    neighbors: ClassVar[Mapping[str, str]] = {like: name for name, others in NEIGHBORS.items() for like in others}
 
     detector: BoxHead | str = "yolov8"
-    candidates: int = 300
+    pre_nms_topk: int = 300
     nms_iou: float = 0.65
-    limit: int = 100
+    max_detections: int = 100
     score_floor: float = 0.001
     score_threshold: float = 0.25
-    also: tuple[str, ...] = ()
+    extra_metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.classes:
             raise SpecError(f"detection {self.name!r} got no classes, expected their names; give classes=('car', ...)")
         if isinstance(self.detector, str) and self.detector not in HEADS:
             raise SpecError(unknown(self.detector, HEADS, "detection head"))
-        for word in self.also:
+        for word in self.extra_metrics:
             if word not in SCORING:
                 raise SpecError(unknown(word, SCORING, "detection score"))
 
@@ -75,10 +75,6 @@ class Detection(Task):
         """The head that `detector` means."""
         return HEADS[self.detector]() if isinstance(self.detector, str) else self.detector
 
-    @property
-    def least_score(self) -> float:
-        return self.score_threshold
-
     def head(self, features: Features) -> nn.Module:
         return self.box_head.build(features, len(self.classes))
 
@@ -86,27 +82,32 @@ class Detection(Task):
         return self.box_head.loss(raw, _boxes(label), len(self.classes))
 
     def decode(self, raw: Raw) -> Boxes:
-        return self.box_head.decode(raw, self.candidates)
+        return self.box_head.decode(raw, self.pre_nms_topk)
 
-    def finish(self, seen: Annotation) -> Boxes:
-        """NMS at the evaluation floor. `deploy.post.above(task.finish(seen), threshold)` is what to show."""
-        return _boxes(finished(_boxes(seen), self.post()))
+    def postprocess(self, seen: Annotation) -> Boxes:
+        """NMS at the evaluation floor. `postprocess.nms.above(task.postprocess(seen), threshold)` is what to show."""
+        return _boxes(postprocess(_boxes(seen), self.postprocess_steps()))
 
-    def post(self) -> dict[str, dict[str, float]]:
-        options = {"score": self.score_floor, "iou": self.nms_iou, "limit": self.limit, "candidates": self.candidates}
+    def postprocess_steps(self) -> dict[str, dict[str, float]]:
+        options = {
+            "score_threshold": self.score_floor,
+            "iou_threshold": self.nms_iou,
+            "max_detections": self.max_detections,
+            "pre_nms_topk": self.pre_nms_topk,
+        }
         return {"nms": options}
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """One row an image. Boxes of classes that nobody looked for in this image are left out."""
         found, there = _boxes(seen), _boxes(label)
-        if there.known is not None:
-            found = rows(found, np.flatnonzero(np.asarray(there.known)[found.label]))
+        if there.annotated_classes is not None:
+            found = rows(found, np.flatnonzero(np.asarray(there.annotated_classes)[found.label]))
         return {"images": [(found, there)]}
 
     def score(self, stats: Stats) -> dict[str, float]:
         images = stats.get("images", [])
         scores = coco_scores(images, self.classes)
-        for word in self.also:
+        for word in self.extra_metrics:
             scores |= SCORING[word][0](images, self.classes)
         return scores
 
@@ -114,11 +115,11 @@ class Detection(Task):
         return {
             **super().protocol(),
             "evaluator": "COCO AP, IoU .50:.95, 101 recalls, best 100 boxes of each class and image, ignored = crowd",
-            **{word: SCORING[word][1] for word in self.also},
-            "candidates": self.candidates,
+            **{word: SCORING[word][1] for word in self.extra_metrics},
+            "candidates": self.pre_nms_topk,
             "nms_iou": self.nms_iou,
             "score_floor": self.score_floor,
-            "limit": self.limit,
+            "limit": self.max_detections,
         }
 
     def check(self, label: Annotation) -> None:
@@ -144,23 +145,27 @@ class Detection(Task):
                 f"{where} got box {inverted[0].tolist()}, expected left < right and top < bottom in pixels; "
                 "is it left, top, width, height?"
             )
-        if boxes.known is not None and len(boxes.known) != len(self.classes):
-            raise DataError(f"{where} got a mask of {len(boxes.known)} known classes, expected {len(self.classes)}")
+        if boxes.annotated_classes is not None and len(boxes.annotated_classes) != len(self.classes):
+            raise DataError(
+                f"{where} got a mask of {len(boxes.annotated_classes)} known classes, expected {len(self.classes)}"
+            )
 
-    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+    def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
         """By logits where both heads say the same things of the same cells (`logits.by_logits`; temperature > 0).
 
         Else by decoded boxes: what the teacher is sure of is a label, what it doubts is nobody's business, the rest
         is background.
         """
-        teacher, head = lesson.teacher, self.box_head
-        if lesson.temperature and isinstance(teacher, Detection) and alike(head, teacher.box_head):
+        teacher, head = distilled_target.teacher, self.box_head
+        if distilled_target.temperature and isinstance(teacher, Detection) and alike(head, teacher.box_head):
             assert isinstance(head, YoloV8)
-            least = (lesson.least or teacher.score_threshold) / 2
+            least = (distilled_target.least or teacher.score_threshold) / 2
             gains = Gains(head.class_gain, head.dfl_gain)
-            return by_logits(raw, lesson.raw, lesson.classes, lesson.temperature, least, gains)
-        assert lesson.told is not None
-        return self.loss(raw, lesson.told)
+            return by_logits(
+                raw, distilled_target.raw, distilled_target.classes, distilled_target.temperature, least, gains
+            )
+        assert distilled_target.target is not None
+        return self.loss(raw, distilled_target.target)
 
 
 def _boxes(annotation: Annotation) -> Boxes:

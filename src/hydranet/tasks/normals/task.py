@@ -74,7 +74,7 @@ class Normals(Task):
         known = np.isfinite(length)
         bad = np.count_nonzero(np.abs(length[known] - 1) > 0.02)
         if bad:
-            raise DataError(f"{self.name!r} got {bad} vectors that are not of length 1; normalise them, NaN = unknown")
+            raise DataError(f"{self.name!r} got {bad} vectors that are not of length 1; normalize them, NaN = unknown")
         if known.any() and label.xyz[2][known].mean() > 0:
             raise DataError(
                 f"{self.name!r} got normals that point away from the camera (mean z > 0), expected x right, y down, "

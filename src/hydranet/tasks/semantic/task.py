@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap
-from hydranet.core.distillation_target import Lesson
+from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
@@ -56,7 +56,7 @@ class Semantic(Task):
     def loss(self, raw: Raw, label: Annotation) -> Loss:
         """Sum of -w_y log softmax(z)_y over pixels whose class y is known; the count is the sum of w_y.
 
-        Where a data set labels some of the classes only (`ClassMap.known`), the softmax and the smoothing run over
+        Where a data set labels some of the classes only (`ClassMap.annotated_classes`), the softmax and the smoothing run over
         these: classes nobody looked for are not pushed down. With `probs` the label is soft (`soft_cross_entropy`).
         """
         assert isinstance(label, ClassMap)
@@ -81,25 +81,25 @@ class Semantic(Task):
         ids = full_size(raw, self.block_px).max(1).indices.to(torch.uint8)
         return ClassMap(ids if self.block_px == 1 else in_blocks(ids, self.block_px))
 
-    def tell(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+    def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
         """Classes, unknown where the greatest probability is below `least`."""
         logits = full_size(raw)
         sure, ids = logits.softmax(1).max(1)
         ids = ids.to(torch.uint8).where(sure >= least, UNKNOWN_ID)
         return ClassMap(ids, (logits / temperature).softmax(1) if temperature else None)
 
-    def distill(self, raw: Raw, lesson: Lesson) -> Loss:
+    def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
         """`softened_divergence` at the lesson's temperature where the teacher is sure, each pixel with the weight of
         the class it told; with its decisions alone (temperature 0, exported teachers), the loss of a label."""
-        told = lesson.told
-        assert isinstance(told, ClassMap)
-        if told.probs is None or not lesson.temperature:
-            return self.loss(raw, told)
+        target = distilled_target.target
+        assert isinstance(target, ClassMap)
+        if target.probs is None or not distilled_target.temperature:
+            return self.loss(raw, target)
         logits = full_size(raw)
-        listed, certain = _certain(told, logits)
+        listed, certain = _certain(target, logits)
         of_class = logits.new_tensor(self.class_weights or [1.0] * len(self.classes))
-        weight = of_class[told.ids.long().where(certain, 0)] * certain
-        return softened_divergence(logits, told.probs.float(), listed, weight, lesson.temperature)
+        weight = of_class[target.ids.long().where(certain, 0)] * certain
+        return softened_divergence(logits, target.probs.float(), listed, weight, distilled_target.temperature)
 
     def measure(self, seen: Annotation, label: Annotation) -> Stats:
         """int64 c c+1: rows = label, columns = prediction (the last: no answer), over pixels whose class is known.
@@ -111,8 +111,8 @@ class Semantic(Task):
         count = len(self.classes)
         found = np.minimum(seen.ids, count)
         valid = label.ids != UNKNOWN_ID
-        if label.known is not None:
-            valid &= np.append(label.known, True)[found]
+        if label.annotated_classes is not None:
+            valid &= np.append(label.annotated_classes, True)[found]
         pairs = label.ids[valid].astype(np.int64) * (count + 1) + found[valid]
         return {"confusion": np.bincount(pairs, minlength=count * (count + 1)).reshape(count, count + 1)}
 
@@ -147,14 +147,18 @@ class Semantic(Task):
                 f"{self.name!r} got class ids {bad.tolist()}, expected 0..{classes - 1} or {UNKNOWN_ID} (unknown); "
                 "map the data set's classes to the task's"
             )
-        for what, array in (("probs", label.probs), ("known", label.known)):
+        for what, array in (("probs", label.probs), ("annotated_classes", label.annotated_classes)):
             if array is not None and len(array) != classes:
                 raise DataError(f"{self.name!r} got {what} of {len(array)} classes, expected {classes}: the task's")
 
 
 def _certain(label: ClassMap, logits: Tensor) -> tuple[Bool[Tensor, "b c"], Bool[Tensor, "b h w"]]:
     """The classes that were looked for, and the pixels whose class is known and one of these."""
-    listed = torch.ones_like(logits[:, :, 0, 0], dtype=torch.bool) if label.known is None else label.known.bool()
+    listed = (
+        torch.ones_like(logits[:, :, 0, 0], dtype=torch.bool)
+        if label.annotated_classes is None
+        else label.annotated_classes.bool()
+    )
     ids = label.ids.long()
     certain = ids != UNKNOWN_ID
     certain &= listed.gather(1, ids.where(certain, 0).flatten(1)).view_as(ids)

@@ -1,0 +1,78 @@
+"""Old names of classes, options and tensors, and today's: what was written before still opens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = Any
+
+MODULES: Mapping[str, str] = {
+    "hydranet.augment.policy": "hydranet.transforms.augment",
+    "hydranet.decoders.lw_refinenet": "hydranet.models.decoders.lw_refinenet",
+    "hydranet.encoders.mobilenetv2": "hydranet.models.encoders.mobilenetv2",
+    "hydranet.encoders.timm": "hydranet.models.encoders.timm",
+    "hydranet.schedule": "hydranet.config.schedule",
+    "hydranet.sharing.hard": "hydranet.models.sharing.hard",
+    "hydranet.stages": "hydranet.config.stages",
+    "hydranet.tasks.detection.ssd": "hydranet.models.heads.ssd",
+    "hydranet.tasks.detection.two_stage": "hydranet.models.heads.faster_rcnn",
+    "hydranet.tasks.detection.yolov8": "hydranet.models.heads.yolov8",
+    "hydranet.teacher": "hydranet.config.teacher",
+}
+"""Modules that moved, with all classes that a recipe may name."""
+
+CLASSES: Mapping[str, str] = {
+    "hydranet.recipe.Optim": "hydranet.config.optim.Optim",
+    "hydranet.recipe.Recipe": "hydranet.config.recipe.Recipe",
+    "hydranet.recipe.Source": "hydranet.config.source.Source",
+}
+"""Classes that moved out of their module."""
+
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "hydranet.config.recipe.Recipe": {"distil": "teachers"},
+    "hydranet.tasks.detection.task.Detection": {
+        "also": "extra_metrics",
+        "candidates": "pre_nms_topk",
+        "limit": "max_detections",
+    },
+}
+"""Options that are called differently now, by today's path of their class."""
+
+VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("hydranet.config.teacher.Teacher", "when"): {"unlabelled": "unlabeled"},
+}
+"""Words that an option takes and that are spelled differently now, by class and option."""
+
+TENSORS: Mapping[str, str] = {"normalise": "normalize", "optimiser": "optimizer"}
+"""Parts of the names of tensors in a checkpoint that are spelled differently now."""
+
+
+def modern_path(path: str) -> str:
+    """Today's dotted path of a class that a recipe of any version names."""
+    module, _, name = path.rpartition(".")
+    return CLASSES.get(path, f"{MODULES.get(module, module)}.{name}" if module else path)
+
+
+def modern_recipe(tree: Json) -> Json:
+    """A recipe's JSON tree in today's words; what is up to date comes back as it is."""
+    if isinstance(tree, list):
+        return [modern_recipe(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    tree = {name: modern_recipe(value) for name, value in tree.items()}
+    if not isinstance(tree.get("class"), str):
+        return tree
+    path = tree["class"] = modern_path(tree["class"])
+    options = OPTIONS.get(path, {})
+    tree = {options.get(name, name): value for name, value in tree.items()}
+    for name, value in tree.items():
+        if isinstance(value, str):
+            tree[name] = VALUES.get((path, name), {}).get(value, value)
+    return tree
+
+
+def modern_tensor(name: str) -> str:
+    """Today's name of a tensor in a checkpoint of any version."""
+    first, slash, rest = name.partition("/")  # in state.safetensors the part of the run comes first
+    parts = (rest if slash else name).split(".")
+    renamed = ".".join(TENSORS.get(part, part) for part in parts)
+    return f"{TENSORS.get(first, first)}/{renamed}" if slash else renamed

@@ -1,0 +1,218 @@
+"""Balancers against closed forms, against TorchJD, and the properties they promise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchjd.aggregation import AlignedMTLWeighting, IMTLGWeighting, MGDAWeighting
+
+from hydranet.balancers.aggregated import Aggregated, cagrad, mgda, nash, upgrad
+from hydranet.balancers.dwa import DWA
+from hydranet.balancers.famo import FAMO
+from hydranet.balancers.gls import GLS
+from hydranet.balancers.gradnorm import GradNorm
+from hydranet.balancers.rlw import RLW
+from hydranet.core.spec import SpecError
+from hydranet.training.gradients import StepResult
+
+METHODS = ("sum", "pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
+SYMMETRIC = tuple(m for m in METHODS if m != "pcgrad")
+PAIR = ("a", "b")
+seeds = st.integers(0, 10_000)
+
+
+def gramian(seed: int, tasks: int = 3, size: int = 12, spread: float = 0.7) -> Tensor:
+    """Inner products of random gradients of different lengths."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(tasks, size)) * np.exp(spread * rng.normal(size=(tasks, 1)))
+    return torch.tensor(rows @ rows.T, dtype=torch.float32)
+
+
+def ask(method: str, products: Tensor, **options: object) -> Tensor:
+    names = tuple(map(str, range(len(products))))
+    return Aggregated(names, method, **options)(products, dict.fromkeys(names, torch.ones(())))
+
+
+def losses(**values: float) -> dict[str, Tensor]:
+    return {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+
+
+def weights(balancer: torch.nn.Module, **values: float) -> dict[str, float]:
+    leaves = losses(**values)
+    balancer(leaves).backward()
+    return {name: float(leaf.grad) for name, leaf in leaves.items()}
+
+
+@pytest.mark.parametrize("method", SYMMETRIC)
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_tasks_does_not_matter(method: str, seed: int) -> None:
+    products, order = gramian(seed), torch.tensor([2, 0, 1])
+    found, expected = ask(method, products[order][:, order]), ask(method, products)[order]
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(seed=seeds, scale=st.sampled_from([1e-12, 1e-6, 1e6]))
+@settings(max_examples=6, deadline=None)
+def test_the_unit_of_all_losses_does_not_matter(method: str, seed: int, scale: float) -> None:
+    products = gramian(seed)
+    torch.testing.assert_close(ask(method, products * scale), ask(method, products), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["imtlg", "nashmtl"])
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_the_unit_of_one_loss_does_not_turn_the_direction(method: str, seed: int) -> None:
+    products, unit = gramian(seed), torch.tensor([1.0, 5.0, 1.0])
+    one, other = ask(method, products), unit * ask(method, products * torch.outer(unit, unit))
+    assert abs(torch.cosine_similarity(one, other, dim=0)) > 1 - 1e-4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_agreeing_gradients_are_added(method: str) -> None:
+    together = ask(method, torch.ones(3, 3)).sum() / 3
+    # Nash-MTL gives 1 / sqrt(3): it bargains about directions, and there is one only.
+    assert float(together) == pytest.approx(1 / math.sqrt(3) if method == "nashmtl" else 1.0, rel=2e-3)
+    torch.testing.assert_close(ask(method, torch.eye(3) * 4.0), torch.ones(3), rtol=2e-3, atol=2e-3)
+    assert ask(method, torch.tensor([[7.0]])).item() == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["mgda", "upgrad", "nashmtl"])
+@given(seed=seeds, tasks=st.integers(2, 6))
+@settings(max_examples=15, deadline=None)
+def test_no_task_gets_worse(method: str, seed: int, tasks: int) -> None:
+    products = gramian(seed, tasks)
+    along = products @ ask(method, products)
+    assert (along / products.diagonal().sqrt()).min() > -2e-3 * products.diagonal().mean().sqrt()
+
+
+def test_two_opposed_tasks_do_not_conflict_after_pcgrad() -> None:
+    products = torch.tensor([[1.0, -0.5], [-0.5, 2.0]])
+    torch.testing.assert_close(ask("pcgrad", products), torch.tensor([1 + 0.5, 1 + 0.25]))
+    assert (products @ ask("pcgrad", products)).min() > 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_exact_opposites_and_silent_tasks_are_no_error(method: str) -> None:
+    assert torch.isfinite(ask(method, torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))).all()
+    silent = ask(method, torch.tensor([[1.0, 0.0, 0.3], [0.0, 0.0, 0.0], [0.3, 0.0, 2.0]]))
+    assert silent[1] == 1
+    torch.testing.assert_close(silent[[0, 2]], ask(method, torch.tensor([[1.0, 0.3], [0.3, 2.0]])))
+    assert ask(method, torch.zeros(2, 2)).tolist() == [1.0, 1.0]
+
+
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_values_of_torchjd(seed: int) -> None:
+    products = gramian(seed)
+    products /= products.diagonal().mean()
+    torch.testing.assert_close(ask("imtlg", products), 3 * IMTLGWeighting()(products), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ask("alignedmtl", products), 3 * AlignedMTLWeighting()(products), rtol=1e-3, atol=1e-3)
+    mine, theirs = torch.tensor(mgda(products.double().numpy())).float(), MGDAWeighting(max_iters=500)(products)
+    assert mine @ products @ mine <= theirs @ products @ theirs + 1e-5
+
+
+def test_closed_form_of_mgda_for_two_tasks() -> None:
+    a, b, inner = 1.0, 4.0, 0.5
+    share = (b - inner) / (a + b - 2 * inner)
+    found = mgda(np.array([[a, inner], [inner, b]]))
+    assert found == pytest.approx([share, 1 - share], abs=1e-5)
+
+
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_upgrad_nash_and_cagrad_meet_their_conditions(seed: int) -> None:
+    products = gramian(seed).double().numpy()
+    products /= products.diagonal().mean()
+    alpha = nash(products)
+    assert products @ alpha * alpha == pytest.approx(np.ones(3), abs=1e-3)
+    assert (products @ upgrad(products)).min() > -1e-3
+    # The maximum of the least descent within the ball: no random direction in the ball does better.
+    root = np.linalg.cholesky(products + 1e-12 * np.eye(3))
+    mean = root.T @ np.full(3, 1 / 3)
+    best = (root @ (root.T @ cagrad(products, 0.5))).min()
+    steps = np.random.default_rng(seed).normal(size=(500, 3))
+    tried = mean + 0.5 * np.linalg.norm(mean) * steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    assert (tried @ root.T).min(1).max() <= best + 1e-3
+
+
+def test_pcgrad_draws_by_step_and_leaves_the_random_state_alone() -> None:
+    one, other = (Aggregated(tuple("abcd"), "pcgrad") for _ in range(2))
+    products = gramian(3, 4, size=4)
+    drawn = torch.ones(4)
+    state = torch.get_rng_state()
+    first = [one(products, dict.fromkeys("abcd", drawn)) for _ in range(3)]
+    torch.manual_seed(99)
+    other.step.fill_(1)
+    assert torch.equal(first[1], other(products, dict.fromkeys("abcd", drawn)))
+    torch.set_rng_state(state)
+    one(products, dict.fromkeys("abcd", drawn))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_unknown_method_and_place() -> None:
+    with pytest.raises(SpecError, match=r"no method of Aggregated is called 'pc_grad'; did you mean 'pcgrad'\?"):
+        Aggregated(PAIR, "pc_grad")
+    with pytest.raises(SpecError, match="got at='heads', expected 'cut' or 'parameters'"):
+        GradNorm(PAIR, at="heads")
+
+
+def test_dwa_follows_equation_7() -> None:
+    balancer = DWA(PAIR, window=2, temperature=2.0)
+    for a, b in ((4.0, 1.0), (2.0, 1.0), (1.0, 1.0), (2.0, 1.0)):
+        assert weights(balancer, a=a, b=b) == {"a": 1.0, "b": 1.0}
+    e = np.exp(np.array([1.5 / 3.0, 1.0]) / 2)
+    assert list(weights(balancer, a=9.0, b=9.0).values()) == pytest.approx(2 * e / e.sum())
+    assert weights(balancer, a=5.0)["a"] == pytest.approx(2 * e[0] / e.sum())
+
+
+def test_rlw_depends_on_seed_step_and_name_only() -> None:
+    first, again, other = RLW(PAIR), RLW(PAIR[::-1]), RLW(PAIR, seed=1)
+    drawn = weights(first, a=1.0, b=2.0)
+    assert sum(drawn.values()) == pytest.approx(2.0)
+    assert drawn == pytest.approx(weights(again, b=2.0, a=1.0))
+    assert drawn != pytest.approx(weights(other, a=1.0, b=2.0))
+    assert drawn != pytest.approx(weights(first, a=1.0, b=2.0))
+
+
+def test_gls_weighs_by_the_inverse_loss_and_refuses_negative_ones() -> None:
+    assert weights(GLS(PAIR), a=4.0, b=1.0) == pytest.approx({"a": 0.25, "b": 1.0})
+    assert weights(GLS(PAIR), a=0.0, b=1.0)["a"] == 0.0
+    with pytest.raises(SpecError, match="got a loss of -1 for task 'a', expected >= 0 for a geometric mean"):
+        weights(GLS(PAIR), a=-1.0, b=1.0)
+
+
+def test_famo_weights_and_the_gradient_of_xi() -> None:
+    balancer = FAMO(PAIR, decay=0.0)
+    assert weights(balancer, a=4.0, b=1.0) == pytest.approx({"a": 0.2, "b": 0.8})
+    assert [float(p.grad) for p in balancer.xi.values()] == [0.0, 0.0]
+    weights(balancer, a=1.0, b=1.0)
+    fell = np.array([math.log(4.0), 0.0])
+    jacobian = np.diag([0.5, 0.5]) - 0.25
+    assert [float(p.grad) for p in balancer.xi.values()] == pytest.approx(jacobian @ fell)
+
+
+def test_gradnorm_gradient_is_that_of_the_paper_through_the_softmax() -> None:
+    balancer, products = GradNorm(PAIR, alpha=1.0), torch.tensor([[4.0, 0.0], [0.0, 1.0]])
+    first = balancer(products, losses(a=1.0, b=1.0))
+    assert first.tolist() == [1.0, 1.0]
+    # Lengths 2 and 1, target 1.5 each: d/dw = (2, -1), and dw/dz = 2 (diag(s) - s s').
+    slope = 2 * (np.diag([0.5, 0.5]) - 0.25) @ np.array([2.0, -1.0])
+    assert [float(p.grad) for p in balancer.z.values()] == pytest.approx(slope)
+    for parameter in balancer.parameters():
+        parameter.grad = None
+    # Task a has not learned, b has: a deserves 2 * 0.8 * 1.5 = 3 * 0.8 > 2, so its weight must grow.
+    balancer(products, losses(a=1.0, b=0.25))
+    assert float(balancer.z["a"].grad) < 0
+
+
+def test_cosines_name_every_pair_once() -> None:
+    products = torch.tensor([[4.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    result = StepResult({"a": 1.0, "b": 1.0, "c": 0.0}, {}, {}, products)
+    assert result.cosines() == {"a/b": -0.5, "a/c": 0.0, "b/c": 0.0}
+    assert StepResult({"a": 1.0}, {}, {}).cosines() == {}
