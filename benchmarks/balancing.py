@@ -2,8 +2,9 @@
 
     python benchmarks/balancing.py [--rounds 15] [--threads 1] [--tasks 2 4 8] [--size 128 256] [--device cpu]
 
-One network (MobileNet-v2, light decoder, one segmentation head a task) and one batch; each round runs every balancer
-once, in turn, so that a busy machine slows all of them alike. Medians of the ratios of a round to its plain sum.
+One network (MobileNet-v2, light decoder, one segmentation head per task) and one batch; each round runs every balancer
+once, in turn, so that a busy machine slows all of them alike. The table shows a balancer's time divided by the plain
+sum's of the same round, as a median over rounds.
 "at parameters" is what most libraries do (LibMTL among them): a backward pass through the whole network for each task.
 "a look" is a step in which a meta-learned balancer looks at held-out images, "every 10" its share of ten steps.
 """
@@ -40,7 +41,7 @@ from hydranet.training.gradients import step_gradients
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 BALANCERS: dict[str, Part] = {
     "plain sum": Part(Uniform),
-    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO, GradNorm)},
+    **{balancer.__name__: Part(balancer) for balancer in (Uncertainty, DWA, RLW, GLS, FAMO, GradNorm)},
     **{method: Part(Aggregated, method=method) for method in METHODS},
     "MetaWeights, a look": Part(MetaWeights, every=1),
     "AutoLambda, a look": Part(AutoLambda, every=1),
@@ -67,12 +68,12 @@ def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Ba
     torch.manual_seed(1)
     labels = {f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)}
     rows = {name: torch.arange(images) for name in labels}
-    pictures = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8)
-    return Batch(pictures, labels, rows, ("random",) * images, tuple(map(str, range(images)))).to(torch.device(device))
+    image = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8)
+    return Batch(image, labels, rows, ("random",) * images, tuple(map(str, range(images)))).to(torch.device(device))
 
 
 def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
-    """Time of forward and backward pass; of one thread its own time, which other programs do not lengthen."""
+    """Time of forward and backward pass; with one thread its processor time, which other programs do not lengthen."""
     model.zero_grad(set_to_none=True)
     balancer.zero_grad(set_to_none=True)
     clock = time.perf_counter if given.image.is_cuda or torch.get_num_threads() > 1 else time.process_time
@@ -86,18 +87,18 @@ def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
 def ratios(tasks: int, size: tuple[int, int], rounds: int, device: str) -> tuple[float, dict[str, float]]:
     """Median seconds of the plain sum, and each balancer's median ratio to the plain sum of its round."""
     model, given = network(tasks, device), batch(tasks, size, device)
-    made = {name: part(tuple(model.tasks)).to(device) for name, part in BALANCERS.items()}
-    times: dict[str, list[float]] = {name: [] for name in made}
+    balancers = {name: part(tuple(model.tasks)).to(device) for name, part in BALANCERS.items()}
+    times: dict[str, list[float]] = {name: [] for name in balancers}
     for turn in range(rounds + 2):
-        for name, balancer in made.items():
+        for name, balancer in balancers.items():
             spent = seconds(model, given, balancer)
             if turn >= 2:
                 times[name].append(spent)
     plain = times["plain sum"]
-    found = {n: statistics.median(t / p for t, p in zip(ts, plain, strict=True)) for n, ts in times.items()}
-    looks = {n.replace("a look", "every 10"): 1 + (ratio - 1) / 10 for n, ratio in found.items() if "a look" in n}
-    found |= looks
-    return statistics.median(plain), found
+    medians = {n: statistics.median(t / p for t, p in zip(ts, plain, strict=True)) for n, ts in times.items()}
+    looks = {n.replace("a look", "every 10"): 1 + (ratio - 1) / 10 for n, ratio in medians.items() if "a look" in n}
+    medians |= looks
+    return statistics.median(plain), medians
 
 
 def main() -> None:
@@ -117,7 +118,7 @@ def main() -> None:
     heads = "".join(f"{f'{tasks} tasks':>10}" for tasks in options.tasks)
     print(f"{size[0]}x{size[1]}, batch 4, {options.device}, median of {options.rounds} rounds\n{'':24}{heads}")
     for name in columns[0][1]:
-        print(f"{name:24}" + "".join(f"{found[name]:10.2f}" for _, found in columns))
+        print(f"{name:24}" + "".join(f"{medians[name]:10.2f}" for _, medians in columns))
     print(f"{'plain sum, seconds':24}" + "".join(f"{plain:10.3f}" for plain, _ in columns))
 
 

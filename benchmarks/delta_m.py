@@ -7,14 +7,14 @@ Delta-m = 1/T sum_t s_t (M_t - M_single,t) / M_single,t in percent, s_t = -1 whe
 CVPR 2019, arXiv 1904.08918). M is each task's headline score of the last step, M_single that of the network trained for
 the task alone with the same seed. Seeds change initial heads and decoder, the order of images and their augmentation.
 
-Equal budget: every run has the same network (less the other heads), optimizer, schedule, number of steps and images of
-each task a step. On scenes every image is labeled for all four tasks, so all runs see the same images, and the single
-networks together take four times the steps. On real data half of a step's images are KITTI (boxes, depth), half CamVid
-(segmentation); a single-task network has its own half. No balancer is tuned: all use their defaults, at one learning
-rate; those that learn weights learn them at ten times the network's.
+Equal budget: every run has the same network (without the other heads), optimizer, schedule, number of steps and images
+of each task per step. On scenes every image is labeled for all four tasks, so all runs see the same images, and the
+single networks together take four times the steps. On real data half of a step's images are KITTI (boxes, depth), half
+CamVid (segmentation); a single-task network has its own half. No balancer is tuned: all use their defaults, at one
+learning rate; those that learn weights learn them at ten times the network's.
 
-Finished runs are kept: started again, it goes on where it stopped. The table is in OUT/table.md, and is printed; each
-run has a log for `hydranet report OUT/uniform-s0 OUT/upgrad-s0`.
+Finished runs are kept: started again, the program runs only what is missing. The table is in OUT/table.md, and is
+printed; each run has a log for `hydranet report OUT/uniform-s0 OUT/upgrad-s0`.
 """
 
 import argparse
@@ -90,16 +90,16 @@ class Kept(Dataset):
         return self.dataset.classes
 
     @cached_property
-    def seen(self) -> dict[int, Sample]:
+    def samples(self) -> dict[int, Sample]:
         return {}
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        if index not in self.seen:
-            self.seen[index] = self.dataset[index]
-        return self.seen[index]
+        if index not in self.samples:
+            self.samples[index] = self.dataset[index]
+        return self.samples[index]
 
 
 def scenes(options: argparse.Namespace) -> Recipe:
@@ -156,7 +156,7 @@ def _recipe(
 
 
 def alone(recipe: Recipe, task: Task) -> Recipe:
-    """The network of one task, which sees as many of its images a step as the shared one."""
+    """The network of one task, which sees as many of its images per step as the shared one."""
     data, validation = (
         tuple(source for source in sources if task.name in source.dataset[0].labels)
         for sources in (recipe.data, recipe.validation)
@@ -169,12 +169,12 @@ def plan(options: argparse.Namespace) -> dict[str, Recipe]:
     """Every run by its name: single-task networks first, seed by seed, so that a table can be made early."""
     whole = {"scenes": scenes, "real": real}[options.data](options)
     names = options.balancers or (REAL if options.data == "real" else tuple(BALANCERS))
-    found = {}
+    recipes = {}
     for seed in range(options.seeds):
         seeded = replace(whole, seed=seed)
-        found |= {f"single-{task.name}-s{seed}": alone(seeded, task) for task in whole.tasks}
-        found |= {f"{name}-s{seed}": replace(seeded, balancer=BALANCERS[name]) for name in names}
-    return found
+        recipes |= {f"single-{task.name}-s{seed}": alone(seeded, task) for task in whole.tasks}
+        recipes |= {f"{name}-s{seed}": replace(seeded, balancer=BALANCERS[name]) for name in names}
+    return recipes
 
 
 def run(recipe: Recipe, folder: Path) -> None:
@@ -186,7 +186,7 @@ def run(recipe: Recipe, folder: Path) -> None:
             log.step(progress)
             last = progress
     model = last.run.evaluated()
-    report = next(seen for seen in evaluate(model, recipe.validation, name=folder.name) if isinstance(seen, Report))
+    report = next(item for item in evaluate(model, recipe.validation, name=folder.name) if isinstance(item, Report))
     (folder / "state.safetensors").unlink()
     spent = {"wall_s": round(time.perf_counter() - began, 1), "cpu_s": round(time.process_time() - clock, 1)}
     (folder / "spent.json").write_text(json.dumps(spent))
@@ -202,11 +202,11 @@ def scores(report: Report) -> dict[str, tuple[float, str]]:
     }
 
 
-def delta_m(found: Mapping[str, tuple[float, str]], single: Mapping[str, float]) -> float:
+def delta_m(headlines: Mapping[str, tuple[float, str]], single: Mapping[str, float]) -> float:
     """Mean relative gain over the single-task networks in percent; NaN where one of them scored nothing."""
     gains = [
         (value - single[task]) / single[task] * (1 if better == "higher" else -1) if single[task] else math.nan
-        for task, (value, better) in found.items()
+        for task, (value, better) in headlines.items()
     ]
     return 100 * sum(gains) / len(gains)
 
@@ -220,10 +220,15 @@ def table(out: Path, options: argparse.Namespace) -> str:
     single: dict[int, dict[str, float]] = {}
     for name, seeds in reports.items():
         if name.startswith("single-"):
-            for seed, found in seeds.items():
-                single.setdefault(seed, {}).update({task: value for task, (value, _) in found.items()})
+            for seed, headlines in seeds.items():
+                single.setdefault(seed, {}).update({task: value for task, (value, _) in headlines.items()})
     whole = {name: seeds for name, seeds in reports.items() if not name.startswith("single-")}
-    tasks = {task: better for found in reports.values() for one in found.values() for task, (_, better) in one.items()}
+    tasks = {
+        task: better
+        for seeds in reports.values()
+        for headlines in seeds.values()
+        for task, (_, better) in headlines.items()
+    }
     heads = [f"{task} {'↑' if better == 'higher' else '↓'}" for task, better in tasks.items()]
     lines = [f"| balancer | seeds | {' | '.join(heads)} | delta-m % |", "|---" * (len(heads) + 3) + "|"]
     if single:
@@ -231,8 +236,12 @@ def table(out: Path, options: argparse.Namespace) -> str:
         lines.append(f"| *single-task networks* | {len(single)} | {' | '.join(columns)} | 0 |")
     rows = []
     for name, seeds in whole.items():
-        gains = [delta_m(found, single[s]) for s, found in seeds.items() if found.keys() <= single.get(s, {}).keys()]
-        columns = [_spread([found[task][0] for found in seeds.values()]) for task in tasks]
+        gains = [
+            delta_m(headlines, single[seed])
+            for seed, headlines in seeds.items()
+            if headlines.keys() <= single.get(seed, {}).keys()
+        ]
+        columns = [_spread([headlines[task][0] for headlines in seeds.values()]) for task in tasks]
         row = f"| {name} | {len(seeds)} | {' | '.join(columns)} | {_spread(gains, '.1f')} |"
         rows.append((-statistics.mean(gains) if gains and not math.isnan(sum(gains)) else math.inf, row))
     lines += [row for _, row in sorted(rows)]

@@ -21,7 +21,7 @@ from hydranet.recipes.demo import demo
 
 @dataclass(frozen=True)
 class Outline(Task):
-    """Class 1 where two surfaces meet; a rare class, so that it weighs more in the loss."""
+    """Class 1 where two surfaces meet; a rare class, which therefore weighs more in the loss."""
 
     kind = ClassMap
     headline = ("f1", "higher")
@@ -39,13 +39,14 @@ class Outline(Task):
     def decode(self, raw):
         return ClassMap((full_size(raw)[:, 0] > 0).to(torch.uint8))
 
-    def measure(self, seen, label):
-        known, said, there = label.ids != 255, seen.ids == 1, label.ids == 1
-        return {"hit_said_there": np.array([(known & a).sum() for a in (said & there, said, there)])}
+    def measure(self, prediction, label):
+        known, predicted, labeled = label.ids != 255, prediction.ids == 1, label.ids == 1
+        masks = (predicted & labeled, predicted, labeled)
+        return {"hit_said_there": np.array([(known & mask).sum() for mask in masks])}
 
     def score(self, stats):
-        hit, said, there = stats["hit_said_there"]
-        return {"f1": float(2 * hit / max(said + there, 1)), "precision": float(hit / max(said, 1))}
+        hit, predicted, labeled = stats["hit_said_there"]
+        return {"f1": float(2 * hit / max(predicted + labeled, 1)), "precision": float(hit / max(predicted, 1))}
 
 
 def custom() -> Recipe:

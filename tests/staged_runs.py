@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.recipe import Recipe
@@ -30,3 +31,8 @@ def staged(norm: bool = True) -> Recipe:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     list(train(staged(norm=False), Path(sys.argv[1])))
+
+
+def bits(tensors: dict[str, Tensor]) -> dict[str, bytes]:
+    """Tensors as bytes: 0.0 and -0.0 differ."""
+    return {name: t.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors.items()}

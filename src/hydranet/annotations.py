@@ -1,7 +1,7 @@
 """What a label is, and what a prediction is.
 
 The one closed vocabulary of HydraNet. Everything else (drawing, augmentation, metrics, messages) is written once
-per *kind* of annotation found here, never once per task. The arrays may be numpy arrays or torch tensors; this file
+per *kind* of annotation defined here, never once per task. The arrays may be numpy arrays or torch tensors; this file
 imports neither. Shapes below are those of one image; a stacked or predicted annotation has a batch axis in front.
 
 Pixel coordinates follow the continuous convention: the center of the top-left pixel is (0.5, 0.5), an image of width
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 Array = Any
-"""A numpy array or a torch tensor; which one, and its shape, stands in each docstring."""
+"""A numpy array or a torch tensor; each docstring states which one, and its shape."""
 
 UNKNOWN_ID = 255
-"""The class id that says "nobody knows" in every `ClassMap`."""
+"""The class id for "unknown" in every `ClassMap`."""
 
 NO_BOX = -1
 """The label of a padding row in stacked `Boxes`, `Polylines` or `Keypoints`."""
@@ -53,7 +53,7 @@ class Annotation:
 class ClassMap(Annotation):
     """A class for every pixel: segmentation, drivable area, lane masks, binary edges.
 
-    ids:   uint8 h w; 255 = nobody knows.
+    ids:   uint8 h w; 255 = unknown.
     probs: float c h w or None; class probabilities, for soft labels.
     annotated_classes: bool c or None; the classes the annotator looked for. None = all of the task's classes.
            A pixel's class is certain only among these: an unlisted class is neither right nor wrong.
@@ -68,7 +68,7 @@ class ClassMap(Annotation):
 class ScalarMap(Annotation):
     """A number for every pixel: depth, disparity, edge strength.
 
-    values: float h w in `unit`; NaN = nobody knows.
+    values: float h w in `unit`; NaN = unknown.
     unit:   "m" (a distance: divided by the factor when the image is zoomed into), "px" (a horizontal shift in
             the image: multiplied by it), "" (unchanged).
     """
@@ -81,7 +81,7 @@ class ScalarMap(Annotation):
 class NormalMap(Annotation):
     """A surface direction for every pixel.
 
-    xyz: float 3 h w; unit vectors in camera axes, facing the camera (z < 0 for visible surfaces); NaN = nobody knows.
+    xyz: float 3 h w; unit vectors in camera axes, facing the camera (z < 0 for visible surfaces); NaN = unknown.
     """
 
     xyz: Array
@@ -89,7 +89,7 @@ class NormalMap(Annotation):
 
 @dataclass(frozen=True, eq=False)
 class Boxes(Annotation):
-    """Axis-aligned boxes. n = 0 says: somebody looked, there is none. No `Boxes` at all says: nobody looked.
+    """Axis-aligned boxes. n = 0 means that somebody looked and there is none; no `Boxes` at all, that nobody looked.
 
     xyxy:       float n 4, left top right bottom in pixels.
     label:      int n; class index; -1 = padding row, or with `ignore` a region that may hold any class; -2 (with
@@ -130,9 +130,9 @@ class Keypoints(Annotation):
     """Named points of n instances with k points each.
 
     xy:      float n k 2, pixels.
-    visible: int n k; 0 = nobody knows, 1 = known but hidden, 2 = seen (COCO).
+    visible: int n k; 0 = unknown, 1 = known but hidden, 2 = visible (COCO).
     score:   float n k in 0..1 or None.
-    mirror:  for each of the k points the index of its left-right counterpart; empty = every point is its own.
+    mirror:  for each of the k points the index of its left-right counterpart; empty = no point has another one.
     """
 
     xy: Array
@@ -145,7 +145,7 @@ class Keypoints(Annotation):
 class Tag(Annotation):
     """One class for the whole image: a sign, a gender.
 
-    label:  int (0-d); class index, 255 = nobody knows.    probs: float c or None.
+    label:  int (0-d); class index, 255 = unknown.    probs: float c or None.
     mirror: class after a left-right flip, by class; -1 = the flipped image belongs to no class (such a sample is
             never flipped); empty = a flip changes nothing.
     """
@@ -159,7 +159,7 @@ class Tag(Annotation):
 class Quantity(Annotation):
     """One number for the whole image, such as an age.
 
-    value: float (0-d) in the unit the task names; NaN = nobody knows.
+    value: float (0-d) in the unit the task names; NaN = unknown.
     """
 
     value: Array
@@ -169,7 +169,7 @@ Rows = TypeVar("Rows", bound="Boxes | Polylines | Keypoints")
 
 
 def rows(label: Rows, index: Any) -> Rows:
-    """The instances that `index` (int or bool array) chooses, in every array that has one row an instance."""
+    """The instances that `index` (int or bool array) chooses, in every array that has one row per instance."""
     names = [name for name in label.arrays() if name != "annotated_classes"]
     chosen = {name: value[index] for name in names if (value := getattr(label, name)) is not None}
     return replace(label, **chosen)

@@ -16,7 +16,7 @@ from commands import RECIPES, hydranet, refused
 from export_toys import SIZE, every_recipe, shaken
 from hydranet.bench import plan
 from hydranet.bench.compare import Pace, measured
-from hydranet.bench.files import ArtifactCache, Candidate, pictures, sets, single_head, unchecked
+from hydranet.bench.files import ArtifactCache, Candidate, images, sets, single_head, unchecked
 from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
@@ -56,7 +56,7 @@ def candidate() -> Candidate:
 
 @pytest.fixture(scope="module")
 def shelf(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> ArtifactCache:
-    frames, _ = pictures(candidate, (50, 80))
+    frames, _ = images(candidate, (50, 80))
     return ArtifactCache(candidate, SIZE, tmp_path_factory.mktemp("shelf"), frames)
 
 
@@ -99,7 +99,7 @@ def test_heads_alone_keep_their_weights(candidate: Candidate) -> None:
 
 
 def test_generated_scenes_stand_in_for_data_that_is_not_here() -> None:
-    frames, where = pictures(Candidate("road", None, find_recipe("road")), (30, 50))
+    frames, where = images(Candidate("road", None, find_recipe("road")), (30, 50))
     assert {frame.shape for frame in frames} == {(30, 50, 3)}
     assert "scenes" in where or "camvid" in where
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_stages import bits
 
 from commands import hydranet, refused
 from hydranet.checkpoint import checkpoint
@@ -24,6 +23,7 @@ from hydranet.models.heads.ssd import Ssd
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.train import train
+from staged_runs import bits
 from toys import Noise, ToyEncoder, toy_recipe
 
 LEVELS = (FeatureSpec(8, 4), FeatureSpec(8, 8), FeatureSpec(8, 16), FeatureSpec(8, 32))

@@ -13,7 +13,7 @@ from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Normal
 from hydranet.config import catalog
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Component, from_json, to_json
-from hydranet.data.label_statistics import tally
+from hydranet.data.label_statistics import label_statistics
 from hydranet.datasets.kitti_object import KittiObject
 
 LOOKED_AT = 3
@@ -48,7 +48,7 @@ def test_samples_are_pictures_with_labels_of_their_size(dataset: Dataset) -> Non
             check_label(label, sample.size)
             classes = dataset.classes.get(name)
             if classes is not None:
-                ids = tally(label, sample.size).classes
+                ids = label_statistics(label, sample.size).classes
                 assert set(ids) <= set(range(len(classes))), f"{name} has ids that its class list does not name"
     assert len(keys) == min(len(dataset), LOOKED_AT), "every sample needs a key of its own"
 

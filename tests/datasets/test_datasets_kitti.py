@@ -156,7 +156,7 @@ def test_a_damaged_scan_is_named(tmp_path: Path) -> None:
     (tmp_path / "training/velodyne/000000.bin").write_bytes(b"123456789")
     (tmp_path / "training/velodyne/000001.bin").unlink()
     dataset = KittiObject(str(tmp_path), depth="velodyne")
-    with pytest.raises(DataError, match=r"broken scan .*000000.bin: 9 bytes, expected 16 a point"):
+    with pytest.raises(DataError, match=r"broken scan .*000000.bin: 9 bytes, expected 16 per point"):
         dataset[0]
     with pytest.raises(DataError, match=r"missing file .*000001.bin"):
         dataset[1]

@@ -47,7 +47,7 @@ def test_an_id_out_of_range_is_named(tmp_path: Path) -> None:
         (lambda t: (t / "trainannot/a.png").unlink(), "missing file .*trainannot/a.png"),
         (lambda t: (t / "trainannot/a.png").write_bytes(b""), r"broken image .*trainannot/a.png \(0 bytes"),
         (lambda t: write(t / "trainannot/a.png", noise(11)[:5]), "trainannot/a.png is 32x5, its image 32x24"),
-        (lambda t: write(t / "trainannot/a.png", noise(11, channels=3)), "expected one byte a pixel"),
+        (lambda t: write(t / "trainannot/a.png", noise(11, channels=3)), "expected one byte per pixel"),
     ],
 )
 def test_damaged_maps_are_named(tmp_path: Path, damage, message: str) -> None:

@@ -23,7 +23,7 @@ MANIFEST = Manifest(
     input=Input((32, 64)),
     heads={
         "far": Head("ScalarMap", ("values",), {"unit": "m"}),
-        "cars": Head("Boxes", ("xyxy", "label", "score"), classes=("car", "van"), postprocess=NMS, score=0.3),
+        "cars": Head("Boxes", ("xyxy", "label", "score"), classes=("car", "van"), postprocess=NMS, score_threshold=0.3),
         "bright": Head("Quantity", ("value",)),
     },
     outputs={
@@ -142,7 +142,7 @@ def test_a_graph_that_fits_frames_itself_takes_frames_of_its_size_only() -> None
     fake = Fake(replace(MANIFEST, input=Input((32, 64), fit="letterbox", frame=(20, 40))))
     Predictor(fake, ["bright"])(picture(20, 40))
     assert fake.given["image"].shape == (1, 20, 40, 3)
-    with pytest.raises(DataError, match=r"got a image of 32x64, expected \(20, 40\).*--fit none"):
+    with pytest.raises(DataError, match=r"got an image of 32x64, expected \(20, 40\).*--fit none"):
         Predictor(fake)(picture(32, 64))
 
 

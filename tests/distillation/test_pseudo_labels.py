@@ -233,7 +233,7 @@ def test_a_teacher_that_knows_the_validation_is_refused(teacher: Path, tmp_path:
     for _ in train(student(teacher, allow_leaks=True), tmp_path / "b"):
         pass
     first = read(tmp_path / "b")[0]
-    assert (first.pictures, first.validation, len(first.same), first.allowed) == (24, 3, 3, True)
+    assert (first.images, first.validation, len(first.same), first.allowed) == (24, 3, 3, True)
 
 
 def test_a_cache_carries_what_its_teacher_knows(teacher: Path, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_cache_carries_what_its_teacher_knows(teacher: Path, tmp_path: Path) -
     cached(teacher, Blocks(count=2, seed=5, labels=()), tmp_path / "nameless")
     nameless = Pseudo(Blocks(count=2, seed=5, labels=()), str(tmp_path / "nameless"))
     found = check(replace(recipe, data=(Source("blocks", nameless, SIZE),)))
-    assert found[0].pictures == -1
+    assert found[0].images == -1
     assert "not compared" in found[0].said()
 
 

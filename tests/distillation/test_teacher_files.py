@@ -41,7 +41,7 @@ def test_a_file_tells_what_its_run_tells(teacher: Path, tmp_path: Path, target: 
                 for distilled_target in run.teachers(batch, TASKS, run.autocast).distillation
             }
         )
-        assert (check(student)[0].pictures == -1) == (teacher_model is path)
+        assert (check(student)[0].images == -1) == (teacher_model is path)
     file, network = target
     assert isinstance(file["depth"], ScalarMap)
     assert isinstance(network["depth"], ScalarMap)

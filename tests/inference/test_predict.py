@@ -148,7 +148,7 @@ def test_options_of_exported_files(run: Path, good: Path, tmp_path: Path) -> Non
             f"got {option.partition('=')[0]} with a run, expected an exported",
         )
     for wrong in ("glow", "glow=0", "glow=1.5", "=2"):
-        refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once a head")
+        refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once per head")
     pytest.importorskip("onnxscript")
     model, recipe = checkpoint.load_model(run)
     file = export(model, recipe, tmp_path / "export", targets=["onnx"], shape=Shape((32, 64)))[1][0]

@@ -151,7 +151,7 @@ def test_a_class_nobody_looked_for_is_no_wrong_answer():
 def test_bad_labels_and_options_are_refused():
     with pytest.raises(DataError, match=r"class ids \[7\], expected 0\.\.3 or 255"):
         TASK.check(ClassMap(np.array([[0, 7]], np.uint8)))
-    with pytest.raises(DataError, match="known of 3 classes, expected 4"):
+    with pytest.raises(DataError, match="annotated_classes of 3 classes, expected 4"):
         TASK.check(ClassMap(np.zeros((2, 2), np.uint8), annotated_classes=np.ones(3, bool)))
     with pytest.raises(DataError, match="probs of 2 classes, expected 4"):
         TASK.check(ClassMap(np.zeros((2, 2), np.uint8), probs=np.ones((2, 2, 2))))

@@ -24,7 +24,7 @@ from hydranet.training.ema import Average
 from hydranet.training.gradients import step_gradients
 from hydranet.training.stages import weigh
 from hydranet.training.train import Progress, Run, train
-from staged_runs import staged
+from staged_runs import bits, staged
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun
 
@@ -33,11 +33,6 @@ TRUNK = ("trunk.encoder.*", "trunk.decoder")
 
 def weights(folder: Path) -> dict[str, Tensor]:
     return checkpoint.read(folder / checkpoint.STATE)[0]
-
-
-def bits(tensors: dict[str, Tensor]) -> dict[str, bytes]:
-    """Tensors as bytes: 0.0 and -0.0 differ."""
-    return {name: t.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors.items()}
 
 
 def model_bits(run: Run, prefix: str = "") -> dict[str, bytes]:

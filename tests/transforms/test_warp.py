@@ -272,5 +272,5 @@ def test_no_class_id_is_invented():
 
 def test_maps_of_another_size_are_refused():
     label = FAKES[ClassMap](RNG(0), H, W)
-    with pytest.raises(DataError, match=r"ClassMap of 40x64 for a image of 80x64; resize it"):
+    with pytest.raises(DataError, match=r"ClassMap of 40x64 for an image of 80x64; resize it"):
         warp_annotation(label, flip((80, W)), (80, W))

@@ -26,7 +26,7 @@ RNG = np.random.default_rng
 
 def zoomed(zoom: float) -> View:
     """The middle of an H x W image, magnified."""
-    return random_view((H, W), (H, W), RNG(0), scale=(zoom, zoom), centerd=True)
+    return random_view((H, W), (H, W), RNG(0), scale=(zoom, zoom), centered=True)
 
 
 # --- what the view means for the world ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The comparison itself: one process a variant, rounds in turn."""
+"""The comparison itself: one process per variant, rounds in turn."""
 
 import os
 import random
@@ -26,9 +26,9 @@ class Pace:
 
 
 def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[str | BenchError | list[Row]]:
-    """Opens a process for every variant, then goes round them; yields what it is at, and the rows last.
+    """Opens a process for every variant, then measures them in turn; yields its progress, and the rows last.
 
-    The order is another one in every round, so that nobody always runs after the same neighbor.
+    The order changes in every round, so that no variant always runs after the same neighbor.
     A variant that does not run is yielded as its error, and has no row. Raises BenchError where none runs.
     """
     workers: list[Worker] = []
@@ -54,8 +54,8 @@ def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[
         for worker in workers:
             worker.close()
     yield [
-        Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(seen))
-        for v, worker, seen in zip(running, workers, times, strict=True)
+        Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(turns))
+        for v, worker, turns in zip(running, workers, times, strict=True)
     ]
 
 

@@ -44,8 +44,8 @@ class EagerSession:
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); everything is computed in any case."""
         with torch.inference_mode(), self._precision():
-            found = self._graph(torch.from_numpy(arrays[IMAGE]))
-        named = dict(zip(self.manifest.outputs, found, strict=True))
+            tensors = self._graph(torch.from_numpy(arrays[IMAGE]))
+        named = dict(zip(self.manifest.outputs, tensors, strict=True))
         return {
             name: named[name].float().numpy() if named[name].dtype == torch.bfloat16 else named[name].numpy()
             for name in (outputs or named)

@@ -27,15 +27,15 @@ from hydranet.quantization.artifacts import rejection_reason
 from hydranet.transforms.augment import fit
 
 IMAGES = 8
-"""Different frames that are gone through in turn."""
+"""Number of different frames, used in turn."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A network to measure: its name in the table, weights (None = fresh ones) and recipe.
 
-    accepted: folder where `hydranet quantize` puts INT8 files that it lets pass, if there may be one.
-    weights:  SHA-256 of the model file, by which they are known to be its own.
+    accepted: folder where `hydranet quantize` puts accepted INT8 files, if there may be one.
+    weights:  SHA-256 of the model file, which proves that accepted files were made from it.
     """
 
     name: str
@@ -69,13 +69,13 @@ def single_head(candidate: Candidate, heads: Sequence[str], name: str) -> Candid
 
 def sets(candidate: Candidate, separate: bool) -> dict[str, list[Candidate]]:
     """The network, and where asked for the networks of its heads that do the same work one after another."""
-    found = {candidate.name: [candidate]}
+    networks = {candidate.name: [candidate]}
     heads = [task.name for task in candidate.recipe.tasks]
     if separate and len(heads) > 1:
-        found[f"{candidate.name} separate"] = [
+        networks[f"{candidate.name} separate"] = [
             single_head(candidate, [head], f"{candidate.name}-{head}") for head in heads
         ]
-    return found
+    return networks
 
 
 def prepare(
@@ -88,13 +88,13 @@ def prepare(
     """Writes what each pair of runtime and precision needs and yields the variants, network by network.
 
     INT8 files are those that were accepted for a run; without, everything is quantized for the sake of its speed,
-    with ranges from `frames`, and nobody knows how well it sees.
+    with ranges from `frames`, and its accuracy is unknown.
     Raises ImportError where the extra is missing, SpecError for what cannot be exported.
     """
     for name, members in networks.items():
-        shelves = [ArtifactCache(member, size, folder / member.name, frames) for member in members]
+        caches = [ArtifactCache(member, size, folder / member.name, frames) for member in members]
         for runtime, precision in pairs:
-            yield Variant(name, runtime, precision, tuple(shelf.files(runtime, precision) for shelf in shelves))
+            yield Variant(name, runtime, precision, tuple(cache.files(runtime, precision) for cache in caches))
 
 
 class ArtifactCache:
@@ -114,7 +114,7 @@ class ArtifactCache:
         write(folder / "bare.json", self.bare_manifest.to_json().encode())
 
     def files(self, runtime: str, precision: str) -> Files:
-        """The files of one runtime, written now unless they are there."""
+        """The files of one runtime, written now unless they exist."""
         if runtime in EAGER:
             return Files(str(self.folder / MODEL), str(self.folder / f"{MODEL}#bare"))
         if precision == "int8":
@@ -160,14 +160,14 @@ def images(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np
 
 
 def notes(candidates: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """What a reader of the table must know from the start: fresh weights, emulated precisions."""
+    """What a reader of the table must know beforehand: random weights, emulated precisions."""
     flags = processor()[1]
-    said = [text for precision in dict.fromkeys(p for _, p in pairs) if (text := emulated(precision, flags))]
-    return said + [f"{one.name} has random weights" for one in candidates if one.model is None]
+    sentences = [text for precision in dict.fromkeys(p for _, p in pairs) if (text := emulated(precision, flags))]
+    return sentences + [f"{one.name} has random weights" for one in candidates if one.model is None]
 
 
 def unchecked(variants: Sequence[Variant]) -> list[str]:
-    """The variants whose INT8 nobody has checked, by the files that they really run."""
+    """A sentence on each variant whose INT8 was not checked, judged by the files that it really runs."""
     why = {v: "; ".join(dict.fromkeys(file.unproven for file in v.files if file.unproven)) for v in variants}
     return [
         f"INT8 of {variant.network} in {variant.runtime} is for speed alone: no budget was checked ({reason})"

@@ -28,7 +28,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "bf16": ("avx512_bf16", "amx_bf16", "bf16"),
     "int8": ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp"),
 }
-"""Processor flags of which one means that a precision has units of its own; without, it is emulated."""
+"""Processor flags: any of them means that the processor has units for a precision; without, it is emulated."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def processor() -> tuple[str, frozenset[str]]:
 
 
 def emulated(precision: str, flags: frozenset[str]) -> str:
-    """A sentence where the processor has no units for a precision; empty where it has, or where nobody knows."""
+    """A sentence where the processor has no units for a precision; empty where it has, or where it is unknown."""
     if not flags or precision not in UNITS or flags & set(UNITS[precision]):
         return ""
     wanted = " or ".join(UNITS[precision])

@@ -27,12 +27,12 @@ class Row:
         return median(self.rounds[step]) if self.rounds.get(step) else math.nan
 
     def share(self, above: str, below: str) -> float:
-        """The median over rounds of one step by another."""
+        """The median over rounds of the time of one step divided by that of another."""
         return _middle(self.rounds.get(above, []), self.rounds.get(below, []))
 
 
 def ratio(one: Row, other: Row, step: str = "whole") -> float:
-    """How many times the time of `other` does `one` take: the median over rounds of ratios within a round.
+    """The time of `one` divided by that of `other`: the median over rounds of ratios within a round.
 
     Rounds are interleaved, so that what slows the machine down for a while slows both sides of a ratio alike.
     """
@@ -98,19 +98,21 @@ class Result:
         if not mine:
             return []
         best = min(mine, key=lambda row: row.ms("whole"))
-        said = [
+        sentences = [
             f"best: {best.runtime} {best.precision}, a whole frame in {best.ms('whole'):.1f} ms, "
             f"{dashed(self.speedup(best), '{:.1f}x')} PyTorch channels-last",
             f"post-processing: {dashed(best.share('post', 'whole'), '{:.1%}')} of a whole frame there",
         ]
         if best.rounds.get("bare"):
-            said.append(
+            sentences.append(
                 f"decoding included: {dashed(best.share('network', 'bare'), '{:.2f}x')} the network's own time; "
                 f"whole frame: {dashed(best.share('whole', 'bare'), '{:.2f}x')}"
             )
         for name, value in self.against(best).items():
-            said.append(f"{name}: {dashed(value, '{:.2f}x')} the time of {first} in {best.runtime} {best.precision}")
-        return said
+            sentences.append(
+                f"{name}: {dashed(value, '{:.2f}x')} the time of {first} in {best.runtime} {best.precision}"
+            )
+        return sentences
 
 
 BUSY = 1.0
@@ -118,7 +120,7 @@ BUSY = 1.0
 
 
 def busy(before: float | None, after: float | None, threads: int) -> list[str]:
-    """A note where others wanted the processor, too; ours do by the end, not at the beginning."""
+    """A note where other processes used the processor, too; our own threads count in the load after, not before."""
     others = {"before": before, "after": None if after is None else after - threads}
     loud = [f"{load:.1f} {when}" for when, load in others.items() if load is not None and load > BUSY]
     if not loud:
@@ -132,7 +134,7 @@ def dashed(value: float, form: str) -> str:
 
 
 def markdown(result: Result) -> str:
-    """The tables, to keep."""
+    """The tables for a file."""
     size, machine = result.settings["size"], result.machine
     lines = [
         f"{machine['processor']}, {machine['threads']} threads, load average {machine['load_before']} before and "

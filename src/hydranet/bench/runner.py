@@ -1,4 +1,4 @@
-"""One variant under the stop-watch, in the process that it has for itself; torch is imported only for PyTorch."""
+"""Measures one variant, in a process of its own; torch is imported only for PyTorch."""
 
 import importlib
 import time
@@ -40,7 +40,7 @@ class Opened:
     """What is known once a variant runs.
 
     peak_bytes: the process at most, with its runtime.    network_bytes: what loading and running the network added.
-    boxes:      on average a frame, after suppression: post-processing costs more the more there are.
+    boxes:      per frame on average, after suppression: post-processing costs more the more there are.
     """
 
     peak_bytes: int
@@ -60,9 +60,9 @@ class Runner:
         with np.load(work.frames) as stored:
             self.frames = [stored[name] for name in stored.files]
         self.sessions = [opened(variant, file.graph, work.threads) for file in variant.files]
-        seen = [self._whole(frame)[1] for frame in self.frames[:3]]
-        found = [a for answers in seen for a in answers.values() if isinstance(a, Boxes)]
-        boxes = sum(len(confidence(a)) for a in found) / len(seen)
+        predictions = [self._whole(frame)[1] for frame in self.frames[:3]]
+        detections = [a for answers in predictions for a in answers.values() if isinstance(a, Boxes)]
+        boxes = sum(len(confidence(a)) for a in detections) / len(predictions)
         self.opened = Opened(resident("VmHWM"), max(resident("VmHWM") - before, 0), boxes)
         named = [file.bare for file in variant.files if file.bare]
         self.bare = [opened(variant, path, work.threads) for path in named]
@@ -71,7 +71,7 @@ class Runner:
             self._alone(frame)
 
     def measure(self, frames: int) -> Times:
-        """Times of so many frames. One more goes before and is not counted: it finds the caches cold."""
+        """Times of so many frames. One more runs first and is not counted: it starts with cold caches."""
         times: Times = {step: [] for step in STEPS}
         self._whole(self._frame())
         for _ in range(frames):
@@ -94,11 +94,11 @@ class Runner:
         images, (view,) = prepared([frame], manifest, manifest.input.size)
         arrays = {IMAGE: np.stack(images)}
         ready = time.perf_counter()
-        found = [session(arrays) for session in self.sessions]
+        outputs = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
         answers = {
             task: answer(arrays, task, head, 0, view, frame.shape[:2], self.threshold)
-            for session, arrays in zip(self.sessions, found, strict=True)
+            for session, arrays in zip(self.sessions, outputs, strict=True)
             for task, head in session.manifest.heads.items()
         }
         done = time.perf_counter()

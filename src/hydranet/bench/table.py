@@ -6,7 +6,7 @@ from hydranet.bench.result import Result, Row, dashed
 
 
 def times(result: Result) -> Table:
-    """One row a variant: each step in milliseconds, and what they are relative to PyTorch."""
+    """One row per variant: each step in milliseconds, and what they are relative to PyTorch."""
     settings, machine = result.settings, result.machine
     size = settings["size"]
     title = (
@@ -30,7 +30,7 @@ def times(result: Result) -> Table:
 
 
 def costs(result: Result) -> Table:
-    """One row a network, or a set of networks that do the same work."""
+    """One row per network, or per set of networks that do the same work."""
     table = Table("network")
     for column in ("parameters M", "GMAC", "memory MB in PyTorch"):
         table.add_column(column, justify="right")

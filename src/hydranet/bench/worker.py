@@ -1,4 +1,4 @@
-"""A process for one variant: `python -m hydranet.bench.worker`, spoken to in lines of JSON by `Worker`.
+"""A process for one variant: `python -m hydranet.bench.worker`, which `Worker` talks to in lines of JSON.
 
 Every variant lives in a process of its own, so that thread pools of different runtimes never meet, and memory can be
 told apart. All of them stay open and only the one that is asked computes; the others wait for a line and use no
@@ -19,21 +19,21 @@ from hydranet.core.errors import UserError
 
 
 class BenchError(UserError, RuntimeError):
-    """A variant that cannot be measured: which, and what its runtime said."""
+    """A variant that cannot be measured: which, and its runtime's message."""
 
 
 class Worker:
-    """The other end, in the process that compares."""
+    """The other end of such a process, in the one that compares."""
 
     def __init__(self, work: Work) -> None:
         self.variant = work.variant
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in `close`
-        paths = os.pathsep.join(path for path in sys.path if path)  # recipes of a file name classes in that file
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in `close`
+        paths = os.pathsep.join(path for path in sys.path if path)  # a recipe from a file may name classes of that file
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hydranet.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._log,
             text=True,
             env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(work.threads)},
         )
@@ -59,8 +59,8 @@ class Worker:
         answer = self._process.stdout.readline()
         if not answer:
             self._process.wait()
-            self._said.seek(0)
-            lines = [line.strip() for line in self._said.read().splitlines() if line.strip()]
+            self._log.seek(0)
+            lines = [line.strip() for line in self._log.read().splitlines() if line.strip()]
             raise BenchError(
                 f"{self.variant.name} cannot be measured ({lines[-1] if lines else 'its process ended'}); "
                 "leave it out with --runtimes or --precision"
@@ -71,7 +71,7 @@ class Worker:
         """Ends the process."""
         self._process.kill()
         self._process.communicate()
-        self._said.close()
+        self._log.close()
 
 
 def serve() -> None:

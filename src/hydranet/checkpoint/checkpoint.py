@@ -76,7 +76,7 @@ def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet
     """The network of a run folder or model file, in eval mode. Runs no code but ours: weights are plain tensors.
 
     settings: overrides of the recipe, such as other validation data or tasks.detection.nms_iou=0.5.
-    Raises CheckpointError, for settings that make another network or give its weights another meaning, too; SpecError.
+    Raises SpecError, and CheckpointError, also for settings that change the network or the meaning of its weights.
     """
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
@@ -93,7 +93,7 @@ def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet
 
 
 def check_meaning(trained: Recipe, wanted: Recipe) -> None:
-    """Raises CheckpointError for a task whose weights would say something else than they learned."""
+    """Raises CheckpointError for a task whose weights would mean something else than in training."""
     tasks = {task.name: task for task in wanted.tasks}
     for before in trained.tasks:
         after = tasks.get(before.name)
@@ -135,8 +135,8 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     ]
     if missing or extra or shapes:
         parts = [("missing", missing), ("not of this network", extra), ("of another shape", sorted(shapes))]
-        said = "; ".join(f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in parts if names)
-        raise CheckpointError(f"{where} does not fit this recipe ({said}); use the recipe it was trained with")
+        differences = "; ".join(f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in parts if names)
+        raise CheckpointError(f"{where} does not fit this recipe ({differences}); use the recipe it was trained with")
     module.load_state_dict(dict(tensors))
 
 

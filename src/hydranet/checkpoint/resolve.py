@@ -27,18 +27,18 @@ def recipe(what: str) -> Recipe:
         return _from_file(Path(path), function)
     if path.endswith((".json", ".safetensors")) or any((Path(path) / name).is_file() for name in (MODEL, RECIPE)):
         return load_recipe(path)
-    known = {found.name: found.path for found in members("recipes")}
+    known = {part.name: part.path for part in members("recipes")}
     if what not in known:
         raise SpecError(_no_recipe(what, known))
     module, _, name = known[what].rpartition(".")
-    broken = module == "hydranet.recipes"  # the path of a whole module: it is no Python
+    broken = module == "hydranet.recipes"  # the path of a whole module: the file is not valid Python
     loaded = _attempt(lambda: importlib.import_module(known[what] if broken else module), f"recipe {what!r}")
     made: Recipe = getattr(loaded, name)()
     return made
 
 
 def _no_recipe(what: str, known: Iterable[str]) -> str:
-    """Why a name means no recipe: whoever writes a path wants to know about files, not about names."""
+    """Why a name means no recipe: for a path, the message is about files, not about names of recipes."""
     cure = "give a recipe's name (see `hydranet list recipes`), a file.py, a recipe.json or a run folder"
     if Path(what).is_dir():
         return f"{what} is no run: it holds neither {MODEL} nor {RECIPE}; {cure}"
@@ -84,7 +84,7 @@ def _attempt(work: Callable[[], Any], what: str) -> Any:
     except UserError:
         raise
     except Exception as error:
-        raise SpecError(f"{what} cannot be read: {_said(error)}") from error
+        raise SpecError(f"{what} cannot be read: {_describe(error)}") from error
 
 
 def _is_recipe(value: object) -> bool:
@@ -95,7 +95,7 @@ def _is_recipe(value: object) -> bool:
     return optional and signature.return_annotation in (Recipe, "Recipe")
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """Kind, message and place of an error in one line."""
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"

@@ -22,7 +22,7 @@ from hydranet.models.hydranet import HydraNet
 
 FILE = "start.json"
 MORE = 1000
-"""So many more classes a head is built with to see which of its tensors have a row a class: no width grows as much."""
+"""A head is built with this many more classes to see which tensors have one row per class: no width grows as much."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LoadReport:
     resized:  with rows moved by class name, and which.
     left_out: tensors of the file that were not taken, and why.
     new:      tensors of the network that stay as they were initialized.
-    settings: of tasks that both have, as "key: there -> here": the same weights may mean something else.
+    settings: of tasks that both have, as "key: in the file -> here": the same weights may mean something else.
     """
 
     path: str
@@ -116,9 +116,9 @@ def tensors_of(path: Path) -> tuple[dict[str, Tensor], Recipe | None, Path]:
     try:
         tree: Any = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(
-            f"{file} is damaged or holds more than tensors ({said:.120}); save a state_dict"
+            f"{file} is damaged or holds more than tensors ({reason:.120}); save a state_dict"
         ) from error
     while isinstance(tree, dict) and not any(isinstance(value, Tensor) for value in tree.values()):
         inner = next((tree[key] for key in ("state_dict", "model", "net", "weights") if key in tree), None)
@@ -134,7 +134,7 @@ def tensors_of(path: Path) -> tuple[dict[str, Tensor], Recipe | None, Path]:
 def renamed(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors under the network's names: without a wrapper's prefix ("module."), or below the part they belong to.
 
-    Of all such renamings the one with the most fitting tensors; the first, to change nothing, where it is as good.
+    Of all such renamings the one with the most fitting tensors; where several fit equally well, to change nothing wins.
     """
     heads = {name.partition(".")[0] for name in tensors}
     strip = f"{next(iter(heads))}." if len(heads) == 1 else ""
@@ -153,8 +153,8 @@ def renamed(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[st
 def class_rows(task: Task, features: Features) -> dict[str, bool]:
     """For each tensor of a task's head that grows with its classes: whether its rows are the classes.
 
-    Found by building the head for more classes: it holds for any head whose first axis has one row a class
-    (segmentation, tags, YOLOv8). Where several boxes or a background share the axis (SSD, two-stage), it says no.
+    Determined by building the head for more classes; works for any head whose first axis has one row per class
+    (segmentation, tags, YOLOv8). Where several boxes or a background share the axis (SSD, two-stage), the answer is no.
     """
     if not task.classes:
         return {}
@@ -162,12 +162,12 @@ def class_rows(task: Task, features: Features) -> dict[str, bool]:
     object.__setattr__(more, "classes", (*task.classes, *(f"{i}" for i in range(MORE))))
     with torch.device("meta"):
         few, many = (one.head(features).state_dict() for one in (task, more))
-    found = {}
+    rows = {}
     for name, tensor in few.items():
         grown = [b - a for a, b in zip(tensor.shape, many[name].shape, strict=True)]
         if any(growth >= MORE for growth in grown):
-            found[name] = grown[0] == MORE > max(grown[1:], default=0) and len(tensor) == len(task.classes)
-    return found
+            rows[name] = grown[0] == MORE > max(grown[1:], default=0) and len(tensor) == len(task.classes)
+    return rows
 
 
 def _move(given: Tensor, into: Tensor, old: Task, new: Task, rows: bool) -> str:
@@ -185,16 +185,16 @@ def _move(given: Tensor, into: Tensor, old: Task, new: Task, rows: bool) -> str:
 
 
 def _settings(old: Task, new: Task) -> list[str]:
-    there, here = flatten(to_json(old)), flatten(to_json(new))
-    keys = [key for key in {**there, **here} if there.get(key) != here.get(key) and key != "classes"]
-    return [f"{new.name}.{key}: {there.get(key)} -> {here.get(key)}" for key in keys]
+    before, after = flatten(to_json(old)), flatten(to_json(new))
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key) and key != "classes"]
+    return [f"{new.name}.{key}: {before.get(key)} -> {after.get(key)}" for key in keys]
 
 
 def _grouped(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        found.setdefault(reason, []).append(name)
-    return found
+        names.setdefault(reason, []).append(name)
+    return names
 
 
 def _parts(names: "list[str] | tuple[str, ...]") -> str:

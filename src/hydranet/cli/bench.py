@@ -28,16 +28,16 @@ def bench(
         "eager,channels-last,compiled,torchscript,onnx,openvino"
     ),
     precision: Annotated[str, typer.Option(help="Of fp32, bf16, int8; several by commas")] = "fp32",
-    rounds: Annotated[int, typer.Option(min=1, help="How often every variant has its turn")] = 10,
-    frames: Annotated[int, typer.Option(min=1, help="Frames that are measured in a turn")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of every variant")] = 10,
+    frames: Annotated[int, typer.Option(min=1, help="Frames that are measured per turn")] = 5,
     separate: Annotated[bool, typer.Option("--separate", help="Also each head of the first as a network")] = False,
     threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
 ) -> None:
     """Measure whole frames, uint8 pixels to boxes, ids and meters, in every runtime, side by side.
 
-    Every variant has a process of its own; they take turns, so that compare the ratios, not the milliseconds of two
-    days. Writes bench.json and bench.md. See docs/speed.md.
+    Every variant has a process of its own, and they take turns: compare the ratios of one run, not the milliseconds of
+    two days. Writes bench.json and bench.md. See docs/speed.md.
     """
     from hydranet.bench import files, plan
     from hydranet.bench.compare import Pace
@@ -73,7 +73,7 @@ def _compare(
     from hydranet.io.atomic import write
     from hydranet.models.profile import costs
 
-    before = load()  # before anything of ours has worked
+    before = load()  # before this program keeps the processor busy
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
     rows = _measure(networks, pairs, size, folder, images, pace, notes)
     after = load()
@@ -124,7 +124,7 @@ def _measure(
     pace: "Pace",
     notes: list[str],
 ) -> "list[Row]":
-    """Writes the files, then goes round, with a bar that says what is going on; what does not run is noted."""
+    """Writes the files, then measures in rounds, with a progress bar; variants that do not run go to `notes`."""
     from hydranet.bench.compare import measured
     from hydranet.bench.files import prepare, unchecked
     from hydranet.bench.runner import frames_file
@@ -138,11 +138,11 @@ def _measure(
         notes += unchecked(variants)
         bar.update(job, description="measuring", total=len(variants) + pace.rounds, completed=0)
         stored = frames_file(folder / "frames.npz", images)
-        for said in measured(variants, stored, pace):
-            if isinstance(said, list):
-                return said
-            if isinstance(said, str):
-                bar.update(job, advance=1, note=said)
+        for event in measured(variants, stored, pace):
+            if isinstance(event, list):
+                return event
+            if isinstance(event, str):
+                bar.update(job, advance=1, note=event)
             else:
-                notes.append(f"left out: {said}")
+                notes.append(f"left out: {event}")
     return []

@@ -28,11 +28,11 @@ def data_check(
     broken = 0
     with terminal.bar() as bar:
         job = bar.add_task("reading", total=None, note="")
-        for seen in check_recipe(resolve.recipe(recipe).changed(settings or []), out, limit or None):
-            bar.update(job, completed=seen.done, total=seen.total, note=seen.source)
-            if seen.report:
-                say(summary(seen.report))
-                broken += len(seen.report.broken)
+        for progress in check_recipe(resolve.recipe(recipe).changed(settings or []), out, limit or None):
+            bar.update(job, completed=progress.done, total=progress.total, note=progress.source)
+            if progress.report:
+                say(summary(progress.report))
+                broken += len(progress.report.broken)
     say(f"images and report.json: {out}")
     if broken:
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hydranet.export.parity import Bounds, Parity
 
 FAILED = "parity.failed.json"
-"""Where the proof of files lies that failed it."""
+"""Name of the file with the proofs that failed."""
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas")]
@@ -91,10 +91,10 @@ def export(
         protocol=report_of(place),
         precision=precision,
     )
-    paths, found = _proven(
+    paths, proofs = _proven(
         draft, folder, lambda graph, files: _prove(graph, files, recipe, proof_images, bounds, limit)
     )
-    _end(found, folder, paths, [] if images else other_sizes(recipe, shape.size))
+    _end(proofs, folder, paths, [] if images else other_sizes(recipe, shape.size))
     _tell(paths, nvidia)
 
 
@@ -112,15 +112,15 @@ def _proven(
     folder: Path,
     prove: "Callable[[ExportGraph, list[Path]], list[Parity]]",
 ) -> "tuple[list[Path], list[Parity]]":
-    """Files that passed their proof, in their place; and all proofs. Work is done in a folder that does not stay."""
+    """Files that passed their proof, moved into the folder; and all proofs. Drafts lie in a temporary folder."""
     from hydranet.export.export import settle
 
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=folder) as place:
         graph, drafts = draft(Path(place))
-        found = prove(graph, drafts)
-        failed = {parity.file for parity in found if parity.failures}
-        return settle(drafts, folder, [path for path in drafts if path.name not in failed]), found
+        proofs = prove(graph, drafts)
+        failed = {parity.file for parity in proofs if parity.failures}
+        return settle(drafts, folder, [path for path in drafts if path.name not in failed]), proofs
 
 
 def _names(text: str) -> list[str]:
@@ -128,7 +128,7 @@ def _names(text: str) -> list[str]:
 
 
 def _images(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
-    """The images that were named, or None for the validation sources, which must be there before work begins."""
+    """The images that were named, or None for the validation sources, which must be readable before work begins."""
     from hydranet.core.sample import DataError, Sample
     from hydranet.deploy.video.frames import find_frames
 
@@ -152,26 +152,26 @@ def _prove(
     bounds: "Bounds",
     limit: int,
 ) -> "list[Parity]":
-    """On these images, or on the validation sources."""
+    """Compares files with the graph on these images, or on the validation sources."""
     from hydranet.export.export import opened
     from hydranet.export.parity import compare, measure
 
     sessions = opened(files)
     if images is not None:
         return compare(graph, sessions, images, bounds)
-    found: list[Parity] = []
+    proofs: list[Parity] = []
     with terminal.bar() as bar:
         job = bar.add_task("comparing", total=None, note="")
         for step in measure(graph, sessions, recipe.validation or recipe.data, bounds, limit or None):
             if isinstance(step, list):
-                found = step
+                proofs = step
             else:
                 bar.update(job, completed=step[0], total=step[1])
-    return found
+    return proofs
 
 
-def _end(found: "list[Parity]", folder: Path, paths: list[Path], notes: list[str]) -> None:
-    """Tables, and where anything failed, the error. Proofs of files that passed and of others are kept apart."""
+def _end(proofs: "list[Parity]", folder: Path, paths: list[Path], notes: list[str]) -> None:
+    """Shows tables, and raises ParityError where anything failed. Proofs that passed and that failed are kept apart."""
     from hydranet.export.parity import ParityError, save
     from hydranet.export.table import arrays, metrics
 
@@ -179,17 +179,17 @@ def _end(found: "list[Parity]", folder: Path, paths: list[Path], notes: list[str
         say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     for note in notes:
         say(f"note: {note}")
-    failed = {parity.file for parity in found if parity.failures}
-    say(arrays(found))
-    if any(parity.metrics for parity in found):
-        say(metrics(found))
-    if passed := [parity for parity in found if parity.file not in failed]:
+    failed = {parity.file for parity in proofs if parity.failures}
+    say(arrays(proofs))
+    if any(parity.metrics for parity in proofs):
+        say(metrics(proofs))
+    if passed := [parity for parity in proofs if parity.file not in failed]:
         save(folder / "parity.json", passed)
         say(f"parity: {folder / 'parity.json'}")
     (folder / FAILED).unlink(missing_ok=True)
     if failed:
-        save(folder / FAILED, [parity for parity in found if parity.file in failed])
-        failures = [failure for parity in found for failure in parity.failures]
+        save(folder / FAILED, [parity for parity in proofs if parity.file in failed])
+        failures = [failure for parity in proofs for failure in parity.failures]
         more = f" (and {len(failures) - 1} more in {FAILED})" if len(failures) > 1 else ""
         raise ParityError(
             f"{failures[0]}{more}; the file was renamed to .failed: use another runtime, or if the difference is "
@@ -198,7 +198,7 @@ def _end(found: "list[Parity]", folder: Path, paths: list[Path], notes: list[str
 
 
 def _tell(paths: list[Path], nvidia: bool) -> None:
-    """What NVIDIA's programs would say, and the files for them."""
+    """Shows what NVIDIA's programs would report, and writes the files for them."""
     from hydranet.export.nvidia.artifacts import by_products
 
     for line in by_products(paths, files=nvidia):

@@ -21,7 +21,7 @@ def label(
     run: Annotated[Path, typer.Argument(help="The teacher: a run folder, model.safetensors or exported file")],
     source: Annotated[str, typer.Argument(help="A folder of images or, with --recipe, one of its sources")],
     out: Annotated[Path, typer.Option(help="Folder for the pseudo-labels")],
-    recipe: Annotated[str, typer.Option(help="The recipe that SOURCE is of: a name, file.py, recipe.json")] = "",
+    recipe: Annotated[str, typer.Option(help="The recipe that SOURCE belongs to: a name, file.py, recipe.json")] = "",
     heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
     confidence: Annotated[str, typer.Option(help="Least confidence by task, such as semantic=0.8,depth=0.9")] = "",
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
@@ -29,12 +29,12 @@ def label(
 ) -> None:
     """Let a trained network label images; data sets read the labels with datasets.pseudo.Pseudo.
 
-    Given again, it goes on where it stopped. Pseudo-labels are no ground truth: reports that use them say so.
+    Run again, it goes on where it stopped. Pseudo-labels are no ground truth: reports that use them say so.
     """
     from dataclasses import replace
 
     from hydranet.distillation.leakage import trained_on
-    from hydranet.distillation.pseudo_labels import label as run_labelling
+    from hydranet.distillation.pseudo_labels import label as run_labeling
     from hydranet.distillation.pseudo_labels import started
     from hydranet.distillation.teacher_model import teacher_model
     from hydranet.models.device import available_device
@@ -45,11 +45,11 @@ def label(
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
     index = replace(index, trained_on=trained_on(teacher, say))
-    _show(run_labelling(teacher, dataset, index, out), out, list(index.labels))
+    _show(run_labeling(teacher, dataset, index, out), out, list(index.labels))
 
 
 def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
-    """Shows how far the labeling is, and what was broken."""
+    """Shows the progress of labeling; raises an error for broken images."""
     from hydranet.core.sample import DataError
 
     stop = terminal.stop_on_signal()
@@ -69,14 +69,14 @@ def parsed(text: str) -> dict[str, float]:
     """ "semantic=0.8,depth=0.9" as numbers by task. Raises SpecError for other text."""
     from hydranet.core.spec import SpecError
 
-    found = {}
+    confidences = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.partition("=")
         try:
-            found[name.strip()] = float(value)
+            confidences[name.strip()] = float(value)
         except ValueError as error:
             raise SpecError(f"got confidence {part!r}, expected TASK=NUMBER such as semantic=0.8") from error
-    return found
+    return confidences
 
 
 def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tuple[Dataset, tuple[int, int]]":

@@ -1,4 +1,4 @@
-"""hydranet list and info: what there is, and what it costs"""
+"""hydranet list and info: which parts exist, and what they cost"""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def list_parts(
 
     if kind and kind not in catalog.OPEN:
         raise SpecError(unknown(kind, catalog.OPEN, "set of parts"))
-    say(tables.found({name: catalog.members(name) for name in ([kind] if kind else catalog.OPEN)}))
+    say(tables.catalog_members({name: catalog.members(name) for name in ([kind] if kind else catalog.OPEN)}))
 
 
 def info(

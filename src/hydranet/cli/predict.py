@@ -42,10 +42,10 @@ Threads = Annotated[int | None, typer.Option(min=1, help="For exported files: th
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
-Draw = Annotated[str, typer.Option(help="Images or videos: each task's and all, all = one of all, none")]
+Draw = Annotated[str, typer.Option(help="Images or videos: each = one per task and one of all, all = one of all, none")]
 Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
-Fps = Annotated[float, typer.Option(min=0, help="Take images for the frames of a video; 0 = they are not")]
-Limit = Annotated[int, typer.Option(min=0, help="End after so many frames; 0 = go on")]
+Fps = Annotated[float, typer.Option(min=0, help="Frame rate, if images are the frames of a video; 0 = they are not")]
+Limit = Annotated[int, typer.Option(min=0, help="End after this many frames; 0 = no limit")]
 Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
 
 
@@ -68,7 +68,7 @@ def predict(
     every: Every = None,
     threads: Threads = None,
 ) -> None:
-    """Look at images or a video: one image (video) a task, one of all, and JSON.
+    """Look at images or a video: one image (video) per task, one of all, and JSON.
 
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network that is slower than the camera
     gets the newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of
@@ -85,13 +85,13 @@ def predict(
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(images, stop)
     shipped = RuntimeOptions(runtime, iou, parse_every(every or ()), threads)
-    see = open_predictor(model, _names(heads), parse_size(size), threshold, device, shipped)
+    predictor = open_predictor(model, _names(heads), parse_size(size), threshold, device, shipped)
     rate = source.fps or fps or None
     broken: list[DataError] = []
-    writer = Writer(out, see.classes, rate, arrays=arrays, images=draw, record=record)
+    writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)
     with terminal.bar() as bar, writer:
         job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
-        for _ in run_pipeline(source, see, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
+        for _ in run_pipeline(source, predictor, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
             bar.update(job, advance=1, note=pace.lately)
             if stop or writer.count == limit:
                 break
@@ -117,10 +117,10 @@ def parse_every(words: Iterable[str]) -> dict[str, int]:
     """ "depth=2" as {"depth": 2}. Raises SpecError for anything else."""
     from hydranet.core.spec import SpecError
 
-    found: dict[str, int] = {}
+    rates: dict[str, int] = {}
     for word in words:
         head, _, number = word.partition("=")
-        if not head or head in found or not (number.isascii() and number.isdecimal() and int(number)):
-            raise SpecError(f"got --every {word!r}, expected HEAD=N once a head, N from 1, such as depth=2")
-        found[head] = int(number)
-    return found
+        if not head or head in rates or not (number.isascii() and number.isdecimal() and int(number)):
+            raise SpecError(f"got --every {word!r}, expected HEAD=N once per head, N from 1, such as depth=2")
+        rates[head] = int(number)
+    return rates

@@ -49,11 +49,11 @@ def quantize(
     with terminal.bar() as bar:
         job = bar.add_task("quantizing", total=None, note="")
         try:
-            for found in work(run, folder, options, lambda said: bar.update(job, note=said)):
-                if not isinstance(found, Scan):
-                    paths.append(found)
-                elif not any(found is one for one in scans):
-                    scans.append(found)  # it grows
+            for result in work(run, folder, options, lambda text: bar.update(job, note=text)):
+                if not isinstance(result, Scan):
+                    paths.append(result)
+                elif not any(result is scan for scan in scans):
+                    scans.append(result)  # the same scan comes again as it grows
         finally:
             _tell(scans, folder, bool(paths))
     for path in paths:
@@ -62,7 +62,7 @@ def quantize(
 
 
 def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:
-    """Shows and keeps the tables, whatever came of them."""
+    """Shows the tables and writes them, also after an error."""
     from hydranet.io.atomic import write
     from hydranet.quantization import artifacts, table
 

@@ -17,9 +17,9 @@ def report(
     from hydranet.training.log import LOG
 
     path = out or runs[0] / "report.html"
-    found = [curves(run) for run in runs]
-    for run, one in zip(runs, found, strict=True):
-        if one.skipped:
-            say(f"{run / LOG}: {one.skipped} damaged lines were skipped")
-    write_report(found, path)
+    loaded = [curves(run) for run in runs]
+    for run, log in zip(runs, loaded, strict=True):
+        if log.skipped:
+            say(f"{run / LOG}: {log.skipped} damaged lines were skipped")
+    write_report(loaded, path)
     say(f"curves: {path}")

@@ -1,4 +1,4 @@
-"""How a program behaves on a terminal: it shows how far it is, and it stops when it is told to."""
+"""How a program behaves on a terminal: it shows its progress, and it stops on a signal."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from hydranet.models.hydranet import HydraNet
 
 INTERRUPTED = 130
-"""The exit code of a program that a signal stopped, by the custom of shells."""
+"""The exit code of a program that a signal stopped, as is usual in shells."""
 
 
 FILE_COLUMNS = 160
-"""How wide tables are where nobody says how wide the screen is."""
+"""Width of tables where the width of the screen is unknown."""
 
 
 class Stopped(UserError):
@@ -43,23 +43,23 @@ def stop_on_signal(
 ) -> list[int]:
     """A list that the first Ctrl-C (or SIGTERM) fills; the second one ends the program at once.
 
-    run: the folder of a training; the last words are whether a checkpoint is there to go on from.
+    run: the folder of a training run; the last message then says whether a checkpoint was kept.
     """
-    seen: list[int] = []
+    signals: list[int] = []
     process = os.getpid()
 
     def note(number: int, _: object) -> None:
         if os.getpid() != process:
             return  # a worker that loads data: it ends when its parent does
-        if seen:
+        if signals:
             os.write(2, f"error: stopped at once{_left(run)}\n".encode())
             raise SystemExit(INTERRUPTED)
-        seen.append(number)
+        signals.append(number)
         os.write(2, says.encode())  # print() must not be entered twice
 
     signal.signal(signal.SIGINT, note)
     signal.signal(signal.SIGTERM, note)
-    return seen
+    return signals
 
 
 def _left(run: "Path | None") -> str:
@@ -67,12 +67,12 @@ def _left(run: "Path | None") -> str:
 
     if run is None:
         return ""
-    there = (run / STATE).is_file()
-    return "; the last checkpoint was kept" if there else "; no checkpoint was written yet: start anew"
+    saved = (run / STATE).is_file()
+    return "; the last checkpoint was kept" if saved else "; no checkpoint was written yet: start anew"
 
 
 def bar() -> "Bar":
-    """A progress bar; its tasks take a field `note`. It shows nothing where there is no screen."""
+    """A progress bar; its tasks take a field `note`. It shows nothing where the output is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -98,14 +98,14 @@ def evaluated(
 
     job = bar.add_task("evaluating", total=None, note="")
     kept: dict[str, int] = {}
-    for seen in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
-        if isinstance(seen, Report):
+    for result in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
+        if isinstance(result, Report):
             bar.remove_task(job)
-            return seen
+            return result
         if stop:
             break
-        bar.update(job, completed=seen.done, total=seen.total)
-        kept[seen.sample.source] = kept.get(seen.sample.source, 0) + 1
-        if rows is not None and kept[seen.sample.source] <= keep:
-            rows.append(seen)
+        bar.update(job, completed=result.done, total=result.total)
+        kept[result.sample.source] = kept.get(result.sample.source, 0) + 1
+        if rows is not None and kept[result.sample.source] <= keep:
+            rows.append(result)
     return None

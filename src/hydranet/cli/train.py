@@ -44,7 +44,7 @@ def train(
 def _check_resumable(chosen: "Recipe", folder: Path) -> None:
     """Raises CheckpointError, naming the command that goes on, where the folder is a run of another recipe.
 
-    `train.Run.restore` makes sure of it; here the words are those of the command line.
+    `train.Run.restore` makes sure of it; here the error names the options of the command line.
     """
     from hydranet.checkpoint.checkpoint import RECIPE, load_recipe
     from hydranet.io.atomic import CheckpointError
@@ -79,7 +79,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
             if progress.run.processes.rank:  # the first process speaks for all
                 if ending:
                     if progress.step < progress.steps:
-                        progress.run.processes.wait()  # to end sooner would end the first one, too, while it saves
+                        progress.run.processes.wait()  # ending earlier would end the first one, too, while it saves
                     raise terminal.Stopped(f"stopped after step {progress.step}")
                 continue
             if progress.step == 1:
@@ -99,7 +99,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     log.report(progress.step, report)
                     report.save((folder / "stages" / stage if stage else folder) / "report")
                     say(tables.scores(report))
-            if ending or (stop and (last or progress.run.processes.world == 1)):  # it may have come while evaluating
+            if ending or (stop and (last or progress.run.processes.world == 1)):  # it may come while evaluating
                 _stopped(progress, again, folder)
 
 

@@ -43,22 +43,22 @@ def modules(kind: str) -> Iterator[tuple[str, Path]]:
 def members(kind: str) -> list[Found]:
     """Public classes that are parts (for recipes: functions without needed arguments that return one) of an open set.
 
-    A file that is no Python is one member that says why, so that it does not cost the others.
+    A file that is not valid Python is listed as one member with the reason, so that the others are still listed.
     """
     bases = _bases()
-    found: list[Found] = []
+    parts: list[Found] = []
     for name, path in modules(kind):
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, OSError) as error:
-            found.append(Found(name.rpartition(".")[2], name, f"cannot be read: {error}"))
+            parts.append(Found(name.rpartition(".")[2], name, f"cannot be read: {error}"))
             continue
         for node in tree.body:
             wanted = _is_recipe(node) if kind == "recipes" else _is_part(node, bases)
             if wanted and isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 summary = (ast.get_docstring(node) or "").partition("\n")[0]
-                found.append(Found(node.name, f"{name}.{node.name}", summary))
-    return sorted(found, key=lambda one: one.path)
+                parts.append(Found(node.name, f"{name}.{node.name}", summary))
+    return sorted(parts, key=lambda part: part.path)
 
 
 def _package() -> Path:
@@ -70,15 +70,15 @@ def _package() -> Path:
 
 def _bases() -> dict[str, set[str]]:
     """Names of the bases of every class that a part may be derived from, directly or not."""
-    found: dict[str, set[str]] = {}
+    bases: dict[str, set[str]] = {}
     for wing in ("core", "io", *(package.partition(".")[0] for package in OPEN.values())):
         for path in (_package() / wing).rglob("*.py"):
             try:
                 tree = ast.parse(path.read_bytes())
             except SyntaxError:
-                continue  # said where it is listed
-            found |= {node.name: _named(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    return found
+                continue  # `members` reports it
+            bases |= {node.name: _named(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    return bases
 
 
 def _named(node: ast.ClassDef) -> set[str]:
@@ -100,7 +100,7 @@ def _is_part(node: ast.stmt, bases: Mapping[str, set[str]]) -> bool:
 
 
 def _is_recipe(node: ast.stmt) -> bool:
-    """Whether a function may be called without arguments and says that it returns a Recipe."""
+    """Whether a function may be called without arguments and is annotated to return a Recipe."""
     if not isinstance(node, ast.FunctionDef) or node.returns is None:
         return False
     needed = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)

@@ -1,4 +1,4 @@
-"""Old names of classes, options and tensors, and today's: what was written before still opens."""
+"""Old names of classes, options and tensors, and today's, so that older files still open."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,7 @@ def modern_path(path: str) -> str:
 
 
 def modern_recipe(tree: Json) -> Json:
-    """A recipe's JSON tree in today's words; what is up to date comes back as it is."""
+    """A recipe's JSON tree in today's words; an up-to-date one is returned unchanged."""
     if isinstance(tree, list):
         return [modern_recipe(one) for one in tree]
     if not isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""The optimizer and the learning rates, as a recipe says them."""
+"""The optimizer and the learning rates, as a recipe states them."""
 
 import math
 from collections.abc import Mapping

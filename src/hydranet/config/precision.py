@@ -15,7 +15,7 @@ TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def settled(precision: str, device: torch.device) -> str:
     """The precision itself; for "auto", bf16 where the device computes in it, else fp32.
 
-    A processor without AVX-512 BF16 or AMX emulates bf16: training was measured ten times slower than in fp32 there.
+    A processor without AVX-512 BF16 or AMX emulates bf16: training was measured ten times slower than in fp32.
     """
     if precision != "auto":
         return precision
@@ -29,6 +29,6 @@ def _native() -> bool:
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """What makes the context of a forward pass."""
+    """A function that makes the context of a forward pass."""
     chosen = settled(precision, device)
     return nullcontext if chosen == "fp32" else partial(torch.autocast, device.type, TYPES[chosen])

@@ -27,14 +27,14 @@ from hydranet.transforms.augment import Augment
 class Recipe(Component):
     """Everything that determines a run. Two runs of one recipe on one machine give the same weights.
 
-    steps:      optimizer steps.    batch: images a step, over all sources, micro-batches and processes.
-    accumulate: micro-batches a step; the result is the same as without, in less memory and more time.
+    steps:      optimizer steps.    batch: images per step, over all sources, micro-batches and processes.
+    accumulate: micro-batches per step; the result is the same as without, in less memory and more time.
     precision:  "fp32", "bf16" or "fp16" autocast, or "auto": bf16 where the device computes in it, else fp32. Losses
                 are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
-    teachers:     teachers that the network learns from, beside labels or in their place (docs/distillation.md).
-    stages:     what learns when (docs/stages.md); their steps add up to `steps`. Empty = everything, all the time.
+    teachers:   teachers that the network learns from, beside labels or instead of them (docs/distillation.md).
+    stages:     what learns in which steps (docs/stages.md), `steps` in all. Empty = everything in all steps.
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
     compile:    torch.compile for trunk and heads; the first steps take minutes.
@@ -107,7 +107,7 @@ class Recipe(Component):
     def build(self, also: Sequence[Task] = ()) -> HydraNet:
         """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`.
 
-        also: further tasks, such as those that exist while training only.
+        also: further tasks, such as those that exist only in training.
         """
         tasks = (*self.tasks, *also)
         with torch.random.fork_rng(devices=[]):
@@ -116,7 +116,7 @@ class Recipe(Component):
             return HydraNet(trunk, tasks)
 
     def build_balancer(self, also: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
-        """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that are not there."""
+        """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that it does not have."""
         balancer = self.balancer(tuple(task.name for task in (*self.tasks, *also)))
         if isinstance(balancer, MetaBalancer):
             names = [source.name for source in self.data]
@@ -124,7 +124,7 @@ class Recipe(Component):
                 if name not in names:
                     raise SpecError(unknown(name, names, "source (in the balancer's held_out)"))
             if set(names) <= set(balancer.held_out):
-                raise SpecError("every source is held out, none is left to train on; add one, or leave one out there")
+                raise SpecError("every source is held out, none is left to train on; add one, or hold out fewer")
         return balancer
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Where samples come from, and how its labels serve the tasks."""
+"""Where samples come from, and how their labels serve the tasks."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from hydranet.transforms.augment import Augment
 
 @dataclass(frozen=True)
 class Source(Component):
-    """Where samples come from, and how its labels serve the tasks.
+    """Where samples come from, and how their labels serve the tasks.
 
     size:    height and width of the network's input for this source; multiples of 32.
     weight:  its share of the samples, relative to the other sources.
@@ -37,7 +37,7 @@ class Source(Component):
             raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
 
     def only(self, tasks: Iterable[str]) -> "Source":
-        """The same source for a network that has these tasks alone."""
+        """The same source for a network that has only these tasks."""
         kept = set(tasks)
         labels = {name: label for name, label in self.labels.items() if name in kept}
         return replace(self, labels=labels, classes={n: table for n, table in self.classes.items() if n in kept})

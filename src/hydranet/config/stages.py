@@ -1,4 +1,4 @@
-"""A run in stages, as a recipe says it: what learns when, how fast, and how much each task counts."""
+"""A run in stages, as a recipe states it: which parts learn when, how fast, and how much each task counts."""
 
 import math
 import re
@@ -14,11 +14,11 @@ class Stage(Component):
     """Some steps of a run.
 
     name:     its key in overrides (stages.NAME.steps=100), and the folder of the network as it was at its end.
-    freeze:   parts that stay bit-identical meanwhile, by pattern: "trunk", "trunk.encoder.*", "heads.depth".
+    freeze:   parts that stay bit-identical in this stage, by pattern: "trunk", "trunk.encoder.*", "heads.depth".
     tasks:    the only tasks that are computed and learned; empty = all.
     lr:       a factor on the learning rate, or one for each part ({"encoder": 0.1}), on top of optim.factors.
     weights:  {task: factor > 0} on the weight that the balancer gives.
-    schedule: instead of the recipe's. Either restarts with the stage and runs over its steps.
+    schedule: instead of the recipe's. Whichever is used restarts with the stage and runs over its steps.
     """
 
     name: str
@@ -56,8 +56,10 @@ def check(stages: Sequence[Stage], steps: int, tasks: Sequence[str]) -> None:
         raise SpecError(f"got stages {names}, expected every name once; rename one (Stage.name)")
     total = sum(stage.steps for stage in stages)
     if stages and total != steps:
-        said = " + ".join(f"{stage.name} {stage.steps}" for stage in stages)
-        raise SpecError(f"the stages take {total} steps ({said}), the recipe {steps}; set steps={total} or change one")
+        lengths = " + ".join(f"{stage.name} {stage.steps}" for stage in stages)
+        raise SpecError(
+            f"the stages take {total} steps ({lengths}), the recipe {steps}; set steps={total} or change one"
+        )
     for stage in stages:
         for name in (*stage.tasks, *stage.weights):
             if name not in tasks:

@@ -13,18 +13,18 @@ class Teacher(Component):
 
     It sees what the student sees: the same augmented images. It never learns and is in no checkpoint.
 
-    path:        a run folder, a model.safetensors, or an exported file (.onnx, .torchscript: decisions alone).
+    path:        a run folder, a model.safetensors, or an exported file (.onnx, .torchscript: decisions only).
     tasks:       {task of the student: task of the teacher}; empty = all tasks of equal name and kind.
     classes:     {task of the student: {class of the teacher: class of the student}}, as `Source.classes`.
-    weight:      an element that it tells weighs as much as so many labeled ones (`step_losses.joined`).
-    temperature: of class probabilities and of the distributions behind boxes; 0 = decisions alone.
-    confidence:  {task of the student: least confidence} of what is believed: the greatest probability of a class map,
-                 the score of a box, and for depth and normals the agreement of the answers to the image and to its
-                 mirror image (the ratio of the values, or the cosine), for which it looks twice. 0 = all is believed;
-                 for boxes the teacher's own threshold.
+    weight:      an element it answers for counts as much as this many labeled ones (`training.losses.joined`).
+    temperature: of class probabilities and of the distributions behind boxes; 0 = decisions only.
+    confidence:  {task of the student: least confidence} of answers that are used: the greatest probability of a class
+                 map, the score of a box, and for depth and normals the agreement of the answers to the image and to its
+                 mirror image (the ratio of the values, or the cosine), for which the teacher runs twice. 0 = all
+                 answers; for boxes the teacher's own threshold.
     when:        "unlabeled" = images without a label of the task; "always" = every image, beside its labels.
     sources:     the only sources it teaches on; empty = all.
-    features:    weight of a loss of its own that matches the pyramid its first task reads through 1x1 projections,
+    features:    weight of a separate loss that matches the pyramid its first task reads through 1x1 projections,
                  which are trained, saved for --resume, and not shipped; 0 = none.
     allow_leaks: train although the teacher has seen validation images.
     """

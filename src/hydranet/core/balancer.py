@@ -17,9 +17,9 @@ Losses = Mapping[str, Tensor]
 class LossBalancer(nn.Module, ABC):
     """Losses to objective. Constructed as `Balancer(tasks, **options)` with the names of all tasks.
 
-    It sees the means over all processes, sources and micro-batches of a step, once a step; the gradient of its
+    It sees the means over all processes, sources and micro-batches of a step, once per step; the gradient of its
     objective with respect to each mean is that task's weight. Learned weights are parameters, histories are buffers:
-    both are saved. A step without a task leaves what is kept about that task alone.
+    both are saved. A step without a task leaves the state of that task unchanged.
     """
 
     def __init__(self, tasks: tuple[str, ...]) -> None:
@@ -35,7 +35,7 @@ class MetaBalancer(LossBalancer):
     """Learns its weights from images the step does not train on; `training.meta_gradients` measures what `update` gets.
 
     every:      steps between two looks at held-out images, >= 1.
-    held_out:   names of sources that serve for this alone; none = in these steps half of the step's own images,
+    held_out:   names of sources used only for this; none = in these steps half of the step's own images,
                 before they are trained on.
     primary:    the tasks whose held-out losses count; none = all.
     look_ahead: rate of the step of gradient descent after which the held-out loss is taken; 0 = before it.
@@ -77,10 +77,10 @@ class GradientBalancer(nn.Module, ABC):
     """Gramian to weights. Constructed as `Balancer(tasks, **options)`.
 
     The Gramian holds the inner products of the task gradients; heads always get their own gradient, the trunk gets
-    the weighted sum. One that learns sets `.grad` of its own parameters in `forward`, which runs once a step.
+    the weighted sum. A balancer that learns sets `.grad` of its own parameters in `forward`, which runs once per step.
 
-    at: where the task gradients are compared: at the "cut" between trunk and heads (one backward pass through the
-        trunk, whatever the number of tasks) or at the trunk's "parameters", as in the papers (one for each task).
+    at: where the task gradients are compared: at the "cut", the features that heads read (one backward pass through
+        the trunk, whatever the number of tasks), or at the trunk's "parameters", as in the papers (one for each task).
     """
 
     def __init__(self, tasks: tuple[str, ...], at: Literal["cut", "parameters"] = "cut") -> None:

@@ -1,4 +1,4 @@
-"""Samples stacked for a network: images all, labels only of the images that have them."""
+"""Samples stacked for a network: all images, and labels of the images that have them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ for _kind in Annotation.KINDS:
     _register(_kind)
 
 ROWS = {Boxes, Polylines, Keypoints}
-"""Kinds whose arrays have one row an instance and are padded to the longest when stacked."""
+"""Kinds whose arrays have one row per instance and are padded to the longest when stacked."""
 
 PADDING = {"label": NO_BOX, "visible": 0, "valid": False, "ignore": False, "track": NO_BOX, "occlusion": 3}
 ABSENT = {"ignore": False, "truncation": 0.0, "occlusion": 0, "track": NO_BOX, "annotated_classes": True, "score": 1.0}
@@ -46,7 +46,7 @@ class Batch:
     labels: by task, stacked over the labeled images only.
     rows:   by task, int n: which images those are. A task without a label in the batch has no key.
     source: by image, the name of the source; key: by image, what identifies it there.
-    lessons: what teachers say about the images.
+    distillation: what teachers answer for the images.
     """
 
     image: UInt8[Tensor, "b 3 h w"]

@@ -10,7 +10,7 @@ from hydranet.core.spec import Component
 
 @dataclass(frozen=True)
 class Dataset(Component, ABC):
-    """Files (or a generator) to samples, in the data set's own class ids. A frozen dataclass: its fields are options.
+    """Reads files (or generates them) as samples, in its own class ids. A frozen dataclass: its fields are options.
 
     Reading is lazy and has no state beyond cached file lists, so that any process may read any index.
     """

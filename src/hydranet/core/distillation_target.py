@@ -1,4 +1,4 @@
-"""What a teacher says about some images of a batch."""
+"""What a teacher answers for some images of a batch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ class DistillationTarget:
     """One teacher's answers for one task of the student.
 
     rows:        int n; the images it is about.
-    told:        the answers as a stacked label in the student's classes, unknown where the teacher is not sure; None
+    target:      the answers as a stacked label in the student's classes, unknown where the teacher is not sure; None
                  where only `raw` can teach.
-    weight:      an element of this lesson weighs as much as so many labeled ones.
-    least:       below this the teacher counts as not sure.
+    weight:      an element of this target counts as much as this many labeled ones.
+    least:       below this confidence the teacher counts as not sure.
     temperature: of the softened class probabilities in `target`; 0 = decisions alone.
     raw:         the teacher's raw answers, of its task `teacher`; None where it is an exported file.
     classes:     int by class of the teacher, the student's class; below 0 = none of them.

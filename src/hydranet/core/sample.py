@@ -10,7 +10,7 @@ from hydranet.core.errors import UserError
 
 
 class DataError(UserError, ValueError):
-    """Bad data, said in one sentence: which file, what it holds, what was expected, what to do."""
+    """Bad data, described in one sentence: which file, what it holds, what was expected, what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Sample:
     """One image and the annotations it has.
 
     image:  uint8 h w 3, RGB.
-    labels: by name of the label; a missing key says "not annotated".
+    labels: by name of the label; a missing key means "not annotated".
     camera: intrinsics, where the data set has them.
     source: name of the source it was drawn from.    key: what identifies it there (a file's path); used in messages.
     """

@@ -26,7 +26,7 @@ class Component:
 class Part(Generic[T]):
     """A class and its options, to be built later: `Part(MobileNetV2, weights="imagenet")`.
 
-    Options are checked against the constructor at once, with a suggestion for a misspelt one.
+    Options are checked against the constructor at once, with a suggestion for a misspelled one.
     Calling the part builds it: `part(*needed)` is `cls(*needed, **options)`.
     """
 
@@ -58,20 +58,20 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def _check_options(cls: type, options: Mapping[str, Any]) -> None:
-    """Raises SpecError for an option that the class does not have, or that is plainly of another type."""
+    """Raises SpecError for an option that the class does not have, or whose value is clearly of another type."""
     known = _parameters(cls)
     for name, value in options.items():
         if name not in known:
             raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
         wanted = known[name].annotation
         if not fits(value, wanted):
-            raise SpecError(f"got {name}={value!r} for {cls.__name__}, expected {_said(wanted)}")
+            raise SpecError(f"got {name}={value!r} for {cls.__name__}, expected {_describe(wanted)}")
 
 
 def fits(value: Any, wanted: Any) -> bool:
     """Whether a value may stand where a type is wanted: numbers, text, choices, and tuples and unions of them.
 
-    Of other types it knows nothing and says yes.
+    For all other types the answer is yes.
     """
     inner = get_args(wanted)
     if wanted in (int, float):
@@ -88,11 +88,11 @@ def fits(value: Any, wanted: Any) -> bool:
     return get_origin(wanted) is not tuple
 
 
-def _said(wanted: Any) -> str:
+def _describe(wanted: Any) -> str:
     inner = get_args(wanted)
     if get_origin(wanted) is tuple or not inner:
         return wanted.__name__ if isinstance(wanted, type) and not inner else str(wanted)
-    words = [str(one) if get_origin(wanted) is Literal else _said(one) for one in inner]
+    words = [str(one) if get_origin(wanted) is Literal else _describe(one) for one in inner]
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
@@ -158,24 +158,24 @@ def resolve_class(path: str, allowed: Allowed) -> type:
     """The class a recipe names; never runs code of a module outside the class's own package."""
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise SpecError(
             f"the recipe names {path!r}, which cannot be imported here ({error}); install the package it is from, "
             "or import the module that defines it on PYTHONPATH"
         ) from error
-    if not isinstance(found, type) or not allowed(found):
+    if not isinstance(cls, type) or not allowed(cls):
         raise SpecError(
             f"the recipe names {path!r}, which is no part of a recipe; expected a task, encoder, data set, ..."
         )
-    return found
+    return cls
 
 
 def override(tree: Json, settings: Iterable[str]) -> Json:
     """A copy of a JSON tree with "a.b.c=value" applied; values are JSON, else numbers such as 1e-3, else text.
 
     List items are chosen by index or by their `name` field. Raises SpecError with a suggestion for a key that is
-    neither there nor an option of the class that stands there.
+    neither in the tree nor an option of the class at that place.
     """
     tree = json.loads(json.dumps(tree))
     for setting in settings:

@@ -20,7 +20,7 @@ Raw = Any
 """What a head returns: a tensor, or a list or dict of tensors, each with the batch axis first."""
 
 PerImage = tuple[Any, Any]
-"""What was found and what is there, of one image: two annotations of one kind, with numpy arrays."""
+"""Prediction and label of one image: two annotations of one kind, with numpy arrays."""
 
 Stats = dict[str, Any]
 """Additive measurements: numpy arrays and numbers add, lists concatenate (`merge`)."""
@@ -59,14 +59,14 @@ class Learner(Component, ABC):
         """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
 
     def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
-        """Raw outputs to what a teacher says: its answers, unknown where it is less sure than `least`.
+        """Raw outputs to a teacher's answers, unknown where it is less sure than `least`.
 
-        temperature: class probabilities, softened by it, go along (0 = none do).
+        temperature: softens the class probabilities that go along with the answers (0 = none go along).
         """
         return self.decode(raw)
 
     def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
-        """Loss against a teacher; by default what it told is the label. `raw` holds the lesson's images only."""
+        """Loss against a teacher; by default its answer serves as the label. `raw` holds the target's images only."""
         assert distilled_target.target is not None
         return self.loss(raw, distilled_target.target)
 
@@ -89,8 +89,8 @@ class Task(Learner):
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
     """The metric that stands for the task in tables, and which direction is better."""
     neighbors: ClassVar[Mapping[str, str]] = {}
-    """Classes that may be taken for another one unpunished. Where the task has only the other one, their boxes are
-    ignored for that one, and for no other class."""
+    """By class, a similar class that it may be taken for without penalty. Where the task has only the similar class,
+    boxes of the first are ignored for that class, and for no other."""
 
     @property
     def score_threshold(self) -> float:
@@ -101,16 +101,16 @@ class Task(Learner):
     def head(self, features: Features) -> nn.Module:
         """A module `Pyramid -> Raw` for levels with these channels and strides."""
 
-    def postprocess(self, seen: Annotation) -> Annotation:
+    def postprocess(self, prediction: Annotation) -> Annotation:
         """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
-        return seen
+        return prediction
 
     def postprocess_steps(self) -> dict[str, dict[str, float]]:
-        """What `postprocess` does, as steps of `postprocess.nms.postprocess` with options: exported files carry them."""
+        """What `postprocess` does, as steps of `postprocess.nms.postprocess` with options; exported files hold them."""
         return {}
 
     @abstractmethod
-    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+    def measure(self, prediction: Annotation, label: Annotation) -> Stats:
         """Additive statistics of one image: numpy prediction and label at the label's own resolution."""
 
     @abstractmethod

@@ -121,7 +121,7 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterato
 
 
 class _Scan:
-    """What was seen so far."""
+    """What was read so far."""
 
     def __init__(self, source: str, dataset: Dataset) -> None:
         self.source, self.dataset = source, dataset
@@ -170,7 +170,7 @@ class _Scan:
             sizes=dict(self.sizes.most_common()),
             unlabeled=self.unlabeled,
             duplicates=tuple(self.duplicates),
-            labels={name: add_up(found, classes.get(name, ())) for name, found in self.statistics.items()},
+            labels={name: add_up(statistics, classes.get(name, ())) for name, statistics in self.statistics.items()},
         )
 
 
@@ -216,11 +216,11 @@ def summary(report: Report) -> "Table":
     caption = Text(_caption(report))
     table = Table("label", "images", "what", title=Text(title), caption=caption, caption_justify="left", min_width=80)
     for name, label in report.labels.items():
-        table.add_row(Text(name), str(label.images), Text("\n".join(_said(label))))
+        table.add_row(Text(name), str(label.images), Text("\n".join(_describe(label))))
     return table
 
 
-def _said(label: LabelReport) -> list[str]:
+def _describe(label: LabelReport) -> list[str]:
     counts = dict(label.counts)
     pixels, known = counts.pop("pixels", 0), counts.pop("known pixels", 0)
     lines = [f"{label.kind}, {label.empty} empty"]
@@ -240,7 +240,7 @@ def _said(label: LabelReport) -> list[str]:
 def _caption(report: Report) -> str:
     sizes = ", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:LISTED])
     more = f" and {len(report.sizes) - LISTED} other sizes" if len(report.sizes) > LISTED else ""
-    lines = [f"sizes: {sizes}{more}; {report.read_ms:.1f} ms a sample"] if report.sizes else []
+    lines = [f"sizes: {sizes}{more}; {report.read_ms:.1f} ms per sample"] if report.sizes else []
     if report.unlabeled:
         lines.append(f"{report.unlabeled} images without any label")
     if report.duplicates:

@@ -47,8 +47,8 @@ class LabelStatistics:
 
 @singledispatch
 def label_statistics(label: Annotation, size: tuple[int, int]) -> LabelStatistics:
-    """Counts one label of a image of `size` (height, width)."""
-    raise TypeError(f"no tally for a {type(label).__name__}; add one in tally.py")
+    """Counts one label of an image of `size` (height, width)."""
+    raise TypeError(f"no statistics for a {type(label).__name__}; add one in label_statistics.py")
 
 
 def _map(label: Annotation, known: np.ndarray, **more: Any) -> LabelStatistics:
@@ -157,7 +157,7 @@ class LabelReport:
 
 
 def add_up(statistics: Sequence[LabelStatistics], names: Sequence[str]) -> LabelReport:
-    """Tallies of one label's samples (at least one), with class names in the order of ids."""
+    """Statistics of one label over its samples (at least one), with class names in the order of ids."""
     counts: dict[str, int] = {}
     classes, in_images = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     values: dict[str, list[np.ndarray]] = {}

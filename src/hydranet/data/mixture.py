@@ -26,7 +26,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which source each slot draws from, and the how-manieth draw of that source it is; both int, length `slots`.
+    """Which source each slot draws from, and its draw index within that source; both int, length `slots`.
 
     A golden-ratio sequence instead of a random one: every stretch of slots holds the sources in proportion.
     """
@@ -41,13 +41,13 @@ def plan(weights: Sequence[float], slots: int, seed: int) -> tuple[np.ndarray, n
 
 @dataclass(frozen=True)
 class Broken:
-    """A sample that could not be read, brought home from a worker process as a sentence."""
+    """A sample that could not be read, returned from a worker process as a message."""
 
     message: str
 
 
 class Mixture(TorchDataset[list[Batch] | Broken]):
-    """Step number to the batches of that step: one for each micro-batch and image size.
+    """Maps a step number to the batches of that step: one for each micro-batch and image size.
 
     rank, world: this process and the number of processes; each takes its share of every step's slots.
     """
@@ -71,7 +71,7 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
         return self.recipe.steps
 
     def __getitem__(self, step: int) -> list[Batch] | Broken:
-        cv2.setNumThreads(0)  # processes are the parallelizm here
+        cv2.setNumThreads(0)  # processes are the parallelism here
         share = self.recipe.batch // self.world
         first = step * self.recipe.batch + self.rank * share
         micro = share // self.recipe.accumulate
@@ -109,7 +109,7 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
 
 def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
     """The batches of every step from `start` on, prepared ahead by worker processes. Raises DataError."""
-    # More workers than cores only wait for each other, and torch warns of them; which batches they make is the same.
+    # More workers than cores only wait for each other, and torch warns about them; the batches are the same anyway.
     workers = min(mixture.recipe.workers, cores())
     loader: DataLoader[list[Batch] | Broken] = DataLoader(
         mixture,

@@ -12,15 +12,15 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Task
 
 SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1
-"""Where a class of a data set goes that the task does not have: too like class k to be told from it (NEIGHBOUR - k),
-unknown, or known to be none of its classes."""
+"""Where a class of a data set goes that the task does not have: too similar to class k to be distinguished from it
+(SIMILAR - k), unknown, or known to be none of its classes."""
 
 
 @dataclass(frozen=True)
 class ClassTable:
     """Where the classes of a data set's label go in a task.
 
-    target: by id of the data set, an id of the task, BACKGROUND, FOREIGN, or NEIGHBOUR - an id of the task.
+    target: by id of the data set, an id of the task, BACKGROUND, UNMAPPED, or SIMILAR - an id of the task.
     annotated_classes: by id of the task, whether the data set labels it.
     """
 
@@ -37,7 +37,7 @@ class ClassTable:
         if isinstance(label, Boxes):
             target = self._of(label.label)
             ignore = (target <= UNMAPPED) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
-            # A foreign object might be any of ours: its region is ignored for every class, which a label below 0 says.
+            # A foreign object might be any of ours: its region is ignored for every class; a label below 0 means that.
             target = np.where(
                 np.asarray(label.label) < 0, NO_BOX, np.where(target <= SIMILAR, SIMILAR - target, target)
             )

@@ -13,7 +13,7 @@ from hydranet.io.files import FileDataset, read_json, read_rgb
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
 ALIASES = {"pedestrian": "person", "motorcycle": "motor", "bicycle": "bike"}
-"""The names of the release of 2020 for those of 2018."""
+"""Names of the 2020 release mapped to those of 2018."""
 IGNORED = ("other person", "other vehicle", "trailer")
 
 
@@ -23,10 +23,10 @@ class Bdd100k(FileDataset):
 
     root:        the folder.
     annotations: file relative to root: [{name, labels: [{category, box2d: {x1, y1, x2, y2}}]}] (Scalabel). A frame
-                 whose list is empty or null shows nothing; a image that is not listed is not part of the data set.
+                 whose list is empty or null shows nothing; an image that is not listed is not part of the data set.
     images:      folder of the images, relative to root.
 
-    Yu et al.: BDD100K, CVPR 2020. Licence BSD 3 (labels), own terms (images).
+    Yu et al.: BDD100K, CVPR 2020. License BSD 3 (labels), own terms (images).
     """
 
     annotations: str = "det_labels.json"
@@ -64,7 +64,7 @@ class Bdd100k(FileDataset):
 
 
 def parse_label(label: Mapping[str, Any], where: str) -> BoxRow:
-    """One object with its box2d; corners are pixel edges. Raises DataError naming the place."""
+    """One object with its box2d; corners are pixel edges. Raises DataError that says where."""
     category, box = label.get("category"), label["box2d"]
     name = ALIASES.get(str(category), str(category))
     try:

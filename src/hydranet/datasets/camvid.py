@@ -26,7 +26,7 @@ VOID = len(CLASSES)
 
 @dataclass(frozen=True)
 class CamVid(FileDataset):
-    """CamVid: 11 classes at 480x360 in the split of SegNet; id 11 is void: nobody knows.
+    """CamVid: 11 classes at 480x360 in the split of SegNet; id 11 is void (unknown).
 
     root:  holds train, trainannot, val, valannot (and test, testannot).
     split: "train", "val" or "test".

@@ -14,7 +14,7 @@ class Folder(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """All files that end like a image and are not hidden."""
+        """All files with an image suffix that are not hidden."""
         return image_files(self.folder, "**/*")
 
     def __len__(self) -> int:

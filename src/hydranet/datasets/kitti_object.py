@@ -25,7 +25,7 @@ class KittiObject(FileDataset):
             where the nearest point of a pixel wins. Both give the same numbers (to 1/256 m).
     labels: which labels to read.
 
-    Geiger, Lenz, Urtasun: Are we ready for Autonomous Driving? CVPR 2012. Licence CC BY-NC-SA 3.0.
+    Geiger, Lenz, Urtasun: Are we ready for Autonomous Driving? CVPR 2012. License CC BY-NC-SA 3.0.
     """
 
     split: str = ""
@@ -46,24 +46,24 @@ class KittiObject(FileDataset):
 
     @cached_property
     def frames(self) -> list[Path]:
-        """The images of the split, by frame number. Raises DataError where the split names none that is there."""
-        found = {path.stem: path for path in image_files(self.training / "image_2")}
+        """The images of the split, by frame number. Raises DataError where the split names no existing frame."""
+        paths = {path.stem: path for path in image_files(self.training / "image_2")}
         if not self.split:
-            return list(found.values())
+            return list(paths.values())
         if re.fullmatch(r"[\d\s,-]+", self.split):
-            of_number = {int(name): path for name, path in found.items() if name.isdigit()}
+            of_number = {int(name): path for name, path in paths.items() if name.isdigit()}
             chosen = [of_number[number] for number in in_ranges(self.split, list(of_number))]
             if not chosen:
                 raise DataError(f"no frame {self.split} in {self.training / 'image_2'}; check the split")
             return chosen
         names = [line.strip() for line in read_lines(self.folder / self.split)]
-        missing = [name for name in names if name not in found]
+        missing = [name for name in names if name not in paths]
         if missing or not names:
             raise DataError(
                 f"{self.folder / self.split} names {len(names)} frames, {len(missing)} of which are not in "
                 f"{self.training / 'image_2'}{f' (first: {missing[0]})' if missing else ''}; restore them"
             )
-        return [found[name] for name in names]
+        return [paths[name] for name in names]
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -20,7 +20,7 @@ MOST_TRUNCATED = 2
 
 @dataclass(frozen=True)
 class TrackedRow:
-    """One line of a label file: which frame, which identity (-1 = none), and the object."""
+    """One line of a label file: frame number, track id (-1 = none) and the object."""
 
     frame: int
     track: int
@@ -36,7 +36,7 @@ class KittiTracking(FileDataset):
     depth:     "velo_png" or "velodyne", as in KITTI object.
     labels:    which labels to read.
 
-    A track id is unique within its sequence only. Geiger et al., CVPR 2012. Licence CC BY-NC-SA 3.0.
+    A track id is unique within its sequence only. Geiger et al., CVPR 2012. License CC BY-NC-SA 3.0.
     """
 
     sequences: tuple[str, ...] = ()

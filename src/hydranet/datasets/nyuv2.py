@@ -24,7 +24,7 @@ from hydranet.io.normals_from_depth import normals_from_depth
 LABELS = ("semantic", "depth", "normals")
 
 CLASSES = (
-    *("wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "image"),
+    *("wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture"),
     *("counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes"),
     *("ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard"),
     *("person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture"),
@@ -50,9 +50,9 @@ class NyuV2(FileDataset):
     split:  folder of the split.
     labels: which labels to read; normals cost most of the reading time.
 
-    label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabeled, nobody can tell which: unknown.
+    label40: 0..38 are NYU40 classes 1..39. 39 is "other prop" or unlabeled, which cannot be told apart: unknown.
     depth8:  meters = (value + 0.5) / 25.5, holes filled by the authors; 255 is "9.99 m or more": unknown.
-    normals: planes fitted to depth (`formats.surface`).
+    normals: planes fitted to depth (`io.normals_from_depth`).
 
     Silberman, Hoiem, Kohli, Fergus: Indoor Segmentation and Support Inference from RGBD Images. ECCV 2012.
     """

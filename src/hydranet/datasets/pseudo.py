@@ -24,8 +24,8 @@ class Pseudo(Dataset):
     labels:     {label of this data set: label of the cache}; empty = all of the cache under their own names.
     classes_of: {label: {class of the teacher: class of the data set}}, for a label that both have, where their class
                 names differ; classes without a counterpart become unknown pixels and ignored boxes.
-    confidence: {label: least confidence}; boxes below are ignored regions. Maps are as sure as they were labeled.
-    replace:    put pseudo-labels in the place of the data set's own labels, too.
+    confidence: {label: least confidence}; boxes below it are ignored. Maps keep the confidence of `hydranet label`.
+    replace:    let pseudo-labels replace the data set's own labels, too.
     allow_leaks: train although the teacher has seen validation images.
 
     Raises SpecError for a label or class that is not there, DataError for a broken cache.
@@ -75,8 +75,8 @@ class Pseudo(Dataset):
 
     @property
     def provenance(self) -> Mapping[str, str]:
-        said = f"pseudo-labels of {self.index.teacher}" + ("" if self.replace else ", where the data set has none")
-        return {**self.dataset.provenance, **dict.fromkeys(self.added, said)}
+        origin = f"pseudo-labels of {self.index.teacher}" + ("" if self.replace else ", where the data set has none")
+        return {**self.dataset.provenance, **dict.fromkeys(self.added, origin)}
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -86,14 +86,14 @@ class Pseudo(Dataset):
         entry = self.index.images.get(sample.key)
         if entry is None:
             return sample
-        found: dict[str, Annotation] = {}
+        pseudo_labels: dict[str, Annotation] = {}
         for name, of in self.added.items():
             if of in entry.files and (self.replace or name not in sample.labels):
                 made = self.index.labels[of]
                 least = max(self.confidence.get(name, 0.0), made.confidence)
                 label = unpack(self.folder / entry.files[of], made, sample.size, least)
-                found[name] = self._in_own_classes(label, name, made.classes)
-        return sample.but(labels={**sample.labels, **found})
+                pseudo_labels[name] = self._in_own_classes(label, name, made.classes)
+        return sample.but(labels={**sample.labels, **pseudo_labels})
 
     def _in_own_classes(self, label: Annotation, name: str, classes: tuple[str, ...]) -> Annotation:
         """The label in the ids of the data set's own class list, where it has one."""
@@ -105,14 +105,14 @@ class Pseudo(Dataset):
             if mine not in classes or theirs not in own:
                 known, word = (classes, mine) if mine not in classes else (own, theirs)
                 raise SpecError(unknown(word, known, f"class of {name!r} (in Pseudo.classes_of)"))
-        goals = [names.get(one, one) for one in classes]
-        target = np.array([own.index(goal) if goal in own else NO_BOX for goal in goals])
-        target = np.isin(np.arange(len(own)), target)
+        own_names = [names.get(one, one) for one in classes]
+        target = np.array([own.index(one) if one in own else NO_BOX for one in own_names])
+        annotated = np.isin(np.arange(len(own)), target)
         if isinstance(label, ClassMap):
             table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
             table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
-            return ClassMap(table[label.ids], annotated_classes=target)
+            return ClassMap(table[label.ids], annotated_classes=annotated)
         if isinstance(label, Boxes) and label.ignore is not None:
             ids = target[label.label]
-            return replace(label, label=ids, ignore=label.ignore | (ids < 0), annotated_classes=target)
+            return replace(label, label=ids, ignore=label.ignore | (ids < 0), annotated_classes=annotated)
         raise SpecError(f"classes of {name!r} ({', '.join(classes)}) are not those of the data set; map them in Source")

@@ -14,10 +14,10 @@ from hydranet.io.files import FileDataset, as_written, read_class_map
 class PseudoMaps(FileDataset):
     """A data set with class maps from folders of png files added to its labels.
 
-    root:    holds one folder a label; in it every image has a png at its own relative path: the map of
+    root:    holds one folder per label; in it every image has a png at its own relative path: the map of
              train/a.jpg is LABEL/train/a.png. 255 = the teacher was not sure.
     dataset: the images, and labels that stay.
-    maps:    by label (and folder), the class names in the order of ids.
+    maps:    {label, which is also the folder's name: class names in the order of ids}.
     teacher: the network that made the maps; reports say that scores are agreement with it.
     """
 

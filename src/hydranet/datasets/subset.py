@@ -13,7 +13,7 @@ from hydranet.io.files import in_ranges
 class Subset(Dataset):
     """The samples of a data set at some positions; holds frames out where there is no official split.
 
-    dataset:   the whole.
+    dataset:   the whole data set.
     positions: such as "0-199,250", counted from 0, both ends included; positions past the end are left out.
     """
 
@@ -30,7 +30,7 @@ class Subset(Dataset):
 
     @cached_property
     def chosen(self) -> list[int]:
-        """Positions in the whole."""
+        """Positions in the whole data set."""
         chosen = in_ranges(self.positions, range(len(self.dataset)))
         if not chosen:
             raise DataError(f"none of the {len(self.dataset)} samples is at {self.positions!r}; check the positions")

@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's XML files, one a image."""
+"""Boxes in Pascal VOC's XML files, one per image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Voc(FileDataset):
     root:        the folder.
     names:       the classes, in the order of ids. Required.
     images:      folder of the images, relative to root.
-    annotations: folder of the XML files, relative to root; every image has one of its name.
+    annotations: folder of the XML files, relative to root; every image has one with its name.
 
     VOC counts pixels from 1 and includes the last: xmin 1, xmax 640 is the whole width, our 0 to 640.
     Everingham et al.: The Pascal Visual Object Classes Challenge, IJCV 2010.

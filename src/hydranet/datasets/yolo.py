@@ -1,4 +1,4 @@
-"""Boxes in the text files of YOLO, one a image."""
+"""Boxes in the text files of YOLO, one per image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Yolo(FileDataset):
 
 
 def parse_line(line: str, size: tuple[int, int], classes: int, where: str) -> BoxRow:
-    """One box of a image of `size` (width, height). Raises DataError naming the line."""
+    """One box of an image of `size` (width, height). Raises DataError naming the line."""
     values = numbers(line.split(), where)
     if len(values) != 5:
         raise DataError(f"{where}: {len(values)} numbers, expected class, x, y, width, height; correct it")

@@ -40,7 +40,7 @@ CURE = "export the run again"
 
 
 class ManifestError(UserError, ValueError):
-    """A model file that does not say, in words we know, what it is."""
+    """A model file without a manifest that this version can read."""
 
 
 class InputError(UserError, ValueError):
@@ -107,7 +107,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of it.
+    """Everything that an exported file says about itself.
 
     name: of the run.    recipe: digest of the recipe.    data: sources the weights were trained on.
     protocol: source -> task -> how its report was measured; empty where there is no report.
@@ -173,7 +173,7 @@ class Manifest:
 
 
 def _modern(tree: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of any format in the words of today's."""
+    """A manifest of any format, translated to the current one."""
     if tree["format"] >= FORMAT:
         return tree
     heads = {}
@@ -209,7 +209,7 @@ def _sound(manifest: Manifest) -> Manifest:
 
 
 def parse(text: str | bytes | None, path: object) -> Manifest:
-    """The manifest found in a model file. Raises ManifestError where there is none."""
+    """The manifest of a model file. Raises ManifestError where there is none."""
     if not text:
         raise ManifestError(f"{path} holds no manifest; give a file that `hydranet export` wrote")
     try:
@@ -232,7 +232,7 @@ def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -
 
 
 def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises InputError for arrays that the graph does not take: some runtimes would convert them, and see nonsense."""
+    """Raises InputError for arrays that the graph does not take: some runtimes would convert them and see nonsense."""
     wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (manifest.input.dtype, manifest.image_shape)}
     if manifest.thresholds:
         wanted |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}

@@ -1,4 +1,4 @@
-"""Annotations as JSON, one function a kind."""
+"""Annotations as JSON, one function per kind."""
 
 from collections.abc import Sequence
 from functools import singledispatch
@@ -27,16 +27,16 @@ def _name(classes: Sequence[str], index: int) -> str:
 
 
 def _numbers(values: np.ndarray) -> Any:
-    """Rounded to a thousandth; null for what is not finite, which JSON cannot say."""
+    """Rounded to a thousandth; values that are not finite become null, since JSON has no such numbers."""
     given = np.asarray(values, dtype=np.float64)
-    said = np.array(given.round(3), dtype=object)
-    said[~np.isfinite(given)] = None
-    return said.tolist()
+    rounded = np.array(given.round(3), dtype=object)
+    rounded[~np.isfinite(given)] = None
+    return rounded.tolist()
 
 
 @singledispatch
 def message(annotation: Annotation, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """What an annotation says, as JSON values. Maps are summed up; their pixels belong in a image or an array."""
+    """An annotation as JSON values. Maps are summarized; their pixels belong in an image or an array file."""
     raise TypeError(f"no message for a {type(annotation).__name__}; add one in deploy/messages.py")
 
 

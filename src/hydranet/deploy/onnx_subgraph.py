@@ -79,7 +79,7 @@ def _fields(message: memoryview) -> Fields:
 
 
 def _number(message: memoryview, place: int) -> tuple[int, int]:
-    """A number, seven bits a byte, and the place behind it."""
+    """A number, seven bits per byte, and the position behind it."""
     value = shift = 0
     while place < len(message):
         byte = message[place]

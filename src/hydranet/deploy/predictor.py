@@ -1,4 +1,4 @@
-"""An exported network as a function of a image; needs numpy, OpenCV and the runtime, not torch."""
+"""An exported network as a function of an image; needs numpy, OpenCV and the runtime, not torch."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Answers = dict[str, Annotation]
 
 
 class PredictorError(UserError, ValueError):
-    """Something asked of a predictor that its file cannot do."""
+    """A request that the predictor's file cannot fulfill."""
 
 
 class Predictor:
@@ -30,8 +30,9 @@ class Predictor:
 
     path:      a file that `hydranet export` wrote, or a session that is already open.
     heads:     tasks to compute; where the session prunes, the others cost nothing.
-    threshold: boxes and lines below this score are left out; default: what each task says. Also at call time.
-    iou:       of two boxes of a class that overlap more than this, the better stays; default and call as above.
+    threshold: boxes and lines below this score are left out; default: each task's own. Also at call time.
+    iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
+               own. Also at call time.
     every:     {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
                copy), and `ages` says how old it is. For a stream of single images.
     size:      height and width the network sees, where the file leaves the choice.
@@ -86,10 +87,10 @@ class Predictor:
     def __call__(
         self, image: np.ndarray | Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
     ) -> Answers | list[Answers]:
-        """What is seen in a image, or in each of several of them (a sequence, or an array of four axes).
+        """The predictions for an image, or for each of several images (a sequence, or an array of four axes).
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
-        Raises ValueError for what is no RGB image, DataError for a image of another size than the file takes,
+        Raises ValueError for what is no RGB image, DataError for an image of another size than the file takes,
         PredictorError for a threshold that is no number from 0 to 1.
         """
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
@@ -103,14 +104,14 @@ class Predictor:
         return [answers for chunk in chunks for answers in self._see(chunk, list(self.every), least, iou)]
 
     def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
-        """A image of a stream: heads whose turn it is not repeat themselves, unless the image's size changed."""
+        """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""
         if checked(image).shape != self._shape:
             self._count, self._last, self._shape = 0, Answers(), image.shape
         due = [name for name, n in self.every.items() if self._count % n == 0]
         self._last |= self._see([image], due, least, iou)[0]
         self.ages = {name: 0 if name in due else self.ages[name] + 1 for name in self.every}
         self._count += 1
-        # what is repeated later is the caller's to write into, so he gets copies; the rest is his alone
+        # callers may write into an answer, so answers that are repeated later are handed out as copies
         return {name: self._last[name] if n == 1 else copy.deepcopy(self._last[name]) for name, n in self.every.items()}
 
     def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
@@ -121,15 +122,15 @@ class Predictor:
         if self.manifest.thresholds:
             arrays |= self._thresholds(least, iou)
         names = [name for task in tasks for name in self.manifest.outputs_of(task)]
-        found = self.session(arrays, names)
+        outputs = self.session(arrays, names)
         heads = {task: self.manifest.heads[task] for task in tasks}
         return [
-            {task: answer(found, task, head, i, view, image.shape[:2], least, iou) for task, head in heads.items()}
+            {task: answer(outputs, task, head, i, view, image.shape[:2], least, iou) for task, head in heads.items()}
             for i, (image, view) in enumerate(zip(images, views, strict=True))
         ]
 
     def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
-        """Inputs of a graph that suppresses boxes itself: the least of what its heads ask for."""
+        """Thresholds for a graph that suppresses boxes itself: the smallest ones that its heads ask for."""
         inside = [head for head in self.manifest.heads.values() if head.inside]
         score = min(head.score_threshold for head in inside) if least is None else least
         overlap = min(head.postprocess["nms"]["iou_threshold"] for head in inside) if iou is None else iou
@@ -166,7 +167,7 @@ def prepared(
     for image in images:
         if checked(image).shape[:2] != frame:
             raise DataError(
-                f"got a image of {image.shape[0]}x{image.shape[1]}, expected {frame}, the size of the frames this "
+                f"got an image of {image.shape[0]}x{image.shape[1]}, expected {frame}, the size of the frames this "
                 "file was made for; resize it, or export with --fit none"
             )
     make = stretch if manifest.input.fit == "stretch" else letterbox
@@ -174,7 +175,7 @@ def prepared(
 
 
 def answer(
-    found: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
     task: str,
     head: Head,
     index: int,
@@ -185,13 +186,13 @@ def answer(
 ) -> Annotation:
     """One image's annotation of a task, from a graph's arrays, in pixels of the image, whose (h, w) is `size`.
 
-    least: least score that is kept; None = what the task says.
+    least: least score that is kept; None = the task's own.
     """
-    seen = head.annotation({name: found[f"{task}.{name}"][index] for name in head.fields})
+    prediction = head.annotation({name: outputs[f"{task}.{name}"][index] for name in head.fields})
     score = head.score_threshold if least is None else least
-    if head.inside and isinstance(seen, Boxes):
-        seen = rows(seen, np.flatnonzero(seen.label != NO_BOX))
+    if head.inside and isinstance(prediction, Boxes):
+        prediction = rows(prediction, np.flatnonzero(prediction.label != NO_BOX))
     else:
-        seen = postprocess(seen, head.postprocess, score, iou)
-    seen = unwarp(seen, view, (size[0], size[1]))
-    return above(seen, score) if isinstance(seen, Boxes | Polylines) else seen
+        prediction = postprocess(prediction, head.postprocess, score, iou)
+    prediction = unwarp(prediction, view, (size[0], size[1]))
+    return above(prediction, score) if isinstance(prediction, Boxes | Polylines) else prediction

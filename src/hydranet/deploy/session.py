@@ -16,11 +16,11 @@ from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
 
 BESIDE = "manifest.json"
-"""Name of the file beside exported ones that knows their digests."""
+"""Name of the file beside exported files that holds their digests."""
 
 
 class Session(Protocol):
-    """An open model: arrays by name in, arrays by name out. One file in `runtimes/` is one of these.
+    """An open model: arrays by name in, arrays by name out. Each file in `runtimes/` defines one.
 
     prunes: whether outputs that are not asked for are not computed either.
     """
@@ -34,8 +34,8 @@ class Session(Protocol):
 
 def known() -> Iterator[tuple[str, ModuleType]]:
     """Name and module of every runtime; importing them imports no runtime yet."""
-    for found in pkgutil.iter_modules(runtimes.__path__):
-        yield found.name, importlib.import_module(f"{runtimes.__name__}.{found.name}")
+    for module in pkgutil.iter_modules(runtimes.__path__):
+        yield module.name, importlib.import_module(f"{runtimes.__name__}.{module.name}")
 
 
 def runtimes_for(path: Path | str) -> list[str]:
@@ -48,7 +48,7 @@ def runtimes_for(path: Path | str) -> list[str]:
 def open_session(path: Path | str, runtime: str = "", threads: int | None = None) -> Session:
     """The model in a file. runtime: "onnx", "openvino", "torchscript", ...; default by the file's suffix.
 
-    threads: of the convolutions, from 1; None = as many as the runtime thinks right.
+    threads: of the convolutions, from 1; None = the runtime's own choice.
     Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UserError for a wrong
     number of threads, ImportError naming the extra that is not installed.
     """
@@ -73,18 +73,18 @@ def open_session(path: Path | str, runtime: str = "", threads: int | None = None
 
 
 def check_digests(path: Path) -> None:
-    """Holds a file, and the weights of an .xml file, against the sha256 in the manifest.json beside it.
+    """Compares a file, and the weights of an .xml file, with the sha256 in the manifest.json beside it.
 
-    A manifest that is absent, cannot be read or does not name the file says nothing about it: files may be renamed
-    and moved. Raises ManifestError where it names the file with another digest.
+    A manifest that is absent, cannot be read or does not name the file is no error: files may be renamed and moved.
+    Raises ManifestError where it names the file with another digest.
     """
     try:
-        known = json.loads(path.with_name(BESIDE).read_text())["files"]
+        digests = json.loads(path.with_name(BESIDE).read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    named = isinstance(known, dict) and path.name in known
+    named = isinstance(digests, dict) and path.name in digests
     for file in (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,):
-        if named and file.is_file() and known.get(file.name) not in (None, _digest(file)):
+        if named and file.is_file() and digests.get(file.name) not in (None, _digest(file)):
             raise ManifestError(
                 f"{file} is damaged or of another export: its sha256 is not the one in the {BESIDE} beside it; "
                 "copy the whole folder of the export again"

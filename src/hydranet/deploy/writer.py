@@ -1,4 +1,4 @@
-"""Predictions on disk: a image a task, one of all, and JSON; for a video, videos and JSON lines."""
+"""Predictions on disk: an image per task, one of all tasks, and JSON; for a video, videos and JSON lines."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ IMAGES = ("each", "all", "none")
 
 
 class Writer:
-    """Writes what a predictor saw into a folder; used in a `with` statement, which finishes videos and JSON lines.
+    """Writes predictions into a folder; used in a `with` statement, which finishes videos and JSON lines.
 
     classes:  class names by task.    fps: of the video the frames come from, None for still images.
     arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, meters, boxes.
-    images: "each" = a image (or video) a task and one of all; "all" = only the one of all; "none".
+    images:   "each" = an image (or video) per task and one of all; "all" = only the one of all; "none".
     record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
-    Raises SpecError for another word, DataError for another suffix, ImportError where an extra is missing.
+    Raises SpecError for other `images`, DataError for another suffix, ImportError where an extra is missing.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Writer:
 
     def add(self, frame: Frame, predictions: Mapping[str, Annotation]) -> None:
         """Adds one frame."""
-        said = {name: message(seen, self.classes.get(name, ())) for name, seen in predictions.items()}
+        messages = {name: message(prediction, self.classes.get(name, ())) for name, prediction in predictions.items()}
         height, width = frame.image.shape[:2]
-        text: dict[str, Any] = {"name": frame.name, "width": width, "height": height, "tasks": said}
+        text: dict[str, Any] = {"name": frame.name, "width": width, "height": height, "tasks": messages}
         if self._lines:
             times = {"frame": frame.index, "time_s": round(frame.time_s, 4)}
             clock = {} if frame.clock_s is None else {"unix_s": round(frame.clock_s, 4)}
@@ -64,7 +64,7 @@ class Writer:
         for name, image in self._drawn(frame, predictions).items():
             self._show(frame, name, image)
         if self._recording:
-            self._recording.add(frame, predictions, said)
+            self._recording.add(frame, predictions, messages)
         if self.arrays:
             np.savez_compressed(self.folder / f"{frame.name}.npz", **arrays(predictions))  # type: ignore[arg-type]
         self.count += 1
@@ -72,7 +72,9 @@ class Writer:
     def _drawn(self, frame: Frame, predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
         if self.images == "none":
             return {}
-        drawn = {name: draw(frame.image, seen, self.classes.get(name, ())) for name, seen in predictions.items()}
+        drawn = {
+            name: draw(frame.image, prediction, self.classes.get(name, ())) for name, prediction in predictions.items()
+        }
         return {**(drawn if self.images == "each" else {}), "all": composite(frame.image, drawn)}
 
     def _show(self, frame: Frame, name: str, image: np.ndarray) -> None:
@@ -99,9 +101,9 @@ def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
     """The arrays of every prediction as "task.field", such as "depth.values" and "detection.xyxy"."""
     return {
         f"{task}.{name}": np.asarray(value)
-        for task, seen in predictions.items()
-        for name in seen.arrays()
-        if (value := getattr(seen, name)) is not None
+        for task, prediction in predictions.items()
+        for name in prediction.arrays()
+        if (value := getattr(prediction, name)) is not None
     }
 
 
@@ -110,7 +112,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
-        raise OSError(f"cannot encode a image as {path.suffix}")
+        raise OSError(f"cannot encode an image as {path.suffix}")
     partial = path.with_name(path.name + ".partial")  # checkpoint.write does the same, but needs torch
     try:
         partial.write_bytes(data.tobytes())

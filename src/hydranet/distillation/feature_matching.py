@@ -1,4 +1,4 @@
-"""Learning from a teacher's features: its pyramid is guessed from the student's, level by level."""
+"""Learning from a teacher's features: its pyramid is predicted from the student's, level by level."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NoReturn
@@ -18,8 +18,9 @@ from hydranet.core.task import Loss, Raw, Stats, Task
 class FeatureMatching(Task):
     """A head that exists while training only: 1x1 projections of the student's levels to the teacher's channels.
 
-    It is a task of its own, since its unit is another one than that of the teacher's other lessons: balancers weigh
-    it, checkpoints for --resume hold its projections, what is shipped does not. It has no labels and no answers.
+    It is a task of its own, since its loss has another unit than the teacher's other distillation targets: balancers
+    weigh it, checkpoints for --resume hold its projections, shipped networks do not. It has no labels and no
+    predictions.
 
     hint: channels and strides of the teacher's levels.    strength: factor on the loss.
     """
@@ -40,7 +41,7 @@ class FeatureMatching(Task):
         Relative to the teacher's level, so that its scale does not matter; the count is images times levels.
         """
         wanted = [distilled_target.raw[place] for place in places_of(self.hint)]
-        error = torch.stack([relative_error(own, there) for own, there in zip(raw, wanted, strict=True)])
+        error = torch.stack([relative_error(own, target) for own, target in zip(raw, wanted, strict=True)])
         return Loss(self.strength * error.sum(), error.new_tensor(float(error.numel())))
 
     def loss(self, raw: Raw, label: Annotation) -> NoReturn:
@@ -49,7 +50,7 @@ class FeatureMatching(Task):
     def decode(self, raw: Raw) -> NoReturn:
         self._no_answers()
 
-    def measure(self, seen: Annotation, label: Annotation) -> NoReturn:
+    def measure(self, prediction: Annotation, label: Annotation) -> NoReturn:
         self._no_answers()
 
     def score(self, stats: Stats) -> NoReturn:
@@ -88,8 +89,8 @@ def places_of(features: Features) -> list[int]:
     return sorted({level.stride: place for place, level in enumerate(features)}.values())
 
 
-def relative_error(own: Float[Tensor, "b c h w"], there: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
-    """|own - there|^2 / |there|^2 of each image."""
-    own, there = own.float(), there.float()
-    square = there.square().mean((1, 2, 3)).clamp(min=1e-8)
-    return (own - there).square().mean((1, 2, 3)) / square
+def relative_error(own: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+    """|own - target|^2 / |target|^2 of each image."""
+    own, target = own.float(), target.float()
+    square = target.square().mean((1, 2, 3)).clamp(min=1e-8)
+    return (own - target).square().mean((1, 2, 3)) / square

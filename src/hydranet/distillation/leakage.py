@@ -20,10 +20,10 @@ from hydranet.io.fingerprint import NEAR_BITS, bits, content, nearest, perceptua
 
 FILE = "leakage.json"
 NAMED = 3
-"""Pairs of images that a sentence names; the file has all."""
+"""Pairs of images that a message names; the file has all."""
 
 Images = Mapping[str, tuple[str, str]]
-"""SOURCE:KEY of a image to its content and look (`formats.fingerprint`)."""
+"""SOURCE:KEY of an image to the fingerprints of its content and look (`io.fingerprint`)."""
 
 
 class LeakError(UserError, ValueError):
@@ -36,7 +36,7 @@ class Finding:
 
     what:  whose images were compared.    images: how many; -1 = not known which they are.    validation: how many.
     same:  (validation image, its equal): of equal pixels, or of equal name and alike.
-    alike: (validation image, a image that looks like it): another frame of a video, or a copy in another size.
+    alike: (validation image, an image that looks like it): another frame of a video, or a copy in another size.
     cure:  what allows it nonetheless; "" = nothing needs to.
     """
 
@@ -52,9 +52,9 @@ class Finding:
         """The finding in one line."""
         if self.images < 0:
             return f"leakage: {self.what}: not compared, since nobody knows on which images it was trained"
-        found = f"{len(self.same)} the same, {len(self.alike)} look alike"
+        counts = f"{len(self.same)} the same, {len(self.alike)} look alike"
         pairs = "; ".join(f"{a} = {b}" for a, b in (*self.same, *self.alike)[:NAMED])
-        return f"leakage: {self.what}: {self.images} images against {self.validation} of validation: {found}" + (
+        return f"leakage: {self.what}: {self.images} images against {self.validation} of validation: {counts}" + (
             f" ({pairs})" if pairs else ""
         )
 
@@ -78,7 +78,7 @@ def refuse(recipe: Recipe, folder: Path) -> None:
 
 
 def read(folder: Path) -> list[Finding]:
-    """What `refuse` found when a run began; empty for runs without teachers."""
+    """The findings of `refuse` when a run began; empty for runs without teachers."""
     path = folder / FILE
     return [Finding(**one) for one in json.loads(path.read_text())] if path.is_file() else []
 
@@ -94,23 +94,23 @@ def check(recipe: Recipe) -> list[Finding]:
         return []
     caches = [(source, pseudo) for source in recipe.data for pseudo in _caches(source.dataset)]
     labeled = [source for source in recipe.data if source.dataset.provenance]
-    seen: dict[str, Images] = {}
-    validation = _of_sources(recipe.validation, seen)
-    found = []
+    cached: dict[str, Images] = {}
+    validation = _of_sources(recipe.validation, cached)
+    findings = []
     for i, teacher in enumerate(recipe.teachers):
         cure = f"teachers.{i}.allow_leaks=true"
-        theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, seen)
-        found.append(_compared(f"teacher {teacher.path}", theirs, validation, teacher.allow_leaks, cure))
+        theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, cached)
+        findings.append(_compared(f"teacher {teacher.path}", theirs, validation, teacher.allow_leaks, cure))
     for source, pseudo in caches:
         what, cure = f"teacher {pseudo.index.teacher} of {pseudo.cache}", f"allow_leaks=True in source {source.name!r}"
-        found.append(_compared(what, pseudo.index.trained_on, validation, pseudo.allow_leaks, cure))
+        findings.append(_compared(what, pseudo.index.trained_on, validation, pseudo.allow_leaks, cure))
     taught = [source for source in recipe.data if source in labeled or _taught(recipe, source)]
     allowed = bool(recipe.teachers or caches) and all(
         (*(teacher.allow_leaks for teacher in recipe.teachers), *(pseudo.allow_leaks for _, pseudo in caches))
     )
-    own = _of_sources(taught, seen)
-    found.append(_compared("images that teachers label", own, validation, allowed, "allow_leaks of all of them"))
-    return found
+    own = _of_sources(taught, cached)
+    findings.append(_compared("images that teachers label", own, validation, allowed, "allow_leaks of all of them"))
+    return findings
 
 
 def _taught(recipe: Recipe, source: Source) -> bool:
@@ -154,21 +154,21 @@ def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
     return tuple(same), tuple(alike)
 
 
-def _of_run(path: str, seen: dict[str, Images]) -> Images | None:
+def _of_run(path: str, cached: dict[str, Images]) -> Images | None:
     try:
-        return _of_sources(load_recipe(path).data, seen)
+        return _of_sources(load_recipe(path).data, cached)
     except DataError:
         return None
 
 
-def _of_sources(sources: "tuple[Source, ...] | list[Source]", seen: dict[str, Images]) -> Images:
-    found: dict[str, tuple[str, str]] = {}
+def _of_sources(sources: "tuple[Source, ...] | list[Source]", cached: dict[str, Images]) -> Images:
+    images: dict[str, tuple[str, str]] = {}
     for source in sources:
         known = json.dumps(to_json(_bare(source.dataset)), sort_keys=True)
-        if known not in seen:
-            seen[known] = fingerprints(_bare(source.dataset))
-        found |= {f"{source.name}:{key}": one for key, one in seen[known].items()}
-    return found
+        if known not in cached:
+            cached[known] = fingerprints(_bare(source.dataset))
+        images |= {f"{source.name}:{key}": one for key, one in cached[known].items()}
+    return images
 
 
 def _bare(dataset: Dataset) -> Dataset:
@@ -178,23 +178,23 @@ def _bare(dataset: Dataset) -> Dataset:
 
 def fingerprints(dataset: Dataset) -> dict[str, tuple[str, str]]:
     """Content and look of every image by key. Broken images are left out: nobody trains on them either."""
-    found = {}
+    prints = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
         except DataError:
             continue
-        found[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
-    return found
+        prints[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
+    return prints
 
 
 def trained_on(teacher_model: TeacherModel, note: Callable[[str], None]) -> dict[str, tuple[str, str]] | None:
-    """Fingerprints of the images that a voice was trained on; None, with a note, where nobody can say."""
+    """Fingerprints of the images that a teacher model was trained on; None, with a note, where that is not known."""
     if isinstance(teacher_model, Network):
         try:
-            found = _of_sources(teacher_model.recipe.data, {})
-            note(f"leakage check: fingerprints of the teacher's {len(found)} training images go into the cache")
-            return dict(found)
+            images = _of_sources(teacher_model.recipe.data, {})
+            note(f"leakage check: fingerprints of the teacher's {len(images)} training images go into the cache")
+            return dict(images)
         except DataError as error:
             note(f"leakage check: the teacher's training images cannot be read ({error}); the cache says so")
     else:

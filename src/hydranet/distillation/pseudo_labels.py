@@ -1,4 +1,4 @@
-"""Labelling images with a teacher: its answers become a cache of pseudo-labels on disk, one file a image."""
+"""Labeling images with a teacher: its predictions become a cache of pseudo-labels on disk, one file per image."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.teacher_model import TeacherModel
-from hydranet.distillation.teachers import DOUBTABLE, told_of, unpadded
+from hydranet.distillation.teachers import DOUBTABLE, labels_of, unpadded
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
@@ -22,12 +22,12 @@ from hydranet.transforms.augment import fit
 from hydranet.transforms.warp import View, unwarp
 
 SAVE_EVERY = 50
-"""Images between two writings of the index: so many are labeled again after a kill, to the same files."""
+"""Images between two writings of the index: this many are labeled again after a kill, into the same files."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: images labeled, found labeled already, and broken (one sentence each)."""
+    """How far labeling is: images labeled now, labeled already before, and broken (one sentence each)."""
 
     done: int
     total: int
@@ -45,7 +45,7 @@ def started(
     tasks: Sequence[str] = (),
     confidence: Mapping[str, float] | None = None,
 ) -> Index:
-    """An empty index for what a voice will say.
+    """An empty index for the answers of a teacher model.
 
     tasks: of the teacher, to write; default all.    confidence: {task: least}, as in `Teacher.confidence`.
     Raises SpecError for a task that it does not have, or one whose kind has no confidence.
@@ -77,8 +77,8 @@ def label(
     """Labels every image of a data set into a folder; yields after every few images.
 
     The teacher sees each image letterboxed into `index.size`; its answers go back to the image's own pixels. Files
-    are written whole or not at all; what is there already, of the same image, is left alone, so that a stopped
-    command can be given again. A broken image is noted and left out.
+    are written whole or not at all; files that exist already, of the same image, are left alone, so that a stopped
+    command can be run again. A broken image is noted and left out.
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
     images = dict(_continued(folder, index))
@@ -94,7 +94,7 @@ def label(
             broken.append(str(error))
         else:
             entry = _entry(sample, index)
-            if _there(folder, images.get(sample.key), entry):
+            if _is_labeled(folder, images.get(sample.key), entry):
                 skipped += 1
             else:
                 waiting.append((sample, entry))
@@ -129,7 +129,7 @@ def _entry(sample: Sample, index: Index) -> Entry:
     return Entry(content(sample.image), perceptual_hash(sample.image), sample.size, files)
 
 
-def _there(folder: Path, before: Entry | None, entry: Entry) -> bool:
+def _is_labeled(folder: Path, before: Entry | None, entry: Entry) -> bool:
     same = before is not None and before.content == entry.content and before.files == entry.files
     return same and all((folder / name).is_file() for name in entry.files.values())
 
@@ -141,10 +141,10 @@ def _written(
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample, _ in waiting]
     image = collate([sample for sample, _ in fitted]).image.to(teacher_model.device)
     least = {name: made.confidence for name, made in index.labels.items()}
-    target = told_of(teacher_model, image, least)
+    labels = labels_of(teacher_model, image, least)
     for place, ((sample, entry), (_, view)) in enumerate(zip(waiting, fitted, strict=True)):
         for name, made in index.labels.items():
-            one: Annotation = unpadded(to_numpy(target[name], place))
+            one: Annotation = unpadded(to_numpy(labels[name], place))
             data = packed(unwarp(one, view, sample.size), made)
             write(folder / entry.files[name], data)
         yield sample, entry

@@ -1,4 +1,4 @@
-"""A trained network or an exported file as something that can be asked what it sees."""
+"""A trained network or an exported file as a teacher that predicts labels for images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ from hydranet.postprocess.nms import above, confidence, postprocess
 
 @dataclass(frozen=True, eq=False)
 class TeacherOutput:
-    """What a voice said of a batch, by task: raw answers (of a file: decoded ones) and the pyramids behind them."""
+    """A teacher model's answers for a batch, by task: raw (of a file: decoded), and the pyramids behind them."""
 
     raw: dict[str, Raw]
     pyramids: dict[str, Pyramid]
 
 
 class TeacherModel(ABC):
-    """Something that answers for images; in eval mode, never learning."""
+    """A network that predicts labels for images; in eval mode, never learning."""
 
     tasks: tuple[str, ...]
     device: torch.device
@@ -44,11 +44,11 @@ class TeacherModel(ABC):
 
     @abstractmethod
     def task(self, task: str) -> Task | None:
-        """The task, where its raw answers are to be had; None of a file."""
+        """The task, where its raw answers are available; None for a file."""
 
     @abstractmethod
     def features(self, task: str) -> Features:
-        """Levels of the pyramid that a task reads. Raises SpecError where there are none to be had."""
+        """Levels of the pyramid that a task reads. Raises SpecError where they are not available."""
 
     @abstractmethod
     def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
@@ -56,7 +56,7 @@ class TeacherModel(ABC):
 
     @abstractmethod
     def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
-        """Raw answers as a stacked label, unknown where it is less sure than `least`."""
+        """Raw answers as a stacked label, unknown where the model is less sure than `least`."""
 
 
 class Network(TeacherModel):
@@ -93,7 +93,7 @@ class Network(TeacherModel):
 
 
 class File(TeacherModel):
-    """An exported file: its answers are decoded already, so it tells decisions."""
+    """An exported file: its answers are decoded already, so they are decisions."""
 
     def __init__(self, path: str, device: torch.device | str) -> None:
         self.device = torch.device(device)
@@ -143,22 +143,22 @@ class File(TeacherModel):
         head = self.manifest.heads[task]
         if not isinstance(raw, Boxes):
             return raw
-        return sure_boxes(raw, lambda seen: postprocess(seen, head.postprocess), least or head.score_threshold)
+        return sure_boxes(raw, lambda boxes: postprocess(boxes, head.postprocess), least or head.score_threshold)
 
 
-def sure_boxes(seen: Boxes, postprocess: Callable[[Annotation], Annotation], least: float) -> Annotation:
-    """Stacked candidates as what a teacher says: boxes that `postprocess` (NMS) leaves and that it is sure of.
+def sure_boxes(candidates: Boxes, postprocess: Callable[[Annotation], Annotation], least: float) -> Annotation:
+    """Stacked candidates as a teacher's label: boxes that `postprocess` (NMS) leaves and that the teacher is sure of.
 
     Those between half of `least` and `least` are ignored regions: neither objects nor background.
     """
-    images = [believed(postprocess(to_numpy(seen, i)), least) for i in range(len(seen.label))]
-    return moved(stack(images), seen.label.device)
+    images = [believed(postprocess(to_numpy(candidates, i)), least) for i in range(len(candidates.label))]
+    return moved(stack(images), candidates.label.device)
 
 
-def believed(seen: Annotation, least: float) -> Boxes:
+def believed(boxes: Annotation, least: float) -> Boxes:
     """One image's boxes that reach half of `least`; those below `least` are ignored regions."""
-    assert isinstance(seen, Boxes)
-    kept = above(seen, least / 2)
+    assert isinstance(boxes, Boxes)
+    kept = above(boxes, least / 2)
     return replace(kept, ignore=confidence(kept) < least)
 
 
@@ -169,5 +169,5 @@ def moved(label: Annotation, device: torch.device) -> Annotation:
 
 
 def teacher_model(path: str, device: torch.device | str) -> TeacherModel:
-    """The voice of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
+    """The teacher model of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
     return File(path, device) if runtimes_for(path) else Network(path, device)

@@ -1,4 +1,4 @@
-"""Teachers at work: what they say about a batch becomes lessons in it."""
+"""Teachers at work: their answers for a batch become distillation targets in it."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -37,7 +37,7 @@ class TaskPair:
 
 
 class Teachers:
-    """The teachers of a recipe. Called with a batch on the student's device, they add their lessons.
+    """The teachers of a recipe. Called with a batch on the student's device, they add their distillation targets.
 
     digests: SHA-256 of each teacher by its path.
     Raises SpecError for a teacher that does not fit the student, CheckpointError for one that cannot be loaded.
@@ -64,14 +64,14 @@ class Teachers:
     @property
     def hints(self) -> tuple[Task, ...]:
         """The tasks that exist while training only: one for each teacher whose features are matched."""
-        return tuple(one.hints for one in self.teaching if one.hints)
+        return tuple(one.feature_matching for one in self.teaching if one.feature_matching)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> Batch:
-        """The batch with a lesson for each of `tasks` that a teacher has something to say about.
+        """The batch with a distillation target for each of `tasks` that a teacher has answers for.
 
-        Each teacher looks once, at the images it is asked about and with the heads it needs (twice where it must
-        compare with the mirrored image), in eval mode, in the precision of `autocast`.
+        Each teacher runs once, on the images it is asked about and with the heads it needs (twice where its answers
+        are compared with those for the mirrored images), in eval mode, in the precision of `autocast`.
         """
         distillation = tuple(
             distilled_target for one in self.teaching for distilled_target in one.distillation(batch, tasks, autocast)
@@ -84,49 +84,52 @@ class _Teaching:
 
     def __init__(self, index: int, teacher: Teacher, tasks: Mapping[str, Task], device: torch.device | str) -> None:
         self.teacher, self.teacher_model = teacher, teacher_model(teacher.path, device)
-        self.classes = [
-            _class(teacher, tasks, name, of, self.teacher_model)
+        self.pairs = [
+            _task_pair(teacher, tasks, name, of, self.teacher_model)
             for name, of in _pairs(teacher, tasks, self.teacher_model)
         ]
-        self.hints: FeatureMatching | None = None
+        self.feature_matching: FeatureMatching | None = None
         if teacher.features:
-            first = self.classes[0]
+            first = self.pairs[0]
             features = self.teacher_model.features(first.of)
             reads = tasks[first.task].reads
-            self.hints = FeatureMatching(f"features_{index}", reads=reads, hint=features, strength=teacher.features)
+            self.feature_matching = FeatureMatching(
+                f"features_{index}", reads=reads, hint=features, strength=teacher.features
+            )
 
     def distillation(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> list[DistillationTarget]:
-        """What it says about a batch."""
+        """Its distillation targets for a batch."""
         here = _of_sources(batch, self.teacher.sources)
-        asked = [(one, self._rows(batch, one.task, here)) for one in self.classes if one.task in tasks]
+        asked = [(one, self._rows(batch, one.task, here)) for one in self.pairs if one.task in tasks]
         asked = [(one, index) for one, index in asked if len(index)]
-        matched = self.hints if self.hints and self.hints.name in tasks and len(here) else None
+        matching = self.feature_matching
+        matched = matching if matching and matching.name in tasks and len(here) else None
         if not asked and not matched:
             return []
         needed = here if matched else torch.unique(torch.cat([index for _, index in asked]))
         image = batch.image[needed]
-        names = [one.of for one, _ in asked] or [self.classes[0].of]
-        if matched and self.classes[0].of not in names:
-            names.append(self.classes[0].of)
+        names = [one.of for one, _ in asked] or [self.pairs[0].of]
+        if matched and self.pairs[0].of not in names:
+            names.append(self.pairs[0].of)
         with autocast():
-            said = self.teacher_model.forward(image, names)
-            again = _again(self.teacher_model, image, {one.of: one.least for one, _ in asked})
-        found = []
+            outputs = self.teacher_model.forward(image, names)
+            mirror_outputs = _mirror_outputs(self.teacher_model, image, {one.of: one.least for one, _ in asked})
+        targets = []
         for one, index in asked:
             place = torch.searchsorted(needed, index)
-            found.append(self._lesson(one, index, place, said, again))
+            targets.append(self._distillation_target(one, index, place, outputs, mirror_outputs))
         if matched:
-            pyramid = [level.float() for level in said.pyramids[self.classes[0].of]]
-            found.append(DistillationTarget(matched.name, here, None, raw=pyramid))
-        return found
+            pyramid = [level.float() for level in outputs.pyramids[self.pairs[0].of]]
+            targets.append(DistillationTarget(matched.name, here, None, raw=pyramid))
+        return targets
 
-    def _lesson(
-        self, one: TaskPair, index: Tensor, place: Tensor, said: TeacherOutput, again: TeacherOutput
+    def _distillation_target(
+        self, one: TaskPair, index: Tensor, place: Tensor, outputs: TeacherOutput, mirror_outputs: TeacherOutput
     ) -> DistillationTarget:
-        raw = pick(said.raw[one.of], place)
-        other = pick(again.raw[one.of], place) if one.of in again.raw else None
+        raw = pick(outputs.raw[one.of], place)
+        other = pick(mirror_outputs.raw[one.of], place) if one.of in mirror_outputs.raw else None
         with torch.autocast(index.device.type, enabled=False):
-            target = _told(self.teacher_model, one.of, raw, other, one.least, self.teacher.temperature)
+            target = _to_label(self.teacher_model, one.of, raw, other, one.least, self.teacher.temperature)
         known = None if one.table is None else torch.from_numpy(one.table.target).to(index.device)
         task = self.teacher_model.task(one.of)
         return DistillationTarget(
@@ -148,21 +151,25 @@ class _Teaching:
         return here[~torch.isin(here, batch.rows[task])]
 
 
-def told_of(
+def labels_of(
     teacher_model: TeacherModel, image: UInt8[Tensor, "b 3 h w"], least: Mapping[str, float]
 ) -> dict[str, Annotation]:
-    """A voice's decisions about images, for each task of `least`, unknown where it is less sure than that."""
-    said, again = teacher_model.forward(image, list(least)), _again(teacher_model, image, least)
-    return {task: _told(teacher_model, task, said.raw[task], again.raw.get(task), sure) for task, sure in least.items()}
+    """A teacher model's labels for images, for each task of `least`, unknown where it is less sure than that."""
+    outputs = teacher_model.forward(image, list(least))
+    mirror_outputs = _mirror_outputs(teacher_model, image, least)
+    return {
+        task: _to_label(teacher_model, task, outputs.raw[task], mirror_outputs.raw.get(task), sure)
+        for task, sure in least.items()
+    }
 
 
-def _again(teacher_model: TeacherModel, image: Tensor, least: Mapping[str, float]) -> TeacherOutput:
-    """What it says of the mirrored images, for the tasks whose confidence is the agreement of both."""
+def _mirror_outputs(teacher_model: TeacherModel, image: Tensor, least: Mapping[str, float]) -> TeacherOutput:
+    """Its outputs for the mirrored images, for the tasks whose confidence is the agreement of both."""
     doubtful = [task for task, sure in least.items() if sure and teacher_model.kind(task) in (ScalarMap, NormalMap)]
     return teacher_model.forward(image.flip(-1), doubtful) if doubtful else TeacherOutput({}, {})
 
 
-def _told(
+def _to_label(
     teacher_model: TeacherModel, task: str, raw: Raw, other: Raw | None, least: float, temperature: float = 0.0
 ) -> Annotation:
     target = teacher_model.to_label(task, raw, temperature, least)
@@ -183,8 +190,8 @@ def _pairs(teacher: Teacher, tasks: Mapping[str, Task], teacher_model: TeacherMo
         ]
         if not pairs:
             raise SpecError(
-                f"teacher {teacher.path!r} has tasks {', '.join(teacher_model.tasks)}, the student {', '.join(tasks)}: none of "
-                "equal name and kind; say which teaches which in Teacher.tasks"
+                f"teacher {teacher.path!r} has tasks {', '.join(teacher_model.tasks)}, the student {', '.join(tasks)}: "
+                "none of equal name and kind; say which teaches which in Teacher.tasks"
             )
         return pairs
     for name, of in teacher.tasks.items():
@@ -195,7 +202,9 @@ def _pairs(teacher: Teacher, tasks: Mapping[str, Task], teacher_model: TeacherMo
     return list(teacher.tasks.items())
 
 
-def _class(teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, teacher_model: TeacherModel) -> TaskPair:
+def _task_pair(
+    teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, teacher_model: TeacherModel
+) -> TaskPair:
     task, where = tasks[name], f"teacher {teacher.path!r}"
     if teacher_model.kind(of) is not task.kind:
         raise SpecError(
@@ -216,7 +225,7 @@ def _class(teacher: Teacher, tasks: Mapping[str, Task], name: str, of: str, teac
 
 
 def in_classes(target: Annotation, table: ClassTable | None) -> Annotation:
-    """A stacked label in the student's classes, by the very code that maps the classes of a data set."""
+    """A stacked label in the student's classes, by the same code that maps the classes of a data set."""
     if table is None:
         return target
     first = getattr(target, target.arrays()[0])
@@ -243,8 +252,8 @@ def mirrored(target: Annotation) -> Annotation:
 def agreed(target: Annotation, other: Annotation, least: float) -> Annotation:
     """What two answers agree on: NaN where min / max of two numbers, or the cosine of two normals, is below `least`.
 
-    A network has no reason to be right where its answer depends on which way round it sees a image. Numbers of which
-    one is not above 0 do not agree.
+    A network has no reason to be right where its answer depends on which way round it sees an image. Numbers
+    of which one is not above 0 do not agree.
     """
     if isinstance(target, ScalarMap):
         assert isinstance(other, ScalarMap)

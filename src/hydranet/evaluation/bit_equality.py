@@ -1,4 +1,4 @@
-"""Proof that two networks answer alike: outputs compared bit by bit, on images."""
+"""Proof that two networks give the same outputs: compared bit by bit, on images."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -19,12 +19,12 @@ from hydranet.transforms.augment import fit
 
 
 class OutputsDiffer(UserError, AssertionError):
-    """Two networks do not answer alike, or cannot be compared."""
+    """Two networks do not give the same outputs, or cannot be compared."""
 
 
 @dataclass(frozen=True)
 class OutputComparison:
-    """How the outputs of one task compare: raw outputs of the head, and what they become (decoded, finished).
+    """How the outputs of one task compare: raw outputs of the head, and what they become (decoded, postprocessed).
 
     images: how many images.    first, second: SHA-256 over all outputs of either network.
     largest_difference: over all numbers of all outputs; infinite where their shapes differ.
@@ -45,8 +45,8 @@ class OutputComparison:
         """The proof to read."""
         if self.same:
             return [f"{self.task}: identical on {self.images} images, bit by bit", f"  SHA-256 {self.first} (both)"]
-        said = f"{self.task}: DIFFERENT on {self.images} images, largest difference {self.largest_difference:.3g}"
-        return [said, f"  SHA-256 {self.first}", f"          {self.second}"]
+        summary = f"{self.task}: DIFFERENT on {self.images} images, largest difference {self.largest_difference:.3g}"
+        return [summary, f"  SHA-256 {self.first}", f"          {self.second}"]
 
 
 @torch.inference_mode()
@@ -60,7 +60,7 @@ def compare_outputs(
 
     images: each with the size that the networks see it in.
 
-    Raises Different where they have no task in common, or there is no image.
+    Raises OutputsDiffer where they have no task in common, or there is no image.
     """
     for name in tasks or ():
         for model in (first, second):
@@ -78,8 +78,8 @@ def compare_outputs(
         answers = [outputs(model.eval(), pixels) for model in (first, second)]
         for name in tasks:
             arrays = [answer[name] for answer in answers]
-            for digest, found in zip(hashes[name], arrays, strict=True):
-                for array in found:
+            for digest, own in zip(hashes[name], arrays, strict=True):
+                for array in own:
                     digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
             largest[name] = max(largest[name], difference(*arrays))
     if not count:
@@ -88,20 +88,20 @@ def compare_outputs(
 
 
 def outputs(model: HydraNet, pixels: Tensor) -> dict[str, list[np.ndarray]]:
-    """For each task, the arrays of its raw output and of its finished prediction, for one image."""
+    """For each task, the arrays of its raw output and of its postprocessed prediction, for one image."""
     device = next(model.parameters()).device
     raw = model(pixels.to(device, memory_format=torch.channels_last))
-    found = {}
-    for name, seen in model.decode(raw).items():
+    arrays = {}
+    for name, decoded in model.decode(raw).items():
         leaves = [leaf.cpu().numpy() for leaf in pytree.tree_leaves(raw[name]) if isinstance(leaf, Tensor)]
-        postprocess = model.tasks[name].postprocess(to_numpy(seen, 0))
-        fields = [getattr(postprocess, field) for field in postprocess.arrays()]
-        found[name] = [*leaves, *(np.asarray(field) for field in fields if field is not None)]
-    return found
+        prediction = model.tasks[name].postprocess(to_numpy(decoded, 0))
+        fields = [getattr(prediction, field) for field in prediction.arrays()]
+        arrays[name] = [*leaves, *(np.asarray(field) for field in fields if field is not None)]
+    return arrays
 
 
 def difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
-    """The largest difference of two lists of arrays; two NaN are equal, and other shapes infinitely far apart."""
+    """The largest difference of two lists of arrays; two NaN are equal, and other shapes are infinitely far apart."""
     if [a.shape for a in first] != [b.shape for b in second]:
         return float("inf")
     apart = [np.abs(a.astype(np.float64) - b.astype(np.float64)) for a, b in zip(first, second, strict=True)]

@@ -15,7 +15,7 @@ class NotComparable(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """One metric in both reports; better says whether the second one is, None for a metric without a direction."""
+    """One metric in both reports. better: whether the second one is better; None for a metric without a direction."""
 
     source: str
     task: str
@@ -31,12 +31,12 @@ class Change:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any], where: str) -> list[str]:
-    """What two protocols of a task say differently."""
+    """The entries in which two protocols of a task differ."""
     keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
-    return [f"{where}.{key}: {_said(key, first, second)}" for key in keys]
+    return [f"{where}.{key}: {_describe(key, first, second)}" for key in keys]
 
 
-def _said(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+def _describe(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     both = f"{first.get(key)} / {second.get(key)}"
     if key != "data_digest":
         return both
@@ -58,10 +58,10 @@ def changes(first: Report, second: Report, *, every: bool = False) -> list[Chang
             ", ".join(f"{s}/{t}" for s, tasks in report.protocol.items() for t in tasks) for report in (first, second)
         ]
         raise NotComparable(f"the reports have nothing in common: one has {have[0]}, the other {have[1]}")
-    found = [line for s, t in both for line in differences(first.protocol[s][t], second.protocol[s][t], f"{s}/{t}")]
-    if found:
+    reasons = [line for s, t in both for line in differences(first.protocol[s][t], second.protocol[s][t], f"{s}/{t}")]
+    if reasons:
         raise NotComparable(
-            f"the reports were not made in the same way ({'; '.join(found)}); evaluate both with one protocol"
+            f"the reports were not made in the same way ({'; '.join(reasons)}); evaluate both with one protocol"
         )
     return [
         Change(

@@ -39,13 +39,13 @@ def predict_batch(
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), size) for sample in samples]
     batch = collate([sample for sample, _ in fitted]).to(device, channels_last=True)
     decoded = model.decode(model(batch.pixels, tasks))
-    found = []
+    predictions = []
     for i, (sample, (_, view)) in enumerate(zip(samples, fitted, strict=True)):
         ones = {name: to_numpy(annotation, i) for name, annotation in decoded.items()}
-        found.append(
+        predictions.append(
             {name: unwarp(model.tasks[name].postprocess(one), view, sample.size) for name, one in ones.items()}
         )
-    return found
+    return predictions
 
 
 class MetricAccumulator:
@@ -91,10 +91,10 @@ class MetricAccumulator:
 def evaluate(
     model: HydraNet, sources: Sequence[Source], *, name: str = "", batch: int = 4
 ) -> Iterator[EvaluatedImage | Report]:
-    """Evaluates on every source; yields each image as it is seen, and the report last.
+    """Evaluates on every source; yields each image once it is evaluated, and the report last.
 
-    Scores are computed at the label's own resolution from one set of statistics a source and task, so they do not
-    depend on the batch size. Raises DataError for a bad file and where no image has a label for any task.
+    Scores are computed at the label's own resolution from one set of statistics per source and task, so they do
+    not depend on the batch size. Raises DataError for a bad file and where no image has a label for any task.
     """
     model.eval()
     scores: Scores = {}

@@ -25,7 +25,7 @@ class Report:
 
     protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images). Its
     `data_digest` stands for the data set's options and every bit of its labels; those that are computed, such as the
-    generated scenes, may differ in a last bit from one kind of processor to another: then evaluate both on one machine.
+    generated scenes, may differ in the last bit between kinds of processors: then evaluate both on one machine.
     The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
@@ -55,7 +55,7 @@ class Report:
 
     @staticmethod
     def from_json(text: str) -> "Report":
-        """The inverse of `to_json`. Raises DataError for what is no report."""
+        """The inverse of `to_json`. Raises DataError for any other text."""
         try:
             tree = json.loads(text)
             tree.pop("protocol_hash")
@@ -70,7 +70,7 @@ class Report:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 
     def to_csv(self) -> str:
-        """One line a score: source, task, metric, value."""
+        """One line per score: source, task, metric, value."""
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["source", "task", "metric", "value"])
@@ -86,7 +86,7 @@ class Report:
 
 
 def read_report(path: Path) -> Report:
-    """The report of a run folder or of a file. Raises DataError where there is none or it is damaged."""
+    """The report of a run folder or of a file. Raises DataError where it is missing or damaged."""
     file = path / "report.json" if path.is_dir() else path
     if not file.is_file():
         raise DataError(f"no report at {file}; make one with `hydranet evaluate {path}`")
@@ -109,7 +109,7 @@ def described(dataset: Dataset) -> Any:
     """
     try:
         return _without(to_json(dataset), ("root", "cache", "labels"))
-    except SpecError:  # it holds what no recipe can: arrays, functions; its labels still count
+    except SpecError:  # it holds what a recipe cannot, such as arrays or functions; its labels still count
         return dotted(type(dataset))
 
 

@@ -30,12 +30,12 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
     """
     if len(recipe.tasks) < 2:
         raise SpecError(f"recipe {recipe.name!r} has one task, expected at least two; there is nothing to share")
-    found = {SHARED: replace(recipe, evaluate_every=0)}
+    recipes = {SHARED: replace(recipe, evaluate_every=0)}
     for task in recipe.tasks:
         if task.name == SHARED:
             raise SpecError(f"got a task named {SHARED!r}, which is the name of the whole network here; rename it")
-        found[task.name] = _alone(recipe, task)
-    return found
+        recipes[task.name] = _alone(recipe, task)
+    return recipes
 
 
 def _alone(recipe: Recipe, task: Task) -> Recipe:
@@ -90,12 +90,12 @@ class Kept:
 def kept(reports: Mapping[str, Report]) -> list[Kept]:
     """Every task's headline on every source. Raises NotComparable where the two were not measured in the same way."""
     shared = reports[SHARED]
-    found, wrong = [], []
+    rows, wrong = [], []
     for name, alone in reports.items():
         for source in alone.scores if name != SHARED else ():
             metric, better = alone.headlines[name]
             wrong += differences(alone.protocol[source][name], shared.protocol[source][name], f"{source}/{name}")
-            found.append(
+            rows.append(
                 Kept(
                     source,
                     name,
@@ -107,7 +107,7 @@ def kept(reports: Mapping[str, Report]) -> list[Kept]:
             )
     if wrong:
         raise NotComparable(f"the networks were not measured in the same way: {'; '.join(wrong)}; evaluate them again")
-    return found
+    return rows
 
 
 def markdown(costs: Mapping[str, Cost], rows: Sequence[Kept], size: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""The manifest of a graph: what its arrays mean, from the tasks, the recipe and one look at the arrays."""
+"""The manifest of a graph: what its arrays mean, from the tasks, the recipe and one run on an example."""
 
 import platform
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from hydranet.visualization.primitives import palette
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
 
 MOST_COLORS = 144
-"""Tasks with more classes than anybody can tell apart carry no colors."""
+"""Tasks with more classes carry no colors: nobody could tell them apart."""
 
 
 def described(
@@ -39,11 +39,14 @@ def described(
     return Manifest(
         name=name,
         input=taken,
-        heads={task: _head(graph.model.tasks[task], seen, task in graph.inside) for task, seen in answers.items()},
+        heads={
+            task: _head(graph.model.tasks[task], annotation, task in graph.inside)
+            for task, annotation in answers.items()
+        },
         outputs={
-            f"{task}.{field}": _output(graph, array, seen)
-            for task, seen in answers.items()
-            for field, array in present(seen).items()
+            f"{task}.{field}": _output(graph, array, annotation)
+            for task, annotation in answers.items()
+            for field, array in present(annotation).items()
         },
         recipe=digest(to_json(recipe)),
         data=tuple(source.name for source in recipe.data),
@@ -55,20 +58,20 @@ def described(
 
 def versions() -> dict[str, str]:
     """Versions of the packages that make files, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def _head(task: Task, seen: Annotation, inside: bool) -> Head:
+def _head(task: Task, annotation: Annotation, inside: bool) -> Head:
     return Head(
-        kind=type(seen).__name__,
-        fields=tuple(present(seen)),
-        metadata={name: getattr(seen, name) for name in seen.metadata()},
+        kind=type(annotation).__name__,
+        fields=tuple(present(annotation)),
+        metadata={name: getattr(annotation, name) for name in annotation.metadata()},
         classes=task.classes,
         colors=tuple(palette(len(task.classes))) if len(task.classes) <= MOST_COLORS else (),
         postprocess=task.postprocess_steps(),
@@ -77,10 +80,10 @@ def _head(task: Task, seen: Annotation, inside: bool) -> Head:
     )
 
 
-def _output(graph: ExportGraph, array: torch.Tensor, seen: Annotation) -> Output:
+def _output(graph: ExportGraph, array: torch.Tensor, annotation: Annotation) -> Output:
     """Axes that hold the input's height or width vary with a dynamic size; the first one with a dynamic batch."""
     moving = set(graph.shape.size) if graph.shape.dynamic else set()
     first = None if graph.shape.batch is None else array.shape[0]
     rest = tuple(None if side in moving else side for side in array.shape[1:])
-    unit = seen.unit if isinstance(seen, ScalarMap) else ""
+    unit = annotation.unit if isinstance(annotation, ScalarMap) else ""
     return Output(str(array.dtype).removeprefix("torch."), (first, *rest), unit)

@@ -12,10 +12,10 @@ SURE = 0.01
 """Candidates below this score are not compared: NMS and every threshold that is in use drop them."""
 
 FEW = 10
-"""So many of the best candidates are compared in any case."""
+"""At least this many of the best candidates are compared, whatever their scores."""
 
 CUT = 1e-3
-"""How near to the last candidate's score, relatively, a candidate may be in one list and not in the other."""
+"""Candidates this close to the last candidate's score, relatively, may be in one list and not in the other."""
 
 FAR = 0.1
 """Nearest boxes farther apart than this share of their side, or of score, are different boxes."""
@@ -26,7 +26,7 @@ class Gap:
     """The largest differences between two arrays.
 
     absolute: in the array's own unit; for ids and labels the number of elements that differ.
-    relative: what is held against the bound: see `gaps`.
+    relative: what is compared with the bound: see `gaps`.
     """
 
     absolute: float = 0.0
@@ -37,14 +37,14 @@ class Gap:
 
 
 def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
-    """Differences of two decoded numpy annotations of one image, by field; `size` is what the network saw.
+    """Differences of two decoded numpy annotations of one image, by field; `size`: of the network's input.
 
     Numbers are compared relative to themselves, vectors of a normal map relative to their length, scores and
     probabilities (0..1) as they are, points relative to the longer side of the image. Class ids have no distance:
     relative is the share of pixels that differ (two runtimes break a tie between two classes differently).
-    Boxes come as a list whose order is arbitrary where scores tie, so that each box is held against the nearest of
+    Boxes come as a list whose order is arbitrary where scores tie, so that each box is compared with the nearest of
     its class on the other side, relative to its own longer side; a box without any counterpart counts as 1. Boxes of
-    the last candidate's score are left out: there ties decide who is in the list at all.
+    the last candidate's score are left out: among those, ties decide which ones are in the list at all.
     """
     if isinstance(mine, Boxes) and isinstance(theirs, Boxes):
         return _boxes(mine, theirs)

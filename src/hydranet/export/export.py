@@ -50,8 +50,8 @@ def export(
     protocol: Mapping[str, Any] | None = None,
     precision: str = "fp32",
 ) -> tuple[ExportGraph, list[Path]]:
-    """Writes the chosen heads for each target, and manifest.json; returns what they are held against, the network
-    as it was trained, and the model files. What is proven goes on to its place with `settle`.
+    """Writes the chosen heads for each target, and manifest.json; returns the network as it was trained, which the
+    files are compared with, and the model files. `settle` then moves the files that passed into place.
 
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing, ExportError where a
     runtime cannot write its file.
@@ -74,8 +74,8 @@ def export(
         try:
             files = module.write(graph, example(shape, graph.thresholds), path, manifest)
         except (OSError, RuntimeError) as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise ExportError(f"cannot write {path.name} for {one}: {said[-1]}; nothing was shipped") from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ExportError(f"cannot write {path.name} for {one}: {lines[-1]}; nothing was shipped") from error
         paths.append(files[0])
         digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
@@ -83,8 +83,8 @@ def export(
 
 
 def settle(paths: Sequence[Path], folder: Path, proven: Sequence[Path]) -> list[Path]:
-    """Moves files that `export` wrote beside one another to `folder`: proven ones, with the manifest, over those of an
-    earlier export; the others as NAME.failed. Returns the proven ones in their new place.
+    """Moves files that `export` wrote into one folder to `folder`: proven ones, with the manifest, over those of an
+    earlier export; the others as NAME.failed. Returns the new paths of the proven ones.
     """
     if not paths:
         return []
@@ -114,14 +114,14 @@ def _before(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 def opened(paths: Sequence[Path]) -> dict[tuple[str, str], Session]:
     """Sessions by (file, runtime): each file in its own runtime, and in every other installed one that reads it."""
-    found = {}
+    sessions = {}
     for path in paths:
         own, *others = runtimes_for(path)
-        found[path.name, own] = open_session(path, own)
+        sessions[path.name, own] = open_session(path, own)
         for other in others:
             with suppress(ImportError):
-                found[path.name, other] = open_session(path, other)
-    return found
+                sessions[path.name, other] = open_session(path, other)
+    return sessions
 
 
 def other_sizes(recipe: Recipe, size: tuple[int, int]) -> list[str]:

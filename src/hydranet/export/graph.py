@@ -19,7 +19,7 @@ from hydranet.models.hydranet import HydraNet
 
 @dataclass(frozen=True)
 class Shape:
-    """What a graph takes and does with it; the words are those of `hydranet.deploy.manifest.Input`.
+    """What a graph takes and how it prepares it; the fields mean the same as in `hydranet.deploy.manifest.Input`.
 
     size:  height and width the network sees.    dynamic: the graph takes other multiples of the stride, too.
     batch: images at once; None = any number.
@@ -39,7 +39,7 @@ class Shape:
         if self.nms not in ("outside", "inside"):
             raise SpecError(f"got nms={self.nms!r}, expected 'outside' or 'inside'")
         if self.fit == "none" and self.frame is not None:
-            raise SpecError(f"got frames of {self.frame} without who fits them; add --fit letterbox or stretch")
+            raise SpecError(f"got frames of {self.frame} without a way to fit them; add --fit letterbox or stretch")
         if self.fit != "none" and (self.frame is None or self.dynamic):
             raise SpecError(
                 f"got fit={self.fit!r} without the size of the camera's frames or with a dynamic size; a graph fits "
@@ -79,8 +79,8 @@ class ExportGraph(nn.Module):
         """The stacked annotation of each task."""
         pixels = image.float().permute(0, 3, 1, 2)  # the cast first: TensorRT takes uint8 at a graph's border only
         pixels = pixels if self.resize is None else self.resize(pixels)
-        found: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
-        return {n: self.inside[n](a, *thresholds) if n in self.inside else a for n, a in found.items()}
+        decoded: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
+        return {n: self.inside[n](a, *thresholds) if n in self.inside else a for n, a in decoded.items()}
 
     @property
     def thresholds(self) -> bool:
@@ -102,12 +102,12 @@ def example(shape: Shape, thresholds: bool) -> tuple[Tensor, ...]:
 
 
 def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
-    """The chosen heads (default: all) as they were trained: what files are held against."""
+    """The chosen heads (default: all) as they were trained: what files are compared with."""
     return ExportGraph(model.subset(*heads) if heads else model, shape)
 
 
 def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
-    """The same, made quick: every BatchNorm folded, convolutions to few channels rewritten. A copy."""
+    """A faster copy of the same: every BatchNorm folded, convolutions to few channels rewritten."""
     whole = plain(model, heads, shape)
     small = narrowed(folded(whole, *example(shape, whole.thresholds)))
     assert isinstance(small, ExportGraph)

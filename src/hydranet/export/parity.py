@@ -35,8 +35,8 @@ class ParityError(UserError):
 class Bounds:
     """The largest differences that pass.
 
-    arrays: relative, as in `difference.gaps`.    metrics: of a metric in 0..1, 0.001 is 0.1 point; of another one it is
-    relative to its value in PyTorch.
+    arrays: relative, as in `differences.gaps`.    metrics: of a metric in 0..1, 0.001 is 0.1 point; of another one it
+    is relative to its value in PyTorch.
     """
 
     arrays: float = 1e-3
@@ -85,7 +85,7 @@ class Parity:
             for name, loss in self.metrics.items()
             if not loss.change <= self.bounds.metrics
         ]
-        return [f"{self.file} in {self.runtime}: {said}" for said in arrays + metrics]
+        return [f"{self.file} in {self.runtime}: {sentence}" for sentence in arrays + metrics]
 
     def add(
         self,
@@ -118,17 +118,17 @@ def compare(
 
     Images are left out, and DataError raised, as by `measure`.
     """
-    found = [Parity(file, runtime, bounds) for file, runtime in sessions]
+    parities = [Parity(file, runtime, bounds) for file, runtime in sessions]
     frame = _frame(graph)
     fitting = [sample for sample in samples if frame in (None, sample.size)]
     if not fitting:
         raise DataError(_none(len(samples), frame))
     for count, sample in enumerate(fitting):
-        for _ in _seen(graph, list(sessions.values()), found, sample):
+        for _ in _predictions(graph, list(sessions.values()), parities, sample):
             pass
         if not count:
-            _other_shapes(graph, list(sessions.values()), found, sample)
-    return found
+            _other_shapes(graph, list(sessions.values()), parities, sample)
+    return parities
 
 
 def measure(
@@ -145,35 +145,34 @@ def measure(
     """
     frame = _frame(graph)
     tasks = list(graph.model.tasks.values())
-    found = [Parity(file, runtime, bounds) for file, runtime in sessions]
+    parities = [Parity(file, runtime, bounds) for file, runtime in sessions]
     chosen = {source.name: spread(len(source.dataset), limit) for source in sources}
     done, total = 0, sum(map(len, chosen.values()))
     for source in sources:
-        reader, accumulators = (
-            Reader(source.only(graph.model.tasks), tasks),
-            [MetricAccumulator(tasks) for _ in range(len(found) + 1)],
-        )
+        reader = Reader(source.only(graph.model.tasks), tasks)
+        accumulators = [MetricAccumulator(tasks) for _ in range(len(parities) + 1)]
         for index in chosen[source.name]:
             sample = reader[index]
             if frame in (None, sample.size):
-                if not found[0].images:
-                    _other_shapes(graph, list(sessions.values()), found, sample)
-                for tally, seen in zip(accumulators, _seen(graph, list(sessions.values()), found, sample), strict=True):
-                    tally.add(sample, seen)
+                if not parities[0].images:
+                    _other_shapes(graph, list(sessions.values()), parities, sample)
+                each = _predictions(graph, list(sessions.values()), parities, sample)
+                for accumulator, predictions in zip(accumulators, each, strict=True):
+                    accumulator.add(sample, predictions)
             done += 1
             yield done, total
-        first, *others = [tally.scores() for tally in accumulators]
-        for parity, scores in zip(found, others, strict=True):
+        first, *others = [accumulator.scores() for accumulator in accumulators]
+        for parity, scores in zip(parities, others, strict=True):
             for task, metrics in first.items():
                 for metric, value in metrics.items():
                     parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric])
-    if not all(parity.images for parity in found):
+    if not all(parity.images for parity in parities):
         raise DataError(_none(total, frame))
-    yield found
+    yield parities
 
 
 def _frame(graph: ExportGraph) -> tuple[int, int] | None:
-    """The only size of images that a graph takes which fits them itself."""
+    """The only size of images that a graph takes if it fits them itself; None if it does not."""
     return graph.shape.taken if graph.shape.fit != "none" else None
 
 
@@ -187,13 +186,13 @@ def spread(count: int, limit: int | None) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, count - 1, min(count, limit or count))}) if count else []
 
 
-def save(path: Path, found: Sequence[Parity]) -> None:
+def save(path: Path, parities: Sequence[Parity]) -> None:
     """Writes parity.json."""
-    write(path, json.dumps([parity.tree() for parity in found], indent=2).encode())
+    write(path, json.dumps([parity.tree() for parity in parities], indent=2).encode())
 
 
-def _seen(
-    graph: ExportGraph, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample
+def _predictions(
+    graph: ExportGraph, sessions: Sequence[Session], parities: Sequence[Parity], sample: Sample
 ) -> Iterator[dict[str, Annotation]]:
     """Answers in the sample's pixels, before display thresholds: PyTorch's first, then each session's."""
     manifest = sessions[0].manifest
@@ -201,28 +200,28 @@ def _seen(
     given = _given(graph, np.stack(images * (manifest.input.batch or 1)))
     mine = _ours(graph, manifest, given)
     yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
-    for session, parity in zip(sessions, found, strict=True):
+    for session, parity in zip(sessions, parities, strict=True):
         theirs = _theirs(session, parity, given)
         parity.images += 1
         parity.add(manifest, mine, theirs, 0, manifest.input.size)
         yield {task: answer(theirs, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
 
 
-def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], found: Sequence[Parity], sample: Sample) -> None:
-    """The same of different images in one batch, and of the other sizes that a dynamic file promises."""
+def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], parities: Sequence[Parity], sample: Sample) -> None:
+    """The same for different images in one batch, and for the other sizes that a dynamic file promises."""
     manifest = sessions[0].manifest
     if manifest.input.batch == 1 and not manifest.input.dynamic:
         return
     height, width = manifest.input.size
     sizes = [(height, width)]
     if manifest.input.dynamic:
-        sizes += [(width + STEP, height), (height, width + STEP)]  # standing where it lay, and wider
+        sizes += [(width + STEP, height), (height, width + STEP)]  # upright instead of wide, and wider
     for size in sizes:
         (image,), _ = prepared([sample.image], manifest, size)
         batch = [image, image[:, ::-1], image[::-1]]
         given = _given(graph, np.stack([batch[i % 3] for i in range(manifest.input.batch or 3)]))
         mine = _ours(graph, manifest, given)
-        for session, parity in zip(sessions, found, strict=True):
+        for session, parity in zip(sessions, parities, strict=True):
             theirs = _theirs(session, parity, given)
             for i in range(len(given[IMAGE])):
                 parity.add(manifest, mine, theirs, i, size)
@@ -241,11 +240,11 @@ def _ours(graph: ExportGraph, manifest: Manifest, given: Mapping[str, np.ndarray
 def _theirs(session: Session, parity: Parity, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     try:
         return session(given)
-    except Exception as error:  # each runtime has its own
-        said = str(error).strip().splitlines() or [type(error).__name__]
+    except Exception as error:  # each runtime raises its own type
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         size = "x".join(map(str, given[IMAGE].shape))
         raise ParityError(
-            f"{parity.file} does not run in {parity.runtime} on images of {size} ({said[-1]}); nothing was shipped: "
+            f"{parity.file} does not run in {parity.runtime} on images of {size} ({lines[-1]}); nothing was shipped: "
             "export for another runtime, or with a fixed size and batch"
         ) from error
 

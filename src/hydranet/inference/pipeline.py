@@ -1,4 +1,4 @@
-"""A predictor at work on one source of images after another frame: what `hydranet predict` does."""
+"""A predictor at work on a source of images, frame by frame: what `hydranet predict` does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ class PredictorProtocol(Protocol):
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """What only exported files take; the words are those of `hydranet.deploy.predictor.Predictor`."""
+    """Options of exported files alone; named as in `hydranet.deploy.predictor.Predictor`."""
 
     runtime: str = ""
     iou: float | None = None
@@ -86,7 +86,7 @@ def run_pipeline(
     note: Callable[[DataError], None],
     tracks: Tracks | None = None,
 ) -> Iterator[Frame]:
-    """Looks at every frame, follows its boxes if there are `tracks`, writes what is seen, and yields the frame.
+    """Predicts on every frame, tracks its boxes if `tracks` is given, writes the predictions, and yields the frame.
 
     Still images of a writer with a frame rate are the frames of a video.
     """
@@ -94,10 +94,10 @@ def run_pipeline(
         pace.lap("reading")
         if writer.fps and source.fps is None:
             frame = replace(frame, time_s=frame.index / writer.fps)
-        seen = see(frame.image)
-        seen = tracks(seen) if tracks else seen
+        predictions = see(frame.image)
+        predictions = tracks(predictions) if tracks else predictions
         pace.lap("network")
-        writer.add(frame, seen)
+        writer.add(frame, predictions)
         pace.lap("writing")
         pace.done()
         yield frame

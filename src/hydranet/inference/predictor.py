@@ -1,4 +1,4 @@
-"""A trained network as a function of a image."""
+"""A trained network as a function of an image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ class Predictor:
 
     path:      a run folder or a model file.    heads: tasks to compute; the others cost nothing.
     size:      height and width the network sees; default: the training size whose shape is nearest to the image's.
-    threshold: boxes and lines below this score are left out; default: what each task says (`Task.score_threshold`). Also
+    threshold: boxes and lines below this score are left out; default: that of each task (`Task.score_threshold`). Also
                an argument of every call.
     The same without torch, for exported files: `hydranet.deploy.predictor`; both fit images and bring answers back
     by the same functions.
@@ -45,12 +45,15 @@ class Predictor:
         return {name: task.classes for name, task in self.model.tasks.items()}
 
     def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
-        """Raises ValueError for what is no RGB image, PredictorError for a threshold that is not from 0 to 1."""
+        """Raises ValueError for anything but an RGB image, PredictorError for a threshold that is not from 0 to 1."""
         size = self.size or nearest_size(self.recipe, checked(image).shape[:2])
-        found = predict_batch(self.model, [Sample(image)], size)[0]
+        predictions = predict_batch(self.model, [Sample(image)], size)[0]
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
         tasks = self.model.tasks
-        return {n: confident(one, tasks[n].score_threshold if least is None else least) for n, one in found.items()}
+        return {
+            name: confident(one, tasks[name].score_threshold if least is None else least)
+            for name, one in predictions.items()
+        }
 
 
 def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:

@@ -28,7 +28,7 @@ class BoxRow:
 
 
 def boxes_of(rows: Sequence[BoxRow], size: tuple[int, int]) -> Boxes:
-    """The rows, in their order, as float32 n 4, int64 n, bool n; clipped to a image of `size` (height, width).
+    """The rows, in their order, as float32 n 4, int64 n, bool n; clipped to an image of `size` (height, width).
 
     Raises DataError, naming the row, for a number that is not finite, a box without area and a box outside the
     image.
@@ -76,9 +76,9 @@ def numbers(words: Sequence[str], where: str) -> list[float]:
 
 
 def once(values: Sequence[Any], what: str, where: str) -> None:
-    """Raises DataError where a value that must name one thing occurs twice."""
-    seen: set[Any] = set()
+    """Raises DataError where a value that must be unique occurs twice."""
+    earlier: set[Any] = set()
     for value in values:
-        if value in seen:
+        if value in earlier:
             raise DataError(f"{where}: {what} {value!r} occurs more than once, expected each once; remove one")
-        seen.add(value)
+        earlier.add(value)

@@ -1,4 +1,4 @@
-"""How files are read, so that a bad one is named in a sentence."""
+"""How files are read, so that the error for a bad one is a sentence that names it."""
 
 import io
 import json
@@ -23,9 +23,9 @@ DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
-"""How the names of images end."""
+"""Suffixes of image files."""
 PALETTE = b"\x03"
-"""The color type, byte 25, of a PNG whose pixels are numbers of colors (PNG specification, section 11.2.1)."""
+"""The color type, byte 25, of a PNG whose pixels are indices of colors (PNG specification, section 11.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,25 @@ def folder_of(root: str, what: str) -> Path:
 def listed(folder: Path, pattern: str, what: str) -> list[Path]:
     """Sorted files and folders inside that match a glob, hidden ones left out. Raises DataError where there are none.
 
-    macOS leaves `._NAME.png` beside NAME.png on foreign disks: such files are no images.
+    macOS leaves `._NAME.png` beside NAME.png on disks of other systems: such files are no images.
     """
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not found:
+    paths = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not paths:
         raise DataError(f"no {what} in {folder} (pattern {pattern}); check the root and the split")
-    return found
+    return paths
 
 
 def image_files(folder: Path, pattern: str = "*", what: str = "images") -> list[Path]:
-    """Those of `listed` that end like a image, in small letters or capitals. Raises DataError for none."""
-    found = [path for path in listed(folder, pattern, what) if path.suffix.lower() in IMAGES and path.is_file()]
-    if not found:
+    """Those of `listed` with the suffix of an image, in lower or upper case. Raises DataError for none."""
+    paths = [path for path in listed(folder, pattern, what) if path.suffix.lower() in IMAGES and path.is_file()]
+    if not paths:
         raise DataError(f"no {what} in {folder} ({pattern} with {' '.join(IMAGES)}); check the root and the split")
-    return found
+    return paths
 
 
 def as_written(path: Path) -> Path:
-    """The file, with the suffix in capitals where only that one is there: cameras and Windows write .PNG and .TXT."""
+    """The file, with the suffix in capitals where only that one exists: cameras and Windows write .PNG and .TXT."""
     capitals = path.with_suffix(path.suffix.upper())
     return capitals if capitals.exists() and not path.exists() else path
 
@@ -96,7 +96,7 @@ def read_map(path: Path) -> np.ndarray:
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """A image of numbers as stored: `read_map`, and of a PNG with a palette the numbers, not the colors."""
+    """An image of ids as stored, as `read_map` reads it; of a PNG with a palette the indices, not the colors."""
     data = _bytes(path)
     if data[:8].tobytes() != PNG or data[25:26].tobytes() != PALETTE:
         return read_map(path)
@@ -108,7 +108,7 @@ def read_ids(path: Path) -> np.ndarray:
 
 
 def _bytes(path: Path) -> np.ndarray:
-    """uint8 n, the bytes of a image that has its end."""
+    """uint8 n, the bytes of an image file that is not cut off."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
@@ -156,14 +156,14 @@ def read_json(path: Path) -> Any:
 
 
 def read_class_map(path: Path, classes: int, void: Sequence[int] = (), size: tuple[int, int] | None = None) -> ClassMap:
-    """A image of class ids, gray or with a palette. The ids `void` become "nobody knows"; so does 255.
+    """An image of class ids, gray or with a palette. The ids `void` become "unknown"; so does 255.
 
-    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or a image that
+    Raises DataError for a broken file, an id that is neither void nor one of the 0..classes-1, or an image that
     is not of `size` (height, width).
     """
     ids = read_ids(path)
     if ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte a pixel: class ids; convert it")
+        raise DataError(f"{path} holds {ids.dtype} {ids.shape}, expected one byte per pixel: class ids; convert it")
     check_size(path, ids, size)
     table = np.arange(256, dtype=np.uint8)
     table[list(void)] = UNKNOWN_ID

@@ -1,4 +1,4 @@
-"""What identifies a image: its pixels, exactly, and what it looks like; and what identifies a label."""
+"""What identifies an image: its pixels, exactly, and what it looks like; and what identifies a label."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy as np
 
 LOOK_BITS = 256
 NEAR_BITS = 12
-"""Images whose looks differ in so few of the 256 bits are most likely the same, scaled or compressed anew."""
+"""Images whose looks differ in at most this many of 256 bits are most likely the same, scaled or compressed anew."""
 
 
 def content(image: np.ndarray) -> str:
@@ -19,7 +19,7 @@ def content(image: np.ndarray) -> str:
 
 
 def perceptual_hash(image: np.ndarray) -> str:
-    """64 hex digits: of 16 x 16 places, whether the image gets brighter to the right (difference hash, dHash)."""
+    """64 hex digits: whether each of 16 x 16 places gets brighter to its right (difference hash, dHash)."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
     return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()

@@ -98,7 +98,7 @@ def parse_object(words: Sequence[str], where: str) -> ObjectRow:
 
 
 def read_objects(path: Path) -> list[ObjectRow]:
-    """A label file of the object benchmark; an empty one says that nothing is there."""
+    """A label file of the object benchmark; an empty one means that there is no object."""
     return [parse_object(line.split(), f"{path}:{i}") for i, line in enumerate(read_lines(path), start=1)]
 
 
@@ -112,7 +112,7 @@ def object_boxes(rows: Sequence[ObjectRow], size: tuple[int, int]) -> Boxes:
 
 
 def read_depth_image(path: Path, size: tuple[int, int]) -> ScalarMap:
-    """Metres along the camera's axis, NaN where no laser point is. Raises DataError."""
+    """Meters along the camera's axis, NaN where no laser point is. Raises DataError."""
     stored = read_map(path)
     if stored.dtype != np.uint16 or stored.ndim != 2:
         raise DataError(f"{path} holds {stored.dtype} {stored.shape}, expected a 16-bit gray image: meters x 256")
@@ -129,13 +129,13 @@ def read_velodyne(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; restore it or choose depth='velo_png'") from error
     if not data.size or path.stat().st_size % 16:
-        raise DataError(f"broken scan {path}: {path.stat().st_size} bytes, expected 16 a point; restore it")
+        raise DataError(f"broken scan {path}: {path.stat().st_size} bytes, expected 16 per point; restore it")
     points = data.reshape(-1, 4)[:, :3]
     return points[np.isfinite(points).all(1)]
 
 
 def project_velodyne(points: np.ndarray, calibration: Calibration, size: tuple[int, int]) -> ScalarMap:
-    """A scan seen by camera 2: float32 h w, meters along its axis, NaN where no point falls; the nearest point wins."""
+    """A scan in camera 2: float32 h w, meters along its axis, NaN where no point falls; the nearest point wins."""
     rect = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ calibration.to_rect.T
     u, v, depth_m = (rect @ calibration.p2.T).T
     front = depth_m > 0

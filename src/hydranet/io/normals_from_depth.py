@@ -7,10 +7,10 @@ from hydranet.annotations import NormalMap
 from hydranet.core.sample import Camera
 
 LEAST_SHARE = 0.3
-"""A window with fewer known pixels than this says nothing about the surface."""
+"""A window with a smaller share of known pixels than this says nothing about the surface."""
 
 GOOD_FIT = 0.01
-"""Planes that depth leaves by less than this share of itself fit equally well: the rest is noise and rounding."""
+"""Planes from which depth deviates by less than this share of it fit equally well: the rest is noise or rounding."""
 
 
 def normals_from_depth(depth_m: np.ndarray, camera: Camera, radius_px: int = 5) -> NormalMap:
@@ -21,8 +21,8 @@ def normals_from_depth(depth_m: np.ndarray, camera: Camera, radius_px: int = 5) 
     radius_px: windows are 2·radius + 1 wide. 5 is best on a frame of NYUv2 against the normals of Eigen and Fergus
                (2015): 5.3 degrees apart in the mean, 2.5 in the median; with depth rounded to 8 bits 6.4 and 3.5.
 
-    On a plane n·P = d the inverse depth 1/z = n·(x, y, 1)/d is linear in the pixel, so one linear least-squares fit a
-    window gives its plane exactly, however slanted. Across an edge no plane fits; so every pixel takes the mean of
+    On a plane n·P = d the inverse depth 1/z = n·(x, y, 1)/d is linear in the pixel, so one linear least-squares fit
+    per window gives its plane exactly, however slanted. Across an edge no plane fits; so every pixel takes the mean of
     nine windows that contain it, weighted by one over their misfit, which keeps creases sharp and stays on one side of
     a jump in depth.
 

@@ -1,10 +1,10 @@
-"""Pseudo-labels on disk: one file a image and label, and an index that says who made them, how, and of what.
+"""Pseudo-labels on disk: one file per image and label, and an index that says who made them, how, and of what.
 
 CACHE/index.json               teacher, classes, thresholds, and each image's fingerprint and files
-CACHE/LABEL/PICTURE.png        class ids, 255 = unknown; meters x 256 in 16 bits, 0 = unknown (KITTI's);
+CACHE/LABEL/IMAGE.png          class ids, 255 = unknown; meters x 256 in 16 bits, 0 = unknown (KITTI's);
                                normals as round((n + 1) x 127.5), 0 0 0 = unknown: within 0.4 degrees
-CACHE/LABEL/PICTURE.json       boxes: left top right bottom, class id, score
-CACHE/LABEL/PICTURE.npz        every other kind, its arrays as they are
+CACHE/LABEL/IMAGE.json         boxes: left top right bottom, class id, score
+CACHE/LABEL/IMAGE.npz          every other kind, its arrays as they are
 """
 
 import io
@@ -40,7 +40,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Entry:
-    """One image: fingerprints (`formats.fingerprint`), height and width, and a file for each label."""
+    """One image: fingerprints (`io.fingerprint`), height and width, and a file for each label."""
 
     content: str
     look: str
@@ -68,8 +68,8 @@ class Index:
     @property
     def protocol(self) -> dict[str, Any]:
         """Everything that must agree for labels to stand in one cache."""
-        said = {**asdict(self), "images": None, "trained_on": None}
-        return dict(json.loads(json.dumps(said)))
+        protocol = {**asdict(self), "images": None, "trained_on": None}
+        return dict(json.loads(json.dumps(protocol)))
 
     def to_json(self) -> str:
         """The index as text."""
@@ -99,7 +99,7 @@ def read_index(folder: Path) -> Index:
 
 
 def file_of(label: str, key: str, made: Made) -> str:
-    """Where the label of a image goes, relative to the cache; two keys never share a file."""
+    """Where the label of an image goes, relative to the cache; two keys never share a file."""
     parts = [part if part not in ("..", "/") else "__" for part in PurePosixPath(key).parts]
     flat = made.kind in ("ClassMap", "NormalMap") or (made.kind == "ScalarMap" and made.metadata.get("unit") == "m")
     suffix = "png" if flat else "json" if made.kind == "Boxes" else "npz"
@@ -119,8 +119,8 @@ def packed(label: Annotation, made: Made) -> bytes:
         codes = np.rint((np.where(known, label.xyz, -1) + 1) * 127.5).astype(np.uint8)
         return _png(np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
     if isinstance(label, Boxes):
-        found = zip(label.xyxy.tolist(), label.label.tolist(), np.asarray(label.score).tolist(), strict=True)
-        return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in found]).encode()
+        boxes = zip(label.xyxy.tolist(), label.label.tolist(), np.asarray(label.score).tolist(), strict=True)
+        return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in boxes]).encode()
     arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -128,7 +128,7 @@ def packed(label: Annotation, made: Made) -> bytes:
 
 
 def unpack(path: Path, made: Made, size: tuple[int, int], least: float = 0.0) -> Annotation:
-    """The inverse of `packed`, for a image of `size`; boxes with scores below `least` become ignored regions.
+    """The inverse of `packed`, for an image of `size`; boxes with scores below `least` become ignored regions.
 
     Raises DataError for a missing or broken file, or one of another size.
     """
@@ -154,11 +154,11 @@ def unpack(path: Path, made: Made, size: tuple[int, int], least: float = 0.0) ->
 
 
 def _boxes(path: Path, least: float) -> Boxes:
-    found = read_json(path)
+    rows = read_json(path)
     try:
-        score = np.array([one["score"] for one in found], dtype=np.float32)
-        xyxy = np.array([one["xyxy"] for one in found], dtype=np.float32).reshape(-1, 4)
-        label = np.array([one["label"] for one in found], dtype=np.int64)
+        score = np.array([row["score"] for row in rows], dtype=np.float32)
+        xyxy = np.array([row["xyxy"] for row in rows], dtype=np.float32).reshape(-1, 4)
+        label = np.array([row["label"] for row in rows], dtype=np.int64)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} holds no boxes ({error}); delete it and run `hydranet label` again") from error
     kept = score >= least / 2

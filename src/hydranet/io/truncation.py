@@ -1,4 +1,4 @@
-"""Whether a image file has its end. Some decoders fill the missing half of a photograph with gray, silently."""
+"""Whether an image file is complete. Some decoders fill the missing half of a photograph with gray, silently."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ def is_whole(data: np.ndarray) -> bool:
     """Whether a JPEG or PNG (uint8 n, the bytes of a file) has its end marker; True for every other format.
 
     Bytes after the end are allowed: cameras append their own. The end of a JPEG is looked for behind the start of its
-    scan, because thumbnails in the header have ends of their own; inside the scan the marker cannot occur. A file whose
-    middle is damaged is not found out.
+    scan, because thumbnails in the header have ends of their own; inside the scan the marker cannot occur. Damage
+    in the middle of a file is not detected.
     """
     head = data[: len(PNG)].tobytes()
     if head.startswith(JPEG):

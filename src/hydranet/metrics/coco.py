@@ -11,7 +11,7 @@ from hydranet.postprocess.nms import confidence
 
 
 def coco_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, float]:
-    """ "ap" (IoU .50:.95), "ap50", "ap75", "ar" (100 boxes), and "ap50/<class>"; NaN where there was nothing to find.
+    """ "ap" (IoU .50:.95), "ap50", "ap75", "ar" (100 boxes), and "ap50/<class>"; NaN where there is no object.
 
     Ignored boxes are COCO's crowds: what lies in one counts neither for nor against; without a class of their own
     they are crowds of every class. Raises ImportError naming the extra where the evaluator is not installed.
@@ -32,20 +32,20 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _evaluate(images: Sequence[PerImage], classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Precision (10 IoU thresholds, 101 recalls, classes) and recall (10, classes); -1 = nothing to find."""
+    """Precision (10 IoU thresholds, 101 recalls, classes) and recall (10, classes); -1 = no object."""
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
         raise ImportError('detection scores need faster-coco-eval: pip install "hydranet[train]"') from error
-    truth, found = COCO(), COCO()
+    truth, detections = COCO(), COCO()
     head = {"images": [{"id": i} for i in range(len(images))], "categories": [{"id": k} for k in range(classes)]}
-    there = (row for image, (_, label) in enumerate(images) for row in _truth(image, label, classes))
-    seen = (row for image, (boxes, _) in enumerate(images) for row in _found(image, boxes))
-    truth.dataset = {**head, "annotations": _numbered(there)}
-    found.dataset = {**head, "annotations": _numbered(seen)}
+    truth_rows = (row for image, (_, label) in enumerate(images) for row in _truth(image, label, classes))
+    detection_rows = (row for image, (boxes, _) in enumerate(images) for row in _detections(image, boxes))
+    truth.dataset = {**head, "annotations": _numbered(truth_rows)}
+    detections.dataset = {**head, "annotations": _numbered(detection_rows)}
     truth.createIndex()
-    found.createIndex()
-    evaluator = COCOeval_faster(truth, found, "bbox", print_function=lambda *_: None)
+    detections.createIndex()
+    evaluator = COCOeval_faster(truth, detections, "bbox", print_function=lambda *_: None)
     evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
     evaluator.params.maxDets = [100]
     evaluator.evaluate()
@@ -78,7 +78,7 @@ def _truth(image: int, boxes: Boxes, classes: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _found(image: int, boxes: Boxes) -> list[dict[str, Any]]:
+def _detections(image: int, boxes: Boxes) -> list[dict[str, Any]]:
     return [
         {**_row(image, int(label), xyxy, False), "score": float(score)}
         for xyxy, label, score in zip(boxes.xyxy, boxes.label, confidence(boxes), strict=True)

@@ -1,7 +1,7 @@
 """KITTI's 2D object benchmark: average precision by class at three difficulties, after the official rules.
 
-A ground-truth box is counted, ignored or not there at all. Counted: its class, and easy enough. Ignored: its class but
-too hard, or a neighbor class (a Van when Cars are scored). Objects of all other classes are not there. A detection
+A ground-truth box is counted, ignored or left out. Counted: its class, and easy enough. Ignored: its class but
+too hard, or a neighbor class (a Van when Cars are scored). Objects of all other classes are left out. A detection
 that lands on an ignored box, on a DontCare region or is too small itself is neither right nor wrong. Precision is read
 at 41 places of the recall axis that are set by the scores of the true positives; AP is its mean over 40 of them (R40,
 since 2019) or over 11 (R11, before). With fewer than 40 objects some places are never reached, so that even a perfect
@@ -39,7 +39,7 @@ PLACES = 41
 
 
 class Rows(NamedTuple):
-    """One image, one class, one difficulty: what is to be found and what was found.
+    """One image, one class, one difficulty: the boxes of the label and the detections.
 
     overlap: float d g; IoU of the detections with the boxes of the class and of its neighbors.
     counted: bool g; the others are ignored.    score: float d.
@@ -55,9 +55,9 @@ class Rows(NamedTuple):
 
 
 def kitti_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, float]:
-    """ "kitti_r40/<class>/<difficulty>" and "kitti_r11/..."; NaN where there was nothing to find.
+    """ "kitti_r40/<class>/<difficulty>" and "kitti_r11/..."; NaN where there is no object.
 
-    Boxes that a source ignores are DontCare regions if their label is -1, objects of another class (not there) if it is
+    Boxes that a source ignores are DontCare regions if their label is -1, objects of another class (left out) if it is
     -2, else objects of their class that are too hard, as Van and Person_sitting are where the task has only Car and
     Pedestrian (`Detection.neighbors`).
     """
@@ -65,14 +65,14 @@ def kitti_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str
     for index, name in enumerate(classes):
         neighbors = [classes.index(n) for n in NEIGHBORS.get(name, ()) if n in classes]
         for difficulty in DIFFICULTIES:
-            rows = [_rows(seen, truth, index, neighbors, difficulty) for seen, truth in images]
+            rows = [_rows(prediction, truth, index, neighbors, difficulty) for prediction, truth in images]
             precision = precision_at_places(rows, OVERLAP.get(name, 0.5))
             for mean, places in (("r40", slice(1, None)), ("r11", slice(0, None, 4))):
                 scores[f"kitti_{mean}/{name}/{difficulty.name}"] = float(precision[places].mean())
     return scores
 
 
-def _rows(seen: Boxes, truth: Boxes, index: int, neighbors: list[int], level: Difficulty) -> Rows:
+def _rows(prediction: Boxes, truth: Boxes, index: int, neighbors: list[int], level: Difficulty) -> Rows:
     n = len(truth.label)
     ignore = np.zeros(n, bool) if truth.ignore is None else np.asarray(truth.ignore, bool)
     occlusion = np.zeros(n, int) if truth.occlusion is None else truth.occlusion
@@ -82,17 +82,17 @@ def _rows(seen: Boxes, truth: Boxes, index: int, neighbors: list[int], level: Di
     mine = truth.label == index
     here = mine | np.isin(truth.label, neighbors)
 
-    small = seen.xyxy[:, 3] - seen.xyxy[:, 1] < level.height_px
-    found = (np.asarray(seen.label) == index) | small
-    boxes = seen.xyxy[found]
+    small = prediction.xyxy[:, 3] - prediction.xyxy[:, 1] < level.height_px
+    relevant = (np.asarray(prediction.label) == index) | small
+    boxes = prediction.xyxy[relevant]
     care = truth.xyxy[ignore & (truth.label == NO_BOX)]
     common, area, other = _pairs(boxes, truth.xyxy[here])
     inside, own, _ = _pairs(boxes, care)
     return Rows(
         common / np.maximum(area[:, None] + other - common, 1e-12),
         (mine & ~hard & ~ignore)[here],
-        confidence(seen)[found].astype(np.float64),
-        ~small[found],
+        confidence(prediction)[relevant].astype(np.float64),
+        ~small[relevant],
         (inside / np.maximum(own[:, None], 1e-12)).max(1, initial=0),
     )
 

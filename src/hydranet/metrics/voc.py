@@ -17,7 +17,7 @@ def voc_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, 
     """ "voc_ap50", the mean over classes, and "voc_ap50/<class>": area under the PR curve, every point (VOC 2010-12).
 
     Ignored boxes of a class are VOC's "difficult" ones: finding them counts neither for nor against. NaN where there
-    was nothing to find.
+    is no object.
     """
     by_class = {name: average_precision(*judge(images, k)) for k, name in enumerate(classes)}
     measured = [value for value in by_class.values() if not np.isnan(value)]
@@ -26,16 +26,16 @@ def voc_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, 
 
 
 def road_scores(images: Sequence[PerImage], classes: Sequence[str]) -> dict[str, float]:
-    """ "road_ap50" and "road_recall": every class taken for one, as in "vehicle" tables on BDD100K.
+    """ "road_ap50" and "road_recall": all classes merged into one, as in "vehicle" tables on BDD100K.
 
     Recall is the share of boxes found by a detection of at least `ROAD_CONFIDENCE`.
     """
-    merged = [(_merged(seen), _merged(truth)) for seen, truth in images]
+    merged = [(_merged(prediction), _merged(truth)) for prediction, truth in images]
     score, right, objects = judge(merged, 0)
-    found = int(right[score >= ROAD_CONFIDENCE].sum())
+    hits = int(right[score >= ROAD_CONFIDENCE].sum())
     return {
         "road_ap50": average_precision(score, right, objects),
-        "road_recall": found / objects if objects else float("nan"),
+        "road_recall": hits / objects if objects else float("nan"),
     }
 
 
@@ -47,26 +47,26 @@ def judge(images: Sequence[PerImage], index: int) -> tuple[np.ndarray, np.ndarra
     """Scores of the detections of a class over all images, best first; which are right; how many objects there are.
 
     A detection belongs to the box it overlaps most. It is right where that overlap is at least 0.5 and no better
-    detection has the box already; it is left out where the box is ignored.
+    detection matches the box already; it is left out where the box is ignored.
     """
     rows, objects = [], 0
-    for seen, truth in images:
+    for prediction, truth in images:
         mine = truth.label == index
         ignore = np.zeros(len(mine), bool) if truth.ignore is None else np.asarray(truth.ignore, bool)
         anywhere = ignore & (truth.label < 0)
         objects += int((mine & ~ignore).sum())
-        rows += _judge_image(seen, truth.xyxy[mine | anywhere], ignore[mine | anywhere], index)
+        rows += _judge_image(prediction, truth.xyxy[mine | anywhere], ignore[mine | anywhere], index)
     rows.sort(key=lambda row: -row[0])
     return np.array([score for score, _ in rows]), np.array([right for _, right in rows], bool), objects
 
 
-def _judge_image(seen: Boxes, there: np.ndarray, ignore: np.ndarray, index: int) -> list[tuple[float, bool]]:
-    found = np.flatnonzero(np.asarray(seen.label) == index)
-    score = confidence(seen)[found]
-    taken, rows = np.zeros(len(there), bool), []
+def _judge_image(prediction: Boxes, targets: np.ndarray, ignore: np.ndarray, index: int) -> list[tuple[float, bool]]:
+    chosen = np.flatnonzero(np.asarray(prediction.label) == index)
+    score = confidence(prediction)[chosen]
+    taken, rows = np.zeros(len(targets), bool), []
     for i in np.argsort(-score, kind="stable"):
-        overlap = _overlap(seen.xyxy[found[i]], there)
-        best = int(overlap.argmax()) if len(there) else -1
+        overlap = _overlap(prediction.xyxy[chosen[i]], targets)
+        best = int(overlap.argmax()) if len(targets) else -1
         hit = best >= 0 and overlap[best] >= OVERLAP
         if hit and ignore[best]:
             continue

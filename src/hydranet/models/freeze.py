@@ -41,22 +41,22 @@ class Frozen:
 
     def __init__(self, model: nn.Module, patterns: Iterable[str]) -> None:
         modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
-        found = {name for pattern in patterns for name in matching([*modules, *parameters], pattern)}
-        inside = [part for name in found if name in modules for part in modules[name].modules()]
+        chosen = {name for pattern in patterns for name in matching([*modules, *parameters], pattern)}
+        inside = [part for name in chosen if name in modules for part in modules[name].modules()]
         self._modes = {part: part.__dict__.get("train") for part in inside}
-        touched = [p for name in found if name in modules for p in modules[name].parameters()]
-        touched += [parameters[name] for name in found if name in parameters]
+        touched = [p for name in chosen if name in modules for p in modules[name].parameters()]
+        touched += [parameters[name] for name in chosen if name in parameters]
         self._learning = [parameter for parameter in dict.fromkeys(touched) if parameter.requires_grad]
-        inner = tuple(f"{name}." for name in found if name in modules)
-        self.names = frozenset(name for name in model.state_dict() if name in found or name.startswith(inner))
-        for name in found:
+        inner = tuple(f"{name}." for name in chosen if name in modules)
+        self.names = frozenset(name for name in model.state_dict() if name in chosen or name.startswith(inner))
+        for name in chosen:
             if name in modules:
                 freeze(modules[name])
             else:
                 _still(parameters[name])
 
     def undo(self) -> None:
-        """What was frozen here learns again; what had been frozen before stays so. The caller sets the mode anew."""
+        """What was frozen here learns again; what was frozen before stays frozen. The caller sets the mode anew."""
         for part, before in self._modes.items():
             part.__dict__.pop("train", None)
             if before is not None:
@@ -68,14 +68,14 @@ class Frozen:
 def matching(names: Iterable[str], pattern: str) -> list[str]:
     """The dotted names that a pattern chooses; "trunk.encoder.*" means trunk.encoder as a whole, too.
 
-    Raises SpecError with a suggestion where there is none.
+    Raises SpecError with a suggestion where nothing matches.
     """
     names = [name for name in names if name]
-    found = [n for n in names if fnmatchcase(n, pattern) or fnmatchcase(n, pattern.removesuffix(".*"))]
-    if not found:
+    matches = [n for n in names if fnmatchcase(n, pattern) or fnmatchcase(n, pattern.removesuffix(".*"))]
+    if not matches:
         depth = max(pattern.count("."), 1)
         raise SpecError(unknown(pattern, [n for n in names if n.count(".") <= depth], "part of the network"))
-    return found
+    return matches
 
 
 def _still(parameter: nn.Parameter) -> None:

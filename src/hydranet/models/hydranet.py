@@ -45,7 +45,7 @@ class HydraNet(nn.Module):
         return self.answer(self.trunk(image, names))
 
     def answer(self, pyramids: dict[str, Pyramid]) -> dict[str, Raw]:
-        """The heads alone, on pyramids the trunk gave."""
+        """The heads alone, on pyramids from the trunk."""
         return {name: self.heads[name](pyramid) for name, pyramid in pyramids.items()}
 
     def decode(self, raw: dict[str, Raw]) -> dict[str, Annotation]:

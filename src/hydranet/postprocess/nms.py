@@ -9,24 +9,27 @@ from hydranet.annotations import Annotation, Boxes, Polylines, rows
 from hydranet.core.sample import DataError
 
 Steps = Mapping[str, Mapping[str, float]]
-"""What comes after the network, by name, with options: {"nms": {"score_threshold", "iou_threshold", "max_detections", "pre_nms_topk"}}."""
+"""What comes after the network, by name, with options: {"nms": {"score_threshold", "iou_threshold", "max_detections",
+"pre_nms_topk"}}."""
 
 Scored = TypeVar("Scored", bound=Boxes | Polylines)
 
 
-def postprocess(seen: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
+def postprocess(prediction: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
     """One image's decoded annotation after the steps that its task names (`Task.postprocess_steps`).
 
     score, iou: thresholds of this call; the score only raises that of the steps.
     Raises DataError for an unknown step.
     """
     for name, options in steps.items():
-        if name != "nms" or not isinstance(seen, Boxes):
-            raise DataError(f"got step {name!r} for a {type(seen).__name__}, expected 'nms' for Boxes; update hydranet")
+        if name != "nms" or not isinstance(prediction, Boxes):
+            raise DataError(
+                f"got step {name!r} for a {type(prediction).__name__}, expected 'nms' for Boxes; update hydranet"
+            )
         overlap = options["iou_threshold"] if iou is None else iou
         floor = max(score, options["score_threshold"])
-        seen = nms(seen, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
-    return seen
+        prediction = nms(prediction, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
+    return prediction
 
 
 def nms(
@@ -35,7 +38,7 @@ def nms(
     """Greedy non-maximum suppression within each class, best first.
 
     score: boxes below are dropped.    iou: of two boxes of a class that overlap more than this, the better stays.
-    limit: how many to keep.           candidates: how many of the best to look at.
+    max_detections: how many to keep.    pre_nms_topk: how many of the best to look at.
     Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
@@ -62,11 +65,15 @@ def _overlaps(xyxy: np.ndarray, label: np.ndarray, iou: float) -> np.ndarray:
     return np.triu(common > iou * (area[:, None] + area - common), k=1)
 
 
-def above(found: Scored, score: float) -> Scored:
+def above(prediction: Scored, score: float) -> Scored:
     """The boxes or lines of at least this score. After `nms`, this equals `nms` with the higher threshold."""
-    return rows(found, np.flatnonzero(confidence(found) >= score))
+    return rows(prediction, np.flatnonzero(confidence(prediction) >= score))
 
 
-def confidence(found: Boxes | Polylines) -> np.ndarray:
+def confidence(instances: Boxes | Polylines) -> np.ndarray:
     """Scores of the instances; 1 for those of an annotator, which carry none."""
-    return np.ones(len(getattr(found, found.arrays()[0])), np.float32) if found.score is None else found.score
+    return (
+        np.ones(len(getattr(instances, instances.arrays()[0])), np.float32)
+        if instances.score is None
+        else instances.score
+    )

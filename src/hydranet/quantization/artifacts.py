@@ -17,22 +17,22 @@ REPORT, REFUSED = "quantize", "refused"
 
 
 def report(folder: Path, shipped: bool) -> str:
-    """The name of a scan's report: a refusal leaves the report of files that were accepted before as it is."""
+    """The name of a scan's report: a refusal does not overwrite the report of files accepted earlier."""
     return REPORT if shipped or not (folder / MANIFEST).is_file() else REFUSED
 
 
-def note_refusal(folder: Path, said: Mapping[str, object]) -> None:
+def note_refusal(folder: Path, record: Mapping[str, object]) -> None:
     """Writes the report of a scan after which nothing is shipped."""
-    write(folder / f"{report(folder, False)}.json", json.dumps({**said, "shipped": []}, indent=2).encode())
+    write(folder / f"{report(folder, False)}.json", json.dumps({**record, "shipped": []}, indent=2).encode())
 
 
 def ship(
-    folder: Path, trials: Sequence[Path], manifest: Manifest, parities: Sequence[Parity], said: Mapping[str, object]
+    folder: Path, trials: Sequence[Path], manifest: Manifest, parities: Sequence[Parity], record: Mapping[str, object]
 ) -> list[Path]:
-    """Moves files that were on trial, each alone in a folder with its weights, into place; returns the model files.
+    """Moves files that were on trial, each in its own folder with its weights, into place; returns the model files.
 
-    The manifest goes first and comes last, so that after a kill in between nobody takes a mixture for accepted. Files
-    of an earlier INT8 manifest that are not written again would be without one: they are removed.
+    The old manifest is removed first and the new one written last, so that after a kill in between no mixture counts
+    as accepted. Files of an earlier INT8 manifest that are not written again are removed: no manifest would list them.
     """
     files = [file for tried in trials for file in sorted(tried.parent.iterdir())]
     digests = {file.name: _digest(file) for file in files}
@@ -44,7 +44,7 @@ def ship(
         file.replace(folder / file.name)
     named = [replace(parity, file=tried.name) for parity, tried in zip(parities, trials, strict=True)]
     save(folder / "parity.json", named)
-    write(folder / f"{REPORT}.json", json.dumps({**said, "shipped": sorted(digests)}, indent=2).encode())
+    write(folder / f"{REPORT}.json", json.dumps({**record, "shipped": sorted(digests)}, indent=2).encode())
     write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
     return [folder / tried.name for tried in trials]
 
@@ -52,14 +52,14 @@ def ship(
 def rejection_reason(folder: Path | None, target: str, size: tuple[int, int], weights: str) -> str:
     """Why a folder has no file of a format that was accepted for these weights at this size; empty where it has.
 
-    weights: SHA-256 of the run's model file. Reports of earlier versions do not name it, which proves nothing.
+    weights: SHA-256 of the run's model file. Reports of earlier versions do not name it; their files do not count.
     """
     names = [f"model{TARGETS[target]}", *(["model.bin"] if target == "openvino" else [])]
     if folder is None:
         return "it is no run as it was trained"
     try:
         manifest = Manifest.from_json((folder / MANIFEST).read_text())
-        said = json.loads((folder / f"{REPORT}.json").read_text())
+        record = json.loads((folder / f"{REPORT}.json").read_text())
         digests = {name: _digest(folder / name) for name in names}
     except (OSError, ValueError):  # none, or damaged ones
         return f"no {target} file was accepted"
@@ -67,7 +67,7 @@ def rejection_reason(folder: Path | None, target: str, size: tuple[int, int], we
         return f"the {target} file is not the one that was accepted"
     if manifest.input.size != size:
         return f"the accepted file sees {manifest.input.size[0]}x{manifest.input.size[1]}"
-    if not weights or said.get("weights") != weights:
+    if not weights or record.get("weights") != weights:
         return "the accepted file is not known to be made from these weights"
     return ""
 
@@ -77,7 +77,7 @@ def _digest(path: Path) -> str:
 
 
 def _earlier(folder: Path) -> set[str]:
-    """Names of the files of an INT8 result that lies there."""
+    """Names of the files of an INT8 result that is already in the folder."""
     try:
         manifest = Manifest.from_json((folder / MANIFEST).read_text())
     except (OSError, ValueError):  # none, or a damaged one

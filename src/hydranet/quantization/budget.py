@@ -26,15 +26,15 @@ DIRECTIONS: Mapping[str, Better] = {
     **dict.fromkeys(("within_11.25", "within_22.5", "within_30"), "higher"),
     **dict.fromkeys(("abs_rel", "sq_rel", "rmse", "rmse_log", "mean_deg", "median_deg"), "lower"),
 }
-"""Which way each metric is better; one of a class ("iou/road") goes by what is before the stroke."""
+"""Which way each metric is better; that of one class ("iou/road") goes by the part before the slash."""
 
 ELSE = 0.01
-"""The same for the headline of a task that has none of these metrics."""
+"""The accepted loss of a task's headline metric where the task has none of the metrics in `ALLOWED`."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """allowed: of metrics that rise, the drop; of metrics that fall, the rise relative to the value."""
+    """allowed: the drop where higher is better; the rise relative to the value where lower is better."""
 
     task: str
     metric: str
@@ -53,7 +53,7 @@ class MetricDrop:
 
     @property
     def loss(self) -> float:
-        """Infinite where a value came to be, or was, unknown."""
+        """Infinite where one of the values is unknown, 0 where both are."""
         if not (math.isfinite(self.before) and math.isfinite(self.after)):
             return 0.0 if math.isnan(self.before) and math.isnan(self.after) else math.inf
         if self.limit.better == "higher":
@@ -77,7 +77,7 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
     scores:   "source task metric" -> value, of one evaluation.
     settings: such as "semantic.miou=0.01", which take the place of a task's default.
     Raises SpecError for what is no task, no metric or no number, and for a metric that no source has a value of: a
-    budget that nothing is held against would let anything pass.
+    budget without a value to check would let anything pass.
     """
     metrics = {task.name: {m for key in scores if (m := _metric(key, task.name))} for task in tasks}
     own = parsed(settings, tasks)
@@ -88,20 +88,20 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
                 f"got a budget for {limit.task}.{limit.metric}, expected a metric that the validation sources measure, "
                 f"one of {known}; give another or add a source that labels it"
             )
-    found = list(own)
+    budget = list(own)
     for task in tasks:
         if not metrics[task.name] or task.name in {limit.task for limit in own}:
             continue
         usual = [Limit(task.name, m, *ALLOWED[m]) for m in ALLOWED if m in metrics[task.name]]
-        found += usual or [Limit(task.name, task.headline[0], task.headline[1], ELSE)]
-    for limit in found:
-        seen = [v for key, v in scores.items() if key.endswith(f" {limit.task} {limit.metric}")]
-        if not any(map(math.isfinite, seen)):
+        budget += usual or [Limit(task.name, task.headline[0], task.headline[1], ELSE)]
+    for limit in budget:
+        values = [v for key, v in scores.items() if key.endswith(f" {limit.task} {limit.metric}")]
+        if not any(map(math.isfinite, values)):
             raise SpecError(
                 f"{limit.task}.{limit.metric} has no value on the images of any validation source, expected one to "
                 "hold INT8 against; give more images (--limit 0), another metric, or a source with labels for it"
             )
-    return found
+    return budget
 
 
 def _metric(key: str, task: str) -> str:
@@ -111,9 +111,9 @@ def _metric(key: str, task: str) -> str:
 
 
 def parsed(settings: Sequence[str], tasks: Sequence[Task]) -> list[Limit]:
-    """Budgets such as "semantic.miou=0.01". Whether the task has the metric only an evaluation tells: see `limits`.
+    """Budgets such as "semantic.miou=0.01". Only an evaluation shows whether the task has the metric: see `limits`.
 
-    Raises SpecError for what is no task or no number, and for a metric of which nobody knows which way is better.
+    Raises SpecError for what is no task or no number, and for a metric of which it is unknown which way is better.
     """
     return [_parsed(text, tasks) for text in settings]
 

@@ -21,14 +21,14 @@ KEEP = 0.95
 class FakeConv:
     """Takes the place of a convolution's `forward`: inputs and weights are rounded to eight bits, gradients pass.
 
-    Weights are rounded by output channel and symmetrically, inputs by one range that follows what is seen. Rounding by
+    Weights are rounded per output channel and symmetrically, inputs by one range that follows the data. Rounding per
     output channel is the same before and after BatchNorm is folded in, which only scales channels.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         self.conv = conv
         self.low, self.high = torch.tensor(0.0), torch.tensor(0.0)
-        self.seen = False
+        self.calibrated = False
 
     def __call__(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         conv = self.conv
@@ -38,12 +38,12 @@ class FakeConv:
 
     def _look(self, x: Tensor) -> None:
         low, high = x.detach().amin().clamp(max=0), x.detach().amax().clamp(min=0)
-        keep = KEEP if self.seen else 0.0
+        keep = KEEP if self.calibrated else 0.0
         self.low, self.high = keep * self.low.to(low) + (1 - keep) * low, keep * self.high.to(high) + (1 - keep) * high
-        self.seen = True
+        self.calibrated = True
 
     def _rounded(self, x: Tensor) -> Tensor:
-        if not self.seen:
+        if not self.calibrated:
             return x
         scale = ((self.high - self.low) / LEVELS).clamp(min=1e-8).float()
         zero = (-self.low / scale).round().clamp(0, LEVELS).to(torch.int32)
@@ -60,14 +60,14 @@ def by_channel(weight: Float[Tensor, "d c h w"]) -> Float[Tensor, "d c h w"]:
 def fake_quantized(model: HydraNet, float_heads: Iterable[str] = ()) -> int:
     """Rounds every convolution of the trunk and of all heads but those in `float_heads`, from now on; returns how many.
 
-    Names and values of the weights stay as they are, so that checkpoints do, too.
+    Names and values of the weights stay as they are, and so do checkpoints.
     """
     kept = tuple(f"heads.{name}." for name in float_heads)
-    found = [
+    convs = [
         module
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and not name.startswith(kept or "\0")
     ]
-    for conv in found:
+    for conv in convs:
         conv.forward = FakeConv(conv)  # type: ignore[assignment]
-    return len(found)
+    return len(convs)

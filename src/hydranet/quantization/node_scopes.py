@@ -10,14 +10,17 @@ TRUNK, DECODE = "trunk", "decode"
 HEAD = re.compile(r"/model\.heads\.([^./:]+)[.:]")
 
 GATHER = ".gather: "
-"""What `export.narrow` adds up: zeros and ones, whose inputs would only lose by being rounded once more."""
+"""The convolutions of zeros and ones in `export.passes.rewrite_narrow_convs`, which add up products.
+
+Their inputs would only lose by being rounded once more.
+"""
 
 
 def parts_of(proto: Any) -> dict[str, str]:
     """The part of every node of an ONNX model by its name: "trunk", "decode" or the name of a head.
 
     Read from the module that the exporter noted for each node. Nodes without a note (constants that it moved) belong
-    to whoever reads them, or else to the decoding, so that in doubt they stay in float.
+    to the part that reads them, or else to the decoding, so that in doubt they stay in float.
     """
     parts = {node.name: _part(node) for node in proto.graph.node}
     readers: dict[str, list[str]] = {}
@@ -37,14 +40,15 @@ def _part(node: Any) -> str | None:
         return None
     if GATHER in where:
         return DECODE
-    if found := HEAD.search(where):
-        return found.group(1)
+    if match := HEAD.search(where):
+        return match.group(1)
     return TRUNK if "/model.trunk" in where else DECODE
 
 
 def floats(parts: Mapping[str, str], float_heads: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Those of `names` (nodes of a graph made from the ONNX model) that lie in the decoding or in a part of `float_heads`.
+    """Those of `names` that lie in the decoding or in a part of `float_heads`.
 
+    names: of the nodes of a graph made from the ONNX model.
     OpenVINO calls a node that it made from another one "NAME/SUFFIX".
     """
     out = {DECODE, *float_heads}

@@ -13,9 +13,9 @@ STACK_T_BYTES = 64
 def kept_signal_stack() -> Iterator[None]:
     """Inside, libraries may set the thread's stack for signal handlers (sigaltstack); after it, the old one is back.
 
-    Every OpenVINO core sets one of its own and puts the one it found back when it goes. Of two cores, the one that
-    goes last puts back the freed stack of the other, and the next signal (Ctrl-C, or a child process that ends) kills
-    the program with a segmentation fault. Our own sessions share one core that never goes; NNCF makes many.
+    Every OpenVINO core sets a stack of its own and puts the previous one back when it ends. Of two cores, the one that
+    ends last puts back the freed stack of the other, and the next signal (Ctrl-C, or a child process that ends) kills
+    the program with a segmentation fault. Our own sessions share one core that never ends; NNCF makes many.
     """
     if os.name != "posix":
         yield

@@ -1,4 +1,4 @@
-"""Post-training quantization with NNCF: weights by channel, activations by range, calibrated on images."""
+"""Post-training quantization with NNCF: weights per channel, activations by range, calibrated on images."""
 
 import io
 import logging
@@ -52,18 +52,18 @@ def floating(graph: ExportGraph, manifest: Manifest) -> Floating:
 
 
 def calibration_images(recipe: Recipe, size: tuple[int, int], count: int) -> list[np.ndarray]:
-    """uint8 1 h w 3 images for calibration, as many from each training source, evenly spread over it.
+    """uint8 1 h w 3 images for calibration, equally many from each training source, evenly spread over it.
 
-    Ranges that one source never reaches would be cut off for all of them, so its share of training does not matter.
+    A range that the images do not reach is cut off for all sources, so a source's share of training does not matter.
     """
-    found: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     for source in recipe.data:
         reader = Reader(source, list(recipe.tasks))
         each = min(max(count // len(recipe.data), 1), len(reader))
         for index in sorted({int(i) for i in np.linspace(0, len(reader) - 1, each)}):
             sample, _ = fit(reader[index].but(labels={}), size)
-            found.append(sample.image[None])
-    return found
+            images.append(sample.image[None])
+    return images
 
 
 def write(
@@ -86,7 +86,7 @@ def write(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = _opened(network, target)
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
-    # NNCF draws bars of its own, and makes torch look for a CUDA that nobody asked for (nncf.torch.extensions)
+    # NNCF draws bars of its own, and makes torch look for CUDA, which is not needed (nncf.torch.extensions)
     with kept_signal_stack(), redirect_stdout(io.StringIO()), quiet("torch.utils.cpp_extension"):
         quantized: Any = nncf.quantize(
             model,
@@ -106,7 +106,7 @@ def _opened(network: Floating, target: str) -> Any:
         import onnx
 
         return onnx.shape_inference.infer_shapes(network.proto)
-    return core().read_model(network.proto.SerializeToString(), b"")  # convert_model reports home
+    return core().read_model(network.proto.SerializeToString(), b"")  # convert_model would report its use
 
 
 def _by_tensor() -> Any:

@@ -25,7 +25,7 @@ from hydranet.quantization.sensitivity import FloatHeads, Scan, scan, summary
 from hydranet.training.train import train
 
 FREE = Bounds(math.inf, math.inf)
-"""INT8 is held against the budget, not against bounds of equality."""
+"""INT8 is compared with the budget, not with bounds of equality."""
 
 FINE = 0.05
 """Learning rate of fine-tuning, as a share of the recipe's."""
@@ -64,14 +64,14 @@ class Options:
 
 
 Note = Callable[[str], None]
-"""Is told what is going on."""
+"""Is called with messages on the progress."""
 
 
 class QuantizationTrial:
     """Quantizes a network in several ways and measures all of them over one pass of the validation images.
 
-    unseen: heads that no validation image labels; they stay in float, since nobody could tell what they lose.
-    before: scores in float that losses are counted from; taken from the first look where it is empty.
+    unseen: heads that no validation image labels; they stay in float, since their losses cannot be measured.
+    before: scores in float that losses are counted from; set by the first measurement where it is empty.
     Raises SpecError for a budget that cannot be read and where no head is labeled.
     """
 
@@ -118,70 +118,70 @@ class QuantizationTrial:
             )
         for step in measure(self.trained, sessions, self.recipe.validation, FREE, self.options.limit or None):
             if isinstance(step, list):
-                found = step
+                parities = step
             else:
                 self.note(f"measuring image {step[0]} of {step[1]}")
-        self.before = self.before or {name: loss.torch for name, loss in found[0].metrics.items()}
+        self.before = self.before or {name: loss.torch for name, loss in parities[0].metrics.items()}
         self.budget = self.budget or limits(self.recipe.tasks, self.before, self.options.budget)
-        self.parities |= {(target, float_heads): parity for float_heads, parity in zip(trials, found, strict=True)}
-        return [losses(self.budget, self.before, parity) for parity in found]
+        self.parities |= {(target, float_heads): parity for float_heads, parity in zip(trials, parities, strict=True)}
+        return [losses(self.budget, self.before, parity) for parity in parities]
 
     def path(self, target: str, float_heads: FloatHeads) -> Path:
-        """Where the network with these heads in float lies while it is on trial."""
+        """Path of the network with these heads in float while it is on trial."""
         name = "-".join(["float", *sorted(float_heads)]) if float_heads else "all"
         return self.folder / "trial" / f"{target}-{name}" / f"model{ptq.TARGETS[target]}"
 
 
 def precision(float_heads: FloatHeads) -> str:
-    """The word for it in a manifest."""
+    """The precision as a manifest names it."""
     return "int8" + (f" (float: {', '.join(sorted(float_heads))})" if float_heads else "")
 
 
 def quantize(run: Path, folder: Path, options: Options, note: Note) -> Iterator[Scan | Path]:
     """Scans, chooses and ships: yields the scans, then the files that were accepted.
 
-    Fine-tunes and scans again where no way of quantizing keeps the budget and `options.steps` allow it. Everything
-    that was on trial is removed. Raises QuantiseError, after quantize.json is written, where nothing was accepted.
+    Fine-tunes and scans again where no way of quantizing keeps the budget and `options.steps` allow it. All files
+    that were on trial are removed. Raises QuantizeError, after quantize.json is written, where nothing was accepted.
     """
     model, recipe = load_model(run)
     weights, place = digest(run), folder / "trial"
     trial = QuantizationTrial(model, recipe, run, folder, options, note)
     try:
-        found = first = yield from _scanned(trial)
-        if found.chosen is None and options.steps:
+        result = first = yield from _scanned(trial)
+        if result.chosen is None and options.steps:
             tuned, _ = load_model(tune(run, recipe, folder / "qat", options.steps, note))
             again = QuantizationTrial(tuned, recipe, run, folder, options, note)
             again.before, again.budget, trial = trial.before, trial.budget, again
-            found = yield from _scanned(trial)
-        said = {"weights": weights, **summary(found), "before_tuning": None if found is first else summary(first)}
-        if refused := _refused(trial, found):
-            artifacts.note_refusal(folder, said)
+            result = yield from _scanned(trial)
+        record = {"weights": weights, **summary(result), "before_tuning": None if result is first else summary(first)}
+        if refused := _refused(trial, result):
+            artifacts.note_refusal(folder, record)
             raise QuantizeError(refused)
-        assert found.chosen is not None
-        float_heads = found.chosen.float_heads | trial.unseen
+        assert result.chosen is not None
+        float_heads = result.chosen.float_heads | trial.unseen
         trials = [trial.path(target, float_heads) for target in options.targets]
         manifest = replace(trial.manifest, precision=precision(float_heads))
         parities = [trial.parities[target, float_heads] for target in options.targets]
-        yield from artifacts.ship(folder, trials, manifest, parities, said)
+        yield from artifacts.ship(folder, trials, manifest, parities, record)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def _scanned(trial: QuantizationTrial) -> Generator[Scan, None, Scan]:
-    found = None
-    for found in scan(trial.heads, trial, trial.unseen):
-        yield found
-    assert found is not None
-    return found
+    result = None
+    for result in scan(trial.heads, trial, trial.unseen):
+        yield result
+    assert result is not None
+    return result
 
 
-def _refused(trial: QuantizationTrial, found: Scan) -> str:
-    """Why nothing is shipped, if so; formats that were not scanned are measured now, before any file is moved."""
-    if found.chosen is None:
-        return refusal(found, trial.options)
+def _refused(trial: QuantizationTrial, result: Scan) -> str:
+    """Why nothing is shipped, or ""; formats that were not scanned are measured now, before any file is moved."""
+    if result.chosen is None:
+        return refusal(result, trial.options)
     first, *others = trial.options.targets
     for target in others:
-        (metric_drop,) = trial.look(target, [found.chosen.float_heads])
+        (metric_drop,) = trial.look(target, [result.chosen.float_heads])
         if broken := [one for one in metric_drop if not one.kept]:
             return f"{target}: {worded(broken)}; ship {first} alone (--to {first}). Nothing was shipped"
     return ""
@@ -202,9 +202,9 @@ def unlabeled(recipe: Recipe, limit: int | None) -> list[str]:
 def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Path:
     """Trains the run's network on with all convolutions rounded; returns the folder.
 
-    Its teacher is the run itself: every task is told on every image what it answered in float, beside the labels, so
-    that few labels do not pull it elsewhere. The first step is an ordinary one: the network is there once it is done,
-    so that it takes two.
+    Its teacher is the run itself: beside the labels, every task learns on every image from what the run predicts in
+    float, so that few labels do not pull it elsewhere. The first step is an ordinary one, since `train` hands out the
+    network only after it; so at least two steps are needed.
     """
     shutil.rmtree(folder, ignore_errors=True)
     optim = replace(recipe.optim, lr=FINE * recipe.optim.lr)
@@ -227,14 +227,14 @@ def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Pat
     return folder
 
 
-def refusal(found: Scan, options: Options) -> str:
-    """What is broken in the gentlest way to quantize, and what may be done."""
-    gentle = min(found.tried, key=lambda tried: sum(not one.kept for one in tried.metric_drop))
+def refusal(result: Scan, options: Options) -> str:
+    """Which limits are broken even by the way to quantize that breaks the fewest, and what can be done."""
+    gentle = min(result.tried, key=lambda tried: sum(not one.kept for one in tried.metric_drop))
     cure = "give more --qat steps" if options.steps else "fine-tune with --qat 300"
     broken = [one for one in gentle.metric_drop if not one.kept]
     return (
-        f"no INT8 network keeps the budget: {found.name(gentle.float_heads)} has {worded(broken)}; {cure}, or allow more with "
-        "--budget TASK.METRIC=LOSS. Nothing was shipped"
+        f"no INT8 network keeps the budget: {result.name(gentle.float_heads)} has {worded(broken)}; "
+        f"{cure}, or allow more with --budget TASK.METRIC=LOSS. Nothing was shipped"
     )
 
 

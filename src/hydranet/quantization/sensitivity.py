@@ -47,7 +47,7 @@ class Scan:
 
     @property
     def note(self) -> str:
-        """What nobody measured, as a sentence; empty where everything was."""
+        """A sentence on what was not measured; empty where everything was."""
         if not self.unseen:
             return ""
         heads = ", ".join(self.unseen)
@@ -58,53 +58,53 @@ class Scan:
 
     @property
     def order(self) -> list[str]:
-        """Heads by what leaving them in float gives back of all budgets that were used, most first."""
-        found = {t.float_heads: sum(max(one.used, 0.0) for one in t.metric_drop) for t in self.tried}
-        gain = {head: found[frozenset()] - found.get(frozenset({head}), found[frozenset()]) for head in self.heads}
+        """Heads by how much of all used budgets is given back when they stay in float, most first."""
+        used = {t.float_heads: sum(max(one.used, 0.0) for one in t.metric_drop) for t in self.tried}
+        gain = {head: used[frozenset()] - used.get(frozenset({head}), used[frozenset()]) for head in self.heads}
         return sorted(self.heads, key=lambda head: -gain[head])
 
 
 def scan(heads: Sequence[str], measure: Measure, unseen: Iterable[str] = ()) -> Iterator[Scan]:
     """Tries all parts, the trunk alone, and each head left out; then mixtures until the budget is kept.
 
-    Heads are put back to float in the order of the scan, one more at a time. Yields the scan after every look; where
-    even the trunk alone breaks the budget, nothing is chosen.
+    Heads are put back to float in the order of the scan, one more at a time. Yields the scan after every measurement;
+    where even the trunk alone breaks the budget, nothing is chosen.
     """
-    found = Scan(tuple(heads), tuple(sorted(unseen)))
+    result = Scan(tuple(heads), tuple(sorted(unseen)))
     every = frozenset(heads)
     first: list[FloatHeads] = [frozenset(), *(frozenset({head}) for head in heads)]
     first += [every] if every not in first else []
-    found.tried += [
+    result.tried += [
         Tried(float_heads, metric_drop) for float_heads, metric_drop in zip(first, measure(first), strict=True)
     ]
-    yield found
-    done = {tried.float_heads: tried for tried in found.tried}
-    order = found.order
+    yield result
+    done = {tried.float_heads: tried for tried in result.tried}
+    order = result.order
     for count in range(len(heads) + 1):
-        # of equal number, those that were already measured come first: a head alone may be enough that is not first
+        # sets of the same size that are already measured count, too: a single head that is not first may be enough
         same = [float_heads for float_heads in done if len(float_heads) == count]
         float_heads = frozenset(order[:count])
         if float_heads not in done:
             (metric_drop,) = measure([float_heads])
             done[float_heads] = Tried(float_heads, metric_drop)
-            found.tried.append(done[float_heads])
-            yield found
+            result.tried.append(done[float_heads])
+            yield result
         kept = [done[one] for one in dict.fromkeys([float_heads, *same]) if done[one].accepted]
         if kept:
-            found.chosen = kept[0]
+            result.chosen = kept[0]
             break
-    yield found
+    yield result
 
 
-def summary(found: Scan) -> Mapping[str, object]:
+def summary(result: Scan) -> Mapping[str, object]:
     """As JSON values."""
     return {
-        "order": found.order,
-        "not_measured": found.unseen,
-        "chosen": sorted(found.chosen.float_heads) if found.chosen else None,
+        "order": result.order,
+        "not_measured": result.unseen,
+        "chosen": sorted(result.chosen.float_heads) if result.chosen else None,
         "tried": [
             {
-                "name": found.name(tried.float_heads),
+                "name": result.name(tried.float_heads),
                 "float": sorted(tried.float_heads),
                 "accepted": tried.accepted,
                 "losses": [
@@ -120,6 +120,6 @@ def summary(found: Scan) -> Mapping[str, object]:
                     for one in tried.metric_drop
                 ],
             }
-            for tried in found.tried
+            for tried in result.tried
         ],
     }

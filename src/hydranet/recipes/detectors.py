@@ -1,4 +1,4 @@
-"""Three detectors, one word apart: on generated scenes, and on real roads whose data sets list different classes."""
+"""Three detectors, chosen by one option: on generated scenes, and on real roads with data sets of different classes."""
 
 from dataclasses import replace
 
@@ -97,8 +97,8 @@ CARLA_TO_ROAD = {"traffic_light": "traffic light", "traffic_sign": "traffic sign
 def road_detector() -> Recipe:
     """Road users, lights and signs from three data sets, none of which labels all five classes.
 
-    KITTI knows no lights and signs, BDD100K has no cyclists (it boxes rider and bike apart; both are ignored), CARLA
-    neither persons nor cyclists: what a data set does not look for is neither object nor background there.
+    KITTI labels no lights and signs, BDD100K no cyclists (it boxes rider and bike separately; both are ignored), CARLA
+    neither persons nor cyclists: a class that a data set does not label is neither object nor background in it.
 
     Command: HYDRANET_DATA=DATA hydranet train road_detector --start runs/detector
     One CPU core: 12 minutes. Scores: vehicle AP50 .697 KITTI 60-70, .332 BDD, .657 CARLA. See docs/results.md.

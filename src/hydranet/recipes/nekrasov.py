@@ -1,13 +1,13 @@
 """Asymmetric annotations (Nekrasov et al., ICRA 2019, arXiv 1809.04766): single-task teachers fill missing labels.
 
 Each image is labeled for some tasks only. A teacher is trained for each task on the images that have its label;
-then one student learns all tasks from all images, a teacher's answer standing where a label is missing, so that every
+then one student learns all tasks from all images, a teacher's answer replacing each missing label, so that every
 step updates every head. Here on generated scenes (`nekrasov*`), of which one source has classes and the other depth,
 and on real roads (`streets*`), where CamVid has classes and KITTI depth and boxes. All of one size and budget:
 
     hydranet train nekrasov_classes && hydranet train nekrasov_depth          the teachers
     hydranet train nekrasov teachers=[] --out runs/nekrasov-without             (a) labels alone
-    hydranet train nekrasov                                                   (b) teachers at work while training
+    hydranet train nekrasov                                                   (b) teachers run during training
     hydranet label runs/nekrasov_classes depth --recipe nekrasov --confidence semantic=0.5 \\
         --out runs/nekrasov-cache/classes
     hydranet label runs/nekrasov_depth classes --recipe nekrasov --confidence depth=0.8 --out runs/nekrasov-cache/depth
@@ -51,7 +51,7 @@ CONFIDENCE = {"semantic": 0.5, "depth": 0.8, "detection": 0.3}
 def nekrasov() -> Recipe:
     """The student on scenes: classes and depth, each labeled in half of the images; teachers fill the rest.
 
-    Command: see the top of this file; one CPU core: about 5 minutes a run. Not trained yet: no scores to state.
+    Command: see the top of this file; one CPU core: about 5 minutes per run. Not trained yet: no scores to state.
     """
     held_out = _scenes(99, 64, "semantic", "depth")
     return _small(
@@ -81,7 +81,7 @@ def nekrasov_cached() -> Recipe:
 def streets() -> Recipe:
     """The student on real roads: CamVid has classes, KITTI depth and boxes; two teachers fill the rest.
 
-    Command: see the top of this file; one busy CPU core: 5 to 9 minutes a run. CamVid mIoU .418, KITTI AbsRel .234,
+    Command: see the top of this file; one busy CPU core: 5 to 9 minutes per run. CamVid mIoU .418, KITTI AbsRel .234,
     AP50 .272; without teachers .375, .249, .244 (docs/results.md).
     """
     return _small(

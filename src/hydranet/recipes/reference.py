@@ -1,4 +1,4 @@
-"""Networks whose speed is compared (docs/speed.md): our three heads, and the two-head network they are held against."""
+"""Networks whose speed is compared (docs/speed.md): our three heads, and a two-head network to compare with."""
 
 from dataclasses import replace
 

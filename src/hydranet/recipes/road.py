@@ -25,7 +25,7 @@ def road() -> Recipe:
     """Segmentation from CamVid, sparse metric depth and boxes from KITTI, in one network.
 
     Command: HYDRANET_DATA=DATA hydranet train road
-    Two CPU cores: 58 minutes at 1.7 s a step. Scores: CamVid val mIoU .633; KITTI object 60-70 AbsRel .169, AP50 .416
+    Two CPU cores: 58 minutes at 1.7 s per step. Scores: CamVid val mIoU .633; KITTI object 60-70 AbsRel .169, AP50 .416
     (Car .786). See docs/results.md.
     """
     camvid = CamVid("camvid", split="train")

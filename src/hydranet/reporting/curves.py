@@ -26,9 +26,9 @@ svg{width:100%;height:auto;display:block} svg text{font-size:11px;fill:#555}
 
 @dataclass(frozen=True)
 class Curves:
-    """What a run left: its steps, its evaluations as {step, scores}, and its last report, if there is one.
+    """What a run has stored: its steps, its evaluations as {step, scores}, and its last report, if there is one.
 
-    skipped: lines of its log that hold neither.
+    skipped: lines of the log that hold neither a step nor an evaluation.
     """
 
     name: str
@@ -73,7 +73,7 @@ def write_report(runs: Sequence[Curves], path: Path) -> None:
 
 
 def figure(title: str, lines: Sequence[Line], *, log: bool = False, bounds: tuple[float, float] | None = None) -> str:
-    """One chart with its title; a legend where there is more than one line."""
+    """One chart with its title; with a legend where there is more than one line."""
     key = legend([line.name for line in lines]) if len(lines) > 1 else ""
     return _framed(title, key, line_chart(lines, log=log, bounds=bounds))
 
@@ -92,7 +92,7 @@ def names_of(runs: Sequence[Curves], group: str) -> list[str]:
 
 
 def losses(runs: Sequence[Curves]) -> list[str]:
-    """A chart a task: one run with the loss's parts, or several runs."""
+    """One chart per task: of one run with the loss's parts, or of several runs."""
     made = []
     for task in names_of(runs, "losses"):
         lines = [_line(run.name, run, lambda line, task=task: line["losses"].get(task)) for run in runs]  # type: ignore[misc]
@@ -109,7 +109,7 @@ def losses(runs: Sequence[Curves]) -> list[str]:
 def spread(
     runs: Sequence[Curves], group: str, *, log: bool = False, bounds: tuple[float, float] | None = None
 ) -> list[str]:
-    """Values by name: all in one chart for one run, a chart a name for several."""
+    """Values by name: all in one chart for one run, one chart per name for several runs."""
     names = names_of(runs, group)
     by_name = {
         name: [_line(run.name, run, lambda line, name=name: line[group].get(name)) for run in runs]  # type: ignore[misc]
@@ -118,13 +118,13 @@ def spread(
     if not names:
         return []
     if len(runs) == 1:
-        lines = [Line(name, found[0].x, found[0].y) for name, found in by_name.items()]
+        lines = [Line(name, per_run[0].x, per_run[0].y) for name, per_run in by_name.items()]
         return [
             figure(
                 f"{len(lines)} pairs of tasks" if bounds else "by task", lines, log=log and _wide(lines), bounds=bounds
             )
         ]
-    return [figure(name, found, log=log and _wide(found), bounds=bounds) for name, found in by_name.items()]
+    return [figure(name, per_run, log=log and _wide(per_run), bounds=bounds) for name, per_run in by_name.items()]
 
 
 def machine(runs: Sequence[Curves]) -> list[str]:
@@ -145,7 +145,7 @@ def machine(runs: Sequence[Curves]) -> list[str]:
 def progress(runs: Sequence[Curves]) -> list[str]:
     """Headline scores over the steps of a run that was evaluated more than once."""
     made = []
-    headlines = {task: said for run in runs if run.report for task, said in run.report.headlines.items()}
+    headlines = {task: headline for run in runs if run.report for task, headline in run.report.headlines.items()}
     keys = dict.fromkeys((s, t) for run in runs for e in run.evaluations for s, ts in e["scores"].items() for t in ts)
     if max(len(run.evaluations) for run in runs) < 2:
         return []
@@ -154,26 +154,26 @@ def progress(runs: Sequence[Curves]) -> list[str]:
             metric, better = headlines[task]
             lines = []
             for run in runs:
-                seen = [e for e in run.evaluations if metric in e["scores"].get(source, {}).get(task, {})]
-                y = [number(e["scores"][source][task][metric]) for e in seen]
-                lines.append(Line(run.name, [e["step"] for e in seen], y))
+                evaluations = [e for e in run.evaluations if metric in e["scores"].get(source, {}).get(task, {})]
+                y = [number(e["scores"][source][task][metric]) for e in evaluations]
+                lines.append(Line(run.name, [e["step"] for e in evaluations], y))
             made.append(figure(f"{source}: {task} {metric} {'↑' if better == 'higher' else '↓'}", lines))
     return made
 
 
 def bars(runs: Sequence[Curves]) -> list[str]:
-    """Per-class scores of the last reports, a chart a source, task and metric."""
+    """Per-class scores of the last reports, one chart per source, task and metric."""
     reports = {run.name: run.report for run in runs if run.report}
-    found: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
+    by_metric: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
     for name, report in reports.items():
         for source, tasks in report.scores.items():
             for task, metrics in tasks.items():
                 for metric, value in metrics.items():
                     kind, _, label = metric.partition("/")
                     if label:
-                        found.setdefault((source, task, kind), {}).setdefault(label, {})[name] = value
+                        by_metric.setdefault((source, task, kind), {}).setdefault(label, {})[name] = value
     made = []
-    for (source, task, kind), labels in found.items():
+    for (source, task, kind), labels in by_metric.items():
         groups = {name: [values.get(name, math.nan) for values in labels.values()] for name in reports}
         key = legend(list(groups)) if len(groups) > 1 else ""
         made.append(_framed(f"{source}: {task} {kind}", key, bar_chart(list(labels), groups)))

@@ -55,9 +55,12 @@ def sheet(rows: Sequence[EvaluatedImage], tasks: Mapping[str, Task], threshold: 
 
 
 def _drawn(
-    image: np.ndarray, seen: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
+    image: np.ndarray, annotations: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
 ) -> dict[str, np.ndarray]:
-    return {name: draw(image, confident(one, threshold), tasks[name].classes) for name, one in seen.items()}
+    return {
+        name: draw(image, confident(annotation, threshold), tasks[name].classes)
+        for name, annotation in annotations.items()
+    }
 
 
 def _row(row: EvaluatedImage, tasks: Mapping[str, Task], threshold: float) -> Row:

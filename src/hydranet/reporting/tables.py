@@ -20,13 +20,13 @@ def number(value: float) -> str:
 
 
 def losses(progress: Progress) -> str:
-    """What a step saw, in one line."""
+    """The losses of a step and its speed, in one line."""
     means = "  ".join(f"{name} {value:.3f}" for name, value in progress.result.losses.items())
     return f"{means}  {progress.images / progress.step_s:.1f} img/s"
 
 
 def scores(report: Report) -> Table:
-    """One row a source and task; the headline first."""
+    """One row per source and task; the headline first."""
     table = Table(
         "source", "task", "images", "headline", "more", title=f"{report.model}  (protocol {report.protocol_hash})"
     )
@@ -44,7 +44,7 @@ def scores(report: Report) -> Table:
 
 
 def classes(report: Report) -> list[Table]:
-    """Per-class scores, one table a source and task that has them."""
+    """Per-class scores, one table per source and task that has them."""
     tables = []
     for source, tasks in report.scores.items():
         for task, metrics in tasks.items():
@@ -58,7 +58,7 @@ def classes(report: Report) -> list[Table]:
 
 
 def comparison(rows: Sequence[Change], names: Sequence[str]) -> Table:
-    """One row a metric: both values, and the difference, green where the second is better."""
+    """One row per metric: both values, and the difference, green where the second is better."""
     table = Table("source", "task", "metric", *names, "difference")
     for row in rows:
         color = {True: "green", False: "red", None: "white"}[row.better]
@@ -86,7 +86,7 @@ def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:
 
 
 def costs(spent: Mapping[str, Cost], size: tuple[int, int]) -> Table:
-    """One row a network, or a set of networks that run one after another."""
+    """One row per network, or per set of networks that run one after another."""
     title = f"one image of {size[0]} x {size[1]}, eager PyTorch; times were interleaved: compare ratios"
     table = Table("network", title=title)
     for column in ("parameters M", "GMAC", "network ms", "memory MB"):
@@ -101,7 +101,7 @@ def costs(spent: Mapping[str, Cost], size: tuple[int, int]) -> Table:
 
 
 def kept(rows: Sequence[Kept]) -> Table:
-    """One row a task: its headline alone and in the shared network."""
+    """One row per task: its headline alone and in the shared network."""
     table = Table("source", "task", "metric", "alone", "shared", "kept")
     for row in rows:
         arrow = "↑" if row.better == "higher" else "↓"
@@ -111,7 +111,7 @@ def kept(rows: Sequence[Kept]) -> Table:
     return table
 
 
-def found(sets: Mapping[str, Sequence[Found]]) -> Table:
+def catalog_members(sets: Mapping[str, Sequence[Found]]) -> Table:
     """Members of the open sets."""
     table = Table("set", "name", "what it is", "path")
     for name, members in sets.items():

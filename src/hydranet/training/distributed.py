@@ -70,7 +70,7 @@ class ProcessGroup:
                 norm.together = together
 
     def wait(self) -> None:
-        """Goes on once every process has come here."""
+        """Returns once every process has called it."""
         self.any(False)
 
     @staticmethod
@@ -79,7 +79,7 @@ class ProcessGroup:
         return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
     def equalize(self, model: nn.Module) -> None:
-        """Gives every process the first one's weights and buffers."""
+        """Gives every process the weights and buffers of the first process."""
         if self.world > 1:
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, 0)

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON line a step, and TensorBoard where it is installed."""
+"""The log of a run: one JSON line per step, and TensorBoard where it is installed."""
 
 import json
 from pathlib import Path
@@ -31,15 +31,15 @@ class RunLog:
         return path.open("a")
 
     def step(self, progress: Progress) -> None:
-        """Adds what one step saw."""
+        """Adds one step."""
         self.file = self.file or self._open(progress.step)
-        seen = progress.result
+        result = progress.result
         line: dict[str, Any] = {
             "step": progress.step,
-            "losses": seen.losses,
-            "parts": seen.parts,
-            "weights": seen.weights,
-            "cosines": seen.cosines(),
+            "losses": result.losses,
+            "parts": result.parts,
+            "weights": result.weights,
+            "cosines": result.cosines(),
             "lr": progress.lr,
             "gradient_norm": finite(progress.gradient_norm),
             "images_per_s": progress.images / progress.step_s,
@@ -78,7 +78,7 @@ class RunLog:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; those that hold no step and no evaluation, such as a last one cut short, left out."""
+    """The lines of a run's log without those that hold no step and no evaluation, such as a truncated last line."""
     return read_all(folder)[0]
 
 

@@ -10,7 +10,7 @@ from hydranet.models.hydranet import HydraNet
 
 
 def optimizer(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
-    """An optimizer with a group for each part of the network and for what is not decayed (biases, norms, balancer)."""
+    """An optimizer with a group for each part of the network; biases, norms and the balancer are not decayed."""
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         parts = name.split(".")

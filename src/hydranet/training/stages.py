@@ -22,8 +22,8 @@ from hydranet.models.hydranet import HydraNet
 class Staging:
     """The stages of one run, applied to its network and balancer. Without stages a run is one stage of all its steps.
 
-    stage, first: the current stage and its first step.    tasks: those that it computes.    frozen: what it keeps.
-    Raises SpecError for a stage that freezes what is not there, or in which nothing can learn.
+    stage, first: the current stage and its first step.    tasks: those that it computes.    frozen: its frozen parts.
+    Raises SpecError for a stage that freezes a part that does not exist, or in which nothing can learn.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Staging:
         return self.stages[-1], first
 
     def enter(self, step: int, average: Mapping[str, Tensor]) -> bool:
-        """Freezes and unfreezes where `step` is in another stage than the last one asked for; says whether it was.
+        """Freezes and unfreezes where `step` is in another stage than at the last call; returns whether it was.
 
-        average: the averaged weights, where the run has them. What is frozen takes them over: the network that is
-        evaluated is the one that stays, and heads learn from the features that they will be shipped with.
+        average: the averaged weights, where the run has them. Frozen parts take them over, because the averaged
+        weights are the ones that are evaluated and shipped: so heads learn from the features they are shipped with.
         """
         stage, self.first = self.at(step)
         if stage is self.stage:
@@ -94,7 +94,7 @@ class Staging:
         return stage.rate(part) * (stage.schedule or self.schedule).factor(step - first, stage.steps)
 
     def batch(self, batch: Batch) -> Batch:
-        """What the stage sees of a batch: labels and lessons of its tasks only, so that the others are not computed."""
+        """A batch with the labels and distillation targets of the stage's tasks only; the others are not computed."""
         if batch.asked <= self.tasks:
             return batch
         labels = {name: label for name, label in batch.labels.items() if name in self.tasks}
@@ -123,7 +123,7 @@ def _learns(module: torch.nn.Module) -> bool:
 
 
 def weigh(balancer: Balancer, factors: Mapping[str, float]) -> RemovableHandle:
-    """Multiplies the weights that a balancer gives by factors, until `remove()`; what it sees and keeps is the same."""
+    """Multiplies the weights that a balancer gives by factors, until `remove()`; its inputs and state stay the same."""
 
     def losses(_: torch.nn.Module, given: tuple[Losses]) -> tuple[Losses]:
         # the value of each loss as it is, its gradient times the factor

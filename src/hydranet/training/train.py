@@ -33,7 +33,7 @@ RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """One finished step: what it saw, how long it took, and the run itself."""
+    """One finished step: its result, how long it took, and the run itself."""
 
     step: int
     steps: int
@@ -147,11 +147,11 @@ def train(
     processes.equalize(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
     batches, began = load(mixture, run.step), time.perf_counter()
-    for found in batches:
+    for step_batches in batches:
         waited = time.perf_counter()
         if run.staging.enter(run.step, run.ema.tensors if run.ema else {}):
-            processes.equalize(run.model)  # BatchNorm's statistics are each process's own; frozen ones are one's
-        moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in found]
+            processes.equalize(run.model)  # each has its own BatchNorm statistics; frozen ones become equal
+        moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in step_batches]
         moved = [run.teachers(batch, run.staging.tasks, run.autocast) for batch in moved]
         result, norm, lr = _step(run, moved, processes.sum)
         run.step += 1
@@ -199,7 +199,7 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[StepResult, f
         ) from error
     run.processes.sum_gradients(run.model)
     parameters = [p for p in run.model.parameters() if p.grad is not None]
-    if parameters:  # without any gradient, in a step without labels, the scaler would find nothing to check
+    if parameters:  # without any gradient, in a step without labels, the scaler has nothing to check
         run.scaler.unscale_(run.optimizer)
     norm = nn.utils.clip_grad_norm_(parameters, recipe.optim.clip or float("inf"))
     if not run.scaler.is_enabled() and not torch.isfinite(norm):  # fp16's scaler leaves such a step out by itself

@@ -14,7 +14,7 @@ from hydranet.transforms.photometric import Light, relight
 from hydranet.transforms.view import Size
 from hydranet.transforms.warp import View, can_flip, letterbox, random_view, warp
 
-SPOILT = 1 / 3
+SPOILED = 1 / 3
 """Share of images that get noise, and the same share gets blur; a camera rarely has both."""
 
 
@@ -31,7 +31,7 @@ class Augment(Component):
     hue:        largest turn of the color circle, up to 0.5. Costs more than everything else together.
     noise:      largest standard deviation, as a share of white.    blur: largest sigma in pixels.
     mosaic:     probability of four images of the source on one canvas, only where all their labels survive it
-                (`augment.mosaic`). Reads four images for one.
+                (`transforms.mosaic`). Reads four images for one.
     """
 
     flip: float = 0.5
@@ -79,20 +79,20 @@ class Augment(Component):
         if self.mosaic and draw is not None and rng.random() < self.mosaic:
             others = partners(sample, lambda: draw(rng))
         if others:
-            seen = mosaic([sample, *others], size, rng, self.scale, self.rotate_rad, self.flip)
+            augmented = mosaic([sample, *others], size, rng, self.scale, self.rotate_rad, self.flip)
         else:
             mirror = rng.random() < self.flip and can_flip(sample)
             view = random_view(sample.size, size, rng, self.scale, self.rotate_rad, self.crop == "center", mirror)
-            seen = warp(sample, view)
-        return seen.but(image=relight(seen.image, self._light(rng), rng))
+            augmented = warp(sample, view)
+        return augmented.but(image=relight(augmented.image, self._light(rng), rng))
 
     def _light(self, rng: np.random.Generator) -> Light:
         brightness, contrast, saturation = (
             1 + rng.uniform(-change, change) for change in (self.brightness, self.contrast, self.saturation)
         )
         hue, fate, amount = rng.uniform(-self.hue, self.hue), rng.random(), rng.random()
-        noise = self.noise * amount if fate < SPOILT else 0.0
-        blur_px = self.blur * amount if fate > 1 - SPOILT else 0.0
+        noise = self.noise * amount if fate < SPOILED else 0.0
+        blur_px = self.blur * amount if fate > 1 - SPOILED else 0.0
         return Light(brightness, contrast, saturation, hue, noise, blur_px)
 
 

@@ -1,7 +1,7 @@
-"""The fast way between a image and the network's input, where both are upright: a crop, a resize, a border.
+"""The fast way between an image and the network's input, where both are upright: a crop, a resize, a border.
 
-Letterboxing and stretching move whole pixels, so that no general warp is needed; `geometry` falls back to one for
-every other view. Frames of 375 x 1242 take a tenth of the time.
+Letterboxing and stretching move whole pixels, so that no general warp is needed; `transforms.warp` falls back to one
+for every other view. Frames of 375 x 1242 take a tenth of the time.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from hydranet.annotations import Annotation, NormalMap, ScalarMap
 from hydranet.transforms.view import Size, View
 
 CLOSE = 1e-6
-"""Pixels: what is this near to a whole one is one."""
+"""Pixels: a coordinate this close to a whole number counts as one."""
 
 Window = tuple[slice, slice]
 
@@ -33,32 +33,32 @@ def window(view: View, size: Size) -> Window | None:
 
 
 def placed(image: np.ndarray, view: View, fill: int) -> np.ndarray | None:
-    """A image moved by whole pixels on a ground of `fill`; None where the view does anything else."""
+    """An image moved by whole pixels on a background of `fill`; None where the view does anything else."""
     place = window(view, (image.shape[0], image.shape[1]))
     if place is None or (place[0].stop - place[0].start, place[1].stop - place[1].start) != image.shape[:2]:
         return None
     if image.shape[:2] == view.size:
         return image.copy()
-    seen = np.full((*view.size, *image.shape[2:]), fill, dtype=image.dtype)
-    seen[place] = image
-    return seen
+    canvas = np.full((*view.size, *image.shape[2:]), fill, dtype=image.dtype)
+    canvas[place] = image
+    return canvas
 
 
 def unfitted(annotation: Annotation, view: View, size: Size) -> Annotation | None:
-    """A predicted map of numbers or normals in pixels of the image; None where only the general way will do."""
+    """A predicted map of numbers or normals in pixels of the image; None where only the general warp can do it."""
     if not isinstance(annotation, ScalarMap | NormalMap) or view.zoom != 1:
         return None
     place = window(view, size)
     values = annotation.values if isinstance(annotation, ScalarMap) else annotation.xyz
     if place is None or values.shape[-2:] != view.size or values.dtype != np.float32:
         return None
-    seen = np.ascontiguousarray(values[(..., *place)])
-    if not np.isfinite(seen).all() or (isinstance(annotation, ScalarMap) and annotation.unit == "px"):
+    cropped = np.ascontiguousarray(values[(..., *place)])
+    if not np.isfinite(cropped).all() or (isinstance(annotation, ScalarMap) and annotation.unit == "px"):
         return None
     if isinstance(annotation, ScalarMap):
-        return replace(annotation, values=cv2.resize(seen, size[::-1], interpolation=cv2.INTER_LINEAR))
+        return replace(annotation, values=cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR))
     xyz = np.empty((3, *size), np.float32)
-    for plane, out in zip(seen, xyz, strict=True):
+    for plane, out in zip(cropped, xyz, strict=True):
         cv2.resize(plane, size[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
     length = cv2.magnitude(cv2.magnitude(xyz[0], xyz[1]), xyz[2])
     xyz /= np.maximum(length, 1e-6, out=length)

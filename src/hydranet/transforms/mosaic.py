@@ -3,11 +3,11 @@
 A mosaic (YOLOv4, Bochkovskiy et al. 2020, arXiv 2004.10934, section 3.3) shows objects smaller, in other surroundings
 and four images at a time. What holds for a place or an instance of one image holds for the tile that shows it:
 classes and normals of pixels, boxes, keypoints. What holds for the image as a whole or hangs on its one camera does
-not: a tag, a quantity, meters and disparities (where a network sees the horizon tells it how far things are), lane
+not: a tag, a quantity, meters and disparities (the height of the horizon tells a network how far things are), lane
 lines that are ordered around the car. A sample with such a label is never part of a mosaic, and a mosaic has no camera.
 
 Tiles of one mosaic state the same labels in the same classes: a class that one of them does not list would be unknown
-there and background next to it, which one `known` for the whole canvas could not say.
+there and background next to it, which one `annotated_classes` for the whole canvas could not express.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,16 +61,16 @@ def _listed(label: ClassMap | Boxes) -> list[bool] | None:
 
 
 def partners(sample: Sample, draw: Callable[[], Sample]) -> list[Sample]:
-    """Three samples that may share a canvas with this one, or none where `DRAWS` draws bring too few."""
+    """Three samples that may share a canvas with this one, or none where `DRAWS` draws yield too few."""
     if not survives(sample):
         return []
-    found: list[Sample] = []
+    others: list[Sample] = []
     for _ in range(DRAWS):
         other = draw()
         if fits(sample, other):
-            found.append(other)
-        if len(found) == TILES - 1:
-            return found
+            others.append(other)
+        if len(others) == TILES - 1:
+            return others
     return []
 
 
@@ -127,7 +127,7 @@ def _moved(label: Annotation, offset: np.ndarray) -> Boxes | Keypoints:
 
 
 def _column(labels: Sequence[Boxes | Keypoints], name: str) -> np.ndarray | None:
-    """One row an instance, of all tiles; None where no tile has it. One object in two tiles is no track."""
+    """One row per instance, of all tiles; None where no tile has it. One object in two tiles is no track."""
     given = [vars(label)[name] for label in labels]
     like = next((value for value in given if value is not None), None)
     if like is None or name == "track":

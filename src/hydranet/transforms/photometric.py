@@ -32,20 +32,20 @@ class Light:
 def relight(image: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
     """The image (uint8 h w 3, RGB) in another light; a new array. `rng` is used for the grains of noise only."""
     values = np.arange(256, dtype=np.float32)
-    seen: np.ndarray = cv2.LUT(np.ascontiguousarray(image), _whole(values * np.float32(light.brightness)))
+    relit: np.ndarray = cv2.LUT(np.ascontiguousarray(image), _whole(values * np.float32(light.brightness)))
     if light.contrast != 1:
-        mean = gray(seen).mean(dtype=np.float64)
-        seen = cv2.LUT(seen, _whole(_mix(values, mean, light.contrast)))
+        mean = gray(relit).mean(dtype=np.float64)
+        relit = cv2.LUT(relit, _whole(_mix(values, mean, light.contrast)))
     if light.saturation != 1:
-        seen = _whole(_mix(seen, gray(seen)[..., None], light.saturation))
+        relit = _whole(_mix(relit, gray(relit)[..., None], light.saturation))
     if light.hue:
-        seen = turn_hue(seen, light.hue)
+        relit = turn_hue(relit, light.hue)
     if light.noise:
-        grain = rng.standard_normal(seen.shape[:2], dtype=np.float32) * np.float32(255 * light.noise)
-        seen = cv2.add(seen, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
+        grain = rng.standard_normal(relit.shape[:2], dtype=np.float32) * np.float32(255 * light.noise)
+        relit = cv2.add(relit, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
     if light.blur_px:
-        seen = cv2.GaussianBlur(seen, (0, 0), light.blur_px)
-    return seen
+        relit = cv2.GaussianBlur(relit, (0, 0), light.blur_px)
+    return relit
 
 
 def gray(image: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""A view of a image: where each of its pixels goes. Every geometric operation is one affine map and an output size.
+"""A view of an image: where each of its pixels goes. Every geometric operation is one affine map and an output size.
 
-Coordinates are continuous: the center of the top-left pixel is (0.5, 0.5), a image of width w spans 0..w. Since views
-compose (`a.then(b)`), any chain of operations costs one resampling, and since they invert, predictions find the way
+Coordinates are continuous: the center of the top-left pixel is (0.5, 0.5), an image of width w spans 0..w. Since views
+compose (`a.then(b)`), any chain of operations costs one resampling, and since they invert, predictions can be mapped
 back to the caller's pixels.
 """
 
@@ -15,12 +15,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An affine pixel map to a image of a given size.
+    """An affine pixel map to an image of a given size.
 
     matrix: float64 3 3; source pixel coordinates (x, y, 1) to those of the view.
     size:   height and width of the view.
-    zoom:   by how much the image was magnified *as an augmentation*. Distances are divided by it, see `geometry`.
-            Fitting a image into the network's input is no zoom: there it is 1.
+    zoom:   by how much the image was magnified *as an augmentation*. Distances are divided by it; see `warp`.
+            Fitting an image into the network's input is no zoom: it stays 1.
     """
 
     matrix: np.ndarray
@@ -69,7 +69,7 @@ class View:
     def turn(self) -> np.ndarray:
         """float64 2 2: the rotation and mirroring alone, without scale (polar decomposition in closed form).
 
-        It is what happens to directions in the image plane; stretching a image turns no direction in the world.
+        It is what happens to directions in the image plane; stretching an image turns no direction in the world.
         """
         (a, b), (c, d) = self.matrix[:2, :2]
         nearest = np.array([[a - d, b + c], [b + c, d - a]] if self.mirrored else [[a + d, b - c], [c - b, a + d]])
@@ -107,7 +107,7 @@ def crop(top: float, left: float, to: Size) -> View:
 
 
 def rotate(size: Size, angle_rad: float) -> View:
-    """The image turned about its center, clockwise as seen; the corners that come in are padding."""
+    """The image turned about its center, clockwise as displayed; the corners that come in are padding."""
     height, width = size
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
@@ -120,7 +120,7 @@ def random_view(
     rng: np.random.Generator,
     scale: tuple[float, float] = (1.0, 1.0),
     rotate_rad: float = 0.0,
-    centerd: bool = False,
+    centered: bool = False,
     mirror: bool = False,
 ) -> View:
     """A random window of the image as one view: scale, crop, rotate, then mirror.
@@ -135,7 +135,7 @@ def random_view(
     ratios = to[0] / size[0], to[1] / size[1]
     cover = factor * max(ratios)
     slack_y, slack_x = size[0] * cover - to[0], size[1] * cover - to[1]
-    up, along = (0.5, 0.5) if centerd else rng.random(2)
+    up, along = (0.5, 0.5) if centered else rng.random(2)
     window = crop(int(up * slack_y), int(along * slack_x), to)  # whole pixels: a mere crop must not blur
     view = View(np.diag([cover, cover, 1.0]), to, cover / min(ratios)).then(window)
     if rotate_rad:

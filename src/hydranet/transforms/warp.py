@@ -1,4 +1,4 @@
-"""What happens to a image and to every kind of label when the image is seen through a `View`.
+"""What happens to an image and to every kind of label when the image is seen through a `View`.
 
 Three rules hold throughout. Padding is unknown (255, NaN), never background. Class ids are never interpolated. And
 what the view means for the *world* follows the image: normals turn, left-right names swap, distances scale.
@@ -6,7 +6,7 @@ what the view means for the *world* follows the image: normals turn, left-right 
 Zooming in by z as an augmentation makes everything look z times closer. A network cannot tell that from a smaller
 distance, unless it is told the focal length. So we keep the focal length and divide distances by z: the image is
 as if taken by the same camera from nearer (the canonical camera of Metric3D, Yin et al. 2023, arXiv 2307.10984, section
-3.2). Letterbox and stretch happen equally in training and deployment: they scale the focal length and leave meters.
+3.2). Letterbox and stretch happen equally in training and deployment: they scale the focal length and keep meters.
 """
 
 import math
@@ -46,13 +46,13 @@ __all__ = [
 ]
 
 VISIBLE = 0.25
-"""A box of which a smaller part stays in view is no object to be found any more, but no background either."""
+"""A box with a smaller share than this left in view is no longer an object to detect, but no background either."""
 
 SIDE_PX = 2.0
 """The same for a box that the view made narrower than this."""
 
 EDGE_PX = 1e-3
-"""A point this far outside still lies on the image's edge: what rounding of a map and its inverse leaves."""
+"""A point this far outside still lies on the image's edge: a map and its inverse round by less than this."""
 
 
 def warp(sample: Sample, view: View) -> Sample:
@@ -63,7 +63,7 @@ def warp(sample: Sample, view: View) -> Sample:
 
 
 def warp_annotation(annotation: Annotation, view: View, source_size: Size) -> Annotation:
-    """A label of a image of `source_size` (h, w) as the view shows it. The input is left as it is.
+    """A label of an image of `source_size` (h, w) as the view shows it. The input is left as it is.
 
     Raises DataError for a map of another size, and where a class has no mirror image (ask `can_flip` first).
     """
@@ -74,8 +74,8 @@ def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
     """A prediction made on the view, in pixels and meters of the original image, whose (h, w) is `size`.
 
     Differs from the inverse of `warp_annotation` in what a prediction is: it is dense and smooth, so that values are
-    interpolated (except next to unknown ones), and no box is turned into an ignored region. What was answered for
-    padding is unknown, so that it does not bleed into the image's rim.
+    interpolated (except next to unknown ones), and no box is turned into an ignored region. Predictions for padding
+    become unknown, so that they do not bleed into the image's rim.
     """
     if (fitted := unfitted(annotation, view, size)) is not None:
         return fitted
@@ -117,13 +117,13 @@ def _warped(annotation: Annotation, view: View, source_size: Size, prediction: b
 
 
 def _rows(label: Annotation, keep: np.ndarray) -> dict[str, np.ndarray]:
-    """The kept rows of every array that has one row an instance."""
+    """The kept rows of every array that has one row per instance."""
     arrays = {name: getattr(label, name) for name in label.arrays() if name != "annotated_classes"}
     return {name: value[keep] for name, value in arrays.items() if value is not None}
 
 
 def _boxes(boxes: Boxes, view: View, prediction: bool) -> Boxes:
-    """The hull of the mapped corners, clipped. What is out of sight is dropped.
+    """The hull of the mapped corners, clipped. Boxes out of view are dropped.
 
     A label of which the view leaves little (`VISIBLE`, `SIDE_PX`) becomes an ignored region: there is a part of
     an object, so it is not background, but nobody could tell which. `truncation` grows with what is cut off.
@@ -132,10 +132,10 @@ def _boxes(boxes: Boxes, view: View, prediction: bool) -> Boxes:
     corners = view.points(given[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
     hull = np.concatenate([corners.min(1), corners.max(1)], axis=1)
     height, width = view.size
-    seen = np.clip(hull, 0, [width, height, width, height])
-    sides = seen[:, 2:] - seen[:, :2]
+    clipped = np.clip(hull, 0, [width, height, width, height])
+    sides = clipped[:, 2:] - clipped[:, :2]
     keep = (sides > 0).all(1)
-    rows = _rows(boxes, keep) | {"xyxy": seen[keep]}
+    rows = _rows(boxes, keep) | {"xyxy": clipped[keep]}
     if prediction:
         return replace(boxes, **rows)
     hull, given, sides = hull[keep], given[keep], sides[keep]

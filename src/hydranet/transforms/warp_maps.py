@@ -1,4 +1,4 @@
-"""Images and maps (one value for every pixel) seen through a `View`: the part of `geometry` that resamples."""
+"""Images and maps (one value for every pixel) seen through a `View`: the part of `transforms.warp` that resamples."""
 
 from dataclasses import replace
 
@@ -46,15 +46,15 @@ def image_of(image: np.ndarray, view: View) -> np.ndarray:
     rest = shrink.inverse((height, width)).then(view)
     if (moved := placed(image, rest, PAD)) is not None:
         return moved
-    seen = _linear(image, rest)
-    seen[outside(rest, shrunk_to)] = PAD
-    return seen
+    warped = _linear(image, rest)
+    warped[outside(rest, shrunk_to)] = PAD
+    return warped
 
 
 def _plane(value: np.ndarray, dtype: type, source_size: Size, kind: str) -> np.ndarray:
     if value.shape[-2:] != source_size:
         raise DataError(
-            f"got a {kind} of {value.shape[-2]}x{value.shape[-1]} for a image of {source_size[0]}x{source_size[1]}; "
+            f"got a {kind} of {value.shape[-2]}x{value.shape[-1]} for an image of {source_size[0]}x{source_size[1]}; "
             "resize it to the image when loading"
         )
     return np.ascontiguousarray(value, dtype=dtype)
@@ -93,16 +93,16 @@ def scalar_map(label: ScalarMap, view: View, source_size: Size, smooth: bool) ->
 
 
 def _keep_points(values: np.ndarray, source: np.ndarray, view: View, near_is_small: bool) -> np.ndarray:
-    """Fills pixels in which the nearest neighbor found nothing with a known point that falls into them.
+    """Fills pixels that the nearest neighbor leaves unknown with a known point that falls into them.
 
     Lidar knows 5 % of the pixels: picking every n-th would lose most. Of several points the nearest to the camera wins.
     """
     rows, columns = np.divmod(np.flatnonzero(~np.isnan(source)), source.shape[1])
     x, y = np.floor(view.points(np.stack([columns, rows], axis=-1) + 0.5)).astype(np.intp).T
     inside = (x >= 0) & (x < view.size[1]) & (y >= 0) & (y < view.size[0])
-    places, found = y[inside] * view.size[1] + x[inside], source[rows[inside], columns[inside]]
+    places, numbers = y[inside] * view.size[1] + x[inside], source[rows[inside], columns[inside]]
     scattered = np.full(values.size, np.inf if near_is_small else -np.inf, dtype=np.float32)
-    (np.minimum if near_is_small else np.maximum).at(scattered, places, found)
+    (np.minimum if near_is_small else np.maximum).at(scattered, places, numbers)
     missed = np.isnan(values) & np.isfinite(scattered).reshape(values.shape)
     return np.where(missed, scattered.reshape(values.shape), values)
 

@@ -1,4 +1,4 @@
-"""Charts as SVG text: pure functions from numbers to a image; nothing here knows what a run is."""
+"""Charts as SVG text: pure functions from numbers to an image; nothing here knows what a run is."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 26
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 """Okabe and Ito's palette, which color-blind readers tell apart, without its yellow (too faint on white)."""
 DASHES = ("", "6 3", "2 2")
-"""The second and third seven lines differ in dashes."""
+"""Lines 8 to 14 and 15 to 21 repeat the colors with other dashes."""
 
 BINS = 120
-"""Longer series are drawn as the mean of so many stretches, with a band from the 10th to the 90th percentile."""
+"""Longer series are drawn as the means of this many stretches, with a band from the 10th to the 90th percentile."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Stretch:
 def binned(line: Line, bins: int = BINS) -> list[Stretch]:
     """A series in at most `bins` stretches of equally many finite values."""
     points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
-    found = []
+    stretches = []
     count = min(bins, len(points))
     for i in range(count):
         part = points[i * len(points) // count : (i + 1) * len(points) // count]
         values = sorted(y for _, y in part)
         low, high = values[round(0.1 * (len(values) - 1))], values[round(0.9 * (len(values) - 1))]
-        found.append(Stretch(sum(x for x, _ in part) / len(part), sum(values) / len(values), low, high))
-    return found
+        stretches.append(Stretch(sum(x for x, _ in part) / len(part), sum(values) / len(values), low, high))
+    return stretches
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -64,8 +64,8 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     short = len(powers) <= 3
     jump = max(1, len(powers) // 6)
-    found = [k * 10.0**p for p in powers if p % jump == 0 for k in ((1, 2, 5) if short else (1,))]
-    return [value for value in found if low * 0.999 <= value <= high * 1.001]
+    candidates = [k * 10.0**p for p in powers if p % jump == 0 for k in ((1, 2, 5) if short else (1,))]
+    return [value for value in candidates if low * 0.999 <= value <= high * 1.001]
 
 
 def said(value: float) -> str:
@@ -114,7 +114,7 @@ def line_chart(lines: Sequence[Line], *, log: bool = False, bounds: tuple[float,
 
 
 def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> str:
-    """Horizontal bars as one SVG: for each name one bar a group; NaN has a dash in place of a bar."""
+    """Horizontal bars as one SVG: for each name one bar per group; NaN has a dash in place of a bar."""
     tall = 16 if len(groups) == 1 else 11
     row = tall * len(groups) + 7
     left = min(max([len(name) for name in names] + [4]) * 6.4 + 12, 180)

@@ -51,16 +51,16 @@ def _columns(tiles: int, aspect: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One frame of a gallery: the image, and by task what the network saw and what the label says."""
+    """One frame of a gallery: the image, and by task the drawn prediction and the drawn label."""
 
     title: str
     image: np.ndarray
-    seen: Mapping[str, np.ndarray]
+    predictions: Mapping[str, np.ndarray]
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def gallery_html(rows: Sequence[Row], path: str | Path, title: str = "HydraNet", note: str = "") -> Path:
-    """Writes one self-contained page: a section a frame, a column a task, the prediction above its label.
+    """Writes one self-contained page: a section per frame, a column per task, the prediction above its label.
 
     note: plain text under the title, such as a table of scores. Returns the path.
     """
@@ -74,18 +74,18 @@ def gallery_html(rows: Sequence[Row], path: str | Path, title: str = "HydraNet",
 
 def _section(row: Row) -> str:
     columns = [_figure("input", row.image)]
-    for name in dict.fromkeys([*row.seen, *row.labels]):
-        given = ((name, row.seen.get(name)), (f"{name}: label", row.labels.get(name)))
+    for name in dict.fromkeys([*row.predictions, *row.labels]):
+        given = ((name, row.predictions.get(name)), (f"{name}: label", row.labels.get(name)))
         columns.append("".join(_figure(caption, image) for caption, image in given if image is not None))
     return f"<h2>{html.escape(row.title)}</h2><div class=row>{''.join(f'<div>{c}</div>' for c in columns)}</div>"
 
 
 def _figure(caption: str, image: np.ndarray) -> str:
-    """Raises ValueError for a image that cannot be stored as JPEG."""
+    """Raises ValueError for an image that cannot be stored as JPEG."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     fine, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not fine:
-        raise ValueError(f"got a image of shape {image.shape}, expected uint8 h w 3")
+        raise ValueError(f"got an image of shape {image.shape}, expected uint8 h w 3")
     source = base64.b64encode(data.tobytes()).decode()
     name = html.escape(caption)
     return f'<figure><figcaption>{name}</figcaption><img alt="{name}" src="data:image/jpeg;base64,{source}"></figure>'

@@ -44,13 +44,13 @@ LONGEST_PX = 4096
 """... but never beyond this length of the longer one."""
 
 SUBPIXEL_BITS = 4
-GREY: Color = (150, 150, 150)
+GRAY: Color = (150, 150, 150)
 
 
 def draw(
     image: np.ndarray, annotation: Annotation, classes: Sequence[str] = (), colors: Sequence[Color] | None = None
 ) -> np.ndarray:
-    """The image with what is known about it.
+    """The image with an annotation drawn on it.
 
     image: uint8 h w 3, RGB.    annotation: of that image, numpy arrays, no batch axis.
     classes: names by class id ("class 7" where missing).    colors: by class id; default is `palette`.
@@ -138,14 +138,14 @@ def _hatch(image: np.ndarray, box: np.ndarray) -> None:
     left, top, right, bottom = np.clip(np.round(box), 0, [*image.shape[1::-1]] * 2).astype(int)
     y, x = np.mgrid[top:bottom, left:right]
     region = image[top:bottom, left:right]
-    region[(x + y) % 8 < 2] = GREY
-    cv2.rectangle(image, (int(left), int(top)), (int(right) - 1, int(bottom) - 1), GREY, 1)
+    region[(x + y) % 8 < 2] = GRAY
+    cv2.rectangle(image, (int(left), int(top)), (int(right) - 1, int(bottom) - 1), GRAY, 1)
 
 
 def _polylines(
     image: np.ndarray, label: Polylines, classes: Sequence[str], colors: Sequence[Color] | None
 ) -> np.ndarray:
-    """A line through the valid points, a dot on each; one color a class, or a line where there are no classes."""
+    """A line through the valid points, a dot on each; one color per class, or per line where there are no classes."""
     ids = np.arange(len(label.points)) if label.label is None else np.asarray(label.label)
     by_class = colors_of(colors, classes, int(ids.max(initial=0)))
     for points, valid, index in zip(label.points, label.valid, ids, strict=True):

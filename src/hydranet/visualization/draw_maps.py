@@ -1,4 +1,4 @@
-"""Images of maps: classes, numbers and directions by pixel. Part of `draw`."""
+"""Images of maps: classes, numbers and directions per pixel. Part of `draw`."""
 
 import math
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def turbo(share: np.ndarray) -> np.ndarray:
 
 
 def _dots(values: np.ndarray, known: np.ndarray, radius: int, near_is_small: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Every known pixel grown to a dot; where dots overlap, the nearest one is seen."""
+    """Every known pixel grown to a dot; where dots overlap, the nearest one is visible."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     sign = np.float32(1 if near_is_small else -1)
     grown = cv2.erode(np.where(known, sign * values, np.float32(1e9)), disc, borderValue=1e9)
@@ -100,7 +100,7 @@ def _dots(values: np.ndarray, known: np.ndarray, radius: int, near_is_small: boo
 
 
 def _scale(image: np.ndarray, low: float, high: float, is_distance: bool, unit: str) -> None:
-    """A color bar at the bottom with round numbers on it; in place. A image too small for one gets none."""
+    """A color bar at the bottom with round numbers on it; in place. An image too small for one gets none."""
     height, width = text_px(image), image.shape[1]
     if width < 8 * height or image.shape[0] < 4 * height:
         return

@@ -50,7 +50,7 @@ def line_px(image: np.ndarray) -> int:
 
 
 def text_px(image: np.ndarray) -> int:
-    """Height of a line of text, as above."""
+    """Height of a line of text that looks the same on small and large images."""
     return max(13, round(min(image.shape[:2]) / 24))
 
 

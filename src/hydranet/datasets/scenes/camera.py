@@ -42,7 +42,7 @@ class Lens:
         return np.array([0.0, np.cos(self.pitch_rad), np.sin(self.pitch_rad)])
 
     def label(self) -> Camera:
-        """This camera as it is told to users."""
+        """This camera as samples describe it."""
         x, y = self.center_px
         matrix = np.array([[self.focal_px, 0, x], [0, self.focal_px, y], [0, 0, 1]])
         return Camera(matrix, height_m=self.height_m, pitch_rad=self.pitch_rad)
@@ -59,9 +59,9 @@ class Lens:
         y, z = -direction[..., 1], direction[..., 2]
         return np.stack([direction[..., 0], c * y - s * z, s * y + c * z], axis=-1)
 
-    def project(self, seen: np.ndarray) -> np.ndarray:
+    def project(self, points: np.ndarray) -> np.ndarray:
         """Points in camera axes to pixels; float ... 2."""
-        return self.focal_px * seen[..., :2] / seen[..., 2:] + self.center_px
+        return self.focal_px * points[..., :2] / points[..., 2:] + self.center_px
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """x by column and y by row of the points at depth 1."""

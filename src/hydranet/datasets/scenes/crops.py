@@ -55,15 +55,15 @@ class SceneSigns(Dataset):
 
 
 def _drawn(label: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """float32 size size 3: the sign and its pole before a blurred something."""
+    """float32 size size 3: the sign and its pole before a blurred background."""
     side = size * FINER
     canvas = _background(side, rng)
     turn = _turn(*rng.normal(0, (0.35, 0.12, 0.06)).clip(-0.7, 0.7))
     radius, center = side * rng.uniform(0.3, 0.46), side * (0.5 + rng.uniform(-0.05, 0.05, 2))
     pole = np.array([(-0.09, -4.0), (0.09, -4.0), (0.09, 0.4), (-0.09, 0.4)])
     for points, color in ((pole, STEEL), *design(label)):
-        seen = np.column_stack([points * (1, -1), np.zeros(len(points))]) @ turn.T
-        pixels = center + radius * seen[:, :2] / (1 + seen[:, 2:] / DISTANCE)
+        turned = np.column_stack([points * (1, -1), np.zeros(len(points))]) @ turn.T
+        pixels = center + radius * turned[:, :2] / (1 + turned[:, 2:] / DISTANCE)
         cv2.fillConvexPoly(canvas, np.round(pixels * 16).astype(np.int32), color, cv2.LINE_8, 4)
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
 

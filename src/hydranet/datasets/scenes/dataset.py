@@ -1,4 +1,4 @@
-"""Road scenes with exact labels for every task, drawn while you wait; no files, no download."""
+"""Road scenes with exact labels for every task, rendered on demand; no files, no download."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ PITCH_JITTER_RAD = 0.05
 
 @dataclass(frozen=True)
 class Scenes(Dataset):
-    """Rendered road scenes; a sample depends on `seed`, its index and the fields below, on nothing else.
+    """Rendered road scenes; a sample depends only on `seed`, its index and the fields below.
 
     labels:          which labels to make; leave out what an experiment should not see.
     camera_height_m: height of the camera above the road, 0.5..6.

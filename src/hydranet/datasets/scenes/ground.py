@@ -12,7 +12,7 @@ STRIPE_M = 1.0
 """Period of a zebra crossing, half of it painted."""
 
 ZEBRA_M = 3.2
-"""Its length along the road."""
+"""Length of a zebra crossing along the road."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,10 @@ class Ground:
     @cached_property
     def strip(self) -> np.ndarray:
         """uint8 r w: index into `road.strips`."""
-        found = np.zeros(self.lateral_m.shape, dtype=np.uint8)
+        index = np.zeros(self.lateral_m.shape, dtype=np.uint8)
         for edge in self.road.edges_m:
-            found += self.columns() > self.column(edge)[:, None]
-        return found
+            index += self.columns() > self.column(edge)[:, None]
+        return index
 
     @cached_property
     def deep_m(self) -> np.ndarray:

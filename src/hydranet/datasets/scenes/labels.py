@@ -20,21 +20,21 @@ SMALL_PX = 5.0
 """An object lower than this in the image is a region to ignore."""
 
 HIDDEN = 0.1
-"""So is one of which less than this share is seen."""
+"""An object with a smaller visible share is ignored, too."""
 
 OCCLUSION_STEPS = (0.9, 0.5, HIDDEN)
-"""Visible shares where KITTI's occlusion goes from 0 (fully visible) to 1, 2 and 3 (can hardly be told)."""
+"""Visible shares where KITTI's occlusion goes from 0 (fully visible) to 1, 2 and 3 (hardly recognizable)."""
 
 DRIVABLE_CLASS = {road.OWN_LANE: 1, road.SAME_WAY: 2}
 
 
 def semantic(view: View) -> ClassMap:
-    """The class of what is seen at the pixel's center."""
+    """The class that is visible at the pixel's center."""
     return ClassMap(view.classes)
 
 
 def depth(view: View) -> ScalarMap:
-    """Metres along the camera's axis; unknown in the sky."""
+    """Meters along the camera's axis; unknown in the sky."""
     with np.errstate(divide="ignore"):
         values = 1 / view.raster.inverse_depth
     values[view.raster.face == SKY_FACE] = np.nan
@@ -42,7 +42,7 @@ def depth(view: View) -> ScalarMap:
 
 
 def normals(view: View) -> NormalMap:
-    """The normal of the polygon that is seen; unknown in the sky."""
+    """The normal of the visible polygon; unknown in the sky."""
     table = view.faces.normal.astype(np.float32)
     return NormalMap(np.stack([table[:, axis].take(view.raster.face) for axis in range(3)]))
 
@@ -50,14 +50,14 @@ def normals(view: View) -> NormalMap:
 def edges(view: View) -> ClassMap:
     """Pixels on either side of a step from one surface, object or class to another."""
     ids, plane = view.classes, view.faces.plane.take(view.raster.face)
-    found = np.zeros(ids.shape, dtype=np.uint8)
+    mask = np.zeros(ids.shape, dtype=np.uint8)
     across = (ids[:, 1:] != ids[:, :-1]) | (plane[:, 1:] != plane[:, :-1])
     down = (ids[1:] != ids[:-1]) | (plane[1:] != plane[:-1])
-    found[:, 1:] |= across
-    found[:, :-1] |= across
-    found[1:] |= down
-    found[:-1] |= down
-    return ClassMap(found)
+    mask[:, 1:] |= across
+    mask[:, :-1] |= across
+    mask[1:] |= down
+    mask[:-1] |= down
+    return ClassMap(mask)
 
 
 def drivable(view: View) -> ClassMap:
@@ -103,20 +103,20 @@ def lanes(view: View) -> Polylines:
 def detection(view: View) -> Boxes:
     """Boxes around whole objects, hidden parts included, as far as they lie in the image; KITTI's attributes.
 
-    Truncation is the share of the projection's box that is outside, occlusion follows from the share of pixels seen.
+    Truncation is the share of the projection's box that is outside; occlusion follows from the share of visible pixels.
     """
     things, raster, lens = view.world.things, view.raster, view.ground.lens
-    seen = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
-    rows = np.flatnonzero(np.array([thing.box >= 0 for thing in things]) & (seen > 0))
+    shown = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
+    rows = np.flatnonzero(np.array([thing.box >= 0 for thing in things]) & (shown > 0))
     whole, reach = view.faces.extent[rows], raster.reach[rows]
     boxes = np.clip(whole, 0, (lens.width_px, lens.height_px) * 2)
     outside = 1 - _area(boxes) / _area(whole)
-    # a corner outside the image says nothing about the part inside: there the pixels do, give or take one
+    # where an object reaches outside the image, its corners do not bound the part inside: the pixels do, within 1 px
     tight = np.concatenate(
         [np.maximum(boxes[:, :2], reach[:, :2] - 1), np.minimum(boxes[:, 2:], reach[:, 2:] + 1)], axis=1
     )
     boxes = np.where((outside > 0)[:, None], tight, boxes)
-    share = seen[rows] / raster.covered[rows]
+    share = shown[rows] / raster.covered[rows]
     return Boxes(
         boxes.astype(np.float32),
         np.array([things[k].box for k in rows], dtype=np.int64),
@@ -131,7 +131,7 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 
 
 def keypoints(view: View) -> Keypoints:
-    """KEYPOINTS of every vehicle that is seen; 2 = seen, 1 = hidden by this or another object, 0 = outside."""
+    """KEYPOINTS of every visible vehicle; 2 = visible, 1 = hidden by this or another object, 0 = outside."""
     things, raster, lens = view.world.things, view.raster, view.ground.lens
     owner = view.faces.thing.take(raster.face)
     shown = np.bincount(owner.ravel() + 1, minlength=len(things) + 1)[1:]

@@ -115,7 +115,7 @@ def facing(x_m: float, z_m: float) -> float:
 
 
 def prism(profile: Sequence[tuple[float, float]], half_m: float, tilt: float = 0.0) -> list[np.ndarray]:
-    """A convex side view pulled to both sides: the polygons right, left, then one per edge of the profile.
+    """A convex side view extruded to both sides: the polygons right, left, then one per edge of the profile.
 
     profile: (z, y) points, counter-clockwise with z to the right and y up, the bottom edge first.
     half_m:  half the width at y = 0.    tilt: by how much each side leans inwards per meter of height.

@@ -49,7 +49,7 @@ def paint(canvas: np.ndarray, glow: np.ndarray, view: View) -> None:
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
-    """Values by polygon to values by face: nothing for sky and ground. float32."""
+    """Values by polygon to values by face: 0 for sky and ground. float32."""
     return np.concatenate([np.zeros(FIRST), values]).astype(np.float32)
 
 

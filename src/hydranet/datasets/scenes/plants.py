@@ -17,7 +17,7 @@ RIGHT = (1.0, 0.0, 0.0)
 
 
 def _blob(x: float, y: float, radius_m: float, rng: np.random.Generator) -> np.ndarray:
-    """A convex lump: a circle pressed and pulled a little."""
+    """A convex lump: a circle stretched a little along a random axis."""
     points = disc((0, 0, 0), radius_m, RIGHT, n=12)
     turn = rng.uniform(0, np.pi)
     axis = np.array([np.cos(turn), np.sin(turn), 0.0])

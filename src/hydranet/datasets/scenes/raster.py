@@ -1,4 +1,4 @@
-"""Which polygon is seen at every pixel: an exact z-buffer over convex polygons, sampled at the pixel centers."""
+"""Which polygon is visible at every pixel: an exact z-buffer over convex polygons, sampled at the pixel centers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DETAIL_PX = 14.0
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """All polygons of a scene that may be seen, after those of sky and ground.
+    """All polygons of a scene that may be visible, after those of sky and ground.
 
     mesh:    float p 3, ... as in `Mesh`; row k belongs to face k + FIRST.
     pixels:  float p CORNERS 2, projected.
@@ -40,10 +40,10 @@ class Faces:
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What is seen.
+    """What is visible at every pixel.
 
     face:    int32 h w, number of the face.    inverse_depth: float32 h w, 1/m; 0 = sky.
-    covered: int t, pixels each object would have if nothing stood before it (0 for objects without a box).
+    covered: int t, pixels each object would have if no other object hid it (0 for objects without a box).
     reach:   float t 4, the box around those pixels (the whole image for objects without a box).
     """
 
@@ -58,11 +58,11 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
     scene = in_world(things)
     sizes = np.array([len(thing.shape) for thing in things])
     owner, starts = np.repeat(np.arange(len(things)), sizes), np.cumsum(sizes) - sizes
-    seen = lens.seen(scene.points)
-    pixels = lens.project(seen)
+    points = lens.seen(scene.points)
+    pixels = lens.project(points)
     normal = lens.turned(_normals(scene.points))[scene.plane]
-    toward = np.sum(normal * seen[:, 0], axis=1)
-    far = lens.focal_px / seen[..., 2].min(axis=1) < DETAIL_PX
+    toward = np.sum(normal * points[:, 0], axis=1)
+    far = lens.focal_px / points[..., 2].min(axis=1) < DETAIL_PX
     keep = (toward < -1e-6) & ~(far & scene.fine)
     keep &= _in_image(pixels, lens)
     ground = -lens.down
@@ -70,7 +70,7 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
         mesh=chosen(scene, keep),
         pixels=pixels[keep],
         normal=np.concatenate([np.full((1, 3), np.nan), ground[None], normal[keep]]),
-        inverse=np.concatenate([np.zeros((2, 3)), _planes(normal, seen[scene.plane, 0], lens)[keep]]),
+        inverse=np.concatenate([np.zeros((2, 3)), _planes(normal, points[scene.plane, 0], lens)[keep]]),
         plane=np.concatenate([[SKY_FACE, GROUND_FACE], scene.plane[keep] + FIRST]),
         thing=np.concatenate([[-1, -1], owner[keep]]),
         extent=np.concatenate(
@@ -168,7 +168,7 @@ def rasterize(faces: Faces, things: Sequence[Thing], lens: Lens) -> Raster:
         if thing.box < 0:
             _draw(faces, spans, (first, last), (0, 0), nearest, shown)
             continue
-        # an object with a box is drawn alone first: how much of it could be seen is part of its label
+        # an object with a box is drawn alone first: its label needs all the pixels that it would cover
         lefts, tops, rights, bottoms = zip(*spans.rectangle[first:last], strict=True)
         x0, y0, x1, y1 = min(lefts), min(tops), max(rights), max(bottoms)
         depth, face = np.zeros((y1 - y0, x1 - x0), np.float32), np.zeros((y1 - y0, x1 - x0), np.int32)

@@ -1,4 +1,4 @@
-"""The course of the road and what lies beside one another across it; right-hand traffic.
+"""The course of the road and the strips that lie side by side across it; right-hand traffic.
 
 The lateral coordinate u is measured from the middle of our own lane, to the right; x = u + center(z).
 """
@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-TERRAIN, PAVEMENT, KERB, VERGE, OWN_LANE, SAME_WAY, ONCOMING, PARKING = range(8)
-"""What the ground can be."""
+TERRAIN, PAVEMENT, CURB, VERGE, OWN_LANE, SAME_WAY, ONCOMING, PARKING = range(8)
+"""Kinds of ground."""
 
 CARRIAGEWAY = (OWN_LANE, SAME_WAY, ONCOMING, PARKING)
 """The asphalt: what vehicles drive or stand on."""
@@ -150,7 +150,7 @@ def lay(course: Course, rng: np.random.Generator) -> Road:
 def _beside(course: Course, pavement_m: float, parked: bool, outer: int) -> list[tuple[int, float]]:
     """What follows a carriageway sideways, from its edge outwards: (strip, width) pairs; outer 1 = on our side."""
     if pavement_m > 0:
-        return [(PARKING, 2.1)] * parked + [(KERB, 0.15), (PAVEMENT, pavement_m)]
+        return [(PARKING, 2.1)] * parked + [(CURB, 0.15), (PAVEMENT, pavement_m)]
     motorway = course.oncoming == (0, 0)
     return [(PARKING, 2.2 if motorway and outer else 0.4), (VERGE, 1.2)]
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from hydranet.datasets.scenes import classes, plants, signs, street
 from hydranet.datasets.scenes.mesh import Color, Mesh, facing, shade, standing
-from hydranet.datasets.scenes.road import KERB, Road
+from hydranet.datasets.scenes.road import CURB, Road
 from hydranet.datasets.scenes.things import FARTHEST_M, Thing, flat_thing, rectangle
 
 WALLS: tuple[Color, ...] = (
@@ -23,7 +23,7 @@ RIDGE_M = 350.0
 
 
 def ridge(leaf: Color, rng: np.random.Generator) -> Thing:
-    """The end of the world: hills that hide the horizon from every camera."""
+    """Hills at the far end of the road that hide the horizon from every camera."""
     hills = np.interp(np.linspace(0, 8, 21), np.arange(9), rng.uniform(10, 26, 9)) + rng.uniform(0, 3, 21)
     shape = street.skyline(hills, 1100.0)
     return Thing(shape, standing(0, RIDGE_M, 0), shade(leaf, 0.8), classes.VEGETATION)
@@ -41,7 +41,7 @@ def town(road: Road, side: int, rng: np.random.Generator) -> list[Thing]:
 
 
 def village(road: Road, side: int, scattered: bool, rng: np.random.Generator) -> list[Thing]:
-    """Cottages with gardens; `scattered`: a lonely one here and there."""
+    """Cottages with gardens; `scattered`: single ones far apart."""
     things, z = [], rng.uniform(24, 80) if scattered else rng.uniform(4, 16)
     while z < 1.5 * FARTHEST_M:
         depth, width, floors = (int(n) for n in rng.integers((8, 8, 1), (12, 14, 3)))
@@ -108,13 +108,13 @@ def hedges(road: Road, side: int, leaf: Color, rng: np.random.Generator) -> list
 
 def _edge(road: Road, side: int) -> float:
     """Lateral position of posts: on the pavement, or a little way off the carriageway."""
-    return road.verge_m[side > 0] + side * (0.5 if KERB in road.strips else 1.0)
+    return road.verge_m[side > 0] + side * (0.5 if CURB in road.strips else 1.0)
 
 
 def posts(road: Road, side: int, rng: np.random.Generator) -> list[Thing]:
     """Lamps on pavements, reflector posts elsewhere."""
-    kerbed = KERB in road.strips
-    shape, height = (street.lamp(-side), 7.0) if kerbed else (street.reflector(), 1.0)
+    curbed = CURB in road.strips
+    shape, height = (street.lamp(-side), 7.0) if curbed else (street.reflector(), 1.0)
     things, z = [], rng.uniform(8, 28)
     while z < FARTHEST_M:
         x = _edge(road, side) + float(road.center(z))

@@ -1,6 +1,6 @@
-"""From what is seen to a image: colors, light, weather, camera. No label depends on anything in this file.
+"""From visible faces to an image: colors, light, weather, camera. No label depends on anything in this file.
 
-While it is made a image is float32 3 h w in 0..1: with the channels first a map acts on all of them at full speed.
+While it is made, an image is float32 3 h w in 0..1: with the channels first, a map acts on all of them at full speed.
 """
 
 import cv2

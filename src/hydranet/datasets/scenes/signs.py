@@ -24,7 +24,7 @@ CLASSES = (
 )
 
 MIRROR = (-1, 1, 2, 3, 5, 4, -1, -1, 9, 8)
-"""What each class becomes when the image is flipped; mirrored letters and digits are no sign at all."""
+"""What each class becomes when the image is flipped; mirrored letters and digits are no sign (-1)."""
 
 RED, WHITE, BLACK = (0.72, 0.06, 0.08), (0.93, 0.93, 0.92), (0.05, 0.05, 0.05)
 BLUE, YELLOW = (0.05, 0.22, 0.62), (0.95, 0.75, 0.08)

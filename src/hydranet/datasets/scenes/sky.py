@@ -9,7 +9,7 @@ from hydranet.datasets.scenes.weather import Weather
 
 
 def sky(lens: Lens, weather: Weather, rows: int) -> np.ndarray:
-    """float32 3 r w: the uppermost rows of a image without anything standing on the ground."""
+    """float32 3 r w: the uppermost rows of an image, without the objects on the ground."""
     x, y = (axis.astype(np.float32) for axis in lens.rays())
     up = np.maximum(-(y[:rows] * np.cos(lens.pitch_rad) + np.sin(lens.pitch_rad)), 0.004)[:, None].astype(np.float32)
     share = 1 - np.exp(-up / 0.16)

@@ -1,10 +1,10 @@
-"""The look of the ground: asphalt with wear and patches, markings, kerbs, slabs, grass, shadows, wetness."""
+"""The look of the ground: asphalt with wear and patches, markings, curbs, slabs, grass, shadows, wetness."""
 
 import cv2
 import numpy as np
 
 from hydranet.datasets.scenes.ground import Ground, within, zebra
-from hydranet.datasets.scenes.road import CARRIAGEWAY, KERB, PAVEMENT, TERRAIN, VERGE, WHITE
+from hydranet.datasets.scenes.road import CARRIAGEWAY, CURB, PAVEMENT, TERRAIN, VERGE, WHITE
 from hydranet.datasets.scenes.texture import noise, sample
 from hydranet.datasets.scenes.weather import Weather
 from hydranet.datasets.scenes.world import World
@@ -22,9 +22,9 @@ NEAR_M, SHADOW_END_M = 0.6, 80.0
 
 
 def road(ground: Ground, world: World, weather: Weather) -> np.ndarray:
-    """float32 3 r w: the ground as if nothing stood on it, but with the shadows of what does."""
+    """float32 3 r w: the ground without the objects on it, but with their shadows."""
     strips = np.array(ground.road.strips)
-    colors = {TERRAIN: world.grass, VERGE: GRAVEL, PAVEMENT: SLABS, KERB: STONE}
+    colors = {TERRAIN: world.grass, VERGE: GRAVEL, PAVEMENT: SLABS, CURB: STONE}
     table = np.array([colors.get(int(strip), ASPHALT) for strip in strips], dtype=np.float32)
     paved = np.isin(strips, CARRIAGEWAY).take(ground.strip)
     factor = _grit(ground, paved)
@@ -67,7 +67,7 @@ def _joints(ground: Ground) -> np.ndarray:
 
 
 def _markings(canvas: np.ndarray, ground: Ground, grit: np.ndarray) -> None:
-    """Puts lines and crossing on, worn where the asphalt is dark."""
+    """Paints lines and crossing, worn where the asphalt is dark."""
     layers = [(*ground.line(line), line.color) for line in ground.road.lines]
     if ground.road.crossing_m is not None:
         layers.append((*zebra(ground, ground.road.crossing_m), WHITE))
@@ -78,7 +78,7 @@ def _markings(canvas: np.ndarray, ground: Ground, grit: np.ndarray) -> None:
 
 
 def _shadows(ground: Ground, world: World, weather: Weather) -> np.ndarray:
-    """float32 r w, 1 = lit: what the objects' shadows leave of the light."""
+    """float32 r w: the share of the light that the objects' shadows leave, 1 = lit."""
     lens = ground.lens
     mask = np.zeros((lens.height_px, lens.width_px), dtype=np.uint8)
     reach = 0.0 if weather.night else 0.85

@@ -11,7 +11,7 @@ TILE = 512
 
 @cache
 def noise(coarsest: int, finest: int, seed: int) -> np.ndarray:
-    """float32 TILE TILE, mean 0, deviation 1: octaves from `coarsest` to `finest` cells a side (powers of two)."""
+    """float32 TILE TILE, mean 0, deviation 1: octaves from `coarsest` to `finest` cells per side (powers of two)."""
     rng = np.random.default_rng(seed)
     total = np.zeros((TILE, TILE), dtype=np.float32)
     cells, strength = coarsest, 1.0

@@ -8,7 +8,7 @@ import numpy as np
 from hydranet.datasets.scenes.mesh import Color, Mesh, facing, join, standing
 
 NEAREST_M = 1.5
-"""Nothing stands nearer than this: a polygon that crosses the camera's plane has no image."""
+"""Nothing stands nearer than this: a polygon that crosses the camera's plane has no projection."""
 
 FARTHEST_M = 95.0
 """Vehicles, people and signs stand within this distance, houses within half as much again."""

@@ -1,4 +1,4 @@
-"""Who uses the road: vehicles in the lanes and at the kerb, people on the pavement and the crossing."""
+"""Road users: vehicles in the lanes and at the curb, people on the pavement and the crossing."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ PAINTS: tuple[Color, ...] = (
 )
 
 BIG_SHARE = {"motorway": 0.4}
-"""Vans and trucks among all vehicles; elsewhere a fifth."""
+"""Share of vans and trucks among all vehicles; 0.2 on other kinds of road."""
 
 GAP_M = {"motorway": 30.0, "country": 26.0}
-"""Mean gap between vehicles of a lane; in towns 17 m."""
+"""Mean gap between vehicles of a lane; 17 m on other kinds of road."""
 
 
 def traffic(road: Road, kind: str, rng: np.random.Generator) -> list[Thing]:
@@ -36,14 +36,14 @@ def traffic(road: Road, kind: str, rng: np.random.Generator) -> list[Thing]:
         z = rng.uniform(8, 30) if lane.u_m == 0 else rng.uniform(2, 24)
         while z < FARTHEST_M:
             u = lane.u_m + rng.normal(0, 0.15)
-            found = _vehicle(road, u, z, lane.direction, BIG_SHARE.get(kind, 0.2), rng)
-            things += [] if _on_crossing(road, z) else found
+            vehicles = _vehicle(road, u, z, lane.direction, BIG_SHARE.get(kind, 0.2), rng)
+            things += [] if _on_crossing(road, z) else vehicles
             z += 9.5 + rng.exponential(GAP_M.get(kind, 17.0))
     return things
 
 
 def parked(road: Road, rng: np.random.Generator) -> list[Thing]:
-    """Cars at the kerb where there is a strip for them."""
+    """Cars at the curb where there is a strip for them."""
     things: list[Thing] = []
     for side, edge in zip((-1, 1), road.verge_m, strict=True):
         if road.strips[road.edges_m.index(edge) + (side < 0)] != PARKING:

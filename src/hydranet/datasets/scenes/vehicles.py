@@ -9,7 +9,7 @@ import numpy as np
 from hydranet.datasets.scenes.mesh import PAINT, Face, Mesh, disc, inset, mesh, prism
 
 GLASS = (0.10, 0.13, 0.17)
-TYRE = (0.05, 0.05, 0.055)
+TIRE = (0.05, 0.05, 0.055)
 HUB = (0.45, 0.46, 0.48)
 RED = (0.75, 0.05, 0.05)
 WHITE = (0.95, 0.94, 0.85)
@@ -155,24 +155,24 @@ def _body(faces: list[Face], plan: Plan) -> None:
     bottom = plan.body[0][1]
     for s in ((0.03, 0.2), (0.8, 0.97)):
         faces.append(Face(inset(rear, s, (0.5, 0.88)), RED, on, glow=0.8))
-        faces.append(Face(_tyre(rear, s, bottom), TYRE, on))
+        faces.append(Face(_tire(rear, s, bottom), TIRE, on))
     faces.append(Face(inset(rear, (0.36, 0.64), (0.45, 0.68)), PLATE, on, fine=True))
     faces.append(Face(inset(rear, (0.0, 1.0), (0.0, 0.26)), TRIM, on, fine=True))
     on = 2 + plan.front
     for s in ((0.03, 0.22), (0.78, 0.97)):
         faces.append(Face(inset(front, s, (0.55, 0.95)), WHITE, on, glow=1.0))
-        faces.append(Face(_tyre(front, s, bottom), TYRE, on))
+        faces.append(Face(_tire(front, s, bottom), TIRE, on))
     faces.append(Face(inset(front, (0.26, 0.74), (0.35, 0.9)), TRIM, on, fine=True))
     faces.append(Face(inset(front, (0.38, 0.62), (0.1, 0.28)), PLATE, on, fine=True))
     for side, x in ((0, plan.half_m), (1, -plan.half_m)):
         across = (0.0, 0.0, 1.0 if side == 0 else -1.0)
         for z in plan.axles:
-            faces.append(Face(disc((x, plan.wheel_m, z), plan.wheel_m, across), TYRE, on=side))
+            faces.append(Face(disc((x, plan.wheel_m, z), plan.wheel_m, across), TIRE, on=side))
             faces.append(Face(disc((x, plan.wheel_m, z), plan.wheel_m * 0.55, across), HUB, on=side, fine=True))
 
 
-def _tyre(quad: np.ndarray, s: tuple[float, float], height_m: float) -> np.ndarray:
-    """The tyre that is seen below the end of a body, in the plane of that end."""
+def _tire(quad: np.ndarray, s: tuple[float, float], height_m: float) -> np.ndarray:
+    """The part of a tire that is visible below the end of a body, in the plane of that end."""
     up = inset(quad, s, (0.0, 0.02))
     drop = (quad[3] - quad[0]) * (height_m / (quad[3][1] - quad[0][1]))
     return np.stack([up[0] - drop, up[1] - drop, up[1], up[0]])
@@ -197,7 +197,7 @@ def _cabin(faces: list[Face], plan: Plan) -> None:
 
 
 def _cargo(faces: list[Face], plan: Plan) -> None:
-    """The box of a truck with doors behind."""
+    """The box of a truck with doors at the rear."""
     low, high, back, front = 1.0, 3.5, -4.25, 2.15
     sides = prism(((back, low), (front, low), (front, high), (back, high)), plan.half_m + 0.03)
     start = len(faces)

@@ -15,14 +15,14 @@ GROUND_CLASS = {
     road.TERRAIN: classes.TERRAIN,
     road.VERGE: classes.TERRAIN,
     road.PAVEMENT: classes.PAVEMENT,
-    road.KERB: classes.PAVEMENT,
+    road.CURB: classes.PAVEMENT,
 }
-"""What the parts of the ground count as; all others are road."""
+"""Class of each kind of ground; all others are road."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What stands where, the ground's geometry, the polygons and which of them is seen, and the light."""
+    """The objects, the ground's geometry, the polygons, which of them is visible at each pixel, and the light."""
 
     world: World
     ground: Ground
@@ -32,7 +32,7 @@ class View:
 
     @cached_property
     def classes(self) -> np.ndarray:
-        """uint8 h w: the class of what is seen at each pixel's center."""
+        """uint8 h w: the class that is visible at each pixel's center."""
         things = np.array([thing.semantic for thing in self.world.things])
         table = np.concatenate([[classes.SKY, classes.ROAD], things[self.faces.thing[FIRST:]]]).astype(np.uint8)
         ids = table.take(self.raster.face)

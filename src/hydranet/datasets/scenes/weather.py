@@ -29,7 +29,10 @@ class Weather:
 
 
 def forecast(rng: np.random.Generator, night: float, fog: float, rain: float) -> Weather:
-    """Draws a weather; the arguments are probabilities. All draws happen always, so that one knob moves one thing."""
+    """Draws a weather; the arguments are probabilities.
+
+    All random numbers are drawn in every case, so that a change of one argument does not change the others' draws.
+    """
     dark, foggy, wet = rng.random(3) < (night, fog, rain)
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(14, 65))
     sun = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])

@@ -11,7 +11,7 @@ from hydranet.datasets.scenes.things import Thing
 from hydranet.datasets.scenes.traffic import parked, people, traffic
 
 KINDS = {"city": 0.4, "suburb": 0.25, "country": 0.22, "motorway": 0.13}
-"""Kinds of surroundings and how often they come."""
+"""Kinds of surroundings and their probabilities."""
 
 
 @dataclass(frozen=True)

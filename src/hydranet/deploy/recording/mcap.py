@@ -16,9 +16,9 @@ FRAME_ID = "camera"
 
 class File:
     """Topics: /camera (image), /TASK/image (maps, drawn), /TASK/annotations (boxes and lines, to be shown on
-    /camera) and /TASK/json (what `predictions.jsonl` says).
+    /camera) and /TASK/json (the same as in `predictions.jsonl`).
 
-    Times are those of arrival for live sources; recordings begin at zero.
+    Frames of live sources have their time of arrival; recordings begin at zero.
     Raises ImportError where the extra [record] is missing.
     """
 
@@ -35,18 +35,18 @@ class File:
         self._classes = classes
         self._channels: dict[str, Any] = {}
 
-    def add(self, frame: Frame, predictions: Mapping[str, Annotation], said: Mapping[str, Any]) -> None:
+    def add(self, frame: Frame, predictions: Mapping[str, Annotation], messages: Mapping[str, Any]) -> None:
         """Appends a frame."""
         time_ns = round((frame.time_s if frame.clock_s is None else frame.clock_s) * 1e9)
         self._image(CAMERA, frame.image, time_ns)
-        for task, seen in predictions.items():
+        for task, prediction in predictions.items():
             names = self._classes.get(task, ())
-            match seen:
+            match prediction:
                 case ClassMap() | ScalarMap() | NormalMap():
-                    self._image(f"/{task}/image", draw(frame.image, seen, names), time_ns)
+                    self._image(f"/{task}/image", draw(frame.image, prediction, names), time_ns)
                 case Boxes() | Polylines():
-                    self._marks(f"/{task}/annotations", frame, seen, names, time_ns)
-            message = {"frame": frame.index, "name": frame.name, **said[task]}
+                    self._marks(f"/{task}/annotations", frame, prediction, names, time_ns)
+            message = {"frame": frame.index, "name": frame.name, **messages[task]}
             self._channel(f"/{task}/json", self._foxglove.Channel).log(message, log_time=time_ns)
 
     def close(self) -> None:
@@ -68,10 +68,12 @@ class File:
         )
         self._channel(topic, self._foxglove.channels.CompressedImageChannel).log(drawn, log_time=time_ns)
 
-    def _marks(self, topic: str, frame: Frame, seen: Boxes | Polylines, names: Sequence[str], time_ns: int) -> None:
+    def _marks(
+        self, topic: str, frame: Frame, prediction: Boxes | Polylines, names: Sequence[str], time_ns: int
+    ) -> None:
         kinds, at = self._foxglove.messages, self._stamp(time_ns)
-        paths = _paths(seen)
-        ids = [0] * len(paths) if seen.label is None else [max(int(label), 0) for label in seen.label]
+        paths = _paths(prediction)
+        ids = [0] * len(paths) if prediction.label is None else [max(int(label), 0) for label in prediction.label]
         by_class = colors_of(None, names, max(ids, default=0))
         points, texts = [], []
         for i, path in enumerate(paths):
@@ -79,19 +81,19 @@ class File:
                 kinds.PointsAnnotation(
                     timestamp=at,
                     type=kinds.PointsAnnotationType.LineLoop
-                    if isinstance(seen, Boxes)
+                    if isinstance(prediction, Boxes)
                     else kinds.PointsAnnotationType.LineStrip,
                     points=[kinds.Point2(x=x, y=y) for x, y in path],
                     outline_color=_color(kinds, by_class[ids[i]]),
                     thickness=float(line_px(frame.image)),
                 )
             )
-            if isinstance(seen, Boxes):
+            if isinstance(prediction, Boxes):
                 texts.append(
                     kinds.TextAnnotation(
                         timestamp=at,
                         position=kinds.Point2(x=path[0][0], y=path[0][1]),
-                        text=_title(seen, i, names),
+                        text=_title(prediction, i, names),
                         font_size=float(text_px(frame.image)),
                         text_color=_color(kinds, readable(by_class[ids[i]])),
                         background_color=_color(kinds, by_class[ids[i]]),
@@ -101,17 +103,20 @@ class File:
         self._channel(topic, self._foxglove.channels.ImageAnnotationsChannel).log(marks, log_time=time_ns)
 
 
-def _paths(seen: Boxes | Polylines) -> list[list[list[float]]]:
+def _paths(prediction: Boxes | Polylines) -> list[list[list[float]]]:
     """Corners of boxes, points of lines: x, y in pixels from the corner of the image, which is Foxglove's origin."""
-    if isinstance(seen, Polylines):
-        return [points[valid.astype(bool)].tolist() for points, valid in zip(seen.points, seen.valid, strict=True)]
-    return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in seen.xyxy.tolist()]
+    if isinstance(prediction, Polylines):
+        return [
+            points[valid.astype(bool)].tolist()
+            for points, valid in zip(prediction.points, prediction.valid, strict=True)
+        ]
+    return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in prediction.xyxy.tolist()]
 
 
-def _title(seen: Boxes, i: int, names: Sequence[str]) -> str:
-    track = "" if seen.track is None else f" #{int(seen.track[i])}"
-    score = "" if seen.score is None else f" {float(seen.score[i]):.2f}"
-    return name_of(names, int(seen.label[i])) + track + score
+def _title(prediction: Boxes, i: int, names: Sequence[str]) -> str:
+    track = "" if prediction.track is None else f" #{int(prediction.track[i])}"
+    score = "" if prediction.score is None else f" {float(prediction.score[i]):.2f}"
+    return name_of(names, int(prediction.label[i])) + track + score
 
 
 def _color(kinds: Any, color: Color) -> Any:

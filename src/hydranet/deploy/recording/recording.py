@@ -1,4 +1,4 @@
-"""Recordings that viewers play: what the camera saw and what the network made of it, on one time line."""
+"""Recordings that viewers play: camera images and the network's predictions on one time line."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ JPEG_QUALITY = 88
 class Recording(Protocol):
     """An open file of recordings."""
 
-    def add(self, frame: Frame, predictions: Mapping[str, Annotation], said: Mapping[str, Any]) -> None:
-        """Appends a frame, what is known about it, and the same as JSON values by task (`messages.message`)."""
+    def add(self, frame: Frame, predictions: Mapping[str, Annotation], messages: Mapping[str, Any]) -> None:
+        """Appends a frame, its predictions, and the same predictions as JSON values by task (`messages.message`)."""
 
     def close(self) -> None:
-        """Finishes the file; it is whole whenever this was called."""
+        """Finishes the file; after this call it is complete."""
 
 
 def open_recording(path: Path, classes: Mapping[str, Sequence[str]]) -> Recording:

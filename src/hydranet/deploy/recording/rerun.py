@@ -35,7 +35,7 @@ class File:
             if rows:
                 self._file.log(f"camera/{task}", rerun.AnnotationContext(rows), static=True)
 
-    def add(self, frame: Frame, predictions: Mapping[str, Annotation], said: Mapping[str, Any]) -> None:
+    def add(self, frame: Frame, predictions: Mapping[str, Annotation], messages: Mapping[str, Any]) -> None:
         """Appends a frame."""
         rerun, file = self._rerun, self._file
         file.set_time("frame", sequence=frame.index)
@@ -44,44 +44,44 @@ class File:
         else:
             file.set_time("time", timestamp=frame.clock_s)
         file.log("camera/image", rerun.EncodedImage(contents=jpeg(frame.image), media_type="image/jpeg"))
-        for task, seen in predictions.items():
+        for task, prediction in predictions.items():
             entity = f"camera/{task}"
-            shown = self._shown(frame, seen, self._classes.get(task, ()))
+            shown = self._shown(frame, prediction, self._classes.get(task, ()))
             if shown is not None:
                 file.log(entity, shown)
-            text = json.dumps(said[task])
+            text = json.dumps(messages[task])
             file.log(f"{entity}/json", rerun.TextDocument(text, media_type="application/json"))
 
     def close(self) -> None:
         """Finishes the file."""
         self._file.disconnect()
 
-    def _shown(self, frame: Frame, seen: Annotation, names: Sequence[str]) -> Any:
+    def _shown(self, frame: Frame, prediction: Annotation, names: Sequence[str]) -> Any:
         rerun = self._rerun
-        match seen:
+        match prediction:
             case ClassMap():
-                return rerun.SegmentationImage(np.asarray(seen.ids), opacity=0.5)
-            case ScalarMap() if seen.unit == "m":
-                return rerun.DepthImage(np.nan_to_num(np.asarray(seen.values, np.float32)), meter=1.0)
+                return rerun.SegmentationImage(np.asarray(prediction.ids), opacity=0.5)
+            case ScalarMap() if prediction.unit == "m":
+                return rerun.DepthImage(np.nan_to_num(np.asarray(prediction.values, np.float32)), meter=1.0)
             case ScalarMap() | NormalMap():
-                image = jpeg(draw(frame.image, seen, names))
+                image = jpeg(draw(frame.image, prediction, names))
                 return rerun.EncodedImage(contents=image, media_type="image/jpeg")
             case Boxes():
-                return self._boxes(seen, names)
+                return self._boxes(prediction, names)
             case Polylines():
-                pairs = zip(seen.points, seen.valid, strict=True)
+                pairs = zip(prediction.points, prediction.valid, strict=True)
                 return rerun.LineStrips2D([points[np.asarray(valid, bool)] for points, valid in pairs])
             case Keypoints():
-                return rerun.Points2D(np.asarray(seen.xy)[np.asarray(seen.visible) > 0])
+                return rerun.Points2D(np.asarray(prediction.xy)[np.asarray(prediction.visible) > 0])
             case Quantity():
-                return rerun.Scalars([float(seen.value)])
+                return rerun.Scalars([float(prediction.value)])
         return None
 
-    def _boxes(self, seen: Boxes, names: Sequence[str]) -> Any:
-        track = [""] * len(seen.label) if seen.track is None else [f" #{int(t)}" for t in seen.track]
+    def _boxes(self, prediction: Boxes, names: Sequence[str]) -> Any:
+        track = [""] * len(prediction.label) if prediction.track is None else [f" #{int(t)}" for t in prediction.track]
         return self._rerun.Boxes2D(
-            array=np.asarray(seen.xyxy, np.float32).reshape(-1, 4),
+            array=np.asarray(prediction.xyxy, np.float32).reshape(-1, 4),
             array_format=self._rerun.Box2DFormat.XYXY,
-            class_ids=np.maximum(np.asarray(seen.label), 0),
-            labels=[name_of(names, int(label)) + t for label, t in zip(seen.label, track, strict=True)],
+            class_ids=np.maximum(np.asarray(prediction.label), 0),
+            labels=[name_of(names, int(label)) + t for label, t in zip(prediction.label, track, strict=True)],
         )

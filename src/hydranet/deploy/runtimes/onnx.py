@@ -16,7 +16,7 @@ SUFFIXES = (".onnx",)
 class Session:
     """An open ONNX file: arrays by name in, arrays by name out.
 
-    threads:   of the convolutions; None = one a core. They sleep between frames instead of spinning, so that several
+    threads:   of the convolutions; None = one per core. They sleep between frames instead of spinning, so that several
                sessions of one process do not take the processor from each other.
     providers: ONNX Runtime's execution providers, best first, such as ("CUDAExecutionProvider",); default the CPU's.
     Each set of outputs that is asked for is opened once, as a network that computes nothing else: ONNX Runtime itself
@@ -53,7 +53,7 @@ class Session:
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); costs only what these need.
 
-        Raises InputError for wrong arrays and for an output that is not there.
+        Raises InputError for wrong arrays and for an output that the file does not have.
         """
         check_arrays(self.manifest, arrays)
         names = list(self.manifest.outputs) if outputs is None else list(outputs)
@@ -68,5 +68,5 @@ class Session:
     def _opened(self, model: bytes) -> Any:
         try:
             return self._open(model, self._options, providers=self._providers)
-        except Exception as error:  # ONNX Runtime's errors have no common parent but this
+        except Exception as error:  # ONNX Runtime's errors have no common base class but this one
             raise ManifestError(f"{self._path} cannot be opened by ONNX Runtime ({error}); {CURE}") from error

@@ -30,7 +30,7 @@ def core() -> Any:
 class Session:
     """An open OpenVINO model: arrays by name in, arrays by name out.
 
-    threads:   of the convolutions; None = one a core.    device: OpenVINO's name for it, such as "CPU" or "GPU".
+    threads:   of the convolutions; None = one per core.    device: OpenVINO's name for it, such as "CPU" or "GPU".
     precision: "fp32", or "bf16" or "fp16" to compute in half precision where the processor can. OpenVINO's own
                default is bf16 on processors with AMX; here it is what PyTorch computes.
     Each set of outputs that is asked for is compiled once, into a network that computes nothing else.
@@ -72,8 +72,8 @@ class Session:
         names = tuple(self.manifest.outputs) if outputs is None else tuple(outputs)
         if names not in self._compiled:
             self._compiled[names] = self._core.compile_model(self._only(names), self._device, self._options)
-        found = self._compiled[names](dict(arrays))
-        return {name: np.array(found[name]) for name in names}
+        results = self._compiled[names](dict(arrays))
+        return {name: np.array(results[name]) for name in names}
 
     def _only(self, names: tuple[str, ...]) -> Any:
         """The model with these outputs alone."""

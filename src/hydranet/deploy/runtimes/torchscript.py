@@ -14,7 +14,7 @@ SUFFIXES = (".torchscript",)
 class Session:
     """An open TorchScript file: arrays by name in, arrays by name out.
 
-    threads: of the convolutions, for the whole process, as torch has it; None = as it is.    device: torch's name.
+    threads: of the convolutions, for the whole process, as in torch itself; None = unchanged.    device: torch's name.
     Raises ManifestError for a file that is no export, ImportError where torch is missing.
     """
 
@@ -31,11 +31,11 @@ class Session:
         inside = {f"{KEY}.json": ""}
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of its age
+                warnings.simplefilter("ignore")  # TorchScript is deprecated
                 self._module = torch.jit.load(str(path), map_location=device, _extra_files=inside).eval()
         except RuntimeError as error:
-            said = str(error).strip().partition("\n")[0]
-            raise ManifestError(f"{path} cannot be opened by TorchScript ({said}); {CURE}") from error
+            reason = str(error).strip().partition("\n")[0]
+            raise ManifestError(f"{path} cannot be opened by TorchScript ({reason}); {CURE}") from error
         self.manifest = parse(inside[f"{KEY}.json"], path)
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -46,6 +46,6 @@ class Session:
         check_arrays(self.manifest, arrays)
         given = [arrays[name] for name in (IMAGE, SCORE, IOU) if name in arrays]
         with self._torch.inference_mode():
-            found = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
-        named = dict(zip(self.manifest.outputs, found, strict=True))
+            tensors = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
+        named = dict(zip(self.manifest.outputs, tensors, strict=True))
         return {name: named[name].cpu().numpy() for name in (outputs or named)}

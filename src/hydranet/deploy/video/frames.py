@@ -21,12 +21,12 @@ WHOLE = 0.9
 """A video that ends before this share of the frames its header announces is damaged; headers may be off by a few."""
 
 TICKS = 90000
-"""Of a second, in videos with frames at odd times."""
+"""Ticks per second in videos whose frames come at uneven times."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One image: its name, uint8 h w 3 in RGB order, for videos its number and time, for live sources the hour.
+    """One image: its name, uint8 h w 3 in RGB order, for videos its number and time, for live sources the clock.
 
     time_s: since the first frame.    clock_s: seconds since 1970 when it arrived; None = it is a recording.
     """
@@ -40,9 +40,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Frames:
-    """Images to go through. fps is None for still images; count is None where nobody knows.
+    """Images to go through. fps is None for still images; count is None where it is unknown.
 
-    Gray, transparent, 16-bit and CMYK files become 8-bit RGB. A image is turned upright as its EXIF tag says, as
+    Gray, transparent, 16-bit and CMYK files become 8-bit RGB. An image is turned upright as its EXIF tag says, as
     viewers show it: networks learn an upright world. Data sets, whose labels lie in stored pixels, ignore the tag.
     """
 
@@ -51,13 +51,13 @@ class Frames:
     count: int | None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Raises DataError for a image that cannot be read."""
+        """Raises DataError for an image that cannot be read."""
         return self.readable(_raise)
 
     def readable(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
-        """The frames that can be read; `note` is told of each image that cannot, so that it does not cost the others.
+        """The frames that can be read; `note` gets an error for each image that cannot, so that the others are kept.
 
-        A video that breaks off is told of after its last frame.
+        For a video that breaks off, it gets an error after the last frame.
         """
         return self._video(self.paths[0], note) if self.fps is not None else self._stills(note)
 
@@ -128,8 +128,8 @@ def find_frames(what: str) -> Frames:
         return _open_video(path)
     if path.is_file():
         return Frames((path,), None, 1)
-    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
-    images = tuple(sorted(p for p in found if p.suffix.lower() in IMAGES and p.is_file()))
+    candidates = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
+    images = tuple(sorted(p for p in candidates if p.suffix.lower() in IMAGES and p.is_file()))
     if not images:
         kinds = " ".join(sorted(IMAGES | VIDEOS))
         raise DataError(f"no image or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
@@ -161,7 +161,7 @@ class VideoFile:
     def add(self, image: np.ndarray, time_s: float | None = None) -> None:
         """Appends a frame, uint8 h w 3 RGB; all frames have one size (odd rows and columns are cut).
 
-        time_s: when to show it, where frames come at odd times; None, for all frames = one every 1 / fps seconds.
+        time_s: when to show it, where frames come at uneven times; None, for all frames = one every 1 / fps seconds.
         """
         image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
         try:

@@ -22,7 +22,7 @@ SILENCE_MS = 5000
 """After this long without data the network stream is opened again."""
 
 FPS = 25.0
-"""Of sources that do not say."""
+"""Frame rate of sources that do not report one."""
 
 
 class Capture(Protocol):
@@ -64,10 +64,10 @@ def find_source(what: str, stop: Sequence[int] = ()) -> "Frames | Live":
 class Live:
     """Frames of a live source, for going through once. Whoever is slow gets the newest frame and misses others.
 
-    So what is seen is never older than one frame of the source, however slow the network. `Frame.index` counts the
-    source's frames, the missed ones too; `time_s` is the time of arrival since the first one.
+    So a frame is never older than one frame interval of the source, however slow the network is. `Frame.index` counts
+    all frames of the source, also those that were missed; `time_s` is the time of arrival since the first one.
     stop:       ends the frames as soon as it is not empty.
-    patience_s: a source that breaks off is opened again and again for so long.
+    patience_s: for how long a source that breaks off is opened again and again.
     Raises DataError for what cannot be opened.
     """
 
@@ -101,7 +101,7 @@ class Live:
         return self.readable(_raise)
 
     def readable(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
-        """The frames; `note` is told when the source is gone for longer than the patience."""
+        """The frames; `note` is called when the source is gone for longer than the patience."""
         reader, begin_s = self._reader, None
         reader.start()
         try:
@@ -119,11 +119,11 @@ class Live:
             reader.close()
 
     def _ended(self, note: Callable[[DataError], None]) -> None:
-        patience_s, seen = self._reader.patience_s, self._reader.count
+        patience_s, count = self._reader.patience_s, self._reader.count
         if patience_s:
             note(
                 DataError(
-                    f"{self.name} sends nothing any more: {seen} images, then none for {patience_s:g} s; "
+                    f"{self.name} sends nothing any more: {count} images, then none for {patience_s:g} s; "
                     "look at the camera and start again"
                 )
             )

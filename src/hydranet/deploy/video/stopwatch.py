@@ -1,4 +1,4 @@
-"""How fast frames go by, and on what the time is spent."""
+"""How fast frames are processed, and what the time is spent on."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Frames a second: lately, in the median, and over the whole run. `clock` gives seconds."""
+    """Frames per second: lately, in the median, and over the whole run. `clock` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -15,7 +15,7 @@ class Pace:
         self._phases_s: dict[str, float] = {}
 
     def lap(self, phase: str) -> None:
-        """What was done since the last lap was this."""
+        """Counts the time since the last lap as time of this phase."""
         now = self._clock()
         self._phases_s[phase] = self._phases_s.get(phase, 0.0) + now - self._last
         self._last = now

@@ -10,7 +10,7 @@ from hydranet.annotations import Annotation, Boxes
 
 VELOCITY_NOISE = 0.5
 """How much the speed of an object may change in a second, as a share of its height. Cars passing a camera at ten frames
-a second need this much; a tenth of it made 3 switches instead of 1 on KITTI tracking 0001."""
+per second need this much; a tenth of it made 3 switches instead of 1 on KITTI tracking 0001."""
 
 
 class Tracker(Protocol):
@@ -21,9 +21,9 @@ class Tracker(Protocol):
 
 
 class Sort:
-    """SORT (Bewley et al. 2016): a Kalman filter a box, matched by overlap; classes are followed apart.
+    """SORT (Bewley et al. 2016): a Kalman filter per box, matched by overlap; each class is followed separately.
 
-    fps:    frames a second.    keep_s: how long a box may be out of sight, in seconds, before it is another one.
+    fps:    frames per second.    keep_s: seconds a box may be out of sight before it counts as another one.
     iou:    least overlap of a box with where its track is expected.
     Raises ImportError where the extra [track] is missing.
     """
@@ -48,7 +48,7 @@ class Sort:
 
     def update(self, boxes: Boxes) -> np.ndarray:
         """Who each box of the next frame is: int64 n, 1, 2, ... in order of appearance."""
-        found = np.zeros(len(boxes.xyxy), np.int64)
+        track_ids = np.zeros(len(boxes.xyxy), np.int64)
         label = np.asarray(boxes.label)
         self._classes += sorted(set(label.tolist()) - set(self._classes))
         score = np.ones(len(label)) if boxes.score is None else np.asarray(boxes.score)
@@ -57,12 +57,12 @@ class Sort:
         for scene, name in enumerate(self._classes):  # a class without a box grows older, too
             given = [(self._box(*rows[i]).as_xyaah(), int(i)) for i in np.flatnonzero(label == name)]
             for track in self._sort.predict_with_scene(scene, given):
-                found[track.custom_object_id] = track.id
+                track_ids[track.custom_object_id] = track.id
         self._sort.clear_wasted()
-        fresh = (int(known) for known in found if int(known) not in self._names)
-        for known in fresh:
-            self._names[known] = len(self._names) + 1
-        return np.array([self._names[int(known)] for known in found], np.int64)
+        fresh = (int(track_id) for track_id in track_ids if int(track_id) not in self._names)
+        for track_id in fresh:
+            self._names[track_id] = len(self._names) + 1
+        return np.array([self._names[int(track_id)] for track_id in track_ids], np.int64)
 
 
 class Tracks:
@@ -73,11 +73,11 @@ class Tracks:
         self._trackers: dict[str, Tracker] = {}
 
     def __call__(self, predictions: Mapping[str, Annotation]) -> dict[str, Annotation]:
-        return {name: self._one(name, seen) for name, seen in predictions.items()}
+        return {name: self._one(name, prediction) for name, prediction in predictions.items()}
 
-    def _one(self, task: str, seen: Annotation) -> Annotation:
-        if not isinstance(seen, Boxes):
-            return seen
+    def _one(self, task: str, prediction: Annotation) -> Annotation:
+        if not isinstance(prediction, Boxes):
+            return prediction
         if task not in self._trackers:
             self._trackers[task] = Sort(self.fps)
-        return replace(seen, track=self._trackers[task].update(seen))
+        return replace(prediction, track=self._trackers[task].update(prediction))

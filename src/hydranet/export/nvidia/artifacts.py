@@ -10,13 +10,13 @@ from hydranet.export.nvidia.triton import write_repository
 from hydranet.export.targets.onnx import SUFFIX
 
 QUIET = ("problem",)
-"""Findings that are told without being asked for."""
+"""Levels of findings that are reported even where no files are asked for."""
 
 
 def by_products(paths: Sequence[Path], *, files: bool) -> Iterator[str]:
-    """Lines about each .onnx file: what TensorRT would stumble over; with `files` everything, and the files written.
+    """Lines about each .onnx file: what TensorRT would refuse; with `files` all findings, and the files written.
 
-    files: also writes triton/ and deepstream/ beside the .onnx file. What cannot be made is one of the lines.
+    files: also writes triton/ and deepstream/ beside the .onnx file. One that cannot be made is reported in a line.
     """
     import onnx
 

@@ -1,6 +1,6 @@
 """Whether TensorRT can read an ONNX file: its operators, types and shapes, looked up without TensorRT.
 
-From the support matrix of NVIDIA's parser (onnx-tensorrt, docs/operators.md) for TensorRT 10. What is said here was not
+From the support matrix of NVIDIA's parser (onnx-tensorrt, docs/operators.md) for TensorRT 10. These rules were not
 tried with TensorRT itself; `trtexec` has the last word.
 """
 
@@ -47,12 +47,12 @@ def findings(model: Any) -> list[Finding]:
 
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except onnx.shape_inference.InferenceError:  # operators of somebody else, which are found below
+    except onnx.shape_inference.InferenceError:  # custom operators, which `_operators` reports
         graph = model.graph
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
-    found = [*_operators(graph), *_bytes(graph, types), *_shapes(graph), *_resizes(graph), *_boxes(graph)]
-    found += [*_integers(graph, types), *_quantized(graph)]
-    return sorted(found, key=lambda finding: ("problem", "note", "fine").index(finding.level))
+    results = [*_operators(graph), *_bytes(graph, types), *_shapes(graph), *_resizes(graph), *_boxes(graph)]
+    results += [*_integers(graph, types), *_quantized(graph)]
+    return sorted(results, key=lambda finding: ("problem", "note", "fine").index(finding.level))
 
 
 def command(manifest: Manifest, onnx_name: str = "model.onnx") -> str:

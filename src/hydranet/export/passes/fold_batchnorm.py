@@ -13,8 +13,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 def folded(network: nn.Module, *example: UInt8[Tensor, "..."]) -> nn.Module:
     """A copy in eval mode in which every BatchNorm that directly follows a convolution is part of its weights.
 
-    Who follows whom is seen from one forward pass on `example`, so that any way of writing a network will do; a
-    convolution or norm that runs more than once, or whose output also goes elsewhere by another norm, is left alone.
+    One forward pass on `example` shows which norm follows which convolution, so that it does not matter how the
+    network is written. A convolution or norm that runs more than once, and a convolution that several norms read, are
+    left alone.
     """
     copied = copy.deepcopy(network).eval()
     for conv, norm in _pairs(copied, example):
@@ -54,5 +55,5 @@ def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> list[tuple[nn.Con
 
 
 def _rest(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a norm does beside normalizing: timm's carry their activation."""
+    """What a norm does beside normalizing: timm's norms carry their activation."""
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

@@ -1,6 +1,6 @@
 """Non-maximum suppression inside a graph, with thresholds that stay inputs.
 
-The greedy choice is a loop, which no exporter can trace; so it is one operator of ours. In eager torch and in
+The greedy choice is a loop, which no exporter can trace; so it is one custom operator. In eager torch and in
 TorchScript it is that loop, in ONNX it is NonMaxSuppression.
 """
 
@@ -50,21 +50,21 @@ class Suppress(nn.Module):
         self.limit = limit
         self.loop: Any = None
 
-    def forward(self, found: Annotation, score: Float[Tensor, " 1"], overlap: Float[Tensor, " 1"]) -> Boxes:
-        """Raises DataError for what are no scored boxes."""
-        if not isinstance(found, Boxes) or found.score is None:
-            raise DataError(f"got {type(found).__name__} to suppress, expected Boxes with scores")
-        span = found.xyxy.amax((1, 2), keepdim=True) - found.xyxy.amin((1, 2), keepdim=True) + 1
-        apart = found.xyxy + found.label[..., None] * span  # classes that lie far apart cannot overlap
-        kept = (self.loop or survive)(apart, overlap) & (found.score >= score)
+    def forward(self, candidates: Annotation, score: Float[Tensor, " 1"], overlap: Float[Tensor, " 1"]) -> Boxes:
+        """Raises DataError for anything but boxes with scores."""
+        if not isinstance(candidates, Boxes) or candidates.score is None:
+            raise DataError(f"got {type(candidates).__name__} to suppress, expected Boxes with scores")
+        span = candidates.xyxy.amax((1, 2), keepdim=True) - candidates.xyxy.amin((1, 2), keepdim=True) + 1
+        apart = candidates.xyxy + candidates.label[..., None] * span  # classes that lie far apart cannot overlap
+        kept = (self.loop or survive)(apart, overlap) & (candidates.score >= score)
         place = torch.arange(kept.shape[1], device=kept.device) + (~kept).long() * kept.shape[1]
         first = place.topk(min(self.limit, kept.shape[1]), dim=1, largest=False).indices
         alive = kept.gather(1, first)
         rows = first[..., None].expand(-1, -1, 4)
         return Boxes(
-            found.xyxy.gather(1, rows) * alive[..., None],
-            torch.where(alive, found.label.gather(1, first), NO_BOX),
-            found.score.gather(1, first) * alive,
+            candidates.xyxy.gather(1, rows) * alive[..., None],
+            torch.where(alive, candidates.label.gather(1, first), NO_BOX),
+            candidates.score.gather(1, first) * alive,
         )
 
 

@@ -41,7 +41,7 @@ class Resize(nn.Module):
         tall, wide = self.get_buffer("rows_weight"), self.get_buffer("columns_weight")
         pixels = torch.stack([pixels[:, :, rows[k]] * tall[k, :, None] for k in range(self.taps[0])]).sum(0)
         pixels = torch.stack([pixels[:, :, :, columns[k]] * wide[k] for k in range(self.taps[1])]).sum(0)
-        pixels = torch.floor(pixels + 0.5)  # what trained the network was whole gray levels
+        pixels = torch.floor(pixels + 0.5)  # the network was trained on whole gray levels
         return nn.functional.pad(pixels, self.border, value=float(PAD)) if any(self.border) else pixels
 
 

@@ -15,8 +15,8 @@ class Narrow(nn.Module):
     """A k x k convolution as a 1x1 convolution to k k outputs for each of its own, and a sum of their shifted maps.
 
     y_o(p) = b_o + sum_d (w_od . x)(p + d): the products do not depend on where they are read, so one matrix product
-    makes them all, and a small convolution of zeros and ones gathers them (`quantize.scope` leaves it in float). From
-    128 to 1 channels at 48x160 this takes a third of the time in ONNX Runtime.
+    makes them all, and a small convolution of zeros and ones gathers them (`quantization.node_scopes` leaves it in
+    float). From 128 to 1 channels at 48x160 this takes a third of the time in ONNX Runtime.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -47,6 +47,6 @@ def narrowed(network: nn.Module) -> nn.Module:
 
 def _fits(conv: nn.Conv2d) -> bool:
     plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
-    centerd = conv.padding == tuple(side // 2 for side in conv.kernel_size) and all(k % 2 for k in conv.kernel_size)
+    centered = conv.padding == tuple(side // 2 for side in conv.kernel_size) and all(k % 2 for k in conv.kernel_size)
     wide = max(conv.kernel_size) > 1 and conv.in_channels >= MANY
-    return plain and centerd and wide and conv.out_channels <= FEW
+    return plain and centered and wide and conv.out_channels <= FEW

@@ -17,7 +17,7 @@ PRECISIONS = ("fp32", "fp16")
 def write(graph: ExportGraph, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
     """Writes the graph, by way of ONNX, with its manifest; returns the files written.
 
-    Weights of precision "fp16" are stored in half the space; what they are computed in, a session chooses.
+    Weights of precision "fp16" are stored in half the space; a session chooses the precision it computes in.
     Raises ImportError without the extra.
     """
     try:

@@ -21,8 +21,8 @@ PRECISIONS = ("fp32",)
 def write(graph: ExportGraph, given: tuple[Tensor, ...], path: Path, manifest: Manifest) -> tuple[Path, ...]:
     """Writes the traced and frozen graph with its manifest; returns the files written.
 
-    A trace keeps the sizes it saw wherever Python computed with them, so what is to be dynamic is tried out.
-    Raises SpecError where it would not be.
+    A trace freezes sizes wherever Python computed with them, so every size that is to be dynamic is tried out.
+    Raises SpecError where one does not work.
     """
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch's notes on the age of TorchScript, and on Python numbers in a trace

@@ -27,7 +27,7 @@ class ChainedResidualPooling(nn.Module):
 
 
 class LightWeightRefineNet(Decoder):
-    """Taps to one level a stride, each `width` channels, refined from coarse to fine.
+    """Taps to one level per stride, each `width` channels, refined from coarse to fine.
 
     Every tap goes through a 1x1 convolution without bias; taps of one stride are summed with what comes from below,
     then ReLU6 and chained residual pooling (grouped in the finest block), then a 1x1 convolution and bilinear

@@ -7,7 +7,7 @@ from hydranet.models.layers.normalize import Normalize
 from hydranet.models.pretrained import classifier
 
 FIRST_TAP = 1
-"""Stage 0 (16 channels at /2) is finer than any decoder of ours asks for."""
+"""Stage 0 (16 channels at /2) is finer than any decoder here asks for."""
 
 
 class MobileNetV2(Encoder):
@@ -16,7 +16,7 @@ class MobileNetV2(Encoder):
     The six taps are l3 to l8 of Nekrasov et al. (arXiv 1809.04766, figure 2): two of them share stride 16, two 32.
 
     weights: "imagenet", a path of safetensors in timm's names, or None for random ones.
-    Raises WeightsError where weights cannot be had.
+    Raises WeightsError where weights cannot be obtained.
     """
 
     features = (

@@ -10,7 +10,7 @@ from hydranet.models.layers.normalize import Normalize
 from hydranet.models.pretrained import classifier
 
 FINEST = 4
-"""Finer strides are left out: they cost much, and no decoder of ours asks for them."""
+"""Finer strides are left out: they cost much, and no decoder here asks for them."""
 
 
 class Timm(Encoder):
@@ -18,7 +18,8 @@ class Timm(Encoder):
 
     model:   such as "tf_efficientnet_lite0", "resnet50", "convnext_tiny"; `timm.list_models()` lists them.
     weights: "imagenet", a path of safetensors in timm's names, or None for random ones.
-    Raises SpecError for an unknown name or a network that is no pyramid, WeightsError where weights cannot be had.
+    Raises SpecError for an unknown name or a network without a pyramid of levels, WeightsError where weights cannot be
+    obtained.
     """
 
     def __init__(self, model: str = "tf_efficientnet_lite0", weights: str | None = "imagenet") -> None:

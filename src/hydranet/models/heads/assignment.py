@@ -11,7 +11,7 @@ from hydranet.models.layers.boxes import inside, iou
 
 
 class Assignment(NamedTuple):
-    """For each of a anchors the object it answers for.
+    """For each of `a` anchors, the object it is responsible for.
 
     positive: bool b a.
     row:      int b a; row of the label, 0 where not positive.
@@ -41,7 +41,7 @@ def task_aligned(
     Its target is t, scaled so that the object's best anchor aims at the object's best IoU.
 
     scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centers.
-    least_px: boxes narrower than this count as this wide when points are looked for, so that none is left without.
+    least_px: boxes narrower than this count as this wide when points are looked for, so that each has some.
     """
     overlap = iou(truth.xyxy, boxes)
     by_object = truth.label[..., None].expand(-1, -1, scores.shape[1])
@@ -62,7 +62,7 @@ def task_aligned(
 
 
 class Match(NamedTuple):
-    """For each of a fixed boxes whether it stands for an object, for background, or (neither) for nothing.
+    """For each of `a` fixed boxes, whether it stands for an object, for background, or (neither) for nothing.
 
     positive, negative: bool b a.    row: int b a; row of the label, 0 where not positive.
     """
@@ -76,7 +76,7 @@ class Match(NamedTuple):
 def by_overlap(boxes: Float[Tensor, "b a 4"], truth: Truth, high: float, low: float, force: bool = True) -> Match:
     """Boxes that overlap an object by `high` are positive, those that overlap none by `low` negative.
 
-    force: the best box of each object is positive however small the overlap, so that no object is left without
+    force: the best box of each object is positive however small the overlap, so that none is left without a box
            (SSD, arXiv 1512.02325, section 2.2; Faster R-CNN, arXiv 1506.01497, section 3.1.2).
     """
     overlap = iou(truth.xyxy, boxes) * truth.object[..., None]

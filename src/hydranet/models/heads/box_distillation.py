@@ -1,4 +1,4 @@
-"""Learning from a detector's logits: what every cell says, not only the boxes that come out."""
+"""Learning from a detector's logits: what every cell predicts, not only the boxes that remain in the end."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ def alike(student: BoxHead, teacher: BoxHead) -> bool:
 def class_divergence(
     logits: Float[Tensor, "b a k"], probs: Float[Tensor, "b a k"], listed: Bool[Tensor, " k"]
 ) -> Float[Tensor, ""]:
-    """Sum over cells and listed classes of KL(p || sigmoid(z)), each class a coin of its own.
+    """Sum over cells and listed classes of KL(p || sigmoid(z)), each class decided independently of the others.
 
     Without a temperature: a softened sigmoid would have thousands of background cells match logits far below 0.
     """
@@ -59,7 +59,7 @@ def by_logits(
     """Class and localization divergence of two heads that are `alike`.
 
     A cell's sides count as much as the teacher believes in an object there, and not at all below `least`: the rest of
-    the image has no box to learn. Divided as the head's own loss is: by the sum of these weights, plus one an image.
+    the image has no box to learn. Divided as the head's own loss is: by the sum of these weights, plus one per image.
 
     classes: the student's class of each of the teacher's, below 0 = none; None = they are the same.
     """
@@ -76,7 +76,7 @@ def by_logits(
 def _of_student(
     probs: Float[Tensor, "b a j"], classes: Int64[Tensor, " j"] | None, count: int
 ) -> tuple[Float[Tensor, "b a k"], Bool[Tensor, " k"]]:
-    """Probabilities by class of the student, the greatest where several become one, and the classes that are told."""
+    """Probabilities by class of the student, the greatest where several become one, and the classes the teacher has."""
     if classes is None:
         return probs, torch.ones(count, dtype=torch.bool, device=probs.device)
     own = [(classes == k).nonzero()[:, 0] for k in range(count)]

@@ -24,7 +24,7 @@ class BoxHead(Component, ABC):
 
     @abstractmethod
     def build(self, features: Features, classes: int) -> nn.Module:
-        """A module `Pyramid -> Raw`. Raises SpecError where the pyramid has not the levels it needs."""
+        """A module `Pyramid -> Raw`. Raises SpecError where the pyramid lacks levels that the head needs."""
 
     @abstractmethod
     def loss(self, raw: Raw, label: Boxes, classes: int) -> Loss:
@@ -36,11 +36,11 @@ class BoxHead(Component, ABC):
 
 
 class Truth(NamedTuple):
-    """A stacked label, sorted into what to find, what to leave alone and what was looked for.
+    """A stacked label, sorted into what to detect, what to ignore and what was looked for.
 
     xyxy:    float b n 4.
     label:   int b n; 0 where there is no object.
-    object:  bool b n; rows to be found: not padding, not ignored, of a class that was looked for, not empty.
+    object:  bool b n; rows to be detected: not padding, not ignored, of a class that was looked for, not empty.
     ignored: bool b n c; for which classes a row says "do not judge here".
     annotated_classes: bool b c; the classes that were looked for.
     """
@@ -60,7 +60,7 @@ class Truth(NamedTuple):
 def truth(label: Boxes, classes: int) -> Truth:
     """Sorts a stacked label. An ignored row with a class concerns that class, one with label -1 every class."""
     xyxy, ids = label.xyxy.float(), label.label.long()
-    if not xyxy.shape[1]:  # one padding row spares everybody the case of n = 0
+    if not xyxy.shape[1]:  # one padding row, so that nobody has to handle n = 0
         xyxy, ids = xyxy.new_zeros(len(xyxy), 1, 4), ids.new_full((len(ids), 1), -1)
     ignore = ids.new_zeros(ids.shape, dtype=torch.bool)
     if label.ignore is not None and label.ignore.shape == ids.shape:
@@ -75,7 +75,7 @@ def truth(label: Boxes, classes: int) -> Truth:
 
 
 def levels_of(features: Features, strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Index of the level for each stride; where two levels share one, the last (it has seen more layers).
+    """Index of the level for each stride; where two levels share one, the last (it has passed more layers).
 
     Raises SpecError where a stride is missing.
     """

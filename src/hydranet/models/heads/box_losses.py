@@ -1,4 +1,4 @@
-"""Losses on boxes: pure functions, one value a box, no reduction."""
+"""Losses on boxes: pure functions, one value per box, no reduction."""
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -36,7 +36,7 @@ def masked_cross_entropy(
 ) -> Float[Tensor, "b a"]:
     """Softmax cross-entropy over background (0) and the c = k - 1 classes (1..c) that may be judged at this place.
 
-    A class that is not judged takes no part: its logit gets no gradient. Where none is, the loss is 0.
+    A class that is not judged takes no part: its logit gets no gradient. Where no class is judged, the loss is 0.
     """
     asked = F.one_hot(target, logits.shape[-1]).bool()
     open_ = torch.cat((torch.ones_like(judged[..., :1]), judged), -1) | asked
@@ -46,7 +46,7 @@ def masked_cross_entropy(
 def hardest(
     loss: Float[Tensor, "b a"], positive: Bool[Tensor, "b a"], negative: Bool[Tensor, "b a"], ratio: int, least: int = 1
 ) -> Bool[Tensor, "b a"]:
-    """The `ratio` times as many negatives as positives that are most wrong, by image (SSD, arXiv 1512.02325, 2.2).
+    """The `ratio` times as many negatives as positives that are most wrong, per image (SSD, arXiv 1512.02325, 2.2).
 
     least: an image counts as having this many positives at least, so that one without objects teaches, too.
     The choice is a function of its inputs: no random numbers, so sums over images are exact and runs can be resumed.

@@ -1,4 +1,4 @@
-"""What tasks that answer for every pixel share: a head at stride 4, and the way back to full size."""
+"""What tasks with an output for every pixel share: a head at stride 4, and the way back to full size."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -8,14 +8,14 @@ from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
 
 STRIDE = 4
-"""Every dense head answers at this stride, whatever its pyramid is."""
+"""Every dense head has its output at this stride, whatever its pyramid is."""
 
 
 class DenseHead(nn.Module):
     """Grouped 1x1 convolution, ReLU6, 3x3 convolution with bias on the finest level (arXiv 1809.04766, section III).
 
-    Answers at stride 4: finer levels are passed over, and if the next one is coarser, it is enlarged. Raises SpecError
-    where no level can be.
+    Its output is at stride 4: finer levels are skipped, and if the next one is coarser, it is enlarged. Raises
+    SpecError where no level can be used.
     """
 
     def __init__(self, features: Features, out_channels: int) -> None:
@@ -40,7 +40,7 @@ class DenseHead(nn.Module):
 
 
 def full_size(raw: Float[Tensor, "b c h w"], block_px: int = 1) -> Float[Tensor, "b c h4 w4"]:
-    """A dense head's answer at the size of the network's input, in float32; or at a 1 / block_px of it."""
+    """A dense head's output at the size of the network's input, in float32; or at 1 / block_px of it."""
     times = STRIDE // block_px
     if times == 1:
         return raw.float()

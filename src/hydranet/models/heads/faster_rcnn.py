@@ -17,10 +17,10 @@ from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
 from hydranet.models.layers.boxes import as_offsets, from_offsets, grid, iou
 
 RATIOS = (0.5, 1.0, 2.0)
-"""Height over width of the anchors; with three sizes, nine a cell."""
+"""Height over width of the anchors; with three sizes, nine per cell."""
 
 CELLS = 7
-"""Cells to a side that a region is resampled to."""
+"""Cells per side of the grid that a region is resampled to."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class TwoStage(BoxHead):
     """Faster R-CNN (arXiv 1506.01497) on one level, with RoI align (arXiv 1703.06870).
 
     The second stage reads the forward pass's own proposals, a static number of them, and the loss picks its examples
-    among those: forward never sees a label, so training, inference and export share it. Objectness is told by class,
-    so that a class that a data set does not label is neither object nor background in the first stage, too.
+    among those: forward never sees a label, so training, inference and export share it. Objectness is predicted per
+    class, so that a class that a data set does not label is neither object nor background in the first stage, too.
 
     sizes:  roots of the anchors' areas in pixels.           stride: level it reads.
     considered: anchors that are looked at for proposals.    proposals: regions of an image that are looked into.
@@ -78,8 +78,8 @@ class TwoStage(BoxHead):
 def _first_stage(raw: Raw, known: Truth, match: Match, ratio: int) -> dict[str, Float[Tensor, " b"]]:
     objectness, anchors = raw["objectness"].float(), raw["anchors"]
     target = F.one_hot(known.label.gather(1, match.row), objectness.shape[2]) * match.positive[..., None]
-    target = (match.positive | match.negative)[..., None]
-    judged = (known.judged(_centers(anchors)) & target) | target.bool()
+    assigned = (match.positive | match.negative)[..., None]
+    judged = (known.judged(_centers(anchors)) & assigned) | target.bool()
     wrong = (F.binary_cross_entropy_with_logits(objectness, target.float(), reduction="none") * judged).sum(-1)
     examples = match.positive | hardest(wrong, match.positive, match.negative, ratio)
     shift = _shifts(raw["deltas"].float(), anchors, known, match, gain=(1.0, 1.0))
@@ -128,11 +128,11 @@ def anchors_at(points: Float[Tensor, "a 2"], sizes: tuple[float, ...]) -> Float[
 def propose(
     boxes: Float[Tensor, "b a 4"], score: Float[Tensor, "b a"], considered: int, proposals: int, overlap: float = 0.7
 ) -> Float[Tensor, "b p 4"]:
-    """The best boxes that no better one covers, in static shapes: one matrix of overlaps instead of a loop.
+    """The best boxes that no better one covers, with static shapes: one matrix of overlaps instead of a loop.
 
     A box is covered when any better box overlaps it by more than `overlap`, whether or not that one is covered itself
     (Fast NMS, arXiv 1904.02689, section 3.3). Covered boxes only fill up what is left of the `proposals` places, and
-    empty boxes what a image with fewer boxes than `considered` leaves: so no size depends on the image's.
+    empty boxes what an image with fewer boxes than `considered` leaves: so no shape depends on the image's size.
     """
     score, boxes = F.pad(score, (0, considered), value=-torch.inf), F.pad(boxes, (0, 0, 0, considered))
     score, index = score.topk(considered, dim=1)
@@ -174,9 +174,9 @@ class TwoStageHead(nn.Module):
     def forward(self, pyramid: Pyramid) -> Raw:
         level, stride = pyramid[self.level], self.config.stride
         batch, height, width = level.shape[0], level.shape[2], level.shape[3]
-        seen = self.look(level)
-        objectness = self.objectness(seen).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, self.classes))
-        deltas = self.deltas(seen).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4))
+        hidden = self.look(level)
+        objectness = self.objectness(hidden).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, self.classes))
+        deltas = self.deltas(hidden).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4))
         anchors = anchors_at(grid(height, width, stride, level), self.config.sizes).expand(batch, -1, -1)
 
         left, top, right, bottom = from_offsets(deltas.detach().float(), anchors, gain=(1.0, 1.0)).unbind(-1)

@@ -18,7 +18,7 @@ from hydranet.models.heads.box_losses import hardest, masked_cross_entropy
 from hydranet.models.layers.boxes import as_offsets, from_offsets, strongest
 
 RATIOS: tuple[tuple[float, ...], ...] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
-"""Aspect ratios of each of the six maps, beside 1 and the inverses: 4, 6, 6, 6, 4 and 4 boxes a cell (SSD300)."""
+"""Aspect ratios of each of the six maps, beside 1 and the inverses: 4, 6, 6, 6, 4 and 4 boxes per cell (SSD300)."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def default_boxes(
     for k, (rows, columns) in enumerate(maps):
         y = (torch.arange(rows) + 0.5) * (extent[0] / rows)
         x = (torch.arange(columns) + 0.5) * (extent[1] / columns)
-        # the shorter side, as numbers that a trace follows: `min(extent)` would be decided once and for all
+        # the shorter side, as a tensor that tracing follows: `min(extent)` would become a constant
         shorter = torch.minimum(y[0] + y[-1], x[0] + x[-1])
         shapes = torch.tensor(_shapes(scales[k], scales[k + 1], ratios[k])) * shorter
         centers = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1).reshape(-1, 1, 2)
@@ -89,7 +89,7 @@ def default_boxes(
 
 
 def _shapes(scale: float, following: float, ratios: Sequence[float]) -> list[tuple[float, float]]:
-    """Widths and heights: a square, a larger square on the way to the next map, and each ratio lying and standing."""
+    """Widths and heights: a square, a larger square halfway to the next map, and each ratio as wide and high box."""
     between = math.sqrt(scale * following)
     shapes = [(scale, scale), (between, between)]
     for ratio in ratios:

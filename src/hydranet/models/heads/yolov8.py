@@ -1,4 +1,4 @@
-"""The anchor-free head of YOLOv8: every cell says what it sees and how far the four sides are."""
+"""The anchor-free head of YOLOv8: every cell predicts classes and how far the four sides are."""
 
 import math
 from dataclasses import dataclass
@@ -56,19 +56,19 @@ class YoloV8(BoxHead):
         """BCE on classes, CIoU and DFL on assigned boxes, each weighted by the alignment target.
 
         Sums divide by the sum of targets, plus one for each image: an image without objects then weighs its
-        negatives like one with a single perfectly found object, instead of dividing by nothing. Both are sums over
+        negatives like one with a single perfectly detected object, instead of dividing by zero. Both are sums over
         images, so the mean is exact over any split.
         """
         with torch.autocast(raw["scores"].device.type, enabled=False):
             scores, bins = raw["scores"].float(), raw["boxes"].float()
-            found, known = self._boxes(raw), truth(label, classes)
+            boxes, known = self._boxes(raw), truth(label, classes)
             least_px = float(self.strides[0])
             match = task_aligned(
-                scores.sigmoid(), found, raw["points"], known, self.topk, self.alpha, self.beta, least_px
+                scores.sigmoid(), boxes, raw["points"], known, self.topk, self.alpha, self.beta, least_px
             )
             judged = known.judged(raw["points"]) | (match.target > 0)
             classed = (F.binary_cross_entropy_with_logits(scores, match.target, reduction="none") * judged).sum()
-            box, dfl = box_losses(found, bins, raw, match, known)
+            box, dfl = box_losses(boxes, bins, raw, match, known)
             parts = {"box": self.box_gain * box, "class": self.class_gain * classed, "dfl": self.dfl_gain * dfl}
             return Loss(sum(parts.values(), start=scores.new_zeros(())), match.target.sum() + len(scores), parts)
 
@@ -81,7 +81,7 @@ class YoloV8(BoxHead):
 
 
 def box_losses(
-    found: Float[Tensor, "b a 4"], bins: Float[Tensor, "b a 4 r"], raw: Raw, match: Assignment, known: Truth
+    boxes: Float[Tensor, "b a 4"], bins: Float[Tensor, "b a 4 r"], raw: Raw, match: Assignment, known: Truth
 ) -> tuple[Tensor, Tensor]:
     """Sums of 1 - CIoU and of DFL over assigned anchors, weighted by their targets; attached to the graph if none."""
     index = match.row[..., None].expand(-1, -1, 4)
@@ -89,7 +89,7 @@ def box_losses(
     weight = match.target.sum(-1)[match.positive]
     points, strides = raw["points"][match.positive], raw["strides"][match.positive]
     reach = torch.cat((points - goal[:, :2], goal[:, 2:] - points), -1) / strides
-    box = complete_box_iou_loss(found[match.positive], goal) * weight
+    box = complete_box_iou_loss(boxes[match.positive], goal) * weight
     return box.sum(), (distribution_focal(bins[match.positive], reach) * weight).sum()
 
 
@@ -121,7 +121,7 @@ class YoloV8Head(nn.Module):
             block(features[i].channels, w, 1) for i, w in zip(self.levels, widths, strict=True)
         )
         self.box = nn.ModuleList(branch(w, box_width, 4 * self.reg_max, config.separable, bias=1.0) for w in widths)
-        # at first every cell expects its share of 5 objects in a image of 640 x 640
+        # at first every cell expects its share of 5 objects in an image of 640 x 640
         rare = [math.log(5 / classes / (640 / stride) ** 2) for stride in self.strides]
         self.score = nn.ModuleList(
             branch(w, class_width, classes, config.separable, bias) for w, bias in zip(widths, rare, strict=True)
@@ -143,7 +143,7 @@ class YoloV8Head(nn.Module):
 
 
 def branch(channels: int, width: int, out: int, separable: bool, bias: float) -> nn.Sequential:
-    """Two 3x3 blocks and a 1x1 convolution whose answers start at `bias`."""
+    """Two 3x3 blocks and a 1x1 convolution whose outputs start at `bias`."""
     last = nn.Conv2d(width, out, 1)
     nn.init.constant_(torch.as_tensor(last.bias), bias)
     return nn.Sequential(look_around(channels, width, separable), look_around(width, width, separable), last)

@@ -36,7 +36,7 @@ def inside(points: Float[Tensor, "b a 2"], xyxy: Float[Tensor, "b n 4"], least_p
 
 
 def grid(height: int, width: int, stride: int, like: Tensor) -> Float[Tensor, "a 2"]:
-    """Centres (x, y) in input pixels of the cells of a feature map, row by row."""
+    """Centers (x, y) in input pixels of the cells of a feature map, row by row."""
     x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * stride
     y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * stride
     rows, columns = torch.meshgrid(y, x, indexing="ij")
@@ -59,7 +59,7 @@ def strongest(xyxy: Float[Tensor, "b a 4"], scores: Float[Tensor, "b a c"], cand
 def as_offsets(
     xyxy: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
 ) -> Float[Tensor, "*n 4"]:
-    """Boxes as seen from anchors: shift of the center in anchor sizes, logarithm of the size ratio.
+    """Boxes relative to anchors: shift of the center in anchor sizes, logarithm of the size ratio.
 
     Fast R-CNN (arXiv 1504.08083, section 2.3; R-CNN, eq. 6-9). gain: factors on shift and size that bring both to
     unit variance; SSD writes them as variances 0.1 and 0.2.
@@ -72,7 +72,7 @@ def as_offsets(
 def from_offsets(
     offsets: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"], gain: tuple[float, float] = (10.0, 5.0)
 ) -> Float[Tensor, "*n 4"]:
-    """The inverse of `as_offsets`; no box gets larger than 62.5 anchors, so that a wild output stays finite."""
+    """The inverse of `as_offsets`; no box gets larger than 62.5 anchors, so that an extreme output stays finite."""
     home, scale = _center_and_size(anchors)
     center = home + offsets[..., :2] / gain[0] * scale
     half = scale / 2 * (offsets[..., 2:] / gain[1]).clamp(max=math.log(1000 / 16)).exp()

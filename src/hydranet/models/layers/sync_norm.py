@@ -29,7 +29,7 @@ class SyncNorm(nn.BatchNorm2d):
 
     Parameters and buffers are those of the norm whose place it takes. torch's own SyncBatchNorm works on GPUs only.
     Mean and variance are taken in two passes, in float32 at least, so that a large mean costs no digits.
-    after: what follows; timm's norms end in an activation of theirs.
+    after: what follows; timm's norms end in an activation of their own.
     """
 
     def __init__(self, old: nn.BatchNorm2d) -> None:
@@ -48,10 +48,10 @@ class SyncNorm(nn.BatchNorm2d):
         sums = Total.apply(torch.cat([wide.sum(axes), own]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
-        centerd = wide - mean[:, None, None]
-        variance = Total.apply(centerd.square().sum(axes)) / count
+        centered = wide - mean[:, None, None]
+        variance = Total.apply(centered.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
-        scaled = centerd * (variance + self.eps).rsqrt()[:, None, None]
+        scaled = centered * (variance + self.eps).rsqrt()[:, None, None]
         if self.affine:
             scaled = scaled * self.weight[:, None, None] + self.bias[:, None, None]
         return self.after(scaled.to(x.dtype))

@@ -33,10 +33,10 @@ FARTHEST = 8.0
 
 @dataclass(frozen=True)
 class Depth(Task, FixedAfterTraining):
-    """The head answers z, the distance is d = sqrt(min_m max_m) exp(z) meters.
+    """The head predicts z, the distance is d = sqrt(min_m max_m) exp(z) meters.
 
     So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
-    are no walls where gradients die: it is clipped to min_m..max_m only when it is decoded.
+    are no limits where gradients vanish: d is clipped to min_m..max_m only when it is decoded.
 
     min_m, max_m: the range that is decoded and scored; labels beyond it are unknown. Part of what weights mean: fixed
                   once the network is trained.
@@ -86,38 +86,39 @@ class Depth(Task, FixedAfterTraining):
         return math.sqrt(self.min_m * self.max_m) * z.exp()
 
     def loss(self, raw: Raw, label: Annotation) -> Loss:
-        """Sum over images of the objective on their pixels with a label inside the range; may be none of them.
+        """Sum over images of the objective on their pixels with a label inside the range; there may be no such pixel.
 
-        Image by image, since some objectives set a threshold or a mean by what they see: so sums over any split of a
-        batch are the same.
+        Image by image, since some objectives take a threshold or a mean from the pixels they get: so sums over any
+        split of a batch are the same.
         """
         assert isinstance(label, ScalarMap)
         wanted = label.values.float()
-        # Comparing with NaN says no.
+        # Comparing with NaN gives False.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
         objective = LOSSES[self.objective]
         images = zip(self.meters(full_size(raw)), wanted, valid, strict=True)
-        total = torch.stack([objective(d[known], there[known]) for d, there, known in images]).sum()
+        total = torch.stack([objective(d[known], target[known]) for d, target, known in images]).sum()
         return Loss(total, valid.sum().float())
 
     def decode(self, raw: Raw) -> Annotation:
         return ScalarMap(self.meters(decoded_size(raw)).clamp(self.min_m, self.max_m), unit="m")
 
-    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+    def measure(self, prediction: Annotation, label: Annotation) -> Stats:
         """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""
-        assert isinstance(seen, ScalarMap)
+        assert isinstance(prediction, ScalarMap)
         assert isinstance(label, ScalarMap)
         height, width = label.values.shape
         top, bottom, left, right = CROPS[self.crop]
         rows, columns = slice(int(top * height), int(bottom * height)), slice(int(left * width), int(right * width))
-        wanted, found = label.values[rows, columns].astype(np.float64), seen.values[rows, columns].astype(np.float64)
+        wanted = label.values[rows, columns].astype(np.float64)
+        predicted = prediction.values[rows, columns].astype(np.float64)
         valid = (wanted >= self.min_m) & (wanted <= self.farthest_m)
-        # No answer is the worst answer: the end of the range that is farther off.
+        # No prediction counts as the worst one: the end of the range that is farther off.
         worst = np.where(wanted * wanted > self.min_m * self.farthest_m, self.min_m, self.farthest_m)
-        found = np.where(np.isfinite(found), found, worst)
+        predicted = np.where(np.isfinite(predicted), predicted, worst)
         if not valid.any():
             return {"images": 0, "pixels": 0, "sums": np.zeros(len(METRICS))}
-        errors = metrics(found[valid].clip(self.min_m, self.farthest_m), wanted[valid])
+        errors = metrics(predicted[valid].clip(self.min_m, self.farthest_m), wanted[valid])
         return {"images": 1, "pixels": int(valid.sum()), "sums": np.array([errors[name] for name in METRICS])}
 
     def score(self, stats: Stats) -> dict[str, float]:
@@ -143,12 +144,12 @@ class Depth(Task, FixedAfterTraining):
             )
 
 
-def metrics(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+def metrics(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """The seven numbers of Eigen, Puhrsch, Fergus (NeurIPS 2014, arXiv 1406.2283) for float n and n, both > 0."""
-    error, ratio = found - wanted, np.maximum(found / wanted, wanted / found)
+    error, ratio = predicted - wanted, np.maximum(predicted / wanted, wanted / predicted)
     return {
         "abs_rel": float(np.mean(np.abs(error) / wanted)),
         "sq_rel": float(np.mean(error**2 / wanted)),
         "rmse": float(np.sqrt(np.mean(error**2))),
-        "rmse_log": float(np.sqrt(np.mean((np.log(found) - np.log(wanted)) ** 2))),
+        "rmse_log": float(np.sqrt(np.mean((np.log(predicted) - np.log(wanted)) ** 2))),
     } | {f"delta{i}": float(np.mean(ratio < 1.25**i)) for i in (1, 2, 3)}

@@ -24,7 +24,7 @@ from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.postprocess.nms import postprocess
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
-"""The word a recipe may use for a head with its default options."""
+"""Names that a recipe may use for a head with its default options."""
 
 Scoring = Callable[[Sequence[PerImage], Sequence[str]], dict[str, float]]
 SCORING: dict[str, tuple[Scoring, str]] = {
@@ -32,21 +32,21 @@ SCORING: dict[str, tuple[Scoring, str]] = {
     "voc": (voc_scores, "PASCAL VOC 2010-12 AP, IoU .5, every point of the curve, difficult ignored"),
     "road": (road_scores, "all classes as one: AP at IoU .5 and recall at score .1"),
 }
-"""Scores that may be computed beside COCO's, by their word in a recipe, and how each is made."""
+"""Scores that may be computed beside COCO's, by their name in a recipe, and how each is computed."""
 
 
 @dataclass(frozen=True)
 class Detection(Task):
     """Finds objects and their classes.
 
-    detector:        a head, or its word ("yolov8", "ssd", "two_stage").
-    candidates:      pairs of box and class that leave the network for an image, over all classes, before NMS.
+    detector:        a head, or its name ("yolov8", "ssd", "two_stage").
+    pre_nms_topk:    pairs of box and class that leave the network for an image, over all classes, before NMS.
     nms_iou:         of two boxes of a class that overlap more than this, the better one stays.
-    limit:           boxes of an image that are kept, at most, over all classes.
+    max_detections:  boxes of an image that are kept, at most, over all classes.
     score_floor:     boxes below do not enter the scores: low, or the precision-recall curve is cut short.
-    score_threshold: boxes below are not shown unless a caller asks for another threshold, and not believed of a
-                     teacher.
-    also:            scores beside COCO's: "kitti", "voc", "road".
+    score_threshold: boxes below are not shown unless a caller asks for another threshold; those of a teacher are not
+                     believed.
+    extra_metrics:   scores beside COCO's: "kitti", "voc", "road".
     """
 
     kind: ClassVar[type[Annotation]] = Boxes
@@ -84,9 +84,9 @@ class Detection(Task):
     def decode(self, raw: Raw) -> Boxes:
         return self.box_head.decode(raw, self.pre_nms_topk)
 
-    def postprocess(self, seen: Annotation) -> Boxes:
-        """NMS at the evaluation floor. `postprocess.nms.above(task.postprocess(seen), threshold)` is what to show."""
-        return _boxes(postprocess(_boxes(seen), self.postprocess_steps()))
+    def postprocess(self, prediction: Annotation) -> Boxes:
+        """NMS at the evaluation floor; `postprocess.nms.above(task.postprocess(...), threshold)` is what to show."""
+        return _boxes(postprocess(_boxes(prediction), self.postprocess_steps()))
 
     def postprocess_steps(self) -> dict[str, dict[str, float]]:
         options = {
@@ -97,12 +97,12 @@ class Detection(Task):
         }
         return {"nms": options}
 
-    def measure(self, seen: Annotation, label: Annotation) -> Stats:
-        """One row an image. Boxes of classes that nobody looked for in this image are left out."""
-        found, there = _boxes(seen), _boxes(label)
-        if there.annotated_classes is not None:
-            found = rows(found, np.flatnonzero(np.asarray(there.annotated_classes)[found.label]))
-        return {"images": [(found, there)]}
+    def measure(self, prediction: Annotation, label: Annotation) -> Stats:
+        """One row per image. Boxes of classes that nobody looked for in this image are left out."""
+        predicted, labeled = _boxes(prediction), _boxes(label)
+        if labeled.annotated_classes is not None:
+            predicted = rows(predicted, np.flatnonzero(np.asarray(labeled.annotated_classes)[predicted.label]))
+        return {"images": [(predicted, labeled)]}
 
     def score(self, stats: Stats) -> dict[str, float]:
         images = stats.get("images", [])
@@ -151,10 +151,10 @@ class Detection(Task):
             )
 
     def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
-        """By logits where both heads say the same things of the same cells (`logits.by_logits`; temperature > 0).
+        """By logits where those of both heads mean the same (`box_distillation.by_logits`; temperature > 0).
 
-        Else by decoded boxes: what the teacher is sure of is a label, what it doubts is nobody's business, the rest
-        is background.
+        Else by decoded boxes: boxes that the teacher is sure of are labels, boxes that it doubts are ignored regions,
+        the rest is background.
         """
         teacher, head = distilled_target.teacher, self.box_head
         if distilled_target.temperature and isinstance(teacher, Detection) and alike(head, teacher.box_head):

@@ -39,12 +39,12 @@ class Normals(Task):
     def decode(self, raw: Raw) -> Annotation:
         return NormalMap(unit(decoded_size(raw)))
 
-    def measure(self, seen: Annotation, label: Annotation) -> Stats:
+    def measure(self, prediction: Annotation, label: Annotation) -> Stats:
         """A histogram of angles in tenths of a degree, so that the median adds up too; exact sums beside it."""
-        assert isinstance(seen, NormalMap)
+        assert isinstance(prediction, NormalMap)
         assert isinstance(label, NormalMap)
         valid = np.isfinite(label.xyz).all(0)
-        a, b = seen.xyz[:, valid].astype(np.float64), label.xyz[:, valid].astype(np.float64)
+        a, b = prediction.xyz[:, valid].astype(np.float64), label.xyz[:, valid].astype(np.float64)
         # Exact for small angles, where the arc cosine of a dot product is not.
         angle = np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b, axis=0), axis=0), (a * b).sum(0)))
         # No answer (NaN, or no direction) is the worst answer.

@@ -24,8 +24,8 @@ class Semantic(Task):
 
     class_weights: a factor on the loss of each class's pixels, in the order of `classes`; empty = all 1.
     smoothing:     share of the target that is spread evenly over the classes, 0 <= smoothing < 1.
-    block_px:      side of the squares of input pixels that share an answer: 1, 2 or 4. Decoding is the dearest work
-                   after the network; at 2 it costs about a quarter, and outlines lose a little.
+    block_px:      side of the squares of input pixels that share a class: 1, 2 or 4. Decoding is the most costly
+                   work after the network; at 2 it costs about a quarter, and outlines lose a little.
     """
 
     kind: ClassVar[type[Annotation]] = ClassMap
@@ -56,8 +56,9 @@ class Semantic(Task):
     def loss(self, raw: Raw, label: Annotation) -> Loss:
         """Sum of -w_y log softmax(z)_y over pixels whose class y is known; the count is the sum of w_y.
 
-        Where a data set labels some of the classes only (`ClassMap.annotated_classes`), the softmax and the smoothing run over
-        these: classes nobody looked for are not pushed down. With `probs` the label is soft (`soft_cross_entropy`).
+        Where a data set labels some of the classes only (`ClassMap.annotated_classes`), the softmax and the smoothing
+        run over these: classes nobody looked for are not pushed down. With `probs` the label is soft
+        (`soft_cross_entropy`).
         """
         assert isinstance(label, ClassMap)
         logits = full_size(raw)
@@ -89,8 +90,9 @@ class Semantic(Task):
         return ClassMap(ids, (logits / temperature).softmax(1) if temperature else None)
 
     def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
-        """`softened_divergence` at the lesson's temperature where the teacher is sure, each pixel with the weight of
-        the class it told; with its decisions alone (temperature 0, exported teachers), the loss of a label."""
+        """`softened_divergence` at the teacher's temperature over pixels where it is sure, each with the weight of the
+        class that the teacher predicts; the loss of a label where there are decisions alone (temperature 0, exported
+        teachers)."""
         target = distilled_target.target
         assert isinstance(target, ClassMap)
         if target.probs is None or not distilled_target.temperature:
@@ -101,30 +103,30 @@ class Semantic(Task):
         weight = of_class[target.ids.long().where(certain, 0)] * certain
         return softened_divergence(logits, target.probs.float(), listed, weight, distilled_target.temperature)
 
-    def measure(self, seen: Annotation, label: Annotation) -> Stats:
-        """int64 c c+1: rows = label, columns = prediction (the last: no answer), over pixels whose class is known.
+    def measure(self, prediction: Annotation, label: Annotation) -> Stats:
+        """int64 c c+1: rows = label, columns = prediction (the last: none), over pixels whose class is known.
 
-        A pixel where the prediction is a class that nobody looked for (`known`) is neither right nor wrong.
+        A pixel where the prediction is a class that nobody looked for (`annotated_classes`) is neither right nor wrong.
         """
-        assert isinstance(seen, ClassMap)
+        assert isinstance(prediction, ClassMap)
         assert isinstance(label, ClassMap)
         count = len(self.classes)
-        found = np.minimum(seen.ids, count)
+        predicted = np.minimum(prediction.ids, count)
         valid = label.ids != UNKNOWN_ID
         if label.annotated_classes is not None:
-            valid &= np.append(label.annotated_classes, True)[found]
-        pairs = label.ids[valid].astype(np.int64) * (count + 1) + found[valid]
+            valid &= np.append(label.annotated_classes, True)[predicted]
+        pairs = label.ids[valid].astype(np.int64) * (count + 1) + predicted[valid]
         return {"confusion": np.bincount(pairs, minlength=count * (count + 1)).reshape(count, count + 1)}
 
     def score(self, stats: Stats) -> dict[str, float]:
         """IoU, pixel accuracy and mean class accuracy (recall); means are over the classes that occur in labels."""
         confusion = stats["confusion"].astype(np.float64)
-        hit, there, said = np.diag(confusion), confusion.sum(1), confusion[:, :-1].sum(0)
+        hit, labeled, predicted = np.diag(confusion), confusion.sum(1), confusion[:, :-1].sum(0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            iou = np.where(there > 0, hit / (there + said - hit), np.nan)
+            iou = np.where(labeled > 0, hit / (labeled + predicted - hit), np.nan)
             accuracy = hit.sum() / confusion.sum()
-            recall = hit / there
-        present = there > 0
+            recall = hit / labeled
+        present = labeled > 0
         scores = {
             "miou": float(iou[present].mean()) if present.any() else float("nan"),
             "pixel_accuracy": float(accuracy),
