@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import json
 import pickle
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from dataset_folders import FOLDERS
 from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, NormalMap, ScalarMap
 from hydranet.config import catalog
 from hydranet.core.dataset import Dataset
+from hydranet.core.ledger import Ledger
 from hydranet.core.spec import Component, from_json, to_json
 from hydranet.data.label_statistics import label_statistics
 from hydranet.datasets.kitti_object import KittiObject
@@ -107,3 +110,11 @@ def test_a_relative_root_is_found_under_the_data_folder(tmp_path: Path, monkeypa
     FOLDERS[KittiObject](tmp_path / "somewhere" / "kitti")
     monkeypatch.setenv("HYDRANET_DATA", str(tmp_path / "somewhere"))
     assert len(KittiObject("kitti")) == 3
+
+
+def test_what_it_leaves_out_is_reported(dataset: Dataset) -> None:
+    ledger = dataset.ledger()
+    assert Ledger.from_json(json.loads(json.dumps(ledger.to_json()))) == ledger
+    for inner in (vars(dataset)[one.name] for one in fields(dataset)):
+        if isinstance(inner, Dataset):
+            assert set(inner.ledger().entries) <= set(ledger.entries), "a wrapped data set's report must not get lost"

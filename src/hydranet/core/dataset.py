@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from hydranet.core.ledger import Ledger, add_up
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Component
 
@@ -24,6 +25,15 @@ class Dataset(Component, ABC):
     def provenance(self) -> Mapping[str, str]:
         """For each label that a network made: which one, in words. Scores against it are agreement, not truth."""
         return {}
+
+    def ledger(self) -> Ledger:
+        """What the data set leaves out of its files: images, labels, rows. By default what the wrapped ones report.
+
+        A data set that filters files or labels adds to it; `data check`, training and reports print it. Raises
+        DataError where the files cannot be listed.
+        """
+        values = [vars(self)[one.name] for one in fields(self)]
+        return add_up(value.ledger() for value in values if isinstance(value, Dataset))
 
     @abstractmethod
     def __len__(self) -> int: ...
