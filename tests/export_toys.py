@@ -61,7 +61,7 @@ def every_task() -> tuple[Task, ...]:
     found = [build(f.name.lower(), f.path) for f in catalog.members("tasks") if not f.path.endswith(".Detection")]
     heads = {word: make(width=16, rpn_width=16) if make is TwoStage else word for word, make in HEADS.items()}
     boxes = [
-        Detection(word, CLASSES, reads="encoder", detector=head, candidates=40, limit=20)
+        Detection(word, CLASSES, reads="encoder", detector=head, pre_nms_topk=40, max_detections=20)
         for word, head in heads.items()
     ]
     return (*found, *boxes)

@@ -161,7 +161,7 @@ def test_what_is_no_picture() -> None:
 
 def test_manifests_survive_json_and_refuse_what_they_do_not_know() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
-    with pytest.raises(ManifestError, match="of format 9, expected at most 1; update hydranet"):
+    with pytest.raises(ManifestError, match="of format 9, expected at most 2; update hydranet"):
         Manifest.from_json(replace(MANIFEST, format=9).to_json())
     with pytest.raises(ManifestError, match="no manifest of a HydraNet export"):
         Manifest.from_json('{"format": 1}')
@@ -324,8 +324,8 @@ def test_a_file_is_read_by_its_own_manifest(tmp_path: Path, runtime: str) -> Non
     for wrong in (images.astype(np.float32), images[:, :16], images[0]):
         with pytest.raises(InputError, match=r"got image of .*, expected uint8 \(1, 32, 64, 3\); convert it"):
             session({"image": wrong})
-    with pytest.raises(InputError, match="got inputs image, expected image"):
-        session({"image": images})
+    with pytest.raises(InputError, match="got inputs picture, expected image"):
+        session({"picture": images})
     with pytest.raises(ManifestError, match=r"takes images of shape \(1, 32, 64, 3\), its manifest says \(1, 64, 64"):
         open_session(write_simple(tmp_path / "other.onnx", replace(ONE, input=Input((64, 64)))), runtime)
 

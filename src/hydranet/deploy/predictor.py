@@ -1,10 +1,12 @@
 """An exported network as a function of an image; needs numpy, OpenCV and the runtime, not torch."""
 
 import copy
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import overload
+from typing import Self, overload
 
 import numpy as np
 
@@ -25,6 +27,15 @@ class PredictorError(UserError, ValueError):
     """A request that the predictor's file cannot fulfill."""
 
 
+class _Stream(threading.local):
+    """What a predictor remembers of the images before; each thread sees values of its own."""
+
+    def __init__(self) -> None:
+        self.count, self.last = 0, Answers()
+        self.shape: tuple[int, ...] = ()
+        self.ages: dict[str, int] = {}
+
+
 class Predictor:
     """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
@@ -34,9 +45,11 @@ class Predictor:
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
                own. Also at call time.
     every:     {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
-               copy), and `ages` says how old it is. For a stream of single images.
+               copy), and `ages` says how old it is. For a stream of single images; each thread that calls has a
+               stream of its own, and `stream()` makes one for each of several cameras in a thread.
     size:      height and width the network sees, where the file leaves the choice.
     runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
+    Several threads may call one predictor at once. A process that forks opens its own: runtimes do not survive a fork.
     Raises PredictorError for what the file cannot do, ManifestError for what is no export.
     """
 
@@ -69,9 +82,18 @@ class Predictor:
         if size and size != self.manifest.input.size and not self.manifest.input.dynamic:
             raise PredictorError(f"got size {size}, expected {self.manifest.input.size}, which this file was made for")
         self.size = size or self.manifest.input.size
-        self._count, self._last, self._shape = 0, Answers(), ()
-        self.ages: dict[str, int] = {}
-        """For each head how many images ago its last answer was computed; 0 = for the last image."""
+        self._stream, self._process = _Stream(), os.getpid()
+
+    @property
+    def ages(self) -> dict[str, int]:
+        """For each head how many images of this thread ago its last answer was computed; 0 = for the last image."""
+        return self._stream.ages
+
+    def stream(self) -> Self:
+        """The same open network for another camera: its heads with a rate rest and repeat on their own."""
+        other = copy.copy(self)
+        other._stream = _Stream()
+        return other
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
@@ -91,8 +113,13 @@ class Predictor:
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
         Raises ValueError for what is no RGB image, DataError for an image of another size than the file takes,
-        PredictorError for a threshold that is no number from 0 to 1.
+        PredictorError for a threshold that is no number from 0 to 1, and in a fork of the process that opened it.
         """
+        if os.getpid() != self._process:
+            raise PredictorError(
+                f"got a predictor that process {self._process} opened, expected one of this process "
+                f"({os.getpid()}): runtimes do not survive a fork; open the file again in each worker"
+            )
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
         iou = self.iou if iou is None else check_share(iou, "iou")
         if isinstance(image, np.ndarray) and image.ndim != 4:
@@ -105,14 +132,18 @@ class Predictor:
 
     def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
         """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""
-        if checked(image).shape != self._shape:
-            self._count, self._last, self._shape = 0, Answers(), image.shape
-        due = [name for name, n in self.every.items() if self._count % n == 0]
-        self._last |= self._see([image], due, least, iou)[0]
-        self.ages = {name: 0 if name in due else self.ages[name] + 1 for name in self.every}
-        self._count += 1
+        stream = self._stream
+        if checked(image).shape != stream.shape:
+            stream.count, stream.last, stream.shape = 0, Answers(), image.shape
+        due = [name for name, n in self.every.items() if stream.count % n == 0]
+        if due:  # no runtime computes a network without outputs
+            stream.last |= self._see([image], due, least, iou)[0]
+        stream.ages = {name: 0 if name in due else stream.ages[name] + 1 for name in self.every}
+        stream.count += 1
         # callers may write into an answer, so answers that are repeated later are handed out as copies
-        return {name: self._last[name] if n == 1 else copy.deepcopy(self._last[name]) for name, n in self.every.items()}
+        return {
+            name: stream.last[name] if n == 1 else copy.deepcopy(stream.last[name]) for name, n in self.every.items()
+        }
 
     def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
         fitted, views = prepared(images, self.manifest, self.size)

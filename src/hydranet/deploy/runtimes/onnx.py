@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class Session:
     providers: ONNX Runtime's execution providers, best first, such as ("CUDAExecutionProvider",); default the CPU's.
     Each set of outputs that is asked for is opened once, as a network that computes nothing else: ONNX Runtime itself
     computes all of the file, even with `only_execute_path_to_fetches`. The file's bytes stay in memory for that.
+    Several threads may call it at once.
     Raises ManifestError for a file that is no export, ImportError where ONNX Runtime is missing.
     """
 
@@ -49,6 +51,7 @@ class Session:
         shapes = {one.name: one.shape for one in whole.get_inputs()}
         check_graph(self.manifest, [n if isinstance(n, int) else None for n in shapes.get(IMAGE, ())], path)
         self._sessions: dict[frozenset[str], Any] = {frozenset(self.manifest.outputs): whole}
+        self._opening = Lock()
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); costs only what these need.
@@ -58,11 +61,12 @@ class Session:
         check_arrays(self.manifest, arrays)
         names = list(self.manifest.outputs) if outputs is None else list(outputs)
         chosen = frozenset(names)
-        if chosen not in self._sessions:
-            for name in names:
-                if name not in self.manifest.outputs:
-                    raise InputError(unknown(name, self.manifest.outputs, "output of this file"))
-            self._sessions[chosen] = self._opened(part(self._model, chosen))
+        for name in names:
+            if name not in self.manifest.outputs:
+                raise InputError(unknown(name, self.manifest.outputs, "output of this file"))
+        with self._opening:
+            if chosen not in self._sessions:
+                self._sessions[chosen] = self._opened(part(self._model, chosen))
         return dict(zip(names, self._sessions[chosen].run(names, dict(arrays)), strict=True))
 
     def _opened(self, model: bytes) -> Any:

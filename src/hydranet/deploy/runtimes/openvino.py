@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Session:
     precision: "fp32", or "bf16" or "fp16" to compute in half precision where the processor can. OpenVINO's own
                default is bf16 on processors with AMX; here it is what PyTorch computes.
     Each set of outputs that is asked for is compiled once, into a network that computes nothing else.
+    Several threads may call it at once: each call has an infer request to itself, since a request holds the arrays of
+    one image; requests are kept and used again.
     Raises ManifestError for a file that is no export, ImportError where OpenVINO is missing.
     """
 
@@ -65,15 +68,23 @@ class Session:
         sides = self._model.input(IMAGE).partial_shape
         check_graph(self.manifest, [side.get_length() if side.is_static else None for side in sides], path)
         self._compiled: dict[tuple[str, ...], Any] = {}
+        self._idle: dict[tuple[str, ...], list[Any]] = {}
+        self._compiling = Lock()
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); costs only what these need. Raises InputError for wrong arrays."""
         check_arrays(self.manifest, arrays)
         names = tuple(self.manifest.outputs) if outputs is None else tuple(outputs)
-        if names not in self._compiled:
-            self._compiled[names] = self._core.compile_model(self._only(names), self._device, self._options)
-        results = self._compiled[names](dict(arrays))
-        return {name: np.array(results[name]) for name in names}
+        with self._compiling:
+            if names not in self._compiled:
+                self._compiled[names] = self._core.compile_model(self._only(names), self._device, self._options)
+                self._idle[names] = []
+            idle = self._idle[names]
+            request = idle.pop() if idle else self._compiled[names].create_infer_request()
+        results = request.infer(dict(arrays), share_inputs=True, share_outputs=True)
+        copied = {name: np.array(results[name]) for name in names}  # before another call may have the request
+        idle.append(request)  # a request whose call failed is not used again
+        return copied
 
     def _only(self, names: tuple[str, ...]) -> Any:
         """The model with these outputs alone."""

@@ -15,6 +15,7 @@ class Session:
     """An open TorchScript file: arrays by name in, arrays by name out.
 
     threads: of the convolutions, for the whole process, as in torch itself; None = unchanged.    device: torch's name.
+    Several threads may call it at once.
     Raises ManifestError for a file that is no export, ImportError where torch is missing.
     """
 
@@ -48,4 +49,5 @@ class Session:
         with self._torch.inference_mode():
             tensors = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
         named = dict(zip(self.manifest.outputs, tensors, strict=True))
-        return {name: named[name].cpu().numpy() for name in (outputs or named)}
+        # copies: an output may be a constant of the graph, which every call would share
+        return {name: np.array(named[name].cpu().numpy()) for name in (outputs or named)}
