@@ -18,7 +18,7 @@ from hydranet import recipes as package
 from hydranet.checkpoint import checkpoint, resolve
 from hydranet.config import catalog
 from hydranet.deploy.video.frames import VideoFile
-from hydranet.training.log import read
+from hydranet.io.run_log import read
 
 
 @pytest.fixture(scope="module")

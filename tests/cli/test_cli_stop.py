@@ -14,7 +14,7 @@ import pytest
 from commands import hydranet
 from hydranet.checkpoint import checkpoint
 from hydranet.cli import terminal
-from hydranet.training.log import LOG, read
+from hydranet.io.run_log import LOG, read
 
 HERE = Path(__file__).parents[1]
 

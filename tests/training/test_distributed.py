@@ -16,7 +16,7 @@ import torch
 
 from hydranet.checkpoint import checkpoint, resolve
 from hydranet.data.mixture import Mixture
-from hydranet.training.log import LOG, read
+from hydranet.io.run_log import LOG, read
 from hydranet.training.train import train
 from two_processes import HERE, launched, recipe, torchrun
 

@@ -13,8 +13,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The page to write; default: report.html in the first run")] = None,
 ) -> None:
     """Draw the curves of runs: losses, weights, gradient cosines, rates, speed and scores, as one page."""
+    from hydranet.io.run_log import LOG
     from hydranet.reporting.curves import curves, write_report
-    from hydranet.training.log import LOG
 
     path = out or runs[0] / "report.html"
     loaded = [curves(run) for run in runs]

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -146,6 +145,8 @@ def read(wheel: Path, packaged: Packaged) -> dict[str, Tensor]:
 
 def renamed(tensors: Mapping[str, Tensor], model: str) -> dict[str, Tensor]:
     """Tensors under timm's names: both networks list the same layers in the same order."""
+    import timm
+
     own = timm.create_model(model).state_dict()
     if [tuple(t.shape) for t in tensors.values()] != [tuple(t.shape) for t in own.values()]:
         raise WeightsError(
@@ -172,6 +173,8 @@ def classifier(model: str, weights: str | None) -> Network:
              names; None = random ones.
     Raises SpecError for an unknown model, WeightsError where weights cannot be obtained or do not fit.
     """
+    import timm  # takes seconds of imports: a recipe that only names it need not wait
+
     if not timm.is_model(model):
         raise SpecError(unknown(model, timm.list_models(), "model of timm"))
     if weights is None:
@@ -185,6 +188,8 @@ def classifier(model: str, weights: str | None) -> Network:
 
 
 def _from_file(model: str, file: Path) -> Network:
+    import timm
+
     network = timm.create_model(model)
     try:
         network.load_state_dict(load_file(file))
@@ -198,6 +203,8 @@ def _from_file(model: str, file: Path) -> Network:
 
 
 def _from_hub(model: str) -> Network:
+    import timm
+
     reason = "the hub does not answer"
     if _hub_answers():
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from hydranet.core.sample import DataError
 from hydranet.evaluation.report import Report, number, read_report
 from hydranet.io.atomic import write
-from hydranet.training.log import LOG, read_all
+from hydranet.io.run_log import LOG, read_all
 from hydranet.visualization.charts import Line, bar_chart, legend, line_chart
 
 STYLE = """

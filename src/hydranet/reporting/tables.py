@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from hydranet.config.catalog import Found
-from hydranet.evaluation.compare import Change
-from hydranet.evaluation.report import Report
-from hydranet.evaluation.single_task_baselines import Kept
-from hydranet.models.profile import Cost
-from hydranet.models.summary import PartInfo
-from hydranet.training.train import Progress
+if TYPE_CHECKING:  # tables of files and names are made in a second: they wait for no torch
+    from hydranet.config.catalog import Found
+    from hydranet.evaluation.compare import Change
+    from hydranet.evaluation.report import Report
+    from hydranet.evaluation.single_task_baselines import Kept
+    from hydranet.models.profile import Cost
+    from hydranet.models.summary import PartInfo
+    from hydranet.training.train import Progress
 
 
 def number(value: float) -> str:
@@ -19,13 +21,13 @@ def number(value: float) -> str:
     return "–" if not math.isfinite(value) else f"{value:.4g}"
 
 
-def losses(progress: Progress) -> str:
+def losses(progress: "Progress") -> str:
     """The losses of a step and its speed, in one line."""
     means = "  ".join(f"{name} {value:.3f}" for name, value in progress.result.losses.items())
     return f"{means}  {progress.images / progress.step_s:.1f} img/s"
 
 
-def scores(report: Report) -> Table:
+def scores(report: "Report") -> Table:
     """One row per source and task; the headline first."""
     table = Table(
         "source", "task", "images", "headline", "more", title=f"{report.model}  (protocol {report.protocol_hash})"
@@ -43,7 +45,7 @@ def scores(report: Report) -> Table:
     return table
 
 
-def classes(report: Report) -> list[Table]:
+def classes(report: "Report") -> list[Table]:
     """Per-class scores, one table per source and task that has them."""
     tables = []
     for source, tasks in report.scores.items():
@@ -57,7 +59,7 @@ def classes(report: Report) -> list[Table]:
     return tables
 
 
-def comparison(rows: Sequence[Change], names: Sequence[str]) -> Table:
+def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
     """One row per metric: both values, and the difference, green where the second is better."""
     table = Table("source", "task", "metric", *names, "difference")
     for row in rows:
@@ -67,7 +69,7 @@ def comparison(rows: Sequence[Change], names: Sequence[str]) -> Table:
     return table
 
 
-def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:
+def parts(lines: "Sequence[PartInfo]", size: tuple[int, int]) -> Table:
     """Parameters and MACs by part."""
     table = Table("part", "class", title=f"one image of {size[0]} x {size[1]}; 1 MAC = 2 FLOP")
     for column in ("parameters", "M", "GMAC", "share of MACs"):
@@ -85,7 +87,7 @@ def parts(lines: Sequence[PartInfo], size: tuple[int, int]) -> Table:
     return table
 
 
-def costs(spent: Mapping[str, Cost], size: tuple[int, int]) -> Table:
+def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
     """One row per network, or per set of networks that run one after another."""
     title = f"one image of {size[0]} x {size[1]}, eager PyTorch; times were interleaved: compare ratios"
     table = Table("network", title=title)
@@ -100,7 +102,7 @@ def costs(spent: Mapping[str, Cost], size: tuple[int, int]) -> Table:
     return table
 
 
-def kept(rows: Sequence[Kept]) -> Table:
+def kept(rows: "Sequence[Kept]") -> Table:
     """One row per task: its headline alone and in the shared network."""
     table = Table("source", "task", "metric", "alone", "shared", "kept")
     for row in rows:
@@ -111,7 +113,7 @@ def kept(rows: Sequence[Kept]) -> Table:
     return table
 
 
-def catalog_members(sets: Mapping[str, Sequence[Found]]) -> Table:
+def catalog_members(sets: "Mapping[str, Sequence[Found]]") -> Table:
     """Members of the open sets."""
     table = Table("set", "name", "what it is", "path")
     for name, members in sets.items():

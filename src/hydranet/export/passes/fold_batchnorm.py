@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from jaxtyping import UInt8
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -56,4 +55,6 @@ def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> list[tuple[nn.Con
 
 def _rest(norm: nn.BatchNorm2d) -> nn.Module:
     """What a norm does beside normalizing: timm's norms carry their activation."""
+    from timm.layers import BatchNormAct2d
+
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

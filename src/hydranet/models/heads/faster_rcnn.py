@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import roi_align
 
 from hydranet.annotations import Boxes
 from hydranet.core.features import Features, Pyramid
@@ -151,6 +150,8 @@ class TwoStageHead(nn.Module):
     """
 
     def __init__(self, features: Features, classes: int, config: TwoStage) -> None:
+        from torchvision.ops import roi_align  # takes seconds of imports, which other networks need not wait for
+
         super().__init__()
         (self.level,) = levels_of(features, (config.stride,))
         self.config, self.classes = config, classes
@@ -165,6 +166,7 @@ class TwoStageHead(nn.Module):
             nn.Linear(config.width, config.width),
             nn.ReLU(),
         )
+        self.cut_out = roi_align
         self.score = nn.Linear(config.width, classes + 1)
         self.box = nn.Linear(config.width, classes * 4)
         for layer in (self.objectness, self.deltas, self.score, self.box):
@@ -189,7 +191,7 @@ class TwoStageHead(nn.Module):
         image = torch.arange(batch, device=level.device, dtype=torch.float32).repeat_interleave(count)[:, None]
         rois = torch.cat((image, proposals.flatten(0, 1)), 1)
         # in float32: half precision would move a corner at 600 px by two pixels
-        cut = roi_align(level.float(), rois, (CELLS, CELLS), 1 / stride, sampling_ratio=2, aligned=True)
+        cut = self.cut_out(level.float(), rois, (CELLS, CELLS), 1 / stride, sampling_ratio=2, aligned=True)
         known = self.inspect(cut.to(level.dtype))
         return {
             "objectness": objectness,

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import complete_box_iou_loss
 
 from hydranet.annotations import Boxes
 from hydranet.core.features import Features, Pyramid
@@ -86,6 +85,8 @@ def box_losses(
     """Sums of 1 - CIoU and of DFL over assigned anchors, weighted by their targets; attached to the graph if none."""
     index = match.row[..., None].expand(-1, -1, 4)
     goal = known.xyxy.gather(1, index)[match.positive]
+    from torchvision.ops import complete_box_iou_loss  # takes seconds of imports; only training needs it
+
     weight = match.target.sum(-1)[match.positive]
     points, strides = raw["points"][match.positive], raw["strides"][match.positive]
     reach = torch.cat((points - goal[:, :2], goal[:, 2:] - points), -1) / strides

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 
@@ -33,6 +32,8 @@ class SyncNorm(nn.BatchNorm2d):
     """
 
     def __init__(self, old: nn.BatchNorm2d) -> None:
+        from timm.layers import BatchNormAct2d
+
         super().__init__(old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats)
         self.weight, self.bias = old.weight, old.bias
         for name, value in old.named_buffers():
