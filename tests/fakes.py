@@ -61,18 +61,37 @@ def boxes(rng: np.random.Generator, h: int, w: int) -> Boxes:
 
 
 def polylines(rng: np.random.Generator, h: int, w: int) -> Polylines:
-    """Three lines of up to six points, near to far."""
+    """Three lines of up to six points, near to far, with every optional array."""
     points = rng.uniform(0, [w, h], (3, 6, 2)).astype(np.float32)
     points[..., 1] = -np.sort(-points[..., 1], axis=1)
     valid = np.arange(6) < np.array([[6], [4], [2]])
-    return Polylines(points, valid, label=np.arange(3), score=rng.random(3).astype(np.float32))
+    return Polylines(
+        points,
+        valid,
+        label=np.arange(3),
+        score=rng.random(3).astype(np.float32),
+        ignore=np.array([False, False, True]),
+        track=np.array([7, 5, 6]),
+        annotated_classes=np.ones(CLASSES, dtype=bool),
+    )
 
 
 def keypoints(rng: np.random.Generator, h: int, w: int) -> Keypoints:
-    """Two instances of nose, left eye, right eye."""
+    """Two instances of nose, left eye, right eye, with every optional array."""
     xy = rng.uniform(0, [w, h], (2, 3, 2)).astype(np.float32)
     visible = np.array([[2, 1, 2], [2, 0, 2]])
-    return Keypoints(xy, visible, score=rng.random((2, 3)).astype(np.float32), mirror=(0, 2, 1))
+    return Keypoints(
+        xy,
+        visible,
+        label=np.array([3, 1]),
+        score=rng.random(2).astype(np.float32),
+        point_score=rng.random((2, 3)).astype(np.float32),
+        area=rng.uniform(0.1, 0.3, 2).astype(np.float32) * h * w,
+        ignore=np.array([False, True]),
+        track=np.array([9, 4]),
+        annotated_classes=np.ones(CLASSES, dtype=bool),
+        mirror=(0, 2, 1),
+    )
 
 
 def tag(rng: np.random.Generator, h: int, w: int) -> Tag:

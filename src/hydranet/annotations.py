@@ -8,8 +8,8 @@ Pixel coordinates follow the continuous convention: the center of the top-left p
 w spans 0..w. Camera axes are x right, y down, z forward.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, TypeVar
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, TypeVar
 
 Array = Any
 """A numpy array or a torch tensor; each docstring states which one, and its shape."""
@@ -24,29 +24,88 @@ OTHER_CLASS = -2
 """The label of an ignored box around an object whose class the task does not have."""
 
 
+@dataclass(frozen=True)
+class Role:
+    """What one array of a kind is, so that stacking, choosing rows and joining need not know the kind.
+
+    per:     what its first axis counts: "image" = the array belongs to the image as a whole (a map, a number);
+             "instance" = one row per instance; "class" = one entry per class of the task, whatever the image holds.
+    padding: what the rows hold that stacking adds to images with fewer instances.
+    absent:  what the array holds for an image that lacks it, beside images that have it; None = all images of a batch
+             must have it, or none.
+    ragged:  its second axis has a length of its own in each image (points of a line) and is padded, too.
+    """
+
+    per: Literal["image", "instance", "class"] = "image"
+    padding: float = 0
+    absent: float | None = None
+    ragged: bool = False
+
+
+IMAGE, INSTANCE = Role(), Role("instance")
+CLASS = Role("class", absent=True)
+LABEL, SCORE = Role("instance", padding=NO_BOX), Role("instance", absent=1.0)
+IGNORE, TRACK = Role("instance", padding=False, absent=False), Role("instance", padding=NO_BOX, absent=NO_BOX)
+"""Roles that several kinds share."""
+
+
+def array(role: Role, default: Any = MISSING) -> Any:
+    """A field that holds an array, and what its axes are."""
+    return field(default=default, metadata={"role": role})
+
+
 def static(default: Any) -> Any:
     """A field that is metadata (units, permutations), not an array: it is compared, never stacked."""
     return field(default=default, metadata={"static": True})
 
 
+class UnknownKind(TypeError):
+    """A kind of annotation that an operation does not know yet."""
+
+    def __init__(self, operation: str, kind: type, file: str) -> None:
+        super().__init__(f"no {operation} for a {kind.__name__}; add one in {file}")
+
+
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """Common parent of the kinds; `arrays` and `metadata` name what a kind carries."""
+    """Common parent of the kinds; `arrays` and `metadata` name what a kind carries.
+
+    Whatever is done with annotations is a `functools.singledispatch` function with one registered function per kind;
+    where an operation means nothing for a kind, that is registered, too. An unregistered kind raises `UnknownKind`.
+    A kind whose fields are neither `array` nor `static` raises TypeError where it is defined.
+    """
 
     KINDS: ClassVar[tuple[type["Annotation"], ...]] = ()
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        if abstract:
+            return
+        for name in cls.__annotations__:
+            given = cls.__dict__.get(name)
+            if not (given and {"role", "static"} & given.metadata.keys()):
+                raise TypeError(f"{cls.__name__}.{name} does not say what it is; make it an `array` or `static` field")
         Annotation.KINDS = (*Annotation.KINDS, cls)
 
     @classmethod
-    def arrays(cls) -> tuple[str, ...]:
-        """Names of the fields that hold arrays (some may be None in an instance)."""
-        return tuple(f.name for f in fields(cls) if not f.metadata.get("static"))
+    def roles(cls) -> dict[str, Role]:
+        """What each array is, by field."""
+        return {f.name: f.metadata["role"] for f in fields(cls) if "role" in f.metadata}
+
+    @classmethod
+    def arrays(cls, per: str = "") -> tuple[str, ...]:
+        """Names of the fields that hold arrays (some may be None in an instance), or of those with this `Role.per`."""
+        return tuple(name for name, role in cls.roles().items() if per in ("", role.per))
 
     @classmethod
     def metadata(cls) -> tuple[str, ...]:
         """Names of the static fields."""
         return tuple(f.name for f in fields(cls) if f.metadata.get("static"))
+
+
+def given(annotation: Annotation, per: str = "") -> dict[str, Array]:
+    """The arrays that an annotation has, by field; with `per`, those whose first axis counts that (`Role.per`)."""
+    values = {name: getattr(annotation, name) for name in annotation.arrays(per)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +118,9 @@ class ClassMap(Annotation):
            A pixel's class is certain only among these: an unlisted class is neither right nor wrong.
     """
 
-    ids: Array
-    probs: Array | None = None
-    annotated_classes: Array | None = None
+    ids: Array = array(IMAGE)
+    probs: Array | None = array(IMAGE, None)
+    annotated_classes: Array | None = array(CLASS, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +132,7 @@ class ScalarMap(Annotation):
             the image: multiplied by it), "" (unchanged).
     """
 
-    values: Array
+    values: Array = array(IMAGE)
     unit: str = static("")
 
 
@@ -84,60 +143,93 @@ class NormalMap(Annotation):
     xyz: float 3 h w; unit vectors in camera axes, facing the camera (z < 0 for visible surfaces); NaN = unknown.
     """
 
-    xyz: Array
+    xyz: Array = array(IMAGE)
 
 
-@dataclass(frozen=True, eq=False)
-class Boxes(Annotation):
-    """Axis-aligned boxes. n = 0 means that somebody looked and there is none; no `Boxes` at all, that nobody looked.
+class Instances(Annotation, abstract=True):
+    """Any number of things in one image, a row each; n = 0: somebody looked and there is none. No annotation at all:
+    nobody looked. What all kinds of instances carry, in one meaning (each kind declares the fields, its own first):
 
-    xyxy:       float n 4, left top right bottom in pixels.
-    label:      int n; class index; -1 = padding row, or with `ignore` a region that may hold any class; -2 (with
-                `ignore`) = one object of a class that the task does not have.
-    score:      float n in 0..1 or None; confidence of a prediction.
-    ignore:     bool n or None; regions that are neither object nor background (DontCare, crowd, foreign classes).
-    truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.
-    track:      int n or None; identity over a sequence.
+    label:  int n; class index; -1 = padding row, or with `ignore` a region that may hold any class; -2 (with `ignore`)
+            = one object of a class that the task does not have. None = there is one class only.
+    score:  float n in 0..1 or None; confidence of a prediction. None = sure, as an annotator is.
+    ignore: bool n or None; instances that are neither object nor background (DontCare, crowd, foreign classes).
+    track:  int n or None; identity over a sequence, -1 = none.
     annotated_classes: bool c or None; the classes the annotator looked for, as in `ClassMap`.
     """
 
-    xyxy: Array
-    label: Array
-    score: Array | None = None
-    ignore: Array | None = None
-    truncation: Array | None = None
-    occlusion: Array | None = None
-    track: Array | None = None
-    annotated_classes: Array | None = None
+    label: Array | None
+    score: Array | None
+    ignore: Array | None
+    track: Array | None
+    annotated_classes: Array | None
+
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        missing = [name for name in Instances.__annotations__ if name not in cls.__annotations__]
+        if missing and not abstract:
+            raise TypeError(f"{cls.__name__} is a kind of instances without {', '.join(missing)}; declare these fields")
+        super().__init_subclass__(abstract)
 
 
 @dataclass(frozen=True, eq=False)
-class Polylines(Annotation):
+class Boxes(Instances):
+    """Axis-aligned boxes.
+
+    xyxy:       float n 4, left top right bottom in pixels.
+    label:      int n; never None.    score, ignore, track, annotated_classes: as in `Instances`.
+    truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.
+    """
+
+    xyxy: Array = array(INSTANCE)
+    label: Array = array(LABEL)
+    score: Array | None = array(SCORE, None)
+    ignore: Array | None = array(IGNORE, None)
+    truncation: Array | None = array(Role("instance", absent=0.0), None)
+    occlusion: Array | None = array(Role("instance", padding=3, absent=0), None)
+    track: Array | None = array(TRACK, None)
+    annotated_classes: Array | None = array(CLASS, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Polylines(Instances):
     """Curves such as lane lines, ordered from near to far.
 
     points: float n p 2, pixels.    valid: bool n p; False = no point here (padding, or left the image).
-    label:  int n or None; class index, -1 = padding row.    score: float n in 0..1 or None.
+    label, score, ignore, track, annotated_classes: as in `Instances`.
     """
 
-    points: Array
-    valid: Array
-    label: Array | None = None
-    score: Array | None = None
+    points: Array = array(Role("instance", ragged=True))
+    valid: Array = array(Role("instance", padding=False, ragged=True))
+    label: Array | None = array(LABEL, None)
+    score: Array | None = array(SCORE, None)
+    ignore: Array | None = array(IGNORE, None)
+    track: Array | None = array(TRACK, None)
+    annotated_classes: Array | None = array(CLASS, None)
 
 
 @dataclass(frozen=True, eq=False)
-class Keypoints(Annotation):
+class Keypoints(Instances):
     """Named points of n instances with k points each.
 
     xy:      float n k 2, pixels.
     visible: int n k; 0 = unknown, 1 = known but hidden, 2 = visible (COCO).
-    score:   float n k in 0..1 or None.
+    label, score, ignore, track, annotated_classes: as in `Instances`. `score` is that of the instance, by which AP
+             ranks; `point_score` that of each point, by which points are shown or not.
+    point_score: float n k in 0..1 or None.
+    area:    float n, square pixels, or None; size of the instance, the s^2 of COCO's OKS. In a crop still that of the
+             whole instance.
     mirror:  for each of the k points the index of its left-right counterpart; empty = no point has another one.
     """
 
-    xy: Array
-    visible: Array
-    score: Array | None = None
+    xy: Array = array(INSTANCE)
+    visible: Array = array(INSTANCE)
+    label: Array | None = array(LABEL, None)
+    score: Array | None = array(SCORE, None)
+    point_score: Array | None = array(SCORE, None)
+    area: Array | None = array(INSTANCE, None)
+    ignore: Array | None = array(IGNORE, None)
+    track: Array | None = array(TRACK, None)
+    annotated_classes: Array | None = array(CLASS, None)
     mirror: tuple[int, ...] = static(())
 
 
@@ -150,8 +242,8 @@ class Tag(Annotation):
             never flipped); empty = a flip changes nothing.
     """
 
-    label: Array
-    probs: Array | None = None
+    label: Array = array(IMAGE)
+    probs: Array | None = array(IMAGE, None)
     mirror: tuple[int, ...] = static(())
 
 
@@ -162,14 +254,17 @@ class Quantity(Annotation):
     value: float (0-d) in the unit the task names; NaN = unknown.
     """
 
-    value: Array
+    value: Array = array(IMAGE)
 
 
-Rows = TypeVar("Rows", bound="Boxes | Polylines | Keypoints")
+def count(label: Annotation) -> int:
+    """How many rows one image's instances have, padding included."""
+    return len(getattr(label, label.arrays("instance")[0]))
+
+
+Rows = TypeVar("Rows", bound=Instances)
 
 
 def rows(label: Rows, index: Any) -> Rows:
     """The instances that `index` (int or bool array) chooses, in every array that has one row per instance."""
-    names = [name for name in label.arrays() if name != "annotated_classes"]
-    chosen = {name: value[index] for name in names if (value := getattr(label, name)) is not None}
-    return replace(label, **chosen)
+    return replace(label, **{name: value[index] for name, value in given(label, "instance").items()})

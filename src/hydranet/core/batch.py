@@ -10,12 +10,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, Keypoints, Polylines
+from hydranet.annotations import Annotation, UnknownKind, count
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.sample import DataError, Sample
 
 
-def _register(kind: type[Annotation]) -> None:
+def register(kind: type[Annotation]) -> None:
+    """Makes a kind something that torch can stack, move, trace and export as one value."""
     arrays, metadata = kind.arrays(), kind.metadata()
     pytree.register_pytree_node(
         kind,
@@ -28,14 +29,7 @@ def _register(kind: type[Annotation]) -> None:
 
 
 for _kind in Annotation.KINDS:
-    _register(_kind)
-
-ROWS = {Boxes, Polylines, Keypoints}
-"""Kinds whose arrays have one row per instance and are padded to the longest when stacked."""
-
-PADDING = {"label": NO_BOX, "visible": 0, "valid": False, "ignore": False, "track": NO_BOX, "occlusion": 3}
-ABSENT = {"ignore": False, "truncation": 0.0, "occlusion": 0, "track": NO_BOX, "annotated_classes": True, "score": 1.0}
-"""What a missing optional array means when other images of the batch have it."""
+    register(_kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +91,12 @@ def _pad(tensor: Tensor, rows: int, columns: int | None, value: float) -> Tensor
 def stack(labels: Sequence[Annotation]) -> Annotation:
     """Stacks annotations of one kind along a new first axis; instances are padded (`Boxes.label` = -1, ...).
 
-    Raises DataError where the kinds or static fields differ.
+    What is padded, and with what, stands at the fields of the kinds (`annotations.Role`).
+    Raises DataError where the kinds or static fields differ, UnknownKind for a kind that is not registered here.
     """
     kind = type(labels[0])
+    if kind not in pytree.SUPPORTED_NODES:
+        raise UnknownKind("stacking", kind, "core/batch.py (register)")
     for label in labels:
         if type(label) is not kind:
             raise DataError(
@@ -116,26 +113,26 @@ def stack(labels: Sequence[Annotation]) -> Annotation:
 
 
 def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]) -> Tensor | None:
-    given = [getattr(label, name) for label in labels if getattr(label, name) is not None]
-    if not given:
+    present = [value for label in labels if (value := getattr(label, name)) is not None]
+    if not present:
         return None
-    by_row = kind in ROWS and name != "annotated_classes"
-    if len(given) < len(labels) and name not in ABSENT:
+    role = kind.roles()[name]
+    if len(present) < len(labels) and role.absent is None:
         raise DataError(f"some images have {kind.__name__}.{name} and some have not; give it to all or to none")
-    like = _tensor(given[0])
+    like = _tensor(present[0])
     tensors = []
     for label in labels:
         value = getattr(label, name)
         if value is None:
-            rows = len(getattr(label, kind.arrays()[0]))
-            shape = (rows, *like.shape[1:]) if by_row else like.shape
-            tensors.append(torch.full(shape, ABSENT[name], dtype=like.dtype))
+            assert role.absent is not None
+            shape = (count(label), *like.shape[1:]) if role.per == "instance" else like.shape
+            tensors.append(torch.full(shape, role.absent, dtype=like.dtype))
         else:
             tensors.append(_tensor(value))
-    if by_row:
+    if role.per == "instance":
         rows = max(t.shape[0] for t in tensors)
-        columns = max(t.shape[1] for t in tensors) if kind is Polylines and name in ("points", "valid") else None
-        tensors = [_pad(t, rows, columns, PADDING.get(name, 0)) for t in tensors]
+        columns = max(t.shape[1] for t in tensors) if role.ragged else None
+        tensors = [_pad(t, rows, columns, role.padding) for t in tensors]
     try:
         return torch.stack(tensors)
     except RuntimeError as error:

@@ -11,12 +11,14 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
+    Instances,
     Keypoints,
     NormalMap,
     Polylines,
     Quantity,
     ScalarMap,
     Tag,
+    UnknownKind,
 )
 
 
@@ -34,10 +36,15 @@ def _numbers(values: np.ndarray) -> Any:
     return rounded.tolist()
 
 
+def _number(value: Any) -> float | None:
+    """A share of 0..1 to four places, null where it is not finite."""
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
 @singledispatch
 def message(annotation: Annotation, classes: Sequence[str] = ()) -> dict[str, Any]:
     """An annotation as JSON values. Maps are summarized; their pixels belong in an image or an array file."""
-    raise TypeError(f"no message for a {type(annotation).__name__}; add one in deploy/messages.py")
+    raise UnknownKind("message", type(annotation), "deploy/messages.py")
 
 
 @message.register
@@ -66,45 +73,48 @@ def _(annotation: NormalMap, classes: Sequence[str] = ()) -> dict[str, Any]:
     return {"kind": "NormalMap", "size": list(annotation.xyz.shape[1:]), "mean_xyz": mean}
 
 
+def _instance(annotation: Instances, i: int, classes: Sequence[str]) -> dict[str, Any]:
+    """What all instances have in common, as far as this one has it."""
+    row: dict[str, Any] = {}
+    if annotation.label is not None:
+        row |= {"class": _name(classes, int(annotation.label[i])), "label": int(annotation.label[i])}
+    if annotation.score is not None:
+        row["score"] = _number(annotation.score[i])
+    if annotation.track is not None:
+        row["track"] = int(annotation.track[i])
+    if annotation.ignore is not None and annotation.ignore[i]:
+        row["ignore"] = True
+    return row
+
+
 @message.register
 def _(annotation: Boxes, classes: Sequence[str] = ()) -> dict[str, Any]:
-    rows = []
-    for i, (xyxy, label) in enumerate(zip(annotation.xyxy, annotation.label, strict=True)):
-        row = {"class": _name(classes, int(label)), "label": int(label), "xyxy": _numbers(xyxy)}
-        if annotation.score is not None:
-            row["score"] = round(float(annotation.score[i]), 4)
-        if annotation.track is not None:
-            row["track"] = int(annotation.track[i])
-        rows.append(row)
+    rows = [{**_instance(annotation, i, classes), "xyxy": _numbers(xyxy)} for i, xyxy in enumerate(annotation.xyxy)]
     return {"kind": "Boxes", "boxes": rows}
 
 
 @message.register
 def _(annotation: Polylines, classes: Sequence[str] = ()) -> dict[str, Any]:
-    rows = []
-    for i, (points, valid) in enumerate(zip(annotation.points, annotation.valid, strict=True)):
-        row: dict[str, Any] = {"points": _numbers(points[np.asarray(valid, bool)])}
-        if annotation.label is not None:
-            row |= {"class": _name(classes, int(annotation.label[i])), "label": int(annotation.label[i])}
-        if annotation.score is not None:
-            row["score"] = round(float(annotation.score[i]), 4)
-        rows.append(row)
+    lines = [points[np.asarray(valid, bool)] for points, valid in zip(annotation.points, annotation.valid, strict=True)]
+    rows = [{**_instance(annotation, i, classes), "points": _numbers(points)} for i, points in enumerate(lines)]
     return {"kind": "Polylines", "lines": rows}
 
 
 @message.register
 def _(annotation: Keypoints, classes: Sequence[str] = ()) -> dict[str, Any]:
-    pairs = zip(annotation.xy, annotation.visible, strict=True)
-    rows: list[dict[str, Any]] = [{"xy": _numbers(xy), "visible": np.asarray(v).tolist()} for xy, v in pairs]
-    if annotation.score is not None:
-        rows = [row | {"score": _numbers(score)} for row, score in zip(rows, annotation.score, strict=True)]
+    rows = []
+    for i, (xy, visible) in enumerate(zip(annotation.xy, annotation.visible, strict=True)):
+        row = {**_instance(annotation, i, classes), "xy": _numbers(xy), "visible": np.asarray(visible).tolist()}
+        if annotation.point_score is not None:
+            row["point_score"] = _numbers(annotation.point_score[i])
+        rows.append(row)
     return {"kind": "Keypoints", "instances": rows}
 
 
 @message.register
 def _(annotation: Tag, classes: Sequence[str] = ()) -> dict[str, Any]:
     label = int(annotation.label)
-    probability = {} if annotation.probs is None else {"probability": round(float(np.max(annotation.probs)), 4)}
+    probability = {} if annotation.probs is None else {"probability": _number(np.max(annotation.probs))}
     return {"kind": "Tag", "class": _name(classes, label), "label": label, **probability}
 
 

@@ -5,11 +5,23 @@ for every other view. Frames of 375 x 1242 take a tenth of the time.
 """
 
 from dataclasses import replace
+from functools import singledispatch
 
 import cv2
 import numpy as np
 
-from hydranet.annotations import Annotation, NormalMap, ScalarMap
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.transforms.view import Size, View
 
 CLOSE = 1e-6
@@ -44,22 +56,42 @@ def placed(image: np.ndarray, view: View, fill: int) -> np.ndarray | None:
     return canvas
 
 
+@singledispatch
 def unfitted(annotation: Annotation, view: View, size: Size) -> Annotation | None:
     """A predicted map of numbers or normals in pixels of the image; None where only the general warp can do it."""
-    if not isinstance(annotation, ScalarMap | NormalMap) or view.zoom != 1:
+    raise UnknownKind("quick way back", type(annotation), "transforms/fast_unletterbox.py")
+
+
+@unfitted.register
+def _(annotation: ScalarMap, view: View, size: Size) -> ScalarMap | None:
+    values = _cropped(annotation.values, view, size)
+    if values is None or annotation.unit == "px":
         return None
-    place = window(view, size)
-    values = annotation.values if isinstance(annotation, ScalarMap) else annotation.xyz
-    if place is None or values.shape[-2:] != view.size or values.dtype != np.float32:
+    return replace(annotation, values=cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+@unfitted.register
+def _(annotation: NormalMap, view: View, size: Size) -> NormalMap | None:
+    planes = _cropped(annotation.xyz, view, size)
+    if planes is None:
         return None
-    cropped = np.ascontiguousarray(values[(..., *place)])
-    if not np.isfinite(cropped).all() or (isinstance(annotation, ScalarMap) and annotation.unit == "px"):
-        return None
-    if isinstance(annotation, ScalarMap):
-        return replace(annotation, values=cv2.resize(cropped, size[::-1], interpolation=cv2.INTER_LINEAR))
     xyz = np.empty((3, *size), np.float32)
-    for plane, out in zip(cropped, xyz, strict=True):
+    for plane, out in zip(planes, xyz, strict=True):
         cv2.resize(plane, size[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
     length = cv2.magnitude(cv2.magnitude(xyz[0], xyz[1]), xyz[2])
     xyz /= np.maximum(length, 1e-6, out=length)
     return replace(annotation, xyz=xyz)
+
+
+@unfitted.register
+def _(annotation: ClassMap | Boxes | Polylines | Keypoints | Tag | Quantity, view: View, size: Size) -> None:
+    return None
+
+
+def _cropped(values: np.ndarray, view: View, size: Size) -> np.ndarray | None:
+    """The part of a map (float32 ... h w) that shows the image; None where some of it is unknown or no whole pixel."""
+    place = window(view, size)
+    if view.zoom != 1 or place is None or values.shape[-2:] != view.size or values.dtype != np.float32:
+        return None
+    cropped = np.ascontiguousarray(values[(..., *place)])
+    return cropped if np.isfinite(cropped).all() else None

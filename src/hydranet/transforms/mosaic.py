@@ -12,10 +12,25 @@ there and background next to it, which one `annotated_classes` for the whole can
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import singledispatch
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    count,
+    given,
+)
+from hydranet.core.errors import UserError
 from hydranet.core.sample import Sample
 from hydranet.transforms.view import Size, random_view
 from hydranet.transforms.warp import warp
@@ -26,16 +41,30 @@ CENTER = (0.3, 0.7)
 DRAWS = 6
 """Samples that are drawn for the three other tiles; where too few of them fit, there is no mosaic."""
 
-NEUTRAL = {"ignore": False, "truncation": 0.0, "occlusion": 0, "score": 1.0, "track": NO_BOX}
-"""What a missing column of instances means beside a tile that has it."""
-
 
 def survives(sample: Sample) -> bool:
     """Whether every label of the sample means the same on a tile."""
-    return all(
-        isinstance(label, ClassMap | NormalMap | Boxes | Keypoints) or (isinstance(label, ScalarMap) and not label.unit)
-        for label in sample.labels.values()
-    )
+    return all(map(_survives, sample.labels.values()))
+
+
+@singledispatch
+def _survives(label: Annotation) -> bool:
+    raise UnknownKind("mosaic", type(label), "transforms/mosaic.py")
+
+
+@_survives.register
+def _(label: ClassMap | NormalMap | Boxes | Keypoints) -> bool:
+    return True
+
+
+@_survives.register
+def _(label: ScalarMap) -> bool:
+    return not label.unit
+
+
+@_survives.register
+def _(label: Polylines | Tag | Quantity) -> bool:
+    return False
 
 
 def fits(one: Sample, other: Sample) -> bool:
@@ -46,17 +75,20 @@ def fits(one: Sample, other: Sample) -> bool:
 
 
 def _alike(one: Annotation, other: Annotation) -> bool:
+    """Whether two labels can become one: of one kind, static fields, known classes, arrays and row shapes."""
     if type(one) is not type(other) or any(getattr(one, name) != getattr(other, name) for name in one.metadata()):
         return False
-    if isinstance(one, ClassMap) and isinstance(other, ClassMap) and (one.probs is None) != (other.probs is None):
+    if any(_listed(getattr(one, name)) != _listed(getattr(other, name)) for name in one.arrays("class")):
         return False
-    if isinstance(one, ClassMap | Boxes) and isinstance(other, ClassMap | Boxes):
-        return _listed(one) == _listed(other)
-    return not isinstance(one, Keypoints) or one.xy.shape[1:] == np.asarray(vars(other)["xy"]).shape[1:]
+    if given(one, "image").keys() != given(other, "image").keys():
+        return False
+    columns, others = given(one, "instance"), given(other, "instance")
+    if any(one.roles()[name].absent is None for name in columns.keys() ^ others.keys()):
+        return False
+    return all(np.shape(columns[name])[1:] == np.shape(others[name])[1:] for name in columns.keys() & others.keys())
 
 
-def _listed(label: ClassMap | Boxes) -> list[bool] | None:
-    known = label.annotated_classes
+def _listed(known: np.ndarray | None) -> list[bool] | None:
     return None if known is None or np.all(known) else np.asarray(known, bool).tolist()
 
 
@@ -108,34 +140,53 @@ def _canvas(tiles: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(rows, axis=-2)
 
 
-def _joined(labels: Sequence[Annotation], offsets: Sequence[tuple[int, int]]) -> Annotation:
-    """The four tiles' labels as one of the canvas; `offsets` are the tiles' corners (x, y)."""
-    first = labels[0]
-    if isinstance(first, Boxes | Keypoints):
-        moved = [_moved(label, np.array(offset)) for label, offset in zip(labels, offsets, strict=True)]
-        columns = {name: _column(moved, name) for name in first.arrays() if name != "annotated_classes"}
-        return replace(first, **columns)  # type: ignore[arg-type]
-    maps = [name for name in first.arrays() if name != "annotated_classes" and vars(first)[name] is not None]
-    return replace(first, **{name: _canvas([vars(label)[name] for label in labels]) for name in maps})
+@singledispatch
+def _moved(label: Annotation, offset: np.ndarray) -> Annotation:
+    """A label of a tile whose corner is at `offset` (x, y) of the canvas."""
+    raise UnknownKind("mosaic", type(label), "transforms/mosaic.py")
 
 
-def _moved(label: Annotation, offset: np.ndarray) -> Boxes | Keypoints:
-    if isinstance(label, Boxes):
-        return replace(label, xyxy=label.xyxy + np.tile(offset, 2))
-    assert isinstance(label, Keypoints)
+@_moved.register
+def _(label: ClassMap | ScalarMap | NormalMap, offset: np.ndarray) -> Annotation:
+    return label  # `_canvas` puts maps in their places
+
+
+@_moved.register
+def _(label: Boxes, offset: np.ndarray) -> Boxes:
+    return replace(label, xyxy=label.xyxy + np.tile(offset, 2))
+
+
+@_moved.register
+def _(label: Keypoints, offset: np.ndarray) -> Keypoints:
     return replace(label, xy=label.xy + offset)
 
 
-def _column(labels: Sequence[Boxes | Keypoints], name: str) -> np.ndarray | None:
+@_moved.register
+def _(label: Polylines | Tag | Quantity, offset: np.ndarray) -> Annotation:
+    raise NotOnTiles(f"a {type(label).__name__} belongs to one whole image; ask `survives` before making a mosaic")
+
+
+class NotOnTiles(UserError, ValueError):
+    """A label that means nothing on a part of a canvas."""
+
+
+def _joined(labels: Sequence[Annotation], offsets: Sequence[tuple[int, int]]) -> Annotation:
+    """The four tiles' labels as one of the canvas; `offsets` are the tiles' corners (x, y)."""
+    moved = [_moved(label, np.array(offset)) for label, offset in zip(labels, offsets, strict=True)]
+    maps = {name: _canvas([vars(label)[name] for label in moved]) for name in given(moved[0], "image")}
+    columns = {name: _column(moved, name) for name in moved[0].arrays("instance")}
+    return replace(moved[0], **maps, **columns)
+
+
+def _column(labels: Sequence[Annotation], name: str) -> np.ndarray | None:
     """One row per instance, of all tiles; None where no tile has it. One object in two tiles is no track."""
-    given = [vars(label)[name] for label in labels]
-    like = next((value for value in given if value is not None), None)
+    values = [vars(label)[name] for label in labels]
+    like = next((value for value in values if value is not None), None)
     if like is None or name == "track":
         return None
+    absent = labels[0].roles()[name].absent
     filled = [
-        np.full((len(vars(label)[label.arrays()[0]]), *np.shape(like)[1:]), NEUTRAL[name], np.asarray(like).dtype)
-        if value is None
-        else value
-        for label, value in zip(labels, given, strict=True)
+        np.full((count(label), *np.shape(like)[1:]), absent, np.asarray(like).dtype) if value is None else value
+        for label, value in zip(labels, values, strict=True)
     ]
     return np.concatenate(filled).astype(np.asarray(like).dtype)

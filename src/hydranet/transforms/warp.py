@@ -11,6 +11,7 @@ as if taken by the same camera from nearer (the canonical camera of Metric3D, Yi
 
 import math
 from dataclasses import replace
+from functools import singledispatch
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from hydranet.annotations import (
     Quantity,
     ScalarMap,
     Tag,
+    UnknownKind,
+    rows,
 )
 from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.transforms.fast_unletterbox import unfitted
@@ -67,7 +70,7 @@ def warp_annotation(annotation: Annotation, view: View, source_size: Size) -> An
 
     Raises DataError for a map of another size, and where a class has no mirror image (ask `can_flip` first).
     """
-    return _warped(annotation, view, source_size, prediction=False)
+    return _warped(annotation, view, source_size, False)
 
 
 def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
@@ -79,90 +82,123 @@ def unwarp(annotation: Annotation, view: View, size: Size) -> Annotation:
     """
     if (fitted := unfitted(annotation, view, size)) is not None:
         return fitted
-    if isinstance(annotation, ScalarMap):
-        annotation = replace(annotation, values=np.where(outside(view, size), np.nan, annotation.values))
-    elif isinstance(annotation, NormalMap):
-        annotation = replace(annotation, xyz=np.where(outside(view, size), np.nan, annotation.xyz))
-    return _warped(annotation, view.inverse(size), view.size, prediction=True)
+    return _warped(_without_padding(annotation, view, size), view.inverse(size), view.size, True)
+
+
+@singledispatch
+def _without_padding(prediction: Annotation, view: View, size: Size) -> Annotation:
+    """A prediction on the view that is unknown wherever the view shows nothing of the image."""
+    raise UnknownKind("way back from the network's input", type(prediction), "transforms/warp.py")
+
+
+@_without_padding.register
+def _(prediction: ScalarMap, view: View, size: Size) -> ScalarMap:
+    return replace(prediction, values=np.where(outside(view, size), np.nan, prediction.values))
+
+
+@_without_padding.register
+def _(prediction: NormalMap, view: View, size: Size) -> NormalMap:
+    return replace(prediction, xyz=np.where(outside(view, size), np.nan, prediction.xyz))
+
+
+@_without_padding.register
+def _(prediction: ClassMap | Boxes | Polylines | Keypoints | Tag | Quantity, view: View, size: Size) -> Annotation:
+    return prediction  # ids are never mixed with their neighbors, points carry their place, the others have none
 
 
 def can_flip(sample: Sample) -> bool:
     """Whether every label still has a name when left and right are exchanged: a "turn left" sign may have none."""
-    tags = [label for label in sample.labels.values() if isinstance(label, Tag)]
-    return all(not tag.mirror or _mirrored_class(tag) != -1 for tag in tags)
+    return all(map(_has_mirror_image, sample.labels.values()))
 
 
+@singledispatch
+def _has_mirror_image(label: Annotation) -> bool:
+    raise UnknownKind("mirror image", type(label), "transforms/warp.py")
+
+
+@_has_mirror_image.register
+def _(label: Tag) -> bool:
+    return not label.mirror or _mirrored_class(label) != -1
+
+
+@_has_mirror_image.register
+def _(label: ClassMap | ScalarMap | NormalMap | Boxes | Polylines | Keypoints | Quantity) -> bool:
+    return True
+
+
+@singledispatch
 def _warped(annotation: Annotation, view: View, source_size: Size, prediction: bool) -> Annotation:
-    match annotation:
-        case ClassMap():
-            return class_map(annotation, view, source_size)
-        case ScalarMap():
-            return scalar_map(annotation, view, source_size, smooth=prediction)
-        case NormalMap():
-            return normal_map(annotation, view, source_size, smooth=prediction)
-        case Boxes():
-            return _boxes(annotation, view, prediction)
-        case Polylines():
-            return _polylines(annotation, view)
-        case Keypoints():
-            return _keypoints(annotation, view)
-        case Tag():
-            return _tag(annotation) if view.mirrored and annotation.mirror else annotation
-        case Quantity():
-            return annotation
-    raise TypeError(f"got a {type(annotation).__name__}, expected one of the kinds in annotations; add it to geometry")
+    """What the view shows of a label, or of a prediction, which may be interpolated and is never ignored."""
+    raise UnknownKind("geometry", type(annotation), "transforms/warp.py")
+
+
+@_warped.register
+def _(annotation: ClassMap, view: View, source_size: Size, prediction: bool) -> ClassMap:
+    return class_map(annotation, view, source_size)
+
+
+@_warped.register
+def _(annotation: ScalarMap, view: View, source_size: Size, prediction: bool) -> ScalarMap:
+    return scalar_map(annotation, view, source_size, smooth=prediction)
+
+
+@_warped.register
+def _(annotation: NormalMap, view: View, source_size: Size, prediction: bool) -> NormalMap:
+    return normal_map(annotation, view, source_size, smooth=prediction)
+
+
+@_warped.register
+def _(annotation: Quantity, view: View, source_size: Size, prediction: bool) -> Quantity:
+    return annotation
 
 
 # --- instances ----------------------------------------------------------------------------------------------------
 
 
-def _rows(label: Annotation, keep: np.ndarray) -> dict[str, np.ndarray]:
-    """The kept rows of every array that has one row per instance."""
-    arrays = {name: getattr(label, name) for name in label.arrays() if name != "annotated_classes"}
-    return {name: value[keep] for name, value in arrays.items() if value is not None}
-
-
-def _boxes(boxes: Boxes, view: View, prediction: bool) -> Boxes:
+@_warped.register
+def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     """The hull of the mapped corners, clipped. Boxes out of view are dropped.
 
     A label of which the view leaves little (`VISIBLE`, `SIDE_PX`) becomes an ignored region: there is a part of
     an object, so it is not background, but nobody could tell which. `truncation` grows with what is cut off.
     """
-    given = np.asarray(boxes.xyxy, dtype=np.float64).reshape(-1, 4)
-    corners = view.points(given[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
+    before = np.asarray(boxes.xyxy, dtype=np.float64).reshape(-1, 4)
+    corners = view.points(before[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
     hull = np.concatenate([corners.min(1), corners.max(1)], axis=1)
     height, width = view.size
     clipped = np.clip(hull, 0, [width, height, width, height])
     sides = clipped[:, 2:] - clipped[:, :2]
     keep = (sides > 0).all(1)
-    rows = _rows(boxes, keep) | {"xyxy": clipped[keep]}
+    kept = replace(rows(boxes, keep), xyxy=clipped[keep])
     if prediction:
-        return replace(boxes, **rows)
-    hull, given, sides = hull[keep], given[keep], sides[keep]
+        return kept
+    hull, before, sides = hull[keep], before[keep], sides[keep]
     visible = sides.prod(1) / (hull[:, 2:] - hull[:, :2]).prod(1)
-    thin = (sides.min(1) < SIDE_PX) & (sides.min(1) < (given[:, 2:] - given[:, :2]).min(1))
+    thin = (sides.min(1) < SIDE_PX) & (sides.min(1) < (before[:, 2:] - before[:, :2]).min(1))
     lost = thin | (visible < VISIBLE)
     if lost.any():
-        rows["ignore"] = lost | rows.get("ignore", False)
-    if "truncation" in rows:
-        before = rows["truncation"]
-        rows["truncation"] = before + (1 - before) * (1 - visible).astype(before.dtype)
-    return replace(boxes, **rows)
+        kept = replace(kept, ignore=lost | (False if kept.ignore is None else kept.ignore))
+    if kept.truncation is not None:
+        cut = kept.truncation
+        kept = replace(kept, truncation=cut + (1 - cut) * (1 - visible).astype(cut.dtype))
+    return kept
 
 
 def _in_view(xy: np.ndarray, view: View) -> np.ndarray:
     return np.all((xy >= -EDGE_PX) & (xy <= np.array(view.size[::-1]) + EDGE_PX), axis=-1)
 
 
-def _polylines(lines: Polylines, view: View) -> Polylines:
+@_warped.register
+def _(lines: Polylines, view: View, source_size: Size, prediction: bool) -> Polylines:
     """Points outside become invalid; lines of which nothing is left are dropped."""
     points = view.points(lines.points)
     valid = lines.valid & _in_view(points, view)
     keep = valid.any(1)
-    return replace(lines, **_rows(lines, keep) | {"points": points[keep], "valid": valid[keep]})
+    return replace(rows(lines, keep), points=points[keep], valid=valid[keep])
 
 
-def _keypoints(points: Keypoints, view: View) -> Keypoints:
+@_warped.register
+def _(points: Keypoints, view: View, source_size: Size, prediction: bool) -> Keypoints:
     """Points outside become unknown (visible = 0); a flip exchanges the left and the right ones."""
     order = np.arange(points.xy.shape[1])
     if view.mirrored and points.mirror:
@@ -171,7 +207,11 @@ def _keypoints(points: Keypoints, view: View) -> Keypoints:
         order = np.asarray(points.mirror)
     xy = view.points(points.xy[:, order])
     visible = np.where(_in_view(xy, view), points.visible[:, order], 0).astype(points.visible.dtype)
-    return replace(points, xy=xy, visible=visible, score=None if points.score is None else points.score[:, order])
+    score = None if points.point_score is None else points.point_score[:, order]
+    area = points.area
+    if area is not None:
+        area = (area * abs(np.linalg.det(view.matrix[:2, :2]))).astype(np.asarray(area).dtype)
+    return replace(points, xy=xy, visible=visible, point_score=score, area=area)
 
 
 # --- the whole image --------------------------------------------------------------------------------------------
@@ -186,7 +226,10 @@ def _mirrored_class(tag: Tag) -> int:
     return tag.mirror[label]
 
 
-def _tag(tag: Tag) -> Tag:
+@_warped.register
+def _(tag: Tag, view: View, source_size: Size, prediction: bool) -> Tag:
+    if not (view.mirrored and tag.mirror):
+        return tag
     label = _mirrored_class(tag)
     if label == -1:
         raise DataError(f"class {int(tag.label)} has no mirror image; do not flip this sample (ask `can_flip` first)")
