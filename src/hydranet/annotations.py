@@ -257,7 +257,7 @@ class Quantity(Annotation):
     value: Array = array(IMAGE)
 
 
-def count(label: Annotation) -> int:
+def row_count(label: Annotation) -> int:
     """How many rows one image's instances have, padding included."""
     return len(getattr(label, label.arrays("instance")[0]))
 

@@ -96,7 +96,14 @@ def test_class_maps_of_tags_and_lines() -> None:
     assert (int(tag.label), tag.mirror) == (1, (1, 0, -1))
     assert int(table().apply(Tag(np.int64(3))).label) == 255
     lines = Polylines(np.zeros((2, 3, 2)), np.ones((2, 3), bool), np.array([3, 0]))
-    assert table().apply(lines).label.tolist() == [1]
+    mapped = table().apply(lines)
+    assert mapped.label.tolist() == [OTHER_CLASS, 1]
+    assert mapped.ignore.tolist() == [True, False], "what the task has no class for might still be one of its lines"
+    assert table({"sky": None}).apply(lines).label.tolist() == [1], "known to be none of its classes"
+    assert mapped.annotated_classes.tolist() == [True, True, False]
+    people = Keypoints(np.zeros((2, 3, 2)), np.full((2, 3), 2), label=np.array([0, 3]), area=np.array([9.0, 8]))
+    mapped = table({"sky": None}).apply(people)
+    assert (mapped.label.tolist(), mapped.area.tolist()) == ([1], [9.0])
 
 
 @pytest.mark.parametrize(

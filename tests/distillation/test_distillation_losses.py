@@ -10,9 +10,8 @@ from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import FeatureSpec
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss
+from hydranet.distillation.certainty import agreed, mirrored, sure
 from hydranet.distillation.feature_matching import FeatureMatching, relative_error
-from hydranet.distillation.teacher_model import sure_boxes
-from hydranet.distillation.teachers import agreed, mirrored
 from hydranet.models.heads.box_distillation import Gains, alike, by_logits, class_divergence, localization_divergence
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
@@ -168,7 +167,7 @@ def test_a_doubted_box_is_neither_object_nor_background() -> None:
         torch.tensor([[1, 0, 0, 1]]),
         torch.tensor([[0.01, 0.9, 0.8, 0.2]]),
     )
-    label = sure_boxes(seen, Detection("x", ("a", "b")).postprocess, 0.25)
+    label = sure(seen, Detection("x", ("a", "b")).postprocess, 0.25)
     assert isinstance(label, Boxes)
     assert label.label.tolist() == [[0, 1]]
     assert label.ignore.tolist() == [[False, True]]
@@ -183,7 +182,7 @@ def test_unlike_heads_learn_from_decoded_boxes() -> None:
     there = teacher.head(features)(pyramid)
     decoded = teacher.to_label(there, 3.0)
     assert isinstance(decoded, Boxes)
-    seen = sure_boxes(decoded, teacher.postprocess, 0.002)
+    seen = sure(decoded, teacher.postprocess, 0.002)
     distilled_target = DistillationTarget("x", torch.arange(2), seen, temperature=3.0, raw=there, teacher=teacher)
     torch.testing.assert_close(student.distill(own, distilled_target).total, student.loss(own, seen).total)
 

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hydranet.annotations import Annotation, UnknownKind, count
+from hydranet.annotations import Annotation, UnknownKind, row_count
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.sample import DataError, Sample
 
@@ -125,7 +125,7 @@ def _stack_field(kind: type[Annotation], name: str, labels: Sequence[Annotation]
         value = getattr(label, name)
         if value is None:
             assert role.absent is not None
-            shape = (count(label), *like.shape[1:]) if role.per == "instance" else like.shape
+            shape = (row_count(label), *like.shape[1:]) if role.per == "instance" else like.shape
             tensors.append(torch.full(shape, role.absent, dtype=like.dtype))
         else:
             tensors.append(_tensor(value))

@@ -12,12 +12,16 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
+    Instances,
     Keypoints,
     NormalMap,
     Polylines,
     Quantity,
     ScalarMap,
     Tag,
+    UnknownKind,
+    row_count,
+    rows,
 )
 
 SAMPLED = 500
@@ -48,7 +52,7 @@ class LabelStatistics:
 @singledispatch
 def label_statistics(label: Annotation, size: tuple[int, int]) -> LabelStatistics:
     """Counts one label of an image of `size` (height, width)."""
-    raise TypeError(f"no statistics for a {type(label).__name__}; add one in label_statistics.py")
+    raise UnknownKind("statistics", type(label), "data/label_statistics.py")
 
 
 def _map(label: Annotation, known: np.ndarray, **more: Any) -> LabelStatistics:
@@ -95,7 +99,7 @@ def _(label: NormalMap, size: tuple[int, int]) -> LabelStatistics:
 
 @label_statistics.register
 def _(label: Boxes, size: tuple[int, int]) -> LabelStatistics:
-    ignore = np.zeros(len(label.label), dtype=bool) if label.ignore is None else np.asarray(label.ignore)
+    ignore = _ignored(label)
     xyxy, ids = label.xyxy[~ignore], label.label[~ignore]
     sides = xyxy[:, 2:] - xyxy[:, :2]
     height, width = size
@@ -112,16 +116,28 @@ def _(label: Boxes, size: tuple[int, int]) -> LabelStatistics:
 
 @label_statistics.register
 def _(label: Polylines, size: tuple[int, int]) -> LabelStatistics:
-    counts = {"lines": len(label.points), "points": int(np.count_nonzero(label.valid))}
-    classes = {} if label.label is None else _by_class(label.label)
-    return LabelStatistics("Polylines", not counts["points"], counts, classes, "lines")
+    kept = rows(label, ~_ignored(label))
+    counts = {"lines": len(kept.points), "points": int(np.count_nonzero(kept.valid))}
+    classes = {} if kept.label is None else _by_class(kept.label)
+    return LabelStatistics("Polylines", not counts["points"], counts | _ignored_count(label), classes, "lines")
 
 
 @label_statistics.register
 def _(label: Keypoints, size: tuple[int, int]) -> LabelStatistics:
-    visible = np.asarray(label.visible)
+    kept = rows(label, ~_ignored(label))
+    visible = np.asarray(kept.visible)
     counts = {"instances": len(visible), "seen": int((visible == 2).sum()), "hidden": int((visible == 1).sum())}
-    return LabelStatistics("Keypoints", not visible.any(), counts | {"unknown": int((visible == 0).sum())})
+    counts |= {"unknown": int((visible == 0).sum())} | _ignored_count(label)
+    classes = {} if kept.label is None else _by_class(kept.label)
+    return LabelStatistics("Keypoints", not visible.any(), counts, classes, "instances")
+
+
+def _ignored(label: Instances) -> np.ndarray:
+    return np.zeros(row_count(label), dtype=bool) if label.ignore is None else np.asarray(label.ignore, bool)
+
+
+def _ignored_count(label: Instances) -> dict[str, int]:
+    return {} if label.ignore is None else {"ignored": int(_ignored(label).sum())}
 
 
 @label_statistics.register

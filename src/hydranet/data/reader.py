@@ -2,10 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import singledispatch
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, OTHER_CLASS, UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag, rows
+from hydranet.annotations import (
+    NO_BOX,
+    OTHER_CLASS,
+    UNKNOWN_ID,
+    Annotation,
+    Boxes,
+    ClassMap,
+    Instances,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    rows,
+)
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
@@ -29,35 +46,21 @@ class ClassTable:
 
     def apply(self, label: Annotation) -> Annotation:
         """The label in the task's ids."""
-        known = None if self.annotated_classes.all() else self.annotated_classes
-        if isinstance(label, ClassMap):
-            table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
-            table[: len(self.target)] = np.where(self.target < 0, UNKNOWN_ID, self.target)
-            return ClassMap(table[label.ids], self._probabilities(label.probs), known)
-        if isinstance(label, Boxes):
-            target = self._of(label.label)
-            ignore = (target <= UNMAPPED) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
-            # A foreign object might be any of ours: its region is ignored for every class; a label below 0 means that.
-            target = np.where(
-                np.asarray(label.label) < 0, NO_BOX, np.where(target <= SIMILAR, SIMILAR - target, target)
-            )
-            return rows(
-                replace(label, label=target, ignore=ignore, annotated_classes=known), (target != BACKGROUND) | ignore
-            )
-        if isinstance(label, Polylines) and label.label is not None:
-            target = self._of(label.label)
-            return rows(replace(label, label=target), target >= 0)
-        if isinstance(label, Tag):
-            target = self._of(np.atleast_1d(label.label))
-            return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=self._mirror(label.mirror))
-        return label
+        return _in_task_ids(label, self)
 
-    def _of(self, ids: np.ndarray) -> np.ndarray:
+    @property
+    def known(self) -> np.ndarray | None:
+        """What `Annotation.annotated_classes` is to be: bool c, or None where the data set labels all classes."""
+        return None if self.annotated_classes.all() else self.annotated_classes
+
+    def ids(self, ids: np.ndarray) -> np.ndarray:
+        """Where each of these ids of the data set goes; ids that it does not have are UNMAPPED."""
         ids = np.asarray(ids)
         valid = (ids >= 0) & (ids < len(self.target))
         return np.where(valid, self.target[ids.clip(0, len(self.target) - 1)], UNMAPPED)
 
-    def _probabilities(self, probs: np.ndarray | None) -> np.ndarray | None:
+    def probabilities(self, probs: np.ndarray | None) -> np.ndarray | None:
+        """Probabilities of the data set's classes (float c h w) as those of the task's."""
         if probs is None:
             return None
         mapped = np.zeros((len(self.annotated_classes), *probs.shape[1:]), dtype=probs.dtype)
@@ -66,12 +69,49 @@ class ClassTable:
                 mapped[target] += probs[own]
         return mapped
 
-    def _mirror(self, mirror: tuple[int, ...]) -> tuple[int, ...]:
+    def mirror(self, mirror: tuple[int, ...]) -> tuple[int, ...]:
+        """Counterparts of the data set's classes (`Tag.mirror`) as those of the task's."""
         mapped = [-1] * len(self.annotated_classes) if mirror else []
         for own, other in enumerate(mirror):
             if self.target[own] >= 0 and other >= 0 and self.target[other] >= 0:
                 mapped[self.target[own]] = int(self.target[other])
         return tuple(mapped)
+
+
+@singledispatch
+def _in_task_ids(label: Annotation, table: ClassTable) -> Annotation:
+    raise UnknownKind("mapping of classes", type(label), "data/reader.py")
+
+
+@_in_task_ids.register
+def _(label: ClassMap, table: ClassTable) -> ClassMap:
+    ids = np.full(256, UNKNOWN_ID, dtype=np.uint8)
+    ids[: len(table.target)] = np.where(table.target < 0, UNKNOWN_ID, table.target)
+    return ClassMap(ids[label.ids], table.probabilities(label.probs), table.known)
+
+
+@_in_task_ids.register
+def _(label: Boxes | Polylines | Keypoints, table: ClassTable) -> Instances:
+    """A foreign object might be any of ours: it is ignored for every class; a label below 0 means that."""
+    if label.label is None:
+        return label
+    target = table.ids(label.label)
+    ignore = (target <= UNMAPPED) | (np.zeros(len(target), bool) if label.ignore is None else label.ignore)
+    target = np.where(np.asarray(label.label) < 0, NO_BOX, np.where(target <= SIMILAR, SIMILAR - target, target))
+    return rows(
+        replace(label, label=target, ignore=ignore, annotated_classes=table.known), (target != BACKGROUND) | ignore
+    )
+
+
+@_in_task_ids.register
+def _(label: Tag, table: ClassTable) -> Tag:
+    target = table.ids(np.atleast_1d(label.label))
+    return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=table.mirror(label.mirror))
+
+
+@_in_task_ids.register
+def _(label: ScalarMap | NormalMap | Quantity, table: ClassTable) -> Annotation:
+    return label  # numbers have no classes
 
 
 def class_table(own: Sequence[str], task: Task, names: Mapping[str, str | None], where: str) -> ClassTable:
@@ -158,10 +198,22 @@ class Reader:
             )
 
 
+@singledispatch
 def ids_of(label: Annotation) -> np.ndarray:
-    """The class ids that occur in a label of any kind that has them."""
-    if isinstance(label, ClassMap):
-        return np.bincount(label.ids.reshape(-1), minlength=256).nonzero()[0]
-    if isinstance(label, Boxes | Polylines | Tag) and label.label is not None:
-        return np.unique(label.label)
+    """int n: the class ids that occur in a label; none for kinds without classes."""
+    raise UnknownKind("list of class ids", type(label), "data/reader.py")
+
+
+@ids_of.register
+def _(label: ClassMap) -> np.ndarray:
+    return np.bincount(label.ids.reshape(-1), minlength=256).nonzero()[0]
+
+
+@ids_of.register
+def _(label: Boxes | Polylines | Keypoints | Tag) -> np.ndarray:
+    return np.zeros(0, dtype=np.int64) if label.label is None else np.unique(label.label)
+
+
+@ids_of.register
+def _(label: ScalarMap | NormalMap | Quantity) -> np.ndarray:
     return np.zeros(0, dtype=np.int64)

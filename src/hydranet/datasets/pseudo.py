@@ -2,12 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, singledispatch
 from pathlib import Path
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, UNKNOWN_ID, Annotation, Boxes, ClassMap
+from hydranet.annotations import (
+    NO_BOX,
+    UNKNOWN_ID,
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError, unknown
@@ -108,11 +121,37 @@ class Pseudo(Dataset):
         own_names = [names.get(one, one) for one in classes]
         target = np.array([own.index(one) if one in own else NO_BOX for one in own_names])
         annotated = np.isin(np.arange(len(own)), target)
-        if isinstance(label, ClassMap):
-            table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
-            table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
-            return ClassMap(table[label.ids], annotated_classes=annotated)
-        if isinstance(label, Boxes) and label.ignore is not None:
-            ids = target[label.label]
-            return replace(label, label=ids, ignore=label.ignore | (ids < 0), annotated_classes=annotated)
-        raise SpecError(f"classes of {name!r} ({', '.join(classes)}) are not those of the data set; map them in Source")
+        return _in_ids(label, target, annotated, name)
+
+
+@singledispatch
+def _in_ids(label: Annotation, target: np.ndarray, annotated: np.ndarray, name: str) -> Annotation:
+    """A pseudo-label in ids of the data set: `target` by id of the teacher, NO_BOX where the data set has none."""
+    raise UnknownKind("pseudo-label", type(label), "datasets/pseudo.py")
+
+
+@_in_ids.register
+def _(label: ClassMap, target: np.ndarray, annotated: np.ndarray, name: str) -> ClassMap:
+    table = np.full(256, UNKNOWN_ID, dtype=np.uint8)
+    table[: len(target)] = np.where(target < 0, UNKNOWN_ID, target)
+    return ClassMap(table[label.ids], annotated_classes=annotated)
+
+
+@_in_ids.register
+def _(label: Boxes, target: np.ndarray, annotated: np.ndarray, name: str) -> Boxes:
+    ids = target[label.label]
+    ignore = ids < 0 if label.ignore is None else label.ignore | (ids < 0)
+    return replace(label, label=ids, ignore=ignore, annotated_classes=annotated)
+
+
+@_in_ids.register
+def _(
+    label: ScalarMap | NormalMap | Polylines | Keypoints | Tag | Quantity,
+    target: np.ndarray,
+    annotated: np.ndarray,
+    name: str,
+) -> Annotation:
+    raise SpecError(
+        f"got other classes for {name!r} than the data set has, expected the same: those of a {type(label).__name__} "
+        "are mapped in Source.classes only; give the pseudo-label a name of its own in Pseudo.labels"
+    )

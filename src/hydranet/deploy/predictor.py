@@ -10,13 +10,14 @@ from typing import Self, overload
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, Polylines, rows
+from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session, open_session
 from hydranet.postprocess.nms import above, postprocess
+from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
 Answers = dict[str, Annotation]
@@ -221,9 +222,5 @@ def answer(
     """
     prediction = head.annotation({name: outputs[f"{task}.{name}"][index] for name in head.fields})
     score = head.score_threshold if least is None else least
-    if head.inside and isinstance(prediction, Boxes):
-        prediction = rows(prediction, np.flatnonzero(prediction.label != NO_BOX))
-    else:
-        prediction = postprocess(prediction, head.postprocess, score, iou)
-    prediction = unwarp(prediction, view, (size[0], size[1]))
-    return above(prediction, score) if isinstance(prediction, Boxes | Polylines) else prediction
+    prediction = unpadded(prediction) if head.inside else postprocess(prediction, head.postprocess, score, iou)
+    return above(unwarp(prediction, view, (size[0], size[1])), score)

@@ -13,11 +13,13 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
+from hydranet.distillation.certainty import certainty
 from hydranet.distillation.teacher_model import TeacherModel
-from hydranet.distillation.teachers import DOUBTABLE, labels_of, unpadded
+from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
+from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.augment import fit
 from hydranet.transforms.warp import View, unwarp
 
@@ -56,7 +58,7 @@ def started(
         if task not in teacher_model.tasks:
             raise SpecError(unknown(task, teacher_model.tasks, "task of the teacher"))
     for task, least in confidence.items():
-        if teacher_model.kind(task) not in DOUBTABLE or not 0 <= least <= 1:
+        if certainty(teacher_model.kind(task)) == "none" or not 0 <= least <= 1:
             raise SpecError(
                 f"got confidence {least} for {task!r} ({teacher_model.kind(task).__name__}), expected 0..1 of a "
                 "class map, numbers, normals or boxes"

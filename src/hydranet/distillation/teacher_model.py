@@ -1,23 +1,23 @@
 """A trained network or an exported file as a teacher that predicts labels for images."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from hydranet.annotations import Annotation, Boxes
+from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import load_model
-from hydranet.core.batch import stack
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
-from hydranet.core.task import Raw, Task, to_numpy
+from hydranet.core.task import Raw, Task
 from hydranet.deploy.manifest import Manifest, kind_named
 from hydranet.deploy.session import open_session, runtimes_for
-from hydranet.postprocess.nms import above, confidence, postprocess
+from hydranet.distillation.certainty import sure
+from hydranet.postprocess.nms import postprocess
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +86,7 @@ class Network(TeacherModel):
 
     def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
         own = self.model.tasks[task]
-        target = own.to_label(raw, temperature, least)
-        return (
-            sure_boxes(target, own.postprocess, least or own.score_threshold) if isinstance(target, Boxes) else target
-        )
+        return sure(own.to_label(raw, temperature, least), own.postprocess, least or own.score_threshold)
 
 
 class File(TeacherModel):
@@ -141,31 +138,7 @@ class File(TeacherModel):
 
     def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
-        if not isinstance(raw, Boxes):
-            return raw
-        return sure_boxes(raw, lambda boxes: postprocess(boxes, head.postprocess), least or head.score_threshold)
-
-
-def sure_boxes(candidates: Boxes, postprocess: Callable[[Annotation], Annotation], least: float) -> Annotation:
-    """Stacked candidates as a teacher's label: boxes that `postprocess` (NMS) leaves and that the teacher is sure of.
-
-    Those between half of `least` and `least` are ignored regions: neither objects nor background.
-    """
-    images = [believed(postprocess(to_numpy(candidates, i)), least) for i in range(len(candidates.label))]
-    return moved(stack(images), candidates.label.device)
-
-
-def believed(boxes: Annotation, least: float) -> Boxes:
-    """One image's boxes that reach half of `least`; those below `least` are ignored regions."""
-    assert isinstance(boxes, Boxes)
-    kept = above(boxes, least / 2)
-    return replace(kept, ignore=confidence(kept) < least)
-
-
-def moved(label: Annotation, device: torch.device) -> Annotation:
-    """A stacked label on a device."""
-    arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
-    return replace(label, **{name: value.to(device) for name, value in arrays.items()})
+        return sure(raw, lambda answer: postprocess(answer, head.postprocess), least or head.score_threshold)
 
 
 def teacher_model(path: str, device: torch.device | str) -> TeacherModel:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap, rows
+from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import digest
 from hydranet.config.recipe import Recipe
 from hydranet.config.teacher import Teacher
@@ -17,13 +17,13 @@ from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task, pick, to_numpy
 from hydranet.data.reader import ClassTable, class_table
+from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
-from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, moved, teacher_model
+from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model
 from hydranet.io.atomic import CheckpointError
+from hydranet.postprocess.padding import unpadded
 
 Autocast = Callable[[], AbstractContextManager[object]]
-DOUBTABLE = (ClassMap, ScalarMap, NormalMap, Boxes)
-"""Kinds of answers that come with a confidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ def labels_of(
 
 def _mirror_outputs(teacher_model: TeacherModel, image: Tensor, least: Mapping[str, float]) -> TeacherOutput:
     """Its outputs for the mirrored images, for the tasks whose confidence is the agreement of both."""
-    doubtful = [task for task, sure in least.items() if sure and teacher_model.kind(task) in (ScalarMap, NormalMap)]
+    doubtful = [task for task, sure in least.items() if sure and certainty(teacher_model.kind(task)) == "agreement"]
     return teacher_model.forward(image.flip(-1), doubtful) if doubtful else TeacherOutput({}, {})
 
 
@@ -212,9 +212,9 @@ def _task_pair(
             f"{task.kind.__name__}; choose another task in Teacher.tasks"
         )
     least = teacher.confidence.get(name, 0.0)
-    if least and task.kind not in DOUBTABLE:
+    if least and certainty(task.kind) == "none":
         raise SpecError(f"{where} got a confidence for {name!r}, but a {task.kind.__name__} has none; leave it out")
-    if least and task.kind is ClassMap and teacher_model.task(of) is None:
+    if least and certainty(task.kind) == "probability" and teacher_model.task(of) is None:
         raise SpecError(
             f"{where} is an exported file, which tells decisions without their probabilities; give the run it was "
             f"exported from, or no confidence for {name!r}"
@@ -230,36 +230,4 @@ def in_classes(target: Annotation, table: ClassTable | None) -> Annotation:
         return target
     first = getattr(target, target.arrays()[0])
     mapped = [table.apply(unpadded(to_numpy(target, image))) for image in range(len(first))]
-    return moved(stack(mapped), first.device)
-
-
-def unpadded(label: Annotation) -> Annotation:
-    """One image's label without the rows that stacking added."""
-    if not isinstance(label, Boxes):
-        return label
-    real = label.label >= 0 if label.ignore is None else (label.label >= 0) | label.ignore
-    return rows(label, real)
-
-
-def mirrored(target: Annotation) -> Annotation:
-    """The answer to a mirrored image, as one to the image itself; stacked maps of numbers or normals."""
-    if isinstance(target, ScalarMap):
-        return replace(target, values=target.values.flip(-1))
-    assert isinstance(target, NormalMap)
-    return NormalMap(target.xyz.flip(-1) * target.xyz.new_tensor([-1.0, 1.0, 1.0])[:, None, None])
-
-
-def agreed(target: Annotation, other: Annotation, least: float) -> Annotation:
-    """What two answers agree on: NaN where min / max of two numbers, or the cosine of two normals, is below `least`.
-
-    A network has no reason to be right where its answer depends on which way round it sees an image. Numbers
-    of which one is not above 0 do not agree.
-    """
-    if isinstance(target, ScalarMap):
-        assert isinstance(other, ScalarMap)
-        low, high = torch.minimum(target.values, other.values), torch.maximum(target.values, other.values)
-        return replace(target, values=target.values.where((low > 0) & (low >= least * high), torch.nan))
-    assert isinstance(target, NormalMap)
-    assert isinstance(other, NormalMap)
-    cosine = (target.xyz * other.xyz).sum(1, keepdim=True)
-    return NormalMap(target.xyz.where(cosine >= least, torch.nan))
+    return on_device(stack(mapped), first.device)

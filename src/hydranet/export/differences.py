@@ -1,11 +1,25 @@
 """How far two sets of arrays that should be equal lie apart, by kind of annotation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
-from hydranet.annotations import NO_BOX, Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, rows
+from hydranet.annotations import (
+    NO_BOX,
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    given,
+    rows,
+)
 from hydranet.core.sample import DataError
 
 SURE = 0.01
@@ -36,6 +50,7 @@ class Gap:
         return Gap(max(self.absolute, other.absolute), max(self.relative, other.relative))
 
 
+@singledispatch
 def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
     """Differences of two decoded numpy annotations of one image, by field; `size`: of the network's input.
 
@@ -46,44 +61,74 @@ def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[st
     its class on the other side, relative to its own longer side; a box without any counterpart counts as 1. Boxes of
     the last candidate's score are left out: among those, ties decide which ones are in the list at all.
     """
-    if isinstance(mine, Boxes) and isinstance(theirs, Boxes):
-        return _boxes(mine, theirs)
-    return {name: _arrays(mine, name, a, b, size) for name, (a, b) in _fields(mine, theirs).items()}
+    raise UnknownKind("comparison", type(mine), "export/differences.py")
 
 
-def _fields(mine: Annotation, theirs: Annotation) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-    pairs = {name: (getattr(mine, name), getattr(theirs, name)) for name in mine.arrays()}
-    given = {name: (np.asarray(a), np.asarray(b)) for name, (a, b) in pairs.items() if a is not None}
-    for name, (a, b) in given.items():
+@gaps.register
+def _(mine: ClassMap, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    return {
+        name: _ids(a, b, a.size) if a.dtype.kind in "iub" else _numbers(a, b, 1.0)
+        for name, a, b in _pairs(mine, theirs)
+    }
+
+
+@gaps.register
+def _(mine: ScalarMap | Quantity | Tag, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    return {name: _field(name, a, b, None) for name, a, b in _pairs(mine, theirs)}
+
+
+@gaps.register
+def _(mine: NormalMap, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    return {name: _numbers(a, b, 1.0, vectors=True) for name, a, b in _pairs(mine, theirs)}
+
+
+@gaps.register
+def _(mine: Polylines | Keypoints, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    return {name: _field(name, a, b, None if name == "area" else max(size)) for name, a, b in _pairs(mine, theirs)}
+
+
+def _pairs(mine: Annotation, theirs: Annotation) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Field, my array, their array, of every field that I have."""
+    pairs = [(name, np.asarray(value), np.asarray(vars(theirs)[name])) for name, value in given(mine).items()]
+    for name, a, b in pairs:
         if a.shape != b.shape or a.dtype != b.dtype:
             raise DataError(
                 f"{type(mine).__name__}.{name} is {b.dtype} {b.shape} here and {a.dtype} {a.shape} in PyTorch; "
                 "this runtime changes the graph, use another one"
             )
-    return given
+    return pairs
 
 
-def _arrays(kind: Annotation, name: str, a: np.ndarray, b: np.ndarray, size: tuple[int, int]) -> Gap:
+SHARES = ("probs", "score", "point_score")
+"""Fields whose numbers are shares of 1."""
+
+
+def _field(name: str, a: np.ndarray, b: np.ndarray, scale: float | None) -> Gap:
+    """One array: ids by count, shares as they are, other numbers relative to `scale`, or to themselves without one."""
     if a.dtype.kind in "iub":
-        wrong = int(np.count_nonzero(a != b))
-        whole = a.size if isinstance(kind, ClassMap) else 1
-        return Gap(float(wrong), wrong / max(whole, 1))
+        return _ids(a, b, 1)
+    return _numbers(a, b, 1.0 if name in SHARES else scale)
+
+
+def _ids(a: np.ndarray, b: np.ndarray, whole: int) -> Gap:
+    wrong = int(np.count_nonzero(a != b))
+    return Gap(float(wrong), wrong / max(whole, 1))
+
+
+def _numbers(a: np.ndarray, b: np.ndarray, scale: float | None, vectors: bool = False) -> Gap:
+    """Relative to `scale`, or to themselves where it is None; `vectors`: the length of what the first axis holds."""
     if not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return Gap(np.inf, np.inf)
     known = np.isfinite(a)
     error = np.where(known, np.abs(np.where(known, a, 0).astype(np.float64) - np.where(known, b, 0)), 0)
-    if name in ("probs", "score"):
-        scale: np.ndarray | float = 1.0
-    elif isinstance(kind, NormalMap):
-        error, scale = np.linalg.norm(error, axis=0), 1.0
-    elif isinstance(kind, Polylines | Keypoints):
-        scale = float(max(size))
-    else:
-        scale = np.maximum(np.abs(np.where(known, a, 1)), 1e-3)
-    return Gap(float(error.max(initial=0)), float((error / scale).max(initial=0)))
+    error = np.linalg.norm(error, axis=0) if vectors else error
+    size = np.maximum(np.abs(np.where(known, a, 1)), 1e-3) if scale is None else scale
+    return Gap(float(error.max(initial=0)), float((error / size).max(initial=0)))
 
 
-def _boxes(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
+@gaps.register
+def _(mine: Boxes, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    assert isinstance(theirs, Boxes)
     sound, other = _sound(mine), _sound(theirs)
     if np.count_nonzero(~sound) != np.count_nonzero(~other):
         return dict.fromkeys(("xyxy", "label", "score"), Gap(np.inf, np.inf))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hydranet.annotations import Annotation, Boxes, Polylines
+from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.recipe import Recipe
 from hydranet.core.sample import Sample
@@ -51,7 +51,7 @@ class Predictor:
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
         tasks = self.model.tasks
         return {
-            name: confident(one, tasks[name].score_threshold if least is None else least)
+            name: above(one, tasks[name].score_threshold if least is None else least)
             for name, one in predictions.items()
         }
 
@@ -61,11 +61,6 @@ def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:
     sizes = [source.size for source in (*recipe.validation, *recipe.data)]
     wanted = np.log(size[0] / size[1])
     return min(sizes, key=lambda s: abs(np.log(s[0] / s[1]) - wanted))
-
-
-def confident(annotation: Annotation, threshold: float) -> Annotation:
-    """Boxes and lines whose score reaches the threshold; other kinds as they are."""
-    return above(annotation, threshold) if isinstance(annotation, Boxes | Polylines) else annotation
 
 
 def parse_size(text: str, multiple: int = 32) -> tuple[int, int] | None:

@@ -9,16 +9,28 @@ CACHE/LABEL/IMAGE.npz          every other kind, its arrays as they are
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import singledispatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 
-import hydranet.annotations as vocabulary
-from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    given,
+)
 from hydranet.core.sample import DataError
 from hydranet.io.files import check_size, read_class_map, read_json, read_map
 
@@ -101,29 +113,53 @@ def read_index(folder: Path) -> Index:
 def file_of(label: str, key: str, made: Made) -> str:
     """Where the label of an image goes, relative to the cache; two keys never share a file."""
     parts = [part if part not in ("..", "/") else "__" for part in PurePosixPath(key).parts]
-    flat = made.kind in ("ClassMap", "NormalMap") or (made.kind == "ScalarMap" and made.metadata.get("unit") == "m")
-    suffix = "png" if flat else "json" if made.kind == "Boxes" else "npz"
+    suffix = _storage(made).suffix
+    if suffix == "png" and made.kind == ScalarMap.__name__ and made.metadata.get("unit") != "m":
+        suffix = "npz"
     return str(PurePosixPath(label, *parts)) + f".{suffix}"
 
 
+@singledispatch
 def packed(label: Annotation, made: Made) -> bytes:
     """One image's label (numpy) as the bytes of its file."""
-    if isinstance(label, ClassMap):
-        return _png(label.ids)
-    if isinstance(label, ScalarMap) and label.unit == "m":
-        known = np.isfinite(label.values) & (label.values > 0) & (label.values <= FARTHEST_M)
-        steps = np.where(known, label.values * STEPS_PER_M, 0)
-        return _png(np.where(known, np.maximum(np.rint(steps), 1), 0).astype(np.uint16))
-    if isinstance(label, NormalMap):
-        known = np.isfinite(label.xyz).all(0)
-        codes = np.rint((np.where(known, label.xyz, -1) + 1) * 127.5).astype(np.uint8)
-        return _png(np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
-    if isinstance(label, Boxes):
-        boxes = zip(label.xyxy.tolist(), label.label.tolist(), np.asarray(label.score).tolist(), strict=True)
-        return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in boxes]).encode()
-    arrays = {name: value for name in label.arrays() if (value := getattr(label, name)) is not None}
+    raise UnknownKind("file", type(label), "io/pseudo_label_cache.py")
+
+
+@packed.register
+def _(label: ClassMap, made: Made) -> bytes:
+    return _png(label.ids)
+
+
+@packed.register
+def _(label: ScalarMap, made: Made) -> bytes:
+    if label.unit != "m":
+        return _npz(label)
+    known = np.isfinite(label.values) & (label.values > 0) & (label.values <= FARTHEST_M)
+    steps = np.where(known, label.values * STEPS_PER_M, 0)
+    return _png(np.where(known, np.maximum(np.rint(steps), 1), 0).astype(np.uint16))
+
+
+@packed.register
+def _(label: NormalMap, made: Made) -> bytes:
+    known = np.isfinite(label.xyz).all(0)
+    codes = np.rint((np.where(known, label.xyz, -1) + 1) * 127.5).astype(np.uint8)
+    return _png(np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
+
+
+@packed.register
+def _(label: Boxes, made: Made) -> bytes:
+    boxes = zip(label.xyxy.tolist(), label.label.tolist(), np.asarray(label.score).tolist(), strict=True)
+    return json.dumps([{"xyxy": xyxy, "label": int(ids), "score": score} for xyxy, ids, score in boxes]).encode()
+
+
+@packed.register
+def _(label: Polylines | Keypoints | Tag | Quantity, made: Made) -> bytes:
+    return _npz(label)
+
+
+def _npz(label: Annotation) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **given(label))
     return buffer.getvalue()
 
 
@@ -132,28 +168,66 @@ def unpack(path: Path, made: Made, size: tuple[int, int], least: float = 0.0) ->
 
     Raises DataError for a missing or broken file, or one of another size.
     """
-    if made.kind == "ClassMap":
-        return read_class_map(path, len(made.classes), size=size)
-    if made.kind == "Boxes":
-        return _boxes(path, least)
-    if path.suffix == ".png":
-        stored = read_map(path)
-        check_size(path, stored, size)
-        if made.kind == "ScalarMap":
-            values = stored.astype(np.float32) / STEPS_PER_M
-            return ScalarMap(np.where(stored > 0, values, np.float32(np.nan)), unit="m")
-        xyz = stored.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-        xyz /= np.linalg.norm(xyz, axis=0)
-        return NormalMap(np.where(stored.any(2), xyz, np.float32(np.nan)))
-    kind = {one.__name__: one for one in vocabulary.Annotation.KINDS}[made.kind]
-    try:
-        with np.load(path) as arrays:
-            return kind(**dict(arrays), **made.metadata)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path} ({error}); delete it and run `hydranet label` again") from error
+    return _storage(made).read(path, made, size, least)
 
 
-def _boxes(path: Path, least: float) -> Boxes:
+Read = Callable[[Path, Made, tuple[int, int], float], Annotation]
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """How the files of a kind end, and how they are read."""
+
+    suffix: str
+    read: Read
+
+
+def _storage(made: Made) -> _Storage:
+    """Raises DataError for what is no kind of annotation, UnknownKind for one that has no file yet."""
+    kind = next((one for one in Annotation.KINDS if one.__name__ == made.kind), None)
+    if kind is None:
+        raise DataError(
+            f"got pseudo-labels of kind {made.kind!r}, expected one of "
+            f"{', '.join(one.__name__ for one in Annotation.KINDS)}; update hydranet, or label again"
+        )
+    if kind not in _STORAGE:
+        raise UnknownKind("file", kind, "io/pseudo_label_cache.py")
+    return _STORAGE[kind]
+
+
+def _read_ids(path: Path, made: Made, size: tuple[int, int], least: float) -> ClassMap:
+    return read_class_map(path, len(made.classes), size=size)
+
+
+def _read_numbers(path: Path, made: Made, size: tuple[int, int], least: float) -> Annotation:
+    if path.suffix != ".png":
+        return _read_npz(ScalarMap)(path, made, size, least)
+    stored = read_map(path)
+    check_size(path, stored, size)
+    values = stored.astype(np.float32) / STEPS_PER_M
+    return ScalarMap(np.where(stored > 0, values, np.float32(np.nan)), unit="m")
+
+
+def _read_normals(path: Path, made: Made, size: tuple[int, int], least: float) -> NormalMap:
+    stored = read_map(path)
+    check_size(path, stored, size)
+    xyz = stored.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+    xyz /= np.linalg.norm(xyz, axis=0)
+    return NormalMap(np.where(stored.any(2), xyz, np.float32(np.nan)))
+
+
+def _read_npz(kind: type[Annotation]) -> Read:
+    def read(path: Path, made: Made, size: tuple[int, int], least: float) -> Annotation:
+        try:
+            with np.load(path) as arrays:
+                return kind(**dict(arrays), **made.metadata)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot read {path} ({error}); delete it and run `hydranet label` again") from error
+
+    return read
+
+
+def _read_boxes(path: Path, made: Made, size: tuple[int, int], least: float) -> Boxes:
     rows = read_json(path)
     try:
         score = np.array([row["score"] for row in rows], dtype=np.float32)
@@ -167,3 +241,12 @@ def _boxes(path: Path, least: float) -> Boxes:
 
 def _png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+_STORAGE: Mapping[type[Annotation], _Storage] = {
+    ClassMap: _Storage("png", _read_ids),
+    ScalarMap: _Storage("png", _read_numbers),
+    NormalMap: _Storage("png", _read_normals),
+    Boxes: _Storage("json", _read_boxes),
+    **{kind: _Storage("npz", _read_npz(kind)) for kind in (Polylines, Keypoints, Tag, Quantity)},
+}

@@ -1,18 +1,30 @@
 """From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from functools import singledispatch
 
 import numpy as np
 
-from hydranet.annotations import Annotation, Boxes, Polylines, rows
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Instances,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    row_count,
+    rows,
+)
 from hydranet.core.sample import DataError
 
 Steps = Mapping[str, Mapping[str, float]]
 """What comes after the network, by name, with options: {"nms": {"score_threshold", "iou_threshold", "max_detections",
 "pre_nms_topk"}}."""
-
-Scored = TypeVar("Scored", bound=Boxes | Polylines)
 
 
 def postprocess(prediction: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
@@ -22,14 +34,32 @@ def postprocess(prediction: Annotation, steps: Steps, score: float = 0.0, iou: f
     Raises DataError for an unknown step.
     """
     for name, options in steps.items():
-        if name != "nms" or not isinstance(prediction, Boxes):
-            raise DataError(
-                f"got step {name!r} for a {type(prediction).__name__}, expected 'nms' for Boxes; update hydranet"
-            )
-        overlap = options["iou_threshold"] if iou is None else iou
-        floor = max(score, options["score_threshold"])
-        prediction = nms(prediction, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
+        if name != "nms":
+            raise DataError(f"got step {name!r} for a {type(prediction).__name__}, expected 'nms'; update hydranet")
+        prediction = _suppressed(prediction, options, score, iou)
     return prediction
+
+
+@singledispatch
+def _suppressed(prediction: Annotation, options: Mapping[str, float], score: float, iou: float | None) -> Annotation:
+    raise UnknownKind("suppression", type(prediction), "postprocess/nms.py")
+
+
+@_suppressed.register
+def _(prediction: Boxes, options: Mapping[str, float], score: float, iou: float | None) -> Boxes:
+    overlap = options["iou_threshold"] if iou is None else iou
+    floor = max(score, options["score_threshold"])
+    return nms(prediction, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
+
+
+@_suppressed.register
+def _(
+    prediction: ClassMap | ScalarMap | NormalMap | Polylines | Keypoints | Tag | Quantity,
+    options: Mapping[str, float],
+    score: float,
+    iou: float | None,
+) -> Annotation:
+    raise DataError(f"got step 'nms' for a {type(prediction).__name__}, expected it for Boxes only; update hydranet")
 
 
 def nms(
@@ -65,15 +95,25 @@ def _overlaps(xyxy: np.ndarray, label: np.ndarray, iou: float) -> np.ndarray:
     return np.triu(common > iou * (area[:, None] + area - common), k=1)
 
 
-def above(prediction: Scored, score: float) -> Scored:
-    """The boxes or lines of at least this score. After `nms`, this equals `nms` with the higher threshold."""
+@singledispatch
+def above(prediction: Annotation, score: float) -> Annotation:
+    """The instances of at least this score; maps, tags and quantities as they are, since they have none to choose from.
+
+    After `nms`, this equals `nms` with the higher threshold.
+    """
+    raise UnknownKind("threshold", type(prediction), "postprocess/nms.py")
+
+
+@above.register
+def _(prediction: Boxes | Polylines | Keypoints, score: float) -> Instances:
     return rows(prediction, np.flatnonzero(confidence(prediction) >= score))
 
 
-def confidence(instances: Boxes | Polylines) -> np.ndarray:
+@above.register
+def _(prediction: ClassMap | ScalarMap | NormalMap | Tag | Quantity, score: float) -> Annotation:
+    return prediction
+
+
+def confidence(instances: Instances) -> np.ndarray:
     """Scores of the instances; 1 for those of an annotator, which carry none."""
-    return (
-        np.ones(len(getattr(instances, instances.arrays()[0])), np.float32)
-        if instances.score is None
-        else instances.score
-    )
+    return np.ones(row_count(instances), np.float32) if instances.score is None else instances.score

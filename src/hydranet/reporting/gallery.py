@@ -11,7 +11,7 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import EvaluatedImage
-from hydranet.inference.predictor import confident
+from hydranet.postprocess.nms import above
 from hydranet.visualization.draw import Row, composite, draw, gallery_html
 
 
@@ -58,8 +58,7 @@ def _drawn(
     image: np.ndarray, annotations: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
 ) -> dict[str, np.ndarray]:
     return {
-        name: draw(image, confident(annotation, threshold), tasks[name].classes)
-        for name, annotation in annotations.items()
+        name: draw(image, above(annotation, threshold), tasks[name].classes) for name, annotation in annotations.items()
     }
 
 

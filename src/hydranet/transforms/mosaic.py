@@ -27,8 +27,8 @@ from hydranet.annotations import (
     ScalarMap,
     Tag,
     UnknownKind,
-    count,
     given,
+    row_count,
 )
 from hydranet.core.errors import UserError
 from hydranet.core.sample import Sample
@@ -186,7 +186,7 @@ def _column(labels: Sequence[Annotation], name: str) -> np.ndarray | None:
         return None
     absent = labels[0].roles()[name].absent
     filled = [
-        np.full((count(label), *np.shape(like)[1:]), absent, np.asarray(like).dtype) if value is None else value
+        np.full((row_count(label), *np.shape(like)[1:]), absent, np.asarray(like).dtype) if value is None else value
         for label, value in zip(labels, values, strict=True)
     ]
     return np.concatenate(filled).astype(np.asarray(like).dtype)

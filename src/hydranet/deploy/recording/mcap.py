@@ -1,10 +1,27 @@
 """An .mcap file for Foxglove: images and their annotations in Foxglove's own messages, and JSON by task."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, Polylines, ScalarMap
+import numpy as np
+
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Instances,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+    row_count,
+)
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.draw import draw
@@ -41,11 +58,11 @@ class File:
         self._image(CAMERA, frame.image, time_ns)
         for task, prediction in predictions.items():
             names = self._classes.get(task, ())
-            match prediction:
-                case ClassMap() | ScalarMap() | NormalMap():
-                    self._image(f"/{task}/image", draw(frame.image, prediction, names), time_ns)
-                case Boxes() | Polylines():
-                    self._marks(f"/{task}/annotations", frame, prediction, names, time_ns)
+            marks = _marks(prediction, names)
+            if marks is None:
+                self._image(f"/{task}/image", draw(frame.image, prediction, names), time_ns)
+            elif marks:
+                self._annotate(f"/{task}/annotations", frame, marks, time_ns)
             message = {"frame": frame.index, "name": frame.name, **messages[task]}
             self._channel(f"/{task}/json", self._foxglove.Channel).log(message, log_time=time_ns)
 
@@ -68,55 +85,102 @@ class File:
         )
         self._channel(topic, self._foxglove.channels.CompressedImageChannel).log(drawn, log_time=time_ns)
 
-    def _marks(
-        self, topic: str, frame: Frame, prediction: Boxes | Polylines, names: Sequence[str], time_ns: int
-    ) -> None:
+    def _annotate(self, topic: str, frame: Frame, marks: "Sequence[Mark]", time_ns: int) -> None:
         kinds, at = self._foxglove.messages, self._stamp(time_ns)
-        paths = _paths(prediction)
-        ids = [0] * len(paths) if prediction.label is None else [max(int(label), 0) for label in prediction.label]
-        by_class = colors_of(None, names, max(ids, default=0))
+        shapes = {
+            "loop": kinds.PointsAnnotationType.LineLoop,
+            "line": kinds.PointsAnnotationType.LineStrip,
+            "points": kinds.PointsAnnotationType.Points,
+        }
         points, texts = [], []
-        for i, path in enumerate(paths):
+        for mark in marks:
             points.append(
                 kinds.PointsAnnotation(
                     timestamp=at,
-                    type=kinds.PointsAnnotationType.LineLoop
-                    if isinstance(prediction, Boxes)
-                    else kinds.PointsAnnotationType.LineStrip,
-                    points=[kinds.Point2(x=x, y=y) for x, y in path],
-                    outline_color=_color(kinds, by_class[ids[i]]),
+                    type=shapes[mark.shape],
+                    points=[kinds.Point2(x=x, y=y) for x, y in mark.path],
+                    outline_color=_color(kinds, mark.color),
                     thickness=float(line_px(frame.image)),
                 )
             )
-            if isinstance(prediction, Boxes):
+            if mark.title:
                 texts.append(
                     kinds.TextAnnotation(
                         timestamp=at,
-                        position=kinds.Point2(x=path[0][0], y=path[0][1]),
-                        text=_title(prediction, i, names),
+                        position=kinds.Point2(x=mark.path[0][0], y=mark.path[0][1]),
+                        text=mark.title,
                         font_size=float(text_px(frame.image)),
-                        text_color=_color(kinds, readable(by_class[ids[i]])),
-                        background_color=_color(kinds, by_class[ids[i]]),
+                        text_color=_color(kinds, readable(mark.color)),
+                        background_color=_color(kinds, mark.color),
                     )
                 )
-        marks = kinds.ImageAnnotations(circles=[], points=points, texts=texts)
-        self._channel(topic, self._foxglove.channels.ImageAnnotationsChannel).log(marks, log_time=time_ns)
+        drawn = kinds.ImageAnnotations(circles=[], points=points, texts=texts)
+        self._channel(topic, self._foxglove.channels.ImageAnnotationsChannel).log(drawn, log_time=time_ns)
 
 
-def _paths(prediction: Boxes | Polylines) -> list[list[list[float]]]:
-    """Corners of boxes, points of lines: x, y in pixels from the corner of the image, which is Foxglove's origin."""
-    if isinstance(prediction, Polylines):
-        return [
-            points[valid.astype(bool)].tolist()
-            for points, valid in zip(prediction.points, prediction.valid, strict=True)
-        ]
-    return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in prediction.xyxy.tolist()]
+@dataclass(frozen=True)
+class Mark:
+    """A line or points on the camera's image: x, y in pixels from its corner, which is Foxglove's origin, too."""
+
+    shape: Literal["loop", "line", "points"]
+    path: list[list[float]]
+    color: Color
+    title: str = ""
 
 
-def _title(prediction: Boxes, i: int, names: Sequence[str]) -> str:
-    track = "" if prediction.track is None else f" #{int(prediction.track[i])}"
-    score = "" if prediction.score is None else f" {float(prediction.score[i]):.2f}"
-    return name_of(names, int(prediction.label[i])) + track + score
+@singledispatch
+def _marks(prediction: Annotation, names: Sequence[str]) -> list[Mark] | None:
+    """What is drawn on the camera's image; None for maps, which are images of their own."""
+    raise UnknownKind("Foxglove message", type(prediction), "deploy/recording/mcap.py")
+
+
+@_marks.register
+def _(prediction: ClassMap | ScalarMap | NormalMap, names: Sequence[str]) -> None:
+    return None
+
+
+@_marks.register
+def _(prediction: Tag | Quantity, names: Sequence[str]) -> list[Mark]:
+    return []  # to be read in the JSON beside it
+
+
+@_marks.register
+def _(prediction: Boxes, names: Sequence[str]) -> list[Mark]:
+    colors, titles = _colors(prediction, names), _titles(prediction, names)
+    corners = [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in prediction.xyxy.tolist()]
+    return [Mark("loop", path, color, text) for path, color, text in zip(corners, colors, titles, strict=True)]
+
+
+@_marks.register
+def _(prediction: Polylines, names: Sequence[str]) -> list[Mark]:
+    return _paths("line", prediction, prediction.points, np.asarray(prediction.valid, bool), names)
+
+
+@_marks.register
+def _(prediction: Keypoints, names: Sequence[str]) -> list[Mark]:
+    return _paths("points", prediction, prediction.xy, np.asarray(prediction.visible) > 0, names)
+
+
+def _paths(
+    shape: Literal["line", "points"], label: Instances, points: np.ndarray, valid: np.ndarray, names: Sequence[str]
+) -> list[Mark]:
+    rows = zip(points, valid, _colors(label, names), strict=True)
+    return [Mark(shape, xy[known].tolist(), color) for xy, known, color in rows if known.any()]
+
+
+def _colors(prediction: Instances, names: Sequence[str]) -> list[Color]:
+    ids = [0] * row_count(prediction) if prediction.label is None else [max(int(i), 0) for i in prediction.label]
+    by_class = colors_of(None, names, max(ids, default=0))
+    return [by_class[i] for i in ids]
+
+
+def _titles(prediction: Boxes, names: Sequence[str]) -> list[str]:
+    texts = [name_of(names, int(i)) for i in prediction.label]
+    if prediction.track is not None:
+        texts = [f"{text} #{int(track)}" for text, track in zip(texts, prediction.track, strict=True)]
+    if prediction.score is not None:
+        texts = [f"{text} {float(score):.2f}" for text, score in zip(texts, prediction.score, strict=True)]
+    return texts
 
 
 def _color(kinds: Any, color: Color) -> Any:

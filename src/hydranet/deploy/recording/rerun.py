@@ -2,12 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, Quantity, ScalarMap
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.draw import draw
@@ -46,7 +58,7 @@ class File:
         file.log("camera/image", rerun.EncodedImage(contents=jpeg(frame.image), media_type="image/jpeg"))
         for task, prediction in predictions.items():
             entity = f"camera/{task}"
-            shown = self._shown(frame, prediction, self._classes.get(task, ()))
+            shown = _shown(prediction, rerun, frame, self._classes.get(task, ()))
             if shown is not None:
                 file.log(entity, shown)
             text = json.dumps(messages[task])
@@ -56,32 +68,61 @@ class File:
         """Finishes the file."""
         self._file.disconnect()
 
-    def _shown(self, frame: Frame, prediction: Annotation, names: Sequence[str]) -> Any:
-        rerun = self._rerun
-        match prediction:
-            case ClassMap():
-                return rerun.SegmentationImage(np.asarray(prediction.ids), opacity=0.5)
-            case ScalarMap() if prediction.unit == "m":
-                return rerun.DepthImage(np.nan_to_num(np.asarray(prediction.values, np.float32)), meter=1.0)
-            case ScalarMap() | NormalMap():
-                image = jpeg(draw(frame.image, prediction, names))
-                return rerun.EncodedImage(contents=image, media_type="image/jpeg")
-            case Boxes():
-                return self._boxes(prediction, names)
-            case Polylines():
-                pairs = zip(prediction.points, prediction.valid, strict=True)
-                return rerun.LineStrips2D([points[np.asarray(valid, bool)] for points, valid in pairs])
-            case Keypoints():
-                return rerun.Points2D(np.asarray(prediction.xy)[np.asarray(prediction.visible) > 0])
-            case Quantity():
-                return rerun.Scalars([float(prediction.value)])
-        return None
 
-    def _boxes(self, prediction: Boxes, names: Sequence[str]) -> Any:
-        track = [""] * len(prediction.label) if prediction.track is None else [f" #{int(t)}" for t in prediction.track]
-        return self._rerun.Boxes2D(
-            array=np.asarray(prediction.xyxy, np.float32).reshape(-1, 4),
-            array_format=self._rerun.Box2DFormat.XYXY,
-            class_ids=np.maximum(np.asarray(prediction.label), 0),
-            labels=[name_of(names, int(label)) + t for label, t in zip(prediction.label, track, strict=True)],
-        )
+@singledispatch
+def _shown(prediction: Annotation, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    """A prediction as Rerun's own type; None for kinds that are to be read in the JSON beside it."""
+    raise UnknownKind("Rerun entity", type(prediction), "deploy/recording/rerun.py")
+
+
+@_shown.register
+def _(prediction: ClassMap, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    return rerun.SegmentationImage(np.asarray(prediction.ids), opacity=0.5)
+
+
+@_shown.register
+def _(prediction: ScalarMap, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    if prediction.unit == "m":
+        return rerun.DepthImage(np.nan_to_num(np.asarray(prediction.values, np.float32)), meter=1.0)
+    return _image(prediction, rerun, frame, names)
+
+
+@_shown.register
+def _(prediction: NormalMap, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    return _image(prediction, rerun, frame, names)
+
+
+def _image(prediction: Annotation, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    return rerun.EncodedImage(contents=jpeg(draw(frame.image, prediction, names)), media_type="image/jpeg")
+
+
+@_shown.register
+def _(prediction: Boxes, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    track = [""] * len(prediction.label) if prediction.track is None else [f" #{int(t)}" for t in prediction.track]
+    return rerun.Boxes2D(
+        array=np.asarray(prediction.xyxy, np.float32).reshape(-1, 4),
+        array_format=rerun.Box2DFormat.XYXY,
+        class_ids=np.maximum(np.asarray(prediction.label), 0),
+        labels=[name_of(names, int(label)) + t for label, t in zip(prediction.label, track, strict=True)],
+    )
+
+
+@_shown.register
+def _(prediction: Polylines, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    pairs = zip(prediction.points, prediction.valid, strict=True)
+    return rerun.LineStrips2D([points[np.asarray(valid, bool)] for points, valid in pairs])
+
+
+@_shown.register
+def _(prediction: Keypoints, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    return rerun.Points2D(np.asarray(prediction.xy)[np.asarray(prediction.visible) > 0])
+
+
+@_shown.register
+def _(prediction: Quantity, rerun: Any, frame: Frame, names: Sequence[str]) -> Any:
+    return rerun.Scalars([float(prediction.value)])
+
+
+@_shown.register
+def _(prediction: Tag, rerun: Any, frame: Frame, names: Sequence[str]) -> None:
+    return None

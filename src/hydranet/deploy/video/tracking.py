@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import singledispatch
 from typing import Protocol
 
 import numpy as np
 
-from hydranet.annotations import Annotation, Boxes
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 
 VELOCITY_NOISE = 0.5
 """How much the speed of an object may change in a second, as a share of its height. Cars passing a camera at ten frames
@@ -76,8 +88,25 @@ class Tracks:
         return {name: self._one(name, prediction) for name, prediction in predictions.items()}
 
     def _one(self, task: str, prediction: Annotation) -> Annotation:
-        if not isinstance(prediction, Boxes):
+        boxes = _followed(prediction)
+        if boxes is None:
             return prediction
         if task not in self._trackers:
             self._trackers[task] = Sort(self.fps)
-        return replace(prediction, track=self._trackers[task].update(prediction))
+        return replace(boxes, track=self._trackers[task].update(boxes))
+
+
+@singledispatch
+def _followed(prediction: Annotation) -> Boxes | None:
+    """The boxes that a tracker follows; None for kinds that are not tracked."""
+    raise UnknownKind("tracking", type(prediction), "deploy/video/tracking.py")
+
+
+@_followed.register
+def _(prediction: Boxes) -> Boxes:
+    return prediction
+
+
+@_followed.register
+def _(prediction: ClassMap | ScalarMap | NormalMap | Polylines | Keypoints | Tag | Quantity) -> None:
+    return None
