@@ -97,7 +97,7 @@ def test_an_ignored_region_over_the_whole_image_leaves_nothing_to_learn(word: st
 @each_head
 def test_decoding_is_static_and_sorted_and_exportable(word: str) -> None:
     torch.manual_seed(0)
-    task = Detection("boxes", CLASSES, detector=word, candidates=50)
+    task = Detection("boxes", CLASSES, detector=word, pre_nms_topk=50)
     head, encoder = task.head(FEATURES).eval(), ToyEncoder().eval()
 
     class Whole(torch.nn.Module):

@@ -11,7 +11,8 @@ import pytest
 
 from fakes import CLASSES, FAKES, picture
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, ScalarMap, Tag
-from hydranet.visualization.draw import Row, composite, draw, gallery_html, palette
+from hydranet.visualization.class_colors import class_colors, line_colors
+from hydranet.visualization.draw import Row, captioned, composite, draw, gallery_html, palette
 
 RNG = np.random.default_rng
 H, W = 360, 480
@@ -57,7 +58,7 @@ def test_nothing_known_is_drawn_too(label):
 
 
 def test_unknown_kind_is_named():
-    with pytest.raises(TypeError, match=r"got a str.*add it to draw"):
+    with pytest.raises(TypeError, match=r"no drawing for a str; add one in visualization/draw\.py"):
         draw(BLACK, "box")
 
 
@@ -70,6 +71,39 @@ def test_classes_get_the_callers_colors_and_the_unknown_stays_gray():
     assert np.ptp(drawn[50, -50]) == 0
     two = draw(gray, ClassMap((ids == 255).astype(np.uint8)), NAMES)
     assert (two[50, 50] != two[50, -50]).any()
+
+
+def test_the_background_of_a_map_shows_the_image() -> None:
+    ids = np.zeros((H, W), dtype=np.uint8)
+    ids[:, W // 2 :] = 1
+    image = picture(RNG(0), H, W)
+    for names in (("no", "yes"), ("none", "own lane", "other lane"), ("not drivable", "drivable")):
+        drawn = draw(image, ClassMap(ids), names)
+        np.testing.assert_array_equal(drawn[:, : W // 2 - 2], image[:, : W // 2 - 2])
+        assert (drawn[:, W // 2 + 2 :] != image[:, W // 2 + 2 :]).any(-1).mean() > 0.9
+    drawn = draw(image, ClassMap(ids), ("non-drivable", "drivable", "sky"))
+    assert (drawn[:, : W // 2 - 2] != image[:, : W // 2 - 2]).any(-1).mean() > 0.9, (
+        "one class of several is no background"
+    )
+
+
+def test_borders_of_a_letterboxed_image_are_no_class() -> None:
+    ids = np.full((H, W), 255, dtype=np.uint8)
+    ids[:, 100:-100] = 2
+    drawn = draw(np.full((H, W, 3), 114, np.uint8), ClassMap(ids), NAMES)
+    assert np.ptp(drawn[:, :98].reshape(-1, 3), axis=0).max() == 0
+    assert len(np.unique(drawn[:, :98])) == 1, "gray, as padding is, and darker"
+
+
+def test_meters_have_one_scale_whatever_the_image_holds() -> None:
+    near, far = np.full((H, W), 5.0, np.float32), np.full((H, W), 5.0, np.float32)
+    far[:, W // 2 :] = 300.0
+    one, other = (draw(BLACK, ScalarMap(values, unit="m")) for values in (near, far))
+    np.testing.assert_array_equal(one[:, : W // 2], other[:, : W // 2])
+    inside = draw(BLACK, ScalarMap(near, unit="m"), range_m=(0.5, 10.0))
+    assert inside[0, 0, 2] > one[0, 0, 2], "5 m is far in a room"
+    with pytest.raises(ValueError, match=r"got range_m=\(9, 3\), expected 0 <= nearest < farthest in meters"):
+        draw(BLACK, ScalarMap(near, unit="m"), range_m=(9, 3))
 
 
 def test_near_is_warm_and_far_is_cold():
@@ -100,7 +134,7 @@ def test_a_normal_that_faces_the_camera_is_blue():
 def test_box_is_drawn_where_it_is_in_its_classs_color():
     label = Boxes(np.array([[100.0, 150, 300, 250]]), np.array([1]), score=np.array([0.5]))
     drawn = draw(BLACK, label, NAMES)
-    color = palette(len(NAMES))[1]
+    color = line_colors(class_colors(NAMES))[1]
     for y, x in ((200, 100), (200, 299), (150, 250), (249, 250)):
         assert (drawn[y - 1 : y + 2, x - 1 : x + 2] == color).all(-1).any()
     assert not drawn[170:240, 110:290].any()
@@ -132,6 +166,35 @@ def test_composite_shows_every_drawing():
         assert (sheet == value).all(-1).sum() >= H * W
     assert sheet.shape[1] > 2 * W
     assert composite(image, {}).shape[1] >= W
+
+
+def test_composite_keeps_legends_and_is_no_wider_than_a_screen() -> None:
+    image = np.full((720, 1280, 3), 10, dtype=np.uint8)
+    legend = np.full((40, 1280, 3), 250, dtype=np.uint8)
+    tall = np.concatenate([np.full_like(image, 90), legend])
+    sheet = composite(image, {"a": tall, "b": tall, "c": np.full_like(image, 30)})
+    assert 1900 < sheet.shape[1] <= 1920
+    assert (sheet == 250).all(-1).any()
+    width = (1920 - 4) // 2 - 4
+    assert (sheet == 10).all(-1).sum() == pytest.approx(width * width * 720 / 1280, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", Annotation.KINDS)
+def test_a_legend_lies_below_the_image_and_not_over_it(kind: type[Annotation]) -> None:
+    image, label = picture(RNG(0), H, W), FAKES[kind](RNG(0), H, W)
+    other = FAKES[kind](RNG(1), H, W)
+    drawn, both = draw(image, label, NAMES), captioned(image, label, NAMES)
+    np.testing.assert_array_equal(both[:H], drawn)
+    assert both.shape[1:] == drawn.shape[1:]
+    assert both.shape == captioned(image, other, NAMES).shape, "frames of a video have one size"
+    assert (len(both) > H) == (kind in (ClassMap, ScalarMap, NormalMap, Polylines))
+
+
+def test_a_legend_names_every_class_as_long_as_there_is_room() -> None:
+    few, many = (
+        captioned(BLACK, ClassMap(np.zeros((H, W), np.uint8)), [f"class {i}" for i in range(n)]) for n in (9, 250)
+    )
+    assert H < len(few) < len(many) < H + H // 2
 
 
 def test_gallery_is_one_page_with_its_pictures_in_it(tmp_path):

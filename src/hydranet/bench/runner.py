@@ -10,12 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hydranet.annotations import Boxes
+from hydranet.annotations import Instances, row_count
 from hydranet.bench.plan import EAGER, Variant, Work
 from hydranet.deploy.manifest import IMAGE
 from hydranet.deploy.predictor import Answers, answer, prepared
 from hydranet.deploy.session import Session, open_session
-from hydranet.postprocess.nms import confidence
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -61,8 +60,8 @@ class Runner:
             self.frames = [stored[name] for name in stored.files]
         self.sessions = [opened(variant, file.graph, work.threads) for file in variant.files]
         predictions = [self._whole(frame)[1] for frame in self.frames[:3]]
-        detections = [a for answers in predictions for a in answers.values() if isinstance(a, Boxes)]
-        boxes = sum(len(confidence(a)) for a in detections) / len(predictions)
+        detections = [a for answers in predictions for a in answers.values() if isinstance(a, Instances)]
+        boxes = sum(map(row_count, detections)) / len(predictions)
         self.opened = Opened(resident("VmHWM"), max(resident("VmHWM") - before, 0), boxes)
         named = [file.bare for file in variant.files if file.bare]
         self.bare = [opened(variant, path, work.threads) for path in named]

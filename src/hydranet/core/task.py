@@ -97,6 +97,11 @@ class Task(Learner):
         """Score from which its boxes or lines are shown unless a caller asks for another one; 0 = all."""
         return 0.0
 
+    @property
+    def range_m(self) -> tuple[float, float] | None:
+        """Nearest and farthest distance it can predict, in meters, by which predictions and labels are drawn alike."""
+        return None
+
     @abstractmethod
     def head(self, features: Features) -> nn.Module:
         """A module `Pyramid -> Raw` for levels with these channels and strides."""

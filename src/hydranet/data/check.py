@@ -16,7 +16,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
-from hydranet.visualization.draw import composite, draw
+from hydranet.visualization.draw import captioned, composite
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -175,7 +175,7 @@ class _Scan:
 
 
 def _drawn(sample: Sample, classes: Mapping[str, Sequence[str]]) -> np.ndarray:
-    drawn = {name: draw(sample.image, label, classes.get(name, ())) for name, label in sample.labels.items()}
+    drawn = {name: captioned(sample.image, label, classes.get(name, ())) for name, label in sample.labels.items()}
     image = composite(sample.image, drawn)
     height = round(image.shape[0] * COLUMN_PX / image.shape[1])
     return cv2.resize(image, (COLUMN_PX, height), interpolation=cv2.INTER_AREA)

@@ -25,7 +25,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.io.files import folder_of
-from hydranet.io.pseudo_label_cache import Index, read_index, unpack
+from hydranet.io.pseudo_label_cache import Index, has_scores, read_index, unpack
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Pseudo(Dataset):
             if name not in (self.labels or index.labels):
                 raise SpecError(unknown(name, self.labels or index.labels, "pseudo-label (in confidence)"))
             made = index.labels[self.labels.get(name, name)]
-            if made.kind != "Boxes" and least > made.confidence:
+            if least > made.confidence and not has_scores(made):
                 raise SpecError(
                     f"{self.folder} was labeled with confidence {made.confidence} for {name!r}, got {least}; label "
                     f"again with --confidence {name}={least}"

@@ -15,7 +15,7 @@ from hydranet.core.spec import SpecError
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
 from hydranet.deploy.video.frames import Frame, VideoFile
-from hydranet.visualization.draw import composite, draw
+from hydranet.visualization.draw import captioned, composite
 
 IMAGES = ("each", "all", "none")
 
@@ -73,7 +73,8 @@ class Writer:
         if self.images == "none":
             return {}
         drawn = {
-            name: draw(frame.image, prediction, self.classes.get(name, ())) for name, prediction in predictions.items()
+            name: captioned(frame.image, prediction, self.classes.get(name, ()))
+            for name, prediction in predictions.items()
         }
         return {**(drawn if self.images == "each" else {}), "all": composite(frame.image, drawn)}
 

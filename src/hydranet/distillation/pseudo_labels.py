@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from hydranet.annotations import Annotation, ScalarMap
+from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
@@ -69,7 +69,7 @@ def started(
 
 def _made(teacher_model: TeacherModel, task: str, least: float) -> Made:
     kind, own = teacher_model.kind(task), teacher_model.task(task)
-    metadata = {"unit": "m"} if kind is ScalarMap else {}
+    metadata = {"unit": "m"} if "unit" in kind.metadata() else {}
     return Made(kind.__name__, teacher_model.classes(task), metadata, least or (own.score_threshold if own else 0.0))
 
 

@@ -7,19 +7,16 @@ from typing import Any
 
 import torch
 
-from hydranet.annotations import Annotation, ScalarMap
+from hydranet.annotations import Annotation
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import ExportGraph, example, present
-from hydranet.visualization.primitives import palette
+from hydranet.visualization.class_colors import class_colors
 
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
-
-MOST_COLORS = 144
-"""Tasks with more classes carry no colors: nobody could tell them apart."""
 
 
 def described(
@@ -73,7 +70,7 @@ def _head(task: Task, annotation: Annotation, inside: bool) -> Head:
         fields=tuple(present(annotation)),
         metadata={name: getattr(annotation, name) for name in annotation.metadata()},
         classes=task.classes,
-        colors=tuple(palette(len(task.classes))) if len(task.classes) <= MOST_COLORS else (),
+        colors=tuple(class_colors(task.classes)),
         postprocess=task.postprocess_steps(),
         inside=inside,
         score_threshold=task.score_threshold,
@@ -85,5 +82,5 @@ def _output(graph: ExportGraph, array: torch.Tensor, annotation: Annotation) -> 
     moving = set(graph.shape.size) if graph.shape.dynamic else set()
     first = None if graph.shape.batch is None else array.shape[0]
     rest = tuple(None if side in moving else side for side in array.shape[1:])
-    unit = annotation.unit if isinstance(annotation, ScalarMap) else ""
+    unit = {name: getattr(annotation, name) for name in annotation.metadata()}.get("unit", "")
     return Output(str(array.dtype).removeprefix("torch."), (first, *rest), unit)

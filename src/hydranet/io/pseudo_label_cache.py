@@ -176,10 +176,16 @@ Read = Callable[[Path, Made, tuple[int, int], float], Annotation]
 
 @dataclass(frozen=True)
 class _Storage:
-    """How the files of a kind end, and how they are read."""
+    """How the files of a kind end, how they are read, and whether they hold scores."""
 
     suffix: str
     read: Read
+    scores: bool = False
+
+
+def has_scores(made: Made) -> bool:
+    """Whether `unpack` can still raise the least confidence of a label. Raises as `unpack`."""
+    return _storage(made).scores
 
 
 def _storage(made: Made) -> _Storage:
@@ -247,6 +253,6 @@ _STORAGE: Mapping[type[Annotation], _Storage] = {
     ClassMap: _Storage("png", _read_ids),
     ScalarMap: _Storage("png", _read_numbers),
     NormalMap: _Storage("png", _read_normals),
-    Boxes: _Storage("json", _read_boxes),
+    Boxes: _Storage("json", _read_boxes, scores=True),
     **{kind: _Storage("npz", _read_npz(kind)) for kind in (Polylines, Keypoints, Tag, Quantity)},
 }

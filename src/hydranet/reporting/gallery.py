@@ -12,7 +12,7 @@ from hydranet.core.task import Task
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import EvaluatedImage
 from hydranet.postprocess.nms import above
-from hydranet.visualization.draw import Row, composite, draw, gallery_html
+from hydranet.visualization.draw import Row, captioned, composite, gallery_html
 
 
 def write_gallery(
@@ -58,7 +58,8 @@ def _drawn(
     image: np.ndarray, annotations: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
 ) -> dict[str, np.ndarray]:
     return {
-        name: draw(image, above(annotation, threshold), tasks[name].classes) for name, annotation in annotations.items()
+        name: captioned(image, above(annotation, threshold), tasks[name].classes)
+        for name, annotation in annotations.items()
     }
 
 

@@ -13,30 +13,40 @@ import numpy as np
 from hydranet.visualization.primitives import DARK, text_px, write
 
 SCREEN = 16 / 9
+WIDEST_PX = 1920
+"""Width of a sheet that people can watch as a video."""
 JPEG_QUALITY = 88
 
 
-def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray], widest_px: int = WIDEST_PX) -> np.ndarray:
     """The image and the drawings made on it as one titled grid, about as wide as a screen; uint8 h w 3.
 
-    drawn: by title; every drawing is scaled to the size of the first one.
+    drawn: by title; every drawing is scaled to the width of the first one, its legend with it.
+    widest_px: of the sheet; where the drawings are too wide for it, they are scaled down.
     """
     tiles = {"input": image, **drawn}
-    height, width = next(iter(drawn.values()), image).shape[:2]
+    first = next(iter(drawn.values()), image)
+    gap = 4
+    width = first.shape[1]
+    height = max(_height(tile, width) for tile in tiles.values())
     columns = _columns(len(tiles), width / height)
-    band, gap = round(1.6 * text_px(np.empty((height, width)))), 4
+    width = min(width, (widest_px - gap) // columns - gap)
+    height = max(_height(tile, width) for tile in tiles.values())
+    band = round(1.6 * text_px(np.empty((height, width))))
     rows = math.ceil(len(tiles) / columns)
     sheet = np.full((rows * (height + band) + gap, columns * (width + gap) + gap, 3), DARK, dtype=np.uint8)
     for i, (title, tile) in enumerate(tiles.items()):
         top, left = (i // columns) * (height + band), gap + (i % columns) * (width + gap)
         write(sheet, title, left + 4, top + band * 0.18, round(band * 0.66))
-        shown = (
-            tile
-            if tile.shape[:2] == (height, width)
-            else cv2.resize(tile, (width, height), interpolation=cv2.INTER_AREA)
-        )
-        sheet[top + band : top + band + height, left : left + width] = shown
+        size = width, _height(tile, width)
+        shown = tile if tile.shape[1] == width else cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
+        sheet[top + band : top + band + size[1], left : left + width] = shown
     return sheet
+
+
+def _height(tile: np.ndarray, width: int) -> int:
+    """Its height when it is this wide."""
+    return max(1, round(tile.shape[0] * width / tile.shape[1]))
 
 
 def _columns(tiles: int, aspect: float) -> int:

@@ -1,88 +1,95 @@
 """Images of maps: classes, numbers and directions per pixel. Part of `draw`."""
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
-from hydranet.visualization.primitives import (
-    Color,
-    blend,
-    colors_of,
-    headline,
-    legend,
-    line_px,
-    name_of,
-    readable,
-    shade,
-    text_px,
-    width_of,
-    write,
-)
+from hydranet.visualization.class_colors import colors_of, is_background
+from hydranet.visualization.primitives import blend, headline, line_px
+from hydranet.visualization.style import Style
 
-NAMED = 12
-"""How many classes the legend names: more would hide the image."""
+SPAN = 40.0
+"""The coldest color is at most this many times as far as the warmest: of 0..80 m, all below 2 m is equally warm."""
 
 SPARSE = 0.3
 """Maps of which a smaller share is known are drawn as dots."""
 
 
-def class_map(image: np.ndarray, label: ClassMap, classes: Sequence[str], colors: Sequence[Color] | None) -> np.ndarray:
-    """Translucent colors, outlined; unknown pixels show the image, dimmed. The largest classes are named."""
+def class_map(image: np.ndarray, label: ClassMap, style: Style) -> np.ndarray:
+    """Translucent colors, outlined; unknown pixels show the image, dimmed, and background pixels as it is."""
     ids = np.asarray(label.ids).astype(np.uint8)
-    counts = np.bincount(ids.reshape(-1), minlength=256)[:UNKNOWN_ID]
-    present = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
+    present = [int(i) for i in np.unique(ids) if i != UNKNOWN_ID]
     table = np.zeros((256, 3), dtype=np.uint8)
-    by_class = colors_of(colors, classes, max(present, default=0))
+    by_class = colors_of(style.colors, style.classes, max(present, default=0))
     for index in present:
         table[index] = by_class[index]
+    colored = np.ones(256, dtype=bool)
+    colored[[UNKNOWN_ID, *(i for i in present if is_background(style.classes, i))]] = False
     gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    drawn = blend(image // 2, cv2.addWeighted(gray, 0.4, table[ids], 0.6, 0), ids != UNKNOWN_ID, 1.0)
+    under = np.where((ids == UNKNOWN_ID)[..., None], image // 2, image)
+    drawn = blend(under, cv2.addWeighted(gray, 0.4, table[ids], 0.6, 0), colored[ids], 1.0)
     edges = cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, np.ones((2, 2), dtype=np.uint8)) > 0
-    drawn = blend(drawn, table[ids], edges & (ids != UNKNOWN_ID), 0.8)
-    legend(drawn, [(name_of(classes, i), by_class[i]) for i in present[:NAMED]])
-    return drawn
+    return blend(drawn, table[ids], edges & colored[ids], 0.8)
 
 
-def _nice(value: float, up: bool) -> float:
-    """The next of ... 0.5, 1, 2, 5, 10, 20 ... that is not below (or not above) the value."""
+def _nice(value: float) -> float:
+    """The next of ... 0.5, 1, 2, 5, 10, 20 ... that is not below the value; 0 for none above 0."""
     if not value > 0:
         return 0.0
-    steps = [
-        m * 10.0**e for e in range(math.floor(math.log10(value)), math.floor(math.log10(value)) + 2) for m in (1, 2, 5)
-    ]
-    return min(s for s in steps if s >= value * 0.999) if up else max(s for s in steps if s <= value * 1.001)
+    exponent = math.floor(math.log10(value))
+    return min(s for e in (exponent, exponent + 1) for m in (1, 2, 5) if (s := m * 10.0**e) >= value * 0.999)
 
 
-def scalar_map(image: np.ndarray, label: ScalarMap) -> np.ndarray:
-    """The turbo color map with a scale; distances are logarithmic and near is warm.
-
-    The scale ends at round numbers, so that a label and its prediction mostly share one and can be compared.
-    """
+def scalar_map(image: np.ndarray, label: ScalarMap, style: Style) -> np.ndarray:
+    """The turbo color map; distances are logarithmic and near is warm. Unknown pixels show the image, dark and gray."""
     values = np.asarray(label.values, dtype=np.float32)
     known = np.isfinite(values)
     dim = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 3
     if not known.any():
         return headline(dim, ["nothing known"])
-    is_distance = label.unit == "m"
-    low, high = np.percentile(values[known], (1, 99))
-    low, high = _nice(low, up=False) if is_distance else min(0.0, low), _nice(high, up=True)
-    low, high = (max(low, 1e-2), max(high, 2e-2)) if is_distance else (low, max(high, low + 1e-6))
+    scale = scale_of(label, style.range_m)
     if known.mean() < SPARSE:
-        values, known = _dots(values, known, line_px(image), near_is_small=is_distance)
-    drawn = blend(dim, turbo(_share(values, low, high, is_distance)), known, 1.0)
-    _scale(drawn, low, high, is_distance, label.unit)
-    return drawn
+        values, known = _dots(values, known, line_px(image), near_is_small=scale.is_distance)
+    return blend(dim, turbo(scale.share(values)), known, 1.0)
 
 
-def _share(values: np.ndarray, low: float, high: float, is_distance: bool) -> np.ndarray:
-    """0..1 from cold to warm."""
-    values = np.clip(np.nan_to_num(values, nan=low, posinf=high), low, high)
-    if is_distance:
-        return np.log(high / values) / np.log(high / low)
-    return (values - low) / (high - low)
+@dataclass(frozen=True)
+class Scale:
+    """Which color a number has: `low` to `high` in `unit`; of distances the logarithm, with `low` in the warm color."""
+
+    low: float
+    high: float
+    unit: str
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether the numbers are distances."""
+        return self.unit == "m"
+
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """0..1 from cold to warm."""
+        values = np.clip(np.nan_to_num(values, nan=self.low, posinf=self.high), self.low, self.high)
+        if self.is_distance:
+            return np.log(self.high / values) / np.log(self.high / self.low)
+        return (values - self.low) / (self.high - self.low)
+
+
+def scale_of(label: ScalarMap, range_m: tuple[float, float]) -> Scale:
+    """The colors of a map: of meters by `range_m` alone, so that frames, predictions and labels can be compared.
+
+    Other numbers have no usual range: their scale ends at round numbers around what the map holds.
+    """
+    if label.unit == "m":
+        low, high = range_m
+        return Scale(max(low, high / SPAN), high, label.unit)
+    values = np.asarray(label.values, dtype=np.float32)
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, (1, 99)) if known.size else (0.0, 1.0)
+    low = min(0.0, float(low))
+    return Scale(low, max(_nice(float(high)), low + 1e-6), label.unit)
 
 
 def turbo(share: np.ndarray) -> np.ndarray:
@@ -97,30 +104,6 @@ def _dots(values: np.ndarray, known: np.ndarray, radius: int, near_is_small: boo
     sign = np.float32(1 if near_is_small else -1)
     grown = cv2.erode(np.where(known, sign * values, np.float32(1e9)), disc, borderValue=1e9)
     return sign * grown, grown < 1e9
-
-
-def _scale(image: np.ndarray, low: float, high: float, is_distance: bool, unit: str) -> None:
-    """A color bar at the bottom with round numbers on it; in place. An image too small for one gets none."""
-    height, width = text_px(image), image.shape[1]
-    if width < 8 * height or image.shape[0] < 4 * height:
-        return
-    margin, top = height, image.shape[0] - 2 * height
-    shade(image, top - height // 2, image.shape[0])
-    along = np.linspace(0, 1, width - 2 * margin)
-    image[top : top + height + height // 3, margin : width - margin] = turbo(along)[0]
-    start = math.floor(math.log10(low if is_distance else (high - low) / 10))
-    steps = (
-        [m * 10.0**e for e in range(start, start + 5) for m in (1, 2, 5)]
-        if is_distance
-        else [low + (high - low) * i / 5 for i in range(6)]
-    )
-    for step in (s for s in steps if low * 0.999 <= s <= high * 1.001):
-        text = f"{step:.3g} {unit}".strip()
-        share = float(_share(np.array([step]), low, high, is_distance)[0])
-        x = margin + share * (width - 2 * margin) - width_of(text, height) / 2
-        x = min(max(margin + 4, x), width - margin - width_of(text, height) - 4)
-        red, green, blue = (int(c) for c in turbo(np.array([share]))[0, 0])
-        write(image, text, x, top + height // 6, height, readable((red, green, blue)))
 
 
 def normal_map(image: np.ndarray, label: NormalMap) -> np.ndarray:

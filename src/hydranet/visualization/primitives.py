@@ -12,6 +12,9 @@ Color = tuple[int, int, int]
 DARK: Color = (22, 24, 28)
 LIGHT: Color = (240, 240, 240)
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""How light red, green and blue look."""
+
 _HUES, _FIRST = 36, (31, 119, 220)
 
 
@@ -24,7 +27,7 @@ def palette(n: int) -> list[Color]:
     candidates = [colorsys.hsv_to_rgb(i / _HUES, s, v) for s, v in levels for i in range(_HUES)]
     if n > len(candidates):
         raise ValueError(f"got {n} classes to color, expected at most {len(candidates)}; pass your own colors")
-    lab = _lab(np.array([_FIRST, (128, 128, 128), *np.array(candidates) * 255]) / 255)
+    lab = lab_of(np.array([_FIRST, (128, 128, 128), *np.array(candidates) * 255]) / 255)
     chosen: list[Color] = [_FIRST]
     distance = np.minimum(*np.linalg.norm(lab[:2, None] - lab[2:], axis=-1))
     while len(chosen) < n:
@@ -35,13 +38,14 @@ def palette(n: int) -> list[Color]:
     return chosen[:n]
 
 
-def _lab(rgb: np.ndarray) -> np.ndarray:
+def lab_of(rgb: np.ndarray) -> np.ndarray:
+    """float n 3 in 0..1 RGB as CIELAB, in which distances are as the eye sees them."""
     return cv2.cvtColor(rgb[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0]
 
 
 def readable(color: Color) -> Color:
     """Black or white, whichever can be read on this color."""
-    return DARK if np.dot(color, (0.299, 0.587, 0.114)) > 128 else LIGHT
+    return DARK if np.dot(color, LUMINANCE) > 128 else LIGHT
 
 
 def line_px(image: np.ndarray) -> int:
@@ -103,37 +107,9 @@ def blend(image: np.ndarray, over: np.ndarray, where: np.ndarray, opacity: float
     return np.where(where[..., None], mixed, image)
 
 
-def legend(image: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
-    """Names beside patches of their colors, on as many lines at the bottom as it takes; in place."""
-    height = text_px(image)
-    lines: list[list[tuple[str, Color, int]]] = [[]]
-    x = height // 2
-    for name, color in entries:
-        width = 2 * height + width_of(name, height)
-        if lines[-1] and x + width > image.shape[1]:
-            lines.append([])
-            x = height // 2
-        lines[-1].append((name, color, x))
-        x += width
-    pitch = height + height // 3
-    top = image.shape[0] - pitch * len(lines) - height // 4
-    shade(image, max(0, top), image.shape[0])
-    for row, line in enumerate(lines):
-        y = top + height // 4 + row * pitch
-        for name, color, x in line:
-            if y >= 0:
-                image[y : y + height, x : x + height] = color
-                write(image, name, x + 1.3 * height, y, height)
-
-
 def name_of(classes: Sequence[str], index: int) -> str:
     """The name of a class id, "class 7" where there is none."""
     return classes[index] if 0 <= index < len(classes) else f"class {index}"
-
-
-def colors_of(colors: Sequence[Color] | None, classes: Sequence[str], highest: int) -> Sequence[Color]:
-    """The caller's colors, or a palette for all classes."""
-    return colors if colors is not None else palette(max(len(classes), highest + 1, 1))
 
 
 def headline(image: np.ndarray, texts: Sequence[str]) -> np.ndarray:

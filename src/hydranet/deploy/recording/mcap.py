@@ -24,8 +24,9 @@ from hydranet.annotations import (
 )
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
+from hydranet.visualization.class_colors import colors_of
 from hydranet.visualization.draw import draw
-from hydranet.visualization.primitives import Color, colors_of, line_px, name_of, readable, text_px
+from hydranet.visualization.primitives import Color, line_px, name_of, readable, text_px
 
 CAMERA = "/camera"
 FRAME_ID = "camera"

@@ -22,8 +22,9 @@ from hydranet.annotations import (
 )
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
+from hydranet.visualization.class_colors import class_colors
 from hydranet.visualization.draw import draw
-from hydranet.visualization.primitives import colors_of, name_of
+from hydranet.visualization.primitives import name_of
 
 
 class File:
@@ -42,7 +43,7 @@ class File:
         self._file = rerun.RecordingStream("hydranet")
         self._file.save(str(path))
         for task, names in classes.items():
-            colors = colors_of(None, names, 0)
+            colors = class_colors(names)
             rows = [(i, name, colors[i]) for i, name in enumerate(names)]
             if rows:
                 self._file.log(f"camera/{task}", rerun.AnnotationContext(rows), static=True)

@@ -68,6 +68,10 @@ class Depth(Task, FixedAfterTraining):
             raise SpecError(unknown(self.crop, CROPS, "crop"))
 
     @property
+    def range_m(self) -> tuple[float, float]:
+        return self.min_m, self.max_m
+
+    @property
     def farthest_m(self) -> float:
         """Where scores stop."""
         return self.max_m if self.cap_m is None else self.cap_m
