@@ -150,7 +150,7 @@ def test_ids_outside_the_class_list_are_broken() -> None:
 
 
 def test_a_kind_without_statistics_says_where_to_add_one() -> None:
-    with pytest.raises(TypeError, match=r"no statistics for a Annotation; add one in label_statistics.py"):
+    with pytest.raises(TypeError, match=r"no statistics for a Annotation; add one in data/label_statistics\.py"):
         label_statistics(Annotation(), (4, 4))
 
 

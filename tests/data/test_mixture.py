@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Polylines, Tag
+from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Keypoints, Polylines, Tag
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample

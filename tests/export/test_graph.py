@@ -125,7 +125,7 @@ def test_suppression_inside_is_suppression_outside(overlap: float, least: float)
     assert inside.xyxy.shape == (2, 20, 4)
     for image in range(2):
         one = Boxes(found.xyxy[image].numpy(), found.label[image].numpy(), found.score[image].numpy())
-        outside = nms(one, least, overlap, limit=20)
+        outside = nms(one, least, overlap, max_detections=20)
         kept = inside.label[image].numpy() != NO_BOX
         np.testing.assert_array_equal(inside.xyxy[image].numpy()[kept], outside.xyxy)
         np.testing.assert_array_equal(inside.label[image].numpy()[kept], outside.label)

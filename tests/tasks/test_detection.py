@@ -153,7 +153,7 @@ def test_a_class_that_nobody_looked_for_is_no_false_alarm() -> None:
 def test_showing_raises_the_threshold_of_what_was_scored() -> None:
     task, raw, _ = answer("yolov8")
     seen = task.postprocess(to_numpy(task.decode(raw), 0))
-    assert 0 < len(seen.label) <= task.limit
+    assert 0 < len(seen.label) <= task.max_detections
     assert (above(seen, task.score_threshold).score >= task.score_threshold).all()
 
 
