@@ -62,7 +62,7 @@ def test_wrong_override(setting: str, said: str | None) -> None:
 
 def test_a_recipe_names_parts_only() -> None:
     tree = json.loads(toy_recipe().to_json())
-    for path, said in (("os.system", "no part of a recipe"), ("no.such.Thing", "cannot be imported")):
+    for path, said in (("os.system", "no part of a recipe"), ("no.such.Thing", "is not hydranet's code")):
         tree["encoder"] = {"class": path, "part": True}
         with pytest.raises(SpecError, match=said):
             Recipe.from_json(json.dumps(tree))

@@ -260,7 +260,7 @@ def test_contradictions_are_refused_before_anything_is_trained(tmp_path: Path, s
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"name": "a/b"}, "expected letters, digits"),
+        ({"name": "a/b"}, "got stage named 'a/b', expected a letter, then letters, digits"),
         ({"steps": 0}, "got steps=0, expected a whole number >= 1"),
         ({"freeze": "trunk"}, "got freeze='trunk', expected a tuple"),
         ({"lr": 0.0}, "got lr {'lr': 0.0}, expected numbers > 0; to switch off, freeze the part"),

@@ -2,6 +2,7 @@
 
 RUN/model.safetensors   the weights to use, with the recipe in its header
 RUN/recipe.json         the same recipe, to read
+RUN/recipe.py           a copy of the file that the recipe was written in, where it was one; nothing runs it by itself
 RUN/state.safetensors   everything that `--resume` needs
 """
 
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 
 from hydranet.config.moved import modern_tensor
 from hydranet.config.recipe import Recipe
+from hydranet.core.class_lookup import ForeignClass
 from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.models.hydranet import HydraNet
 
-MODEL, RECIPE, STATE = "model.safetensors", "recipe.json", "state.safetensors"
+MODEL, RECIPE, STATE, SOURCE = "model.safetensors", "recipe.json", "state.safetensors", "recipe.py"
 
 
 def pack(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
@@ -63,13 +65,23 @@ def load_recipe(path: Path | str) -> Recipe:
         if not path.is_file():
             raise CheckpointError(f"no recipe {path}; give a run folder or a recipe.json")
         try:
-            return Recipe.from_json(path.read_text())
+            return _parsed(path.read_text(), path)
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{path} is damaged or no JSON file ({error}); use another one") from error
     header = read(path)[1]
     if "recipe" not in header:
         raise CheckpointError(f"{path} holds no recipe in its header; give model.safetensors or the folder of a run")
-    return Recipe.from_json(header["recipe"])
+    return _parsed(header["recipe"], path)
+
+
+def _parsed(text: str, path: Path) -> Recipe:
+    """The recipe of a file; where it needs code that is not allowed, the error says where a copy of it lies."""
+    try:
+        return Recipe.from_json(text)
+    except ForeignClass as error:
+        copy = path.with_name(SOURCE)
+        here = f"; a copy of the file it was written in is {copy}: --allow NAME={copy}" if copy.is_file() else ""
+        raise ForeignClass(f"{path}: {error}{here}") from error
 
 
 def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet, Recipe]:

@@ -1,18 +1,16 @@
 """The recipe that a user names: by name, file or run."""
 
 import importlib
-import importlib.util
 import inspect
-import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
 from hydranet.config.catalog import members
 from hydranet.config.recipe import Recipe
+from hydranet.core.class_lookup import import_file
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 
@@ -50,7 +48,7 @@ def _no_recipe(what: str, known: Iterable[str]) -> str:
 
 
 def _from_file(path: Path, function: str) -> Recipe:
-    module = _attempt(lambda: _load(path.resolve()), str(path))
+    module = _attempt(lambda: import_file(path), str(path))
     makers = {n: f for n, f in vars(module).items() if _is_recipe(f) and f.__module__ == path.stem}
     if function and function not in makers:
         raise SpecError(unknown(function, makers, f"recipe in {path}"))
@@ -60,21 +58,6 @@ def _from_file(path: Path, function: str) -> Recipe:
         raise SpecError(f"{path} has {len(makers)} recipes ({', '.join(makers)}); say which: {path}:NAME")
     made: Recipe = _attempt(makers[function or next(iter(makers))], str(path))
     return made
-
-
-def _load(path: Path) -> ModuleType:
-    """Imports a file under its own name, which is the name of its classes in the recipe's JSON."""
-    if not path.is_file():
-        raise SpecError(f"no file {path}; give a python file with a function that returns a Recipe")
-    loaded = sys.modules.get(path.stem)
-    if loaded is None and (known := importlib.util.find_spec(path.stem)) and known.origin != str(path):
-        raise SpecError(f"{path} has the name of another module ({known.origin}); rename the file")
-    if loaded is not None and (loaded.__spec__ is None or loaded.__spec__.origin != str(path)):
-        raise SpecError(f"{path} has the name of a module that is in use ({path.stem}); rename the file")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    importlib.invalidate_caches()
-    return loaded or importlib.import_module(path.stem)
 
 
 def _attempt(work: Callable[[], Any], what: str) -> Any:

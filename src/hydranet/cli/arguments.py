@@ -5,9 +5,26 @@ from typing import Annotated
 
 import typer
 
+from hydranet.core import class_lookup
+
+
+def _allow(names: list[str] | None) -> list[str] | None:
+    """Allows modules while the arguments are read, before any file is opened; processes it starts allow them, too."""
+    class_lookup.allow(names or ())
+    return names
+
+
 RecipeName = Annotated[
     str, typer.Argument(help="A recipe's name (see `hydranet list`), file.py[:function], recipe.json or run")
 ]
 RunPath = Annotated[Path, typer.Argument(help="A run folder or model.safetensors")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Overrides such as optim.lr=1e-3 tasks.depth.objective=l1")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps")]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        callback=_allow,
+        metavar="MODULE",
+        help="Code of others that a run may use, if you trust it: FILE.py, NAME=FILE.py or a module; repeatable",
+    ),
+]

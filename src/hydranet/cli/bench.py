@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
+from hydranet.cli.arguments import Allow
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def bench(
     separate: Annotated[bool, typer.Option("--separate", help="Also each head of the first as a network")] = False,
     threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
+    allow: Allow = None,
 ) -> None:
     """Measure whole frames, uint8 pixels to boxes, ids and meters, in every runtime, side by side.
 

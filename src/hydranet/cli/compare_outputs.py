@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hydranet.cli.arguments import Device, RunPath
+from hydranet.cli.arguments import Allow, Device, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def same(
     tasks: Annotated[str, typer.Option(help="Only these, with commas between; default: all that both have")] = "",
     limit: Annotated[int, typer.Option(min=0, help="Images of each source at most; 0 = all")] = 0,
     device: Device = "cpu",
+    allow: Allow = None,
 ) -> None:
     """Prove that two networks answer alike, bit by bit, in the tasks that both have; exit code 1 where they do not.
 

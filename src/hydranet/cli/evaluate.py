@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Device, RunPath, Settings
+from hydranet.cli.arguments import Allow, Device, RunPath, Settings
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def evaluate(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Images of each source in the gallery")] = 8,
     device: Device = "cpu",
+    allow: Allow = None,
 ) -> None:
     """Score a network on its recipe's validation sources; overrides may point them elsewhere, or change a protocol.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import RunPath
+from hydranet.cli.arguments import Allow, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def export(
     array_bound: ArrayBound = 1e-3,
     metric_bound: MetricBound = 1e-3,
     nvidia: Nvidia = False,
+    allow: Allow = None,
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 

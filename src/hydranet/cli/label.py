@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Device
+from hydranet.cli.arguments import Allow, Device
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def label(
     confidence: Annotated[str, typer.Option(help="Least confidence by task, such as semantic=0.8,depth=0.9")] = "",
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
     device: Device = "cpu",
+    allow: Allow = None,
 ) -> None:
     """Let a trained network label images; data sets read the labels with datasets.pseudo.Pseudo.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.cli.arguments import RecipeName, Settings
+from hydranet.cli.arguments import Allow, RecipeName, Settings
 from hydranet.cli.terminal import say
 
 
@@ -25,6 +25,7 @@ def info(
     recipe: RecipeName,
     settings: Settings = None,
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
+    allow: Allow = None,
 ) -> None:
     """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
     from hydranet.checkpoint import resolve

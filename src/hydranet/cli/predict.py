@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Device
+from hydranet.cli.arguments import Allow, Device
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def predict(
     iou: Iou = None,
     every: Every = None,
     threads: Threads = None,
+    allow: Allow = None,
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, and JSON.
 

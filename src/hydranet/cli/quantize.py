@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import RunPath
+from hydranet.cli.arguments import Allow, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def quantize(
         list[str] | None, typer.Option(help="What a task may lose, such as semantic.miou=0.01; several times")
     ] = None,
     qat: Annotated[int, typer.Option(min=0, help="Steps of fine-tuning where the budget is missed, 2 or more")] = 0,
+    allow: Allow = None,
 ) -> None:
     """Write a network in INT8 if every task keeps its budget of accuracy, else say what breaks it and write nothing.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.cli.arguments import Device, RecipeName, Settings
+from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
 from hydranet.cli.terminal import say
 from hydranet.cli.train import learn
 
@@ -15,6 +15,7 @@ def retention(
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; default runs/NAME-retention")] = None,
     device: Device = "cpu",
+    allow: Allow = None,
 ) -> None:
     """Train a recipe, and each of its tasks alone with the same budget; show what sharing saves and what it keeps.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Device, RecipeName, Settings
+from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def train(
         typer.Option(help="A run, model file or state_dict whose weights to begin with, as far as they fit"),
     ] = None,
     device: Device = "cpu",
+    allow: Allow = None,
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
     from hydranet.checkpoint import resolve
@@ -38,7 +39,18 @@ def train(
         _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
     learn(chosen, folder, device=available_device(device), resume=resume, again=again)
+    _keep_source(recipe, folder)
     say(f"done: hydranet predict {folder} IMAGES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
+
+
+def _keep_source(recipe: str, folder: Path) -> None:
+    """Puts a copy of the recipe's own file into the run, to read; nothing runs it unless --allow names it."""
+    from hydranet.checkpoint.checkpoint import SOURCE
+    from hydranet.io.atomic import write
+
+    path = Path(recipe.partition(":")[0])
+    if path.suffix == ".py":
+        write(folder / SOURCE, path.read_bytes())
 
 
 def _check_resumable(chosen: "Recipe", folder: Path) -> None:

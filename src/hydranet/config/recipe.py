@@ -15,12 +15,17 @@ from hydranet.config.source import Source
 from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
 from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
+from hydranet.core.dataset import Dataset, MissingDataset
 from hydranet.core.features import Decoder, Encoder, Trunk
-from hydranet.core.spec import Component, Part, SpecError, flatten, from_json, override, to_json, unknown
+from hydranet.core.names import check_classes, check_name, check_names
+from hydranet.core.spec import Component, Part, SpecError, StandIns, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.transforms.augment import Augment
+
+STAND_INS: StandIns = {Dataset: MissingDataset}
+"""What a network is used for without: its data sets."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class Recipe(Component):
     workers: int = 2
 
     def __post_init__(self) -> None:
+        check_name(self.name, "recipe")
+        check_names((task.name for task in self.tasks), "task")
+        for task in self.tasks:
+            check_classes(task.classes, f"task {task.name!r}")
         for what, number in (("steps", self.steps), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise SpecError(f"got {what}={number}, expected a whole number >= 1")
@@ -138,7 +147,7 @@ class Recipe(Component):
             tree = json.loads(text)
         except json.JSONDecodeError as error:
             raise SpecError(f"this is no recipe: line {error.lineno} is not JSON ({error.msg})") from error
-        recipe = from_json(modern_recipe(tree), allowed)
+        recipe = from_json(modern_recipe(tree), allowed, STAND_INS)
         if not isinstance(recipe, Recipe):
             raise SpecError(f"got JSON of a {type(recipe).__name__}, expected a recipe")
         return recipe

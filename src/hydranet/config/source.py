@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hydranet.core.dataset import Dataset
+from hydranet.core.names import check_name, check_names
 from hydranet.core.spec import Component, SpecError
 from hydranet.transforms.augment import Augment
 
@@ -31,6 +32,8 @@ class Source(Component):
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
+        check_name(self.name, "source")
+        check_names((*self.labels, *self.classes), "task")
         if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
             raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
         if not 0 < self.weight < math.inf:

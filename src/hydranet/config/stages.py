@@ -1,11 +1,11 @@
 """A run in stages, as a recipe states it: which parts learn when, how fast, and how much each task counts."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hydranet.config.schedule import Schedule
+from hydranet.core.names import check_name
 from hydranet.core.spec import Component, SpecError, unknown
 
 
@@ -30,8 +30,7 @@ class Stage(Component):
     schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise SpecError(f"got a stage named {self.name!r}, expected letters, digits, - and _; rename it")
+        check_name(self.name, "stage")
         if self.steps < 1:
             raise SpecError(f"stage {self.name!r} got steps={self.steps}, expected a whole number >= 1; or take it out")
         for what, given in (("freeze", self.freeze), ("tasks", self.tasks)):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hydranet.core.names import check_names
 from hydranet.core.spec import Component, SpecError, unknown
 
 
@@ -42,6 +43,8 @@ class Teacher(Component):
 
     def __post_init__(self) -> None:
         where = f"teacher {self.path!r}"
+        check_names((*self.tasks, *self.tasks.values(), *self.classes, *self.confidence), "task")
+        check_names(self.sources, "source")
         if self.when not in ("unlabeled", "always"):
             raise SpecError(f"{where} got when={self.when!r}, expected 'unlabeled' or 'always'")
         if not self.weight > 0:

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import NoReturn
 
 from hydranet.core.ledger import Ledger, add_up
 from hydranet.core.sample import Sample
-from hydranet.core.spec import Component
+from hydranet.core.spec import Component, SpecError, StandIn
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,25 @@ class Dataset(Component, ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
         """Raises DataError naming the file where one is missing or broken; IndexError past the end."""
+
+
+@dataclass(frozen=True)
+class MissingDataset(StandIn, Dataset):
+    """A data set whose class is not at hand here. The network of a run opens without it; whatever reads it raises."""
+
+    @property
+    def classes(self) -> NoReturn:
+        self._raise()
+
+    @property
+    def provenance(self) -> NoReturn:
+        self._raise()
+
+    def __len__(self) -> NoReturn:
+        self._raise()
+
+    def __getitem__(self, index: int) -> NoReturn:
+        self._raise()
+
+    def _raise(self) -> NoReturn:
+        raise SpecError(f"this data set is needed here, but {self.reason}")

@@ -1,5 +1,9 @@
-"""The one thing all our errors share."""
+"""What all our errors share, and the one of recipes."""
 
 
 class UserError(Exception):
     """An error whose message is a sentence for the user: what was given, what was expected, the cure."""
+
+
+class SpecError(UserError, ValueError):
+    """A recipe that cannot be understood: what was given, what was expected, the cure."""

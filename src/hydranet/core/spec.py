@@ -1,22 +1,18 @@
 """Parts, and recipes as JSON and back. A class's dotted path is its name; nothing is registered anywhere."""
 
 import difflib
-import importlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
-from types import NoneType, UnionType
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from types import MappingProxyType, UnionType
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from hydranet.core.errors import UserError
+from hydranet.core.class_lookup import Allowed, ForeignClass, resolve_class
+from hydranet.core.errors import SpecError, UserError
 
 T = TypeVar("T")
 Json = Any
-
-
-class SpecError(UserError, ValueError):
-    """A recipe that cannot be understood: what was given, what was expected, the cure."""
 
 
 class Component:
@@ -69,31 +65,53 @@ def _check_options(cls: type, options: Mapping[str, Any]) -> None:
 
 
 def fits(value: Any, wanted: Any) -> bool:
-    """Whether a value may stand where a type is wanted: numbers, text, choices, and tuples and unions of them.
-
-    For all other types the answer is yes.
+    """Whether a value may stand where a type is wanted: numbers, text, choices, classes, parts of a class, and tuples,
+    mappings and unions of them. Where a type is not known, the answer is yes.
     """
-    inner = get_args(wanted)
+    origin, inner = get_origin(wanted), get_args(wanted)
     if wanted in (int, float):
         return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
-    if wanted in (str, bool, NoneType):
-        return isinstance(value, wanted)
-    if get_origin(wanted) is Literal:
-        return value in inner
-    if get_origin(wanted) in (Union, UnionType):
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in inner)
+    if origin in (Union, UnionType):
         return any(fits(value, one) for one in inner)
-    if get_origin(wanted) is tuple and isinstance(value, tuple | list):
-        every = inner[:1] * len(value) if inner[-1] is ... else inner
-        return len(every) == len(value) and all(map(fits, value, every))
-    return get_origin(wanted) is not tuple
+    if origin is tuple:
+        return isinstance(value, tuple | list) and _each_fits(value, inner)
+    if origin is Part:
+        return isinstance(value, Part) and _is_kind_of(value.cls, inner[0])
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
+    plain = isinstance(wanted, type) and origin is None and wanted is not inspect.Parameter.empty
+    return not plain or isinstance(value, wanted)
+
+
+def _each_fits(values: Sequence[Any], wanted: tuple[Any, ...]) -> bool:
+    every = wanted[:1] * len(values) if wanted and wanted[-1] is ... else wanted
+    return len(every) == len(values) and all(map(fits, values, every))
+
+
+def _is_kind_of(cls: type, wanted: Any) -> bool:
+    kinds = get_args(wanted) or (wanted,)
+    return any(not isinstance(kind, type) or issubclass(cls, kind) for kind in kinds)
 
 
 def _describe(wanted: Any) -> str:
-    inner = get_args(wanted)
-    if get_origin(wanted) is tuple or not inner:
-        return wanted.__name__ if isinstance(wanted, type) and not inner else str(wanted)
-    words = [str(one) if get_origin(wanted) is Literal else _describe(one) for one in inner]
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if origin is Part:
+        return f"a part that is a kind of {_describe(inner[0])}"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"a table of {_describe(inner[0])} to {_describe(inner[1])}"
+    if origin is tuple:
+        return str(wanted) if not any(isinstance(one, type) for one in inner) else _describe_tuple(inner)
+    if not inner:
+        return wanted.__name__ if isinstance(wanted, type) else str(wanted)
+    words = [str(one) if origin is Literal else _describe(one) for one in inner]
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def _describe_tuple(inner: tuple[Any, ...]) -> str:
+    names = [_describe(one) for one in inner if one is not ...]
+    return f"a list of {names[0]}" if ... in inner else f"[{', '.join(names)}]"
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
@@ -111,6 +129,8 @@ def dotted(cls: type) -> str:
 
 def to_json(value: Any) -> Json:
     """Frozen dataclasses and Parts become {"class": path, field: value}; tuples become lists."""
+    if isinstance(value, StandIn):
+        return value.tree
     if isinstance(value, Part):
         return {"class": dotted(value.cls), "part": True, **{k: to_json(v) for k, v in value.options.items()}}
     if is_dataclass(value) and not isinstance(value, type):
@@ -129,46 +149,53 @@ def to_json(value: Any) -> Json:
     )
 
 
-Allowed = Callable[[type], bool]
+@dataclass(frozen=True)
+class StandIn(Component):
+    """Stands where a class may not or cannot be used here: keeps the JSON, so that nothing is lost, and the reason."""
+
+    tree: Json
+    reason: str
 
 
-def from_json(value: Json, allowed: Allowed) -> Any:
+StandIns = Mapping[type, Callable[[Json, str], StandIn]]
+"""By the kind of a part that is not always needed, what stands in for one that is not there: (its JSON, the reason)."""
+
+
+def from_json(value: Json, allowed: Allowed, stand_ins: StandIns = MappingProxyType({})) -> Any:
     """The inverse of `to_json`. Only classes that `allowed` accepts are touched; lists become tuples.
 
     Raises SpecError for an unknown class, a class of a foreign kind, or an unknown field.
     """
     if isinstance(value, list):
-        return tuple(from_json(v, allowed) for v in value)
+        return tuple(from_json(v, allowed, stand_ins) for v in value)
     if not isinstance(value, dict):
         return value
     if "class" not in value:
-        return {k: from_json(v, allowed) for k, v in value.items()}
+        return {k: from_json(v, allowed, stand_ins) for k, v in value.items()}
     cls = resolve_class(value["class"], allowed)
-    options = {k: from_json(v, allowed) for k, v in value.items() if k not in ("class", "part")}
+    whole = bool(value.get("part"))
+    if not whole and not is_dataclass(cls):
+        raise SpecError(f'the recipe names {dotted(cls)!r} as a value, expected a part of it; add "part": true')
+    kinds = {name: parameter.annotation for name, parameter in _parameters(cls).items()}
+    given = {k: v for k, v in value.items() if k not in ("class", "part")}
+    options = {k: _option(v, stand_ins.get(kinds.get(k, Any)), allowed, stand_ins) for k, v in given.items()}
     _check_options(cls, options)
     try:
-        return Part(cls, **options) if value.get("part") else cls(**options)
+        return Part(cls, **options) if whole else cls(**options)
     except UserError:
         raise
     except (TypeError, ValueError) as error:
         raise SpecError(f"cannot make {cls.__name__} of {sorted(options)}: {error}") from error
 
 
-def resolve_class(path: str, allowed: Allowed) -> type:
-    """The class a recipe names; never runs code of a module outside the class's own package."""
-    module, _, name = path.rpartition(".")
+def _option(value: Json, stand_in: Callable[[Json, str], StandIn] | None, allowed: Allowed, others: StandIns) -> Any:
+    """The value of an option, or what stands in for a class that may not be used here."""
     try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SpecError(
-            f"the recipe names {path!r}, which cannot be imported here ({error}); install the package it is from, "
-            "or import the module that defines it on PYTHONPATH"
-        ) from error
-    if not isinstance(cls, type) or not allowed(cls):
-        raise SpecError(
-            f"the recipe names {path!r}, which is no part of a recipe; expected a task, encoder, data set, ..."
-        )
-    return cls
+        return from_json(value, allowed, others)
+    except ForeignClass as error:
+        if stand_in is None:
+            raise
+        return stand_in(value, str(error))
 
 
 def override(tree: Json, settings: Iterable[str]) -> Json:

@@ -25,6 +25,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.io.files import folder_of
+from hydranet.io.paths import inside
 from hydranet.io.pseudo_label_cache import Index, has_scores, read_index, unpack
 
 
@@ -104,7 +105,7 @@ class Pseudo(Dataset):
             if of in entry.files and (self.replace or name not in sample.labels):
                 made = self.index.labels[of]
                 least = max(self.confidence.get(name, 0.0), made.confidence)
-                label = unpack(self.folder / entry.files[of], made, sample.size, least)
+                label = unpack(inside(self.folder, entry.files[of], follow_links=True), made, sample.size, least)
                 pseudo_labels[name] = self._in_own_classes(label, name, made.classes)
         return sample.but(labels={**sample.labels, **pseudo_labels})
 

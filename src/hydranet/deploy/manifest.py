@@ -13,6 +13,7 @@ import numpy as np
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
+from hydranet.core.names import check_classes, check_names, is_name, shown
 
 FORMAT = 2
 """Version of this layout; readers refuse a newer one and translate an older one."""
@@ -196,6 +197,13 @@ def kind_named(name: str) -> type[Annotation]:
 
 def _sound(manifest: Manifest) -> Manifest:
     """The manifest itself. Raises ManifestError where its parts contradict each other."""
+    check_names(manifest.heads, "head")
+    for name, head in manifest.heads.items():
+        check_classes(head.classes, f"head {name!r}")
+    for name in manifest.outputs:
+        task, _, of = name.partition(".")
+        if not (is_name(task) and of.isidentifier() and of.isascii()):
+            raise ManifestError(f"got an output named {shown(name)} in the manifest, expected task.field; {CURE}")
     given = manifest.input
     for what, sides in {"size": given.size, "frame": given.frame or given.size}.items():
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):

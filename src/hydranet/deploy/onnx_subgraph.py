@@ -13,6 +13,11 @@ TAKES, GIVES, ATTRIBUTE = 1, 2, 5  # of a node
 INNER, INNERS = 6, 11  # graphs, of an attribute: the branches of an If, the body of a Loop
 NAME = {WEIGHTS: 8, OUTPUT: 1, VALUE: 1}  # field that holds the name
 
+TENSOR, TENSORS = 5, 10  # of an attribute
+FUNCTION, INSIDE = 25, 7  # functions of a model, and their nodes
+LOCATION, ELSEWHERE = 13, 14  # of a tensor: keys and values that say where its numbers are; whether they are not here
+SPARSE_WEIGHTS, SPARSE, SPARSE_PARTS = 15, (22, 23), (1, 2)  # of a graph; of an attribute; tensors inside one
+
 Fields = Iterator[tuple[int, memoryview, memoryview]]
 
 
@@ -25,6 +30,46 @@ def part(model: bytes, outputs: Collection[str]) -> bytes:
     for number, whole, value in _fields(memoryview(model)):
         made += _message(GRAPH, _pruned(value, outputs)) if number == GRAPH else whole
     return bytes(made)
+
+
+def reads_other_files(model: bytes) -> bool:
+    """Whether any tensor's numbers lie in another file, which a runtime would read from a path of the file's choice.
+
+    Raises ValueError for what is no ONNX file.
+    """
+    return any(
+        number == LOCATION or (number == ELSEWHERE and any(value))
+        for tensor in _tensors_of_model(memoryview(model))
+        for number, _, value in _fields(tensor)
+    )
+
+
+def _tensors_of_model(model: memoryview) -> Iterator[memoryview]:
+    for number, _, value in _fields(model):
+        if number == GRAPH:
+            yield from _tensors_of_graph(value)
+        elif number == FUNCTION:
+            yield from (t for n, _, node in _fields(value) if n == INSIDE for t in _tensors_of_node(node))
+
+
+def _tensors_of_graph(graph: memoryview) -> Iterator[memoryview]:
+    for number, _, value in _fields(graph):
+        if number == WEIGHTS:
+            yield value
+        elif number == SPARSE_WEIGHTS:
+            yield from (part for n, _, part in _fields(value) if n in SPARSE_PARTS)
+        elif number == NODE:
+            yield from _tensors_of_node(value)
+
+
+def _tensors_of_node(node: memoryview) -> Iterator[memoryview]:
+    for number, _, value in (field for n, _, a in _fields(node) if n == ATTRIBUTE for field in _fields(a)):
+        if number in (TENSOR, TENSORS):
+            yield value
+        elif number in SPARSE:
+            yield from (part for n, _, part in _fields(value) if n in SPARSE_PARTS)
+        elif number in (INNER, INNERS):
+            yield from _tensors_of_graph(value)
 
 
 def _pruned(graph: memoryview, outputs: Collection[str]) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 from hydranet.core.errors import UserError
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
+from hydranet.deploy.onnx_subgraph import reads_other_files
 
 BESIDE = "manifest.json"
 """Name of the file beside exported files that holds their digests."""
@@ -68,8 +69,24 @@ def open_session(path: Path | str, runtime: str = "", threads: int | None = None
         )
     module = dict(known())[runtime or able[0]]
     check_digests(Path(path))
+    _check_alone(Path(path))
     session: Session = module.Session(path, threads)
     return session
+
+
+def _check_alone(path: Path) -> None:
+    """Raises ManifestError for an .onnx file whose weights lie in other files, at paths of its author's choice."""
+    if path.suffix.lower() != ".onnx":
+        return
+    try:
+        elsewhere = reads_other_files(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path} is damaged or no ONNX file ({error}); export the run again") from error
+    if elsewhere:
+        raise ManifestError(
+            f"{path} keeps weights in other files, which could be any file of this machine; expected one file that "
+            "holds all: export the run again, or load and save it with onnx.save_model(model, path)"
+        )
 
 
 def check_digests(path: Path) -> None:

@@ -9,7 +9,7 @@ from hydranet.checkpoint.checkpoint import load_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
-from hydranet.core.errors import UserError
+from hydranet.core.errors import SpecError, UserError
 from hydranet.core.sample import DataError
 from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
@@ -195,7 +195,7 @@ def trained_on(teacher_model: TeacherModel, note: Callable[[str], None]) -> dict
             images = _of_sources(teacher_model.recipe.data, {})
             note(f"leakage check: fingerprints of the teacher's {len(images)} training images go into the cache")
             return dict(images)
-        except DataError as error:
+        except (DataError, SpecError) as error:
             note(f"leakage check: the teacher's training images cannot be read ({error}); the cache says so")
     else:
         note("leakage check: an exported file does not know its training images; the cache says so")

@@ -18,6 +18,7 @@ from hydranet.distillation.teacher_model import TeacherModel
 from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, perceptual_hash
+from hydranet.io.paths import inside
 from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.augment import fit
@@ -133,7 +134,7 @@ def _entry(sample: Sample, index: Index) -> Entry:
 
 def _is_labeled(folder: Path, before: Entry | None, entry: Entry) -> bool:
     same = before is not None and before.content == entry.content and before.files == entry.files
-    return same and all((folder / name).is_file() for name in entry.files.values())
+    return same and all(inside(folder, name).is_file() for name in entry.files.values())
 
 
 @torch.no_grad()
@@ -148,5 +149,5 @@ def _written(
         for name, made in index.labels.items():
             one: Annotation = unpadded(to_numpy(labels[name], place))
             data = packed(unwarp(one, view, sample.size), made)
-            write(folder / entry.files[name], data)
+            write(inside(folder, entry.files[name]), data)
         yield sample, entry

@@ -76,7 +76,9 @@ class Report:
         writer.writerow(["source", "task", "metric", "value"])
         for source, tasks in self.scores.items():
             for task, metrics in tasks.items():
-                writer.writerows([source, task, metric, f"{value:.6g}"] for metric, value in metrics.items())
+                writer.writerows(
+                    [*map(_cell, (source, task, metric)), f"{value:.6g}"] for metric, value in metrics.items()
+                )
         return text.getvalue()
 
     def save(self, path: Path) -> None:
@@ -123,6 +125,11 @@ def protocol_id(metric: str, how: Mapping[str, Any]) -> str:
     """The headline metric, how many classes and images it was measured on, and a digest of all that must agree."""
     classes = [f"{len(how['classes'])}classes"] if "classes" in how else []
     return "-".join([metric, *classes, f"{how.get('images', 0)}images", digest(how)])
+
+
+def _cell(text: str) -> str:
+    """Text for a spreadsheet, which would take some of it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def finite(value: float) -> float | None:

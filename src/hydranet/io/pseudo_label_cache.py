@@ -31,6 +31,8 @@ from hydranet.annotations import (
     UnknownKind,
     given,
 )
+from hydranet.core.errors import SpecError
+from hydranet.core.names import check_names
 from hydranet.core.sample import DataError
 from hydranet.io.files import check_size, read_class_map, read_json, read_map
 
@@ -100,13 +102,14 @@ def read_index(folder: Path) -> Index:
         tree["labels"] = {
             name: Made(**{**made, "classes": tuple(made["classes"])}) for name, made in tree["labels"].items()
         }
+        check_names(tree["labels"], "label")
         tree["images"] = {
             key: Entry(**{**entry, "size": tuple(entry["size"])}) for key, entry in tree["images"].items()
         }
         if tree["trained_on"] is not None:
             tree["trained_on"] = {key: tuple(one) for key, one in tree["trained_on"].items()}
         return Index(**{**tree, "size": tuple(tree["size"])})
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, SpecError) as error:
         raise DataError(f"{path} is no index of pseudo-labels ({error}); label again into a new folder") from error
 
 

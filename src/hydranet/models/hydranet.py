@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
 from hydranet.core.features import Pyramid, Trunk
+from hydranet.core.names import check_names
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Raw, Task
 
@@ -22,9 +23,10 @@ class HydraNet(nn.Module):
         names = [task.name for task in tasks]
         if len(set(names)) != len(names):
             raise SpecError(f"got tasks {names}, expected every name once; rename one (Task.name)")
-        taken = [name for name in names if not name or "." in name or name in dir(nn.ModuleDict)]
+        check_names(names, "task")
+        taken = [name for name in names if name in dir(nn.ModuleDict)]
         if taken:
-            raise SpecError(f"got tasks named {taken}, expected no dot and no word of torch (type, keys); rename them")
+            raise SpecError(f"got tasks named {taken}, expected no word of torch (type, keys); rename them")
         self.tasks = {task.name: task for task in tasks}
         self.trunk = trunk
         self.heads = nn.ModuleDict({task.name: task.head(trunk.features[task.name]) for task in tasks})
