@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from hydranet.core.balancer import LossBalancer, Losses
+from hydranet.core.ranges import check_range
 
 
 class DWA(LossBalancer):
@@ -15,6 +16,8 @@ class DWA(LossBalancer):
 
     def __init__(self, tasks: tuple[str, ...], window: int = 100, temperature: float = 2.0) -> None:
         super().__init__(tasks)
+        check_range("balancer.window", window, 1)
+        check_range("balancer.temperature", temperature, 0, above=True)
         self.window, self.temperature = window, temperature
         self.register_buffer("total", torch.zeros(len(tasks)))
         self.register_buffer("steps", torch.zeros(len(tasks)))

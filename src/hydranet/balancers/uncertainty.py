@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hydranet.core.balancer import LossBalancer, Losses
+from hydranet.core.ranges import check_range
 
 
 class Uncertainty(LossBalancer):
@@ -16,6 +17,7 @@ class Uncertainty(LossBalancer):
 
     def __init__(self, tasks: tuple[str, ...], bound: float = 6.0) -> None:
         super().__init__(tasks)
+        check_range("balancer.bound", bound, 0, 50, above=True)
         self.bound = bound
         self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in tasks})
 

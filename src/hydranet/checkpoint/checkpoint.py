@@ -20,6 +20,7 @@ from hydranet.config.moved import modern_tensor
 from hydranet.config.recipe import Recipe
 from hydranet.core.class_lookup import ForeignClass
 from hydranet.core.fixed_after_training import FixedAfterTraining
+from hydranet.core.json_text import parse_json
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.models.hydranet import HydraNet
 
@@ -185,6 +186,9 @@ def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, ob
         part, _, name = path.partition("/")
         parts.setdefault(part, {})[name] = tensor
     try:
-        return parts, json.loads(header["run"])
-    except (KeyError, json.JSONDecodeError) as error:
+        run = parse_json(header["run"])
+    except (KeyError, ValueError) as error:
         raise CheckpointError(f"{folder / STATE} holds no run; start anew without --resume") from error
+    if not isinstance(run, dict) or not isinstance(run.get("step"), int) or not isinstance(run.get("recipe"), str):
+        raise CheckpointError(f"{folder / STATE} holds no run: it lacks a step or a recipe; start anew")
+    return parts, run

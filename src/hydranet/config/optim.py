@@ -8,6 +8,9 @@ import torch
 
 from hydranet.core.spec import Component, Part, SpecError
 
+HIGHEST = 1e6
+"""Highest learning rate: no optimizer learns with it, and beyond it a step alone is no finite number."""
+
 
 @dataclass(frozen=True)
 class Optim(Component):
@@ -23,16 +26,23 @@ class Optim(Component):
     clip: float | None = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr < math.inf:
+        if not 0 < self.lr <= HIGHEST:
             raise SpecError(
-                f"got optim.lr={self.lr}, expected a number > 0, such as 1e-3; to keep a part as it is, "
-                "freeze it in a stage (docs/stages.md)"
+                f"got optim.lr={self.lr}, expected a number > 0, such as 1e-3, and at most 1e6; to keep a part "
+                "as it is, freeze it in a stage (docs/stages.md)"
             )
         for part, factor in self.factors.items():
             if not 0 <= factor < math.inf:
                 raise SpecError(f"got optim.factors.{part}={factor}, expected a number >= 0; 1 = the rate of optim.lr")
-        if self.clip is not None and not self.clip >= 0:
+        if self.clip is not None and not 0 < self.clip < math.inf:
             raise SpecError(f"got optim.clip={self.clip}, expected a number > 0, such as 10; null = no clipping")
+        try:
+            self.algorithm([torch.nn.Parameter(torch.zeros(1))])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise SpecError(
+                f"got optim.algorithm {self.algorithm}, which {self.algorithm.cls.__name__} refuses ({error}); see its "
+                "documentation for the ranges"
+            ) from error
 
     def rate(self, part: str) -> float:
         """The learning rate of a part of the network at its peak."""

@@ -14,15 +14,21 @@ from hydranet.config.schedule import OneCycle, Schedule
 from hydranet.config.source import Source
 from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
+from hydranet.config.words import swapped
 from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
 from hydranet.core.dataset import Dataset, MissingDataset
 from hydranet.core.features import Decoder, Encoder, Trunk
+from hydranet.core.json_text import BrokenJson, parse_json
 from hydranet.core.names import check_classes, check_name, check_names
+from hydranet.core.ranges import check_numbers, check_range
 from hydranet.core.spec import Component, Part, SpecError, StandIns, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.transforms.augment import Augment
+
+MOST_IMAGES, MOST_WORKERS = 65_536, 1024
+"""Of a step, and processes that load data: more is a slip of the keyboard, and would end in lack of memory."""
 
 STAND_INS: StandIns = {Dataset: MissingDataset}
 """What a network is used for without: its data sets."""
@@ -77,6 +83,7 @@ class Recipe(Component):
         check_names((task.name for task in self.tasks), "task")
         for task in self.tasks:
             check_classes(task.classes, f"task {task.name!r}")
+        check_numbers(self)
         for what, number in (("steps", self.steps), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise SpecError(f"got {what}={number}, expected a whole number >= 1")
@@ -88,6 +95,8 @@ class Recipe(Component):
         ):
             if number < 0:
                 raise SpecError(f"got {what}={number}, expected a whole number >= 0; {none}")
+        for what, number, most in (("batch", self.batch, MOST_IMAGES), ("workers", self.workers, MOST_WORKERS)):
+            check_range(what, number, 0, most)
         if self.ema is not None and not 0 <= self.ema < 1:
             raise SpecError(f"got ema={self.ema}, expected a decay above 0 and below 1, such as 0.998; null = none")
         if self.batch % self.accumulate:
@@ -111,6 +120,7 @@ class Recipe(Component):
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
                 "process to process; switch one of them off"
             )
+        self.build_balancer()
         check(self.stages, self.steps, [task.name for task in self.tasks])
 
     def build(self, also: Sequence[Task] = ()) -> HydraNet:
@@ -144,9 +154,9 @@ class Recipe(Component):
     def from_json(text: str) -> "Recipe":
         """A recipe from text. Raises SpecError for what is no recipe."""
         try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise SpecError(f"this is no recipe: line {error.lineno} is not JSON ({error.msg})") from error
+            tree = parse_json(text)
+        except BrokenJson as error:
+            raise SpecError(f"this is no recipe: {error}") from error
         recipe = from_json(modern_recipe(tree), allowed, STAND_INS)
         if not isinstance(recipe, Recipe):
             raise SpecError(f"got JSON of a {type(recipe).__name__}, expected a recipe")
@@ -155,7 +165,7 @@ class Recipe(Component):
     def changed(self, settings: Iterable[str]) -> "Recipe":
         """A copy with overrides such as "optim.lr=1e-3". Raises SpecError with a suggestion for an unknown key."""
         settings = list(settings)
-        return Recipe.from_json(json.dumps(override(to_json(self), settings))) if settings else self
+        return Recipe.from_json(json.dumps(override(to_json(self), settings, swapped))) if settings else self
 
     def difference(self, other: "Recipe") -> list[str]:
         """The keys in which two recipes differ, as "key: mine -> theirs"."""

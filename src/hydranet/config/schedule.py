@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from hydranet.core.ranges import check_range
 from hydranet.core.spec import Component, SpecError
 
 
@@ -34,6 +35,8 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         if not 0 < self.warmup < 1:
             raise SpecError(f"got warmup={self.warmup}, expected a share of the run between 0 and 1")
+        check_range("div", self.div, 1)
+        check_range("final_div", self.final_div, 1)
 
     def factor(self, step: int, steps: int) -> float:
         peak = self.warmup * steps - 1
@@ -48,6 +51,9 @@ class Cosine(Schedule):
     """Cosine from 1 to `end` (Loshchilov & Hutter, arXiv 1608.03983, without restarts)."""
 
     end: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("end", self.end, 0, 1)
 
     def factor(self, step: int, steps: int) -> float:
         return _cosine(1.0, self.end, step / max(steps - 1, 1))

@@ -9,6 +9,9 @@ from hydranet.core.names import check_name, check_names
 from hydranet.core.spec import Component, SpecError
 from hydranet.transforms.augment import Augment
 
+LARGEST_PX = 16_384
+"""Longest side of a network's input."""
+
 
 @dataclass(frozen=True)
 class Source(Component):
@@ -34,8 +37,11 @@ class Source(Component):
     def __post_init__(self) -> None:
         check_name(self.name, "source")
         check_names((*self.labels, *self.classes), "task")
-        if len(self.size) != 2 or any(side <= 0 or side % 32 for side in self.size):
-            raise SpecError(f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32")
+        if len(self.size) != 2 or any(not 0 < side <= LARGEST_PX or side % 32 for side in self.size):
+            raise SpecError(
+                f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32 "
+                f"up to {LARGEST_PX}"
+            )
         if not 0 < self.weight < math.inf:
             raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
 

@@ -1,5 +1,6 @@
 """A teacher in a recipe: whose answers a student learns from, for which tasks, on which images."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -47,10 +48,10 @@ class Teacher(Component):
         check_names(self.sources, "source")
         if self.when not in ("unlabeled", "always"):
             raise SpecError(f"{where} got when={self.when!r}, expected 'unlabeled' or 'always'")
-        if not self.weight > 0:
+        if not 0 < self.weight < math.inf:
             raise SpecError(f"{where} got weight={self.weight}, expected a number > 0; or take it out")
         for what, value in (("temperature", self.temperature), ("features", self.features)):
-            if not value >= 0:
+            if not 0 <= value < math.inf:
                 raise SpecError(f"{where} got {what}={value}, expected 0 or more")
         for task, least in self.confidence.items():
             if not 0 <= least <= 1:

@@ -10,8 +10,13 @@ from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from hydranet.core.class_lookup import Allowed, ForeignClass, resolve_class
 from hydranet.core.errors import SpecError, UserError
+from hydranet.core.json_text import BrokenJson, parse_json
+from hydranet.core.names import shown
+from hydranet.core.ranges import check_numbers
 
 T = TypeVar("T")
+LONG_VALUE = 1000
+"""Characters of a value on the command line; a longer one that is broken JSON is no text either."""
 Json = Any
 
 
@@ -29,6 +34,7 @@ class Part(Generic[T]):
     def __init__(self, cls: type[T], /, **options: Any) -> None:
         self.cls, self.options = cls, options
         _check_options(cls, options)
+        check_numbers(options, cls.__name__)
 
     @property
     def takes(self) -> frozenset[str]:
@@ -53,6 +59,14 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
+def check_fields(value: Any) -> None:
+    """Raises SpecError for a field of a dataclass whose value is clearly of another type; for values out of files."""
+    for one in fields(value):
+        given = getattr(value, one.name)
+        if not fits(given, one.type):
+            raise SpecError(f"got {one.name}={shown(given)} for {type(value).__name__}, expected {_describe(one.type)}")
+
+
 def _check_options(cls: type, options: Mapping[str, Any]) -> None:
     """Raises SpecError for an option that the class does not have, or whose value is clearly of another type."""
     known = _parameters(cls)
@@ -61,7 +75,7 @@ def _check_options(cls: type, options: Mapping[str, Any]) -> None:
             raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
         wanted = known[name].annotation
         if not fits(value, wanted):
-            raise SpecError(f"got {name}={value!r} for {cls.__name__}, expected {_describe(wanted)}")
+            raise SpecError(f"got {name}={shown(value)} for {cls.__name__}, expected {_describe(wanted)}")
 
 
 def fits(value: Any, wanted: Any) -> bool:
@@ -69,6 +83,8 @@ def fits(value: Any, wanted: Any) -> bool:
     mappings and unions of them. Where a type is not known, the answer is yes.
     """
     origin, inner = get_origin(wanted), get_args(wanted)
+    if wanted is Any:
+        return True
     if wanted in (int, float):
         return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
     if origin is Literal:
@@ -198,7 +214,11 @@ def _option(value: Json, stand_in: Callable[[Json, str], StandIn] | None, allowe
         return stand_in(value, str(error))
 
 
-def override(tree: Json, settings: Iterable[str]) -> Json:
+Swap = Callable[[str, Json, Json], Json]
+"""What a value for a key becomes, given what stood there: (whole key, old value, new value)."""
+
+
+def override(tree: Json, settings: Iterable[str], swap: Swap = lambda key, old, new: new) -> Json:
     """A copy of a JSON tree with "a.b.c=value" applied; values are JSON, else numbers such as 1e-3, else text.
 
     List items are chosen by index or by their `name` field. Raises SpecError with a suggestion for a key that is
@@ -214,7 +234,9 @@ def override(tree: Json, settings: Iterable[str]) -> Json:
         for key in parents:
             node = node[_key(node, key, so_far)]
             so_far = f"{so_far}.{key}" if so_far else key
-        node[_key(node, last, so_far, new=True)] = _value(text.strip())
+        place = _key(node, last, so_far, new=True)
+        old = node.get(place) if isinstance(node, dict) else node[place]
+        node[place] = swap(path.strip(), old, _value(text.strip()))
     return tree
 
 
@@ -240,9 +262,15 @@ def _key(node: Json, key: str, where: str, new: bool = False) -> Any:
 
 
 def _value(text: str) -> Json:
+    if text.lstrip("-+").isdecimal() or text[:1] in ("[", "{", '"'):
+        try:
+            return parse_json(text)
+        except BrokenJson as error:
+            if len(text) > LONG_VALUE:
+                raise SpecError(f"got a value of {len(text)} characters: {error}; correct it") from error
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pass
     try:
         return float(text)

@@ -13,7 +13,9 @@ import numpy as np
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
+from hydranet.core.json_text import parse_json
 from hydranet.core.names import check_classes, check_names, is_name, shown
+from hydranet.core.spec import check_fields
 
 FORMAT = 2
 """Version of this layout; readers refuse a newer one and translate an older one."""
@@ -151,7 +153,7 @@ class Manifest:
     def from_json(text: str) -> "Manifest":
         """The inverse of `to_json`. Raises ManifestError for what is none, or is of a newer format."""
         try:
-            tree = json.loads(text)
+            tree = parse_json(text)
             if tree["format"] > FORMAT:
                 raise ManifestError(
                     f"got a manifest of format {tree['format']}, expected at most {FORMAT}; update hydranet"
@@ -167,7 +169,7 @@ class Manifest:
                     }
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error
@@ -199,6 +201,7 @@ def _sound(manifest: Manifest) -> Manifest:
     """The manifest itself. Raises ManifestError where its parts contradict each other."""
     check_names(manifest.heads, "head")
     for name, head in manifest.heads.items():
+        kind_named(head.kind)
         check_classes(head.classes, f"head {name!r}")
     for name in manifest.outputs:
         task, _, of = name.partition(".")
@@ -210,6 +213,8 @@ def _sound(manifest: Manifest) -> Manifest:
             raise ManifestError(
                 f"got input {what} {sides!r} in the manifest, expected (height, width) in pixels; {CURE}"
             )
+    for part in (manifest, manifest.input, *manifest.heads.values(), *manifest.outputs.values()):
+        check_fields(part)
     absent = [name for task in manifest.heads for name in manifest.outputs_of(task) if name not in manifest.outputs]
     if absent:
         raise ManifestError(f"got heads without their outputs {', '.join(absent)} in the manifest; {CURE}")

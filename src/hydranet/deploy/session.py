@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import json
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from hydranet.core.errors import UserError
+from hydranet.core.json_text import parse_json
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
 from hydranet.deploy.onnx_subgraph import reads_other_files
@@ -81,7 +81,10 @@ def _check_alone(path: Path) -> None:
     try:
         elsewhere = reads_other_files(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{path} is damaged or no ONNX file ({error}); export the run again") from error
+        raise ManifestError(
+            f"{path} cannot be opened by ONNX Runtime or any other, it is damaged or no ONNX file ({error}); export the "
+            "run again"
+        ) from error
     if elsewhere:
         raise ManifestError(
             f"{path} keeps weights in other files, which could be any file of this machine; expected one file that "
@@ -96,7 +99,7 @@ def check_digests(path: Path) -> None:
     Raises ManifestError where it names the file with another digest.
     """
     try:
-        digests = json.loads(path.with_name(BESIDE).read_text())["files"]
+        digests = parse_json(path.with_name(BESIDE).read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     named = isinstance(digests, dict) and path.name in digests

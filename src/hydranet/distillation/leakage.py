@@ -10,8 +10,9 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError, UserError
+from hydranet.core.json_text import parse_json
 from hydranet.core.sample import DataError
-from hydranet.core.spec import to_json
+from hydranet.core.spec import check_fields, to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.distillation.teacher_model import Network, TeacherModel
@@ -80,7 +81,15 @@ def refuse(recipe: Recipe, folder: Path) -> None:
 def read(folder: Path) -> list[Finding]:
     """The findings of `refuse` when a run began; empty for runs without teachers."""
     path = folder / FILE
-    return [Finding(**one) for one in json.loads(path.read_text())] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        findings = [Finding(**one) for one in parse_json(path.read_text())]
+        for finding in findings:
+            check_fields(finding)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}); delete it") from error
+    return findings
 
 
 def due(recipe: Recipe) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.core.dataset import Dataset
+from hydranet.core.json_text import parse_json
 from hydranet.core.sample import DataError
-from hydranet.core.spec import SpecError, dotted, to_json
+from hydranet.core.spec import SpecError, check_fields, dotted, to_json
 from hydranet.io.atomic import write
 
 Scores = dict[str, dict[str, dict[str, float]]]
@@ -57,7 +58,7 @@ class Report:
     def from_json(text: str) -> "Report":
         """The inverse of `to_json`. Raises DataError for any other text."""
         try:
-            tree = json.loads(text)
+            tree = parse_json(text)
             tree.pop("protocol_hash")
             tree.pop("protocol_ids", None)
             headlines = {task: (metric, better) for task, (metric, better) in tree["headlines"].items()}
@@ -65,7 +66,9 @@ class Report:
                 s: {t: {m: number(v) for m, v in ms.items()} for t, ms in ts.items()}
                 for s, ts in tree["scores"].items()
             }
-            return Report(**{**tree, "scores": scores, "headlines": headlines})
+            report = Report(**{**tree, "scores": scores, "headlines": headlines})
+            check_fields(report)
+            return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 

@@ -31,9 +31,9 @@ from hydranet.annotations import (
     UnknownKind,
     given,
 )
-from hydranet.core.errors import SpecError
 from hydranet.core.names import check_names
 from hydranet.core.sample import DataError
+from hydranet.core.spec import check_fields
 from hydranet.io.files import check_size, read_class_map, read_json, read_map
 
 INDEX = "index.json"
@@ -108,8 +108,11 @@ def read_index(folder: Path) -> Index:
         }
         if tree["trained_on"] is not None:
             tree["trained_on"] = {key: tuple(one) for key, one in tree["trained_on"].items()}
-        return Index(**{**tree, "size": tuple(tree["size"])})
-    except (KeyError, TypeError, AttributeError, SpecError) as error:
+        index = Index(**{**tree, "size": tuple(tree["size"])})
+        for part in (index, *index.labels.values(), *index.images.values()):
+            check_fields(part)
+        return index
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is no index of pseudo-labels ({error}); label again into a new folder") from error
 
 

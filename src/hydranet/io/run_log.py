@@ -1,10 +1,14 @@
 """The log of a run as a file: one JSON line per step or evaluation."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from hydranet.core.json_text import BrokenJson, parse_json
+
 LOG = "log.jsonl"
+GROUPS = {"losses": 1, "parts": 2, "weights": 1, "cosines": 1}
+"""What a step is described by: tables of numbers, and how many tables lie inside one another."""
+RATES = ("lr", "gradient_norm", "images_per_s", "wait_share")
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -22,9 +26,23 @@ def read_all(folder: Path) -> tuple[list[dict[str, Any]], int]:
 def _line(text: str) -> dict[str, Any]:
     """One line of the log, empty where it is none."""
     try:
-        line = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        line = parse_json(text)
+    except BrokenJson:
         return {}
-    whole = isinstance(line, dict) and isinstance(line.get("step"), int)
-    groups = ("scores",) if whole and "scores" in line else ("losses", "parts", "weights", "cosines")
-    return line if whole and all(isinstance(line.get(group), dict) for group in groups) else {}
+    if not isinstance(line, dict) or not _is_number(line.get("step")):
+        return {}
+    if "scores" in line:
+        return line if _numbers(line["scores"], 3) else {}
+    numbers = all(line[name] is None or _is_number(line[name]) for name in RATES if name in line)
+    return line if numbers and all(_numbers(line.get(group), levels) for group, levels in GROUPS.items()) else {}
+
+
+def _numbers(value: Any, levels: int) -> bool:
+    """Whether a value is tables inside one another with numbers or null in the innermost."""
+    if levels == 0:
+        return value is None or _is_number(value)
+    return isinstance(value, dict) and all(_numbers(inner, levels - 1) for inner in value.values())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

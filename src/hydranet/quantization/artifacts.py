@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hydranet.core.json_text import parse_json
 from hydranet.deploy.manifest import Manifest
 from hydranet.export.export import MANIFEST
 from hydranet.export.parity import Parity, save
@@ -59,7 +60,7 @@ def rejection_reason(folder: Path | None, target: str, size: tuple[int, int], we
         return "it is no run as it was trained"
     try:
         manifest = Manifest.from_json((folder / MANIFEST).read_text())
-        record = json.loads((folder / f"{REPORT}.json").read_text())
+        record = parse_json((folder / f"{REPORT}.json").read_text())
         digests = {name: _digest(folder / name) for name in names}
     except (OSError, ValueError):  # none, or damaged ones
         return f"no {target} file was accepted"

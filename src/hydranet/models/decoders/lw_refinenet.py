@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
+from hydranet.core.ranges import check_range
 
 
 class ChainedResidualPooling(nn.Module):
@@ -36,6 +37,7 @@ class LightWeightRefineNet(Decoder):
 
     def __init__(self, features: Features, width: int = 256) -> None:
         super().__init__()
+        check_range("decoder.width", width, 1, 8192)
         self.strides = sorted({tap.stride for tap in features})
         self.taps = [[i for i, tap in enumerate(features) if tap.stride == stride] for stride in self.strides]
         self.features = tuple(FeatureSpec(width, stride) for stride in self.strides)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from hydranet.annotations import Boxes
 from hydranet.core.features import Features, Pyramid
+from hydranet.core.ranges import check_range
 from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import Match, by_overlap
 from hydranet.models.heads.box_head import BoxHead, Truth, levels_of, truth
@@ -43,6 +44,13 @@ class TwoStage(BoxHead):
     rpn_width: int = 128
     width: int = 1024
     negatives: int = 3
+
+    def __post_init__(self) -> None:
+        for what in ("considered", "proposals", "rpn_width", "width", "stride"):
+            check_range(what, vars(self)[what], 1, 100_000)
+        for size in self.sizes:
+            check_range("sizes", size, 0, 1e5, above=True)
+        check_range("negatives", self.negatives, 0, 1000)
 
     def build(self, features: Features, classes: int) -> nn.Module:
         return TwoStageHead(features, classes, self)

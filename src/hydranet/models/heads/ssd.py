@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hydranet.annotations import Boxes
+from hydranet.core.errors import SpecError
 from hydranet.core.features import Features, Pyramid
+from hydranet.core.ranges import check_range
 from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import by_overlap
 from hydranet.models.heads.box_head import BoxHead, levels_of, truth
@@ -35,6 +37,13 @@ class Ssd(BoxHead):
     negatives: int = 3
     width: int = 256
     strides: tuple[int, int, int] = (8, 16, 32)
+
+    def __post_init__(self) -> None:
+        if len(self.scales) != len(RATIOS) + 1 or not 0 < self.scales[0] <= self.scales[-1] <= 2:
+            raise SpecError(f"got scales={self.scales}, expected {len(RATIOS) + 1} shares of the image above 0")
+        check_range("overlap", self.overlap, 0, 1, above=True)
+        check_range("negatives", self.negatives, 0, 1000)
+        check_range("width", self.width, 1, 8192)
 
     def build(self, features: Features, classes: int) -> nn.Module:
         return SsdHead(features, classes, self.width, self.strides, self.scales)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from hydranet.annotations import Boxes
 from hydranet.core.features import Features, Pyramid
+from hydranet.core.ranges import check_range
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import Assignment, task_aligned
@@ -47,6 +48,10 @@ class YoloV8(BoxHead):
     def __post_init__(self) -> None:
         if self.width not in WIDTHS:
             raise SpecError(f"got width {self.width!r}, expected one of {', '.join(WIDTHS)}")
+        check_range("reg_max", self.reg_max, 2, 256)
+        check_range("topk", self.topk, 1, 1000)
+        for what in ("alpha", "beta", "box_gain", "class_gain", "dfl_gain"):
+            check_range(what, vars(self)[what], 0, 1e6)
 
     def build(self, features: Features, classes: int) -> nn.Module:
         return YoloV8Head(features, classes, self)

@@ -10,6 +10,7 @@ from torch import nn
 from hydranet.annotations import OTHER_CLASS, Annotation, Boxes, rows
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features
+from hydranet.core.ranges import check_range
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, PerImage, Raw, Stats, Task
@@ -25,6 +26,9 @@ from hydranet.postprocess.nms import postprocess
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """Names that a recipe may use for a head with its default options."""
+
+MOST_BOXES = 100_000
+"""Of one image: more than any head has candidates for."""
 
 Scoring = Callable[[Sequence[PerImage], Sequence[str]], dict[str, float]]
 SCORING: dict[str, tuple[Scoring, str]] = {
@@ -66,6 +70,10 @@ class Detection(Task):
             raise SpecError(f"detection {self.name!r} got no classes, expected their names; give classes=('car', ...)")
         if isinstance(self.detector, str) and self.detector not in HEADS:
             raise SpecError(unknown(self.detector, HEADS, "detection head"))
+        for what in ("nms_iou", "score_floor", "score_threshold"):
+            check_range(f"{self.name}.{what}", vars(self)[what], 0, 1)
+        for what in ("pre_nms_topk", "max_detections"):
+            check_range(f"{self.name}.{what}", vars(self)[what], 1, MOST_BOXES)
         for word in self.extra_metrics:
             if word not in SCORING:
                 raise SpecError(unknown(word, SCORING, "detection score"))
