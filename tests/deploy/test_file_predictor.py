@@ -14,7 +14,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, parse
 from hydranet.deploy.onnx_subgraph import part
-from hydranet.deploy.predictor import Predictor, PredictorError
+from hydranet.deploy.predictor import PredictorError, SessionPredictor
 from hydranet.deploy.session import open_session
 
 NMS = {"nms": {"score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 10.0, "pre_nms_topk": 100.0}}
@@ -69,7 +69,7 @@ def picture(height: int, width: int, value: int = 100) -> np.ndarray:
 
 
 def test_answers_lie_in_the_pictures_own_pixels() -> None:
-    seen = Predictor(Fake())(picture(64, 128))
+    seen = SessionPredictor(Fake())(picture(64, 128))
     assert isinstance(seen["far"], ScalarMap)
     assert seen["far"].unit == "m"
     np.testing.assert_allclose(seen["far"].values, np.full((64, 128), 100.0))
@@ -80,7 +80,7 @@ def test_answers_lie_in_the_pictures_own_pixels() -> None:
 
 
 def test_thresholds_at_call_time() -> None:
-    predictor = Predictor(Fake(), threshold=0.5)
+    predictor = SessionPredictor(Fake(), threshold=0.5)
     counts = [len(predictor(picture(32, 64), least)["cars"].score) for least in (None, 0.0, 0.85, 0.95)]
     assert counts == [1, 2, 1, 0]
     assert len(predictor(picture(32, 64), 0.0, iou=0.95)["cars"].score) == 3
@@ -88,16 +88,16 @@ def test_thresholds_at_call_time() -> None:
 
 def test_only_the_heads_asked_for_are_computed() -> None:
     fake = Fake()
-    predictor = Predictor(fake, ["bright"])
+    predictor = SessionPredictor(fake, ["bright"])
     assert predictor(picture(32, 64)).keys() == predictor.classes.keys() == {"bright"}
     assert fake.asked == [("bright.value",)]
-    with pytest.raises(PredictorError, match="no head of this file is called 'brigt'; did you mean 'bright'"):
-        Predictor(fake, ["brigt"])
+    with pytest.raises(PredictorError, match="no head of this network is called 'brigt'; did you mean 'bright'"):
+        SessionPredictor(fake, ["brigt"])
 
 
 def test_a_head_that_rests_repeats_its_last_answer_and_says_how_old_it_is() -> None:
     fake = Fake()
-    predictor = Predictor(fake, ["far", "bright"], every={"far": 3})
+    predictor = SessionPredictor(fake, ["far", "bright"], every={"far": 3})
     values = []
     for value in (10, 20, 30, 40):
         seen = predictor(picture(32, 64, value))
@@ -108,11 +108,11 @@ def test_a_head_that_rests_repeats_its_last_answer_and_says_how_old_it_is() -> N
     with pytest.raises(PredictorError, match="several images at once"):
         predictor([picture(32, 64)])
     with pytest.raises(PredictorError, match=r"expected \{head: 1, 2"):
-        Predictor(fake, every={"far": 0})
+        SessionPredictor(fake, every={"far": 0})
 
 
 def test_a_frame_of_another_size_ends_a_rest() -> None:
-    predictor = Predictor(Fake(), ["far"], every={"far": 5})
+    predictor = SessionPredictor(Fake(), ["far"], every={"far": 5})
     assert predictor(picture(32, 64))["far"].values.shape == (32, 64)
     assert predictor(picture(50, 40))["far"].values.shape == (50, 40)
     assert predictor.ages == {"far": 0}
@@ -121,42 +121,42 @@ def test_a_frame_of_another_size_ends_a_rest() -> None:
 @pytest.mark.parametrize("batch", [1, 2, None])
 def test_several_pictures_at_once(batch: int | None) -> None:
     fake = Fake(replace(MANIFEST, input=Input((32, 64), batch=batch)))
-    seen = Predictor(fake)([picture(32, 64, 10), picture(20, 90, 20), picture(64, 64, 30)])
+    seen = SessionPredictor(fake)([picture(32, 64, 10), picture(20, 90, 20), picture(64, 64, 30)])
     assert [round(float(one["far"].values.mean())) for one in seen] == [10, 20, 30]
     assert [one["far"].values.shape for one in seen] == [(32, 64), (20, 90), (64, 64)]
     assert len(fake.asked) == {1: 3, 2: 2, None: 1}[batch]
-    assert Predictor(fake)([]) == []
+    assert SessionPredictor(fake)([]) == []
 
 
 def test_a_graph_that_suppresses_boxes_itself_gets_the_thresholds() -> None:
     inside = replace(MANIFEST, heads={"cars": replace(MANIFEST.heads["cars"], inside=True)})
     fake = Fake(inside)
-    assert len(Predictor(fake)(picture(32, 64), 0.2, 0.6)["cars"].score) == 3  # the fake suppresses nothing
+    assert len(SessionPredictor(fake)(picture(32, 64), 0.2, 0.6)["cars"].score) == 3  # the fake suppresses nothing
     assert fake.given["score_threshold"] == pytest.approx(0.2)
     assert fake.given["iou_threshold"] == pytest.approx(0.6)
-    Predictor(fake)(picture(32, 64))
+    SessionPredictor(fake)(picture(32, 64))
     assert fake.given["score_threshold"] == pytest.approx(0.3)
 
 
 def test_a_graph_that_fits_frames_itself_takes_frames_of_its_size_only() -> None:
     fake = Fake(replace(MANIFEST, input=Input((32, 64), fit="letterbox", frame=(20, 40))))
-    Predictor(fake, ["bright"])(picture(20, 40))
+    SessionPredictor(fake, ["bright"])(picture(20, 40))
     assert fake.given["image"].shape == (1, 20, 40, 3)
     with pytest.raises(DataError, match=r"got an image of 32x64, expected \(20, 40\).*--fit none"):
-        Predictor(fake)(picture(32, 64))
+        SessionPredictor(fake)(picture(32, 64))
 
 
 def test_the_size_is_free_only_where_the_file_says_so() -> None:
     with pytest.raises(PredictorError, match=r"got size \(64, 64\), expected \(32, 64\)"):
-        Predictor(Fake(), size=(64, 64))
+        SessionPredictor(Fake(), size=(64, 64))
     fake = Fake(replace(MANIFEST, input=Input((32, 64), dynamic=True)))
-    Predictor(fake, ["bright"], size=(64, 64))(picture(20, 40))
+    SessionPredictor(fake, ["bright"], size=(64, 64))(picture(20, 40))
     assert fake.given["image"].shape == (1, 64, 64, 3)
 
 
 def test_what_is_no_picture() -> None:
     with pytest.raises(ValueError, match=r"got float32 array of shape \(8, 8, 3\), expected a uint8 array"):
-        Predictor(Fake())(np.zeros((8, 8, 3), np.float32))
+        SessionPredictor(Fake())(np.zeros((8, 8, 3), np.float32))
 
 
 def test_manifests_survive_json_and_refuse_what_they_do_not_know() -> None:
@@ -187,18 +187,18 @@ def test_files_that_are_no_exports(tmp_path: Path) -> None:
 def test_thresholds_are_numbers_from_0_to_1(wrong: Any) -> None:
     for made in ({"threshold": wrong}, {"iou": wrong}):
         with pytest.raises(PredictorError, match=f"got {next(iter(made))} .*, expected a number from 0 to 1"):
-            Predictor(Fake(), **made)
+            SessionPredictor(Fake(), **made)
         with pytest.raises(PredictorError, match="expected a number from 0 to 1"):
-            Predictor(Fake())(picture(32, 64), **made)
-    assert len(Predictor(Fake(), iou=0.95, threshold=np.float32(0))(picture(32, 64))["cars"].score) == 3
+            SessionPredictor(Fake())(picture(32, 64), **made)
+    assert len(SessionPredictor(Fake(), iou=0.95, threshold=np.float32(0))(picture(32, 64))["cars"].score) == 3
 
 
 def test_rates_are_whole_numbers_and_heads_count_once() -> None:
     for wrong in (1.5, True, "2", -1):
         with pytest.raises(PredictorError, match=r"expected \{head: 1, 2"):
-            Predictor(Fake(), every={"far": wrong})  # type: ignore[dict-item]
+            SessionPredictor(Fake(), every={"far": wrong})  # type: ignore[dict-item]
     fake = Fake()
-    Predictor(fake, ["bright", "bright"])(picture(32, 64))
+    SessionPredictor(fake, ["bright", "bright"])(picture(32, 64))
     assert fake.asked == [("bright.value",)]
     for wrong in (0, -1, 1.5, True):
         with pytest.raises(UserError, match=r"got threads .*, expected a whole number from 1"):
@@ -206,7 +206,7 @@ def test_rates_are_whole_numbers_and_heads_count_once() -> None:
 
 
 def test_what_is_written_into_an_answer_is_not_repeated() -> None:
-    predictor = Predictor(Fake(), ["far"], every={"far": 3})
+    predictor = SessionPredictor(Fake(), ["far"], every={"far": 3})
     for _ in range(3):
         values = predictor(picture(32, 64, 10))["far"].values
         assert (values == 10).all()
@@ -215,7 +215,7 @@ def test_what_is_written_into_an_answer_is_not_repeated() -> None:
 
 def test_a_file_without_heads_is_refused() -> None:
     with pytest.raises(PredictorError, match="got file 'fake' without heads"):
-        Predictor(Fake(replace(MANIFEST, heads={}, outputs={})))
+        SessionPredictor(Fake(replace(MANIFEST, heads={}, outputs={})))
 
 
 def test_manifests_that_contradict_themselves() -> None:

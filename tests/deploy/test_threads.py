@@ -11,7 +11,7 @@ import pytest
 
 from export_toys import SIZE, every_recipe, shaken
 from hydranet.annotations import Annotation
-from hydranet.deploy.predictor import Predictor, PredictorError
+from hydranet.deploy.predictor import PredictorError, SessionPredictor
 from hydranet.deploy.session import open_session, runtimes_for
 from hydranet.export.export import export
 from hydranet.export.graph import Shape
@@ -33,11 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def opened(folder: Path, name: str) -> Predictor:
+def opened(folder: Path, name: str) -> SessionPredictor:
     path = folder / f"model.{FILES[name]}"
     runtime = name.split()[0]
     assert runtime in runtimes_for(path)
-    return Predictor(open_session(path, runtime, 1))
+    return SessionPredictor(open_session(path, runtime, 1))
 
 
 def image(seed: int) -> np.ndarray:
@@ -93,7 +93,7 @@ def test_threads_that_ask_for_different_heads(folder: Path, name: str) -> None:
     asked = {0: ["depth"], 1: ["yolov8"], 2: ["depth", "yolov8"], 3: None}
 
     def work(number: int) -> list[bool]:
-        predictor = Predictor(session, asked[number % 4])
+        predictor = SessionPredictor(session, asked[number % 4])
         return [same(found, {task: expected[task] for task in found}) for found in [predictor(image(1))] * 3]
 
     assert all(at_once(work))
@@ -103,7 +103,7 @@ def test_heads_that_rest_repeat_what_their_own_thread_saw(folder: Path) -> None:
     name = "onnx"
     alone = opened(folder, name)
     expected = [alone(image(3 * seed)) for seed in range(THREADS)]
-    shared = Predictor(alone.session, every={"depth": 5})
+    shared = SessionPredictor(alone.session, every={"depth": 5})
 
     def work(number: int) -> list[bool]:
         rows = []
@@ -117,7 +117,7 @@ def test_heads_that_rest_repeat_what_their_own_thread_saw(folder: Path) -> None:
 
 def test_two_streams_in_one_thread(folder: Path) -> None:
     alone = opened(folder, "onnx")
-    left = Predictor(alone.session, ["depth"], every={"depth": 2})
+    left = SessionPredictor(alone.session, ["depth"], every={"depth": 2})
     right = left.stream()
     a, b = alone(image(0))["depth"].values, alone(image(3))["depth"].values
     for age in (0, 1, 0):
@@ -126,7 +126,7 @@ def test_two_streams_in_one_thread(folder: Path) -> None:
         assert left.ages == right.ages == {"depth": age}
 
 
-def _in_a_fork(predictor: Predictor, queue: "multiprocessing.SimpleQueue[str]") -> None:
+def _in_a_fork(predictor: SessionPredictor, queue: "multiprocessing.SimpleQueue[str]") -> None:
     try:
         predictor(image(0))
         queue.put("an answer")

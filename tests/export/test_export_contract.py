@@ -11,7 +11,7 @@ import torch
 from export_toys import SIZE, every_recipe, pictures, samples, shaken
 from hydranet.core.errors import UserError
 from hydranet.deploy.manifest import Manifest
-from hydranet.deploy.predictor import Predictor
+from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.runtimes import openvino
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.export.export import export
@@ -74,7 +74,7 @@ def test_the_manifest_says_what_comes_out(exported: tuple[ExportGraph, list[Path
 def test_a_head_alone_answers_as_among_others(exported: tuple[ExportGraph, list[Path]]) -> None:
     _, paths = exported
     for session in opened(paths).values():
-        whole, alone = Predictor(session), Predictor(session, ["depth"])
+        whole, alone = SessionPredictor(session), SessionPredictor(session, ["depth"])
         image = pictures(1)[0]
         assert alone(image).keys() == {"depth"}
         np.testing.assert_allclose(alone(image)["depth"].values, whole(image)["depth"].values, rtol=1e-5)

@@ -14,10 +14,9 @@ from commands import hydranet, refused
 from hydranet.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
-from hydranet.deploy.predictor import Predictor
 from hydranet.deploy.writer import save_image
 from hydranet.export.targets.onnx import shapes_of_floats
-from hydranet.inference.predictor import Predictor as TorchPredictor
+from hydranet.inference.predictor import Predictor
 from toys import toy_recipe
 
 onnx = pytest.importorskip("onnx")
@@ -47,7 +46,7 @@ def picture() -> np.ndarray:
 
 
 def test_an_exported_file_answers_what_the_run_answers(run: Path, exported: Path) -> None:
-    wanted, found = TorchPredictor(run)(picture()), Predictor(exported / "model.onnx")(picture())
+    wanted, found = Predictor(run)(picture()), Predictor(exported / "model.onnx")(picture())
     np.testing.assert_allclose(found["glow"].values, wanted["glow"].values, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found["bright"].value, wanted["bright"].value, rtol=1e-4)
     assert found["glow"].values.dtype == wanted["glow"].values.dtype
@@ -81,11 +80,13 @@ def test_it_runs_where_there_is_no_torch(exported: Path) -> None:
     program = (
         "import sys\n"
         "import numpy as np\n"
-        "from hydranet.deploy.predictor import Predictor\n"
+        "from hydranet.deploy.session import Runtime\n"
+        "from hydranet.inference.predictor import Predictor\n"
         "for runtime in ('onnx', 'openvino'):\n"
-        "    seen = Predictor(sys.argv[1], runtime=runtime, threads=1)(np.zeros((50, 71, 3), np.uint8))\n"
+        "    predictor = Predictor(sys.argv[1], runtime=Runtime(runtime, threads=1))\n"
+        "    seen = predictor(np.zeros((50, 71, 3), np.uint8))\n"
         "    assert seen['glow'].values.shape == (50, 71)\n"
-        "loaded = {'torch', 'torchvision', 'timm', 'onnx'} & set(sys.modules)\n"
+        "loaded = {'torch', 'torchvision', 'timm', 'onnx', 'jaxtyping'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     call = [sys.executable, "-c", program, str(exported / "model.onnx")]

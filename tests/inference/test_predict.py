@@ -1,6 +1,8 @@
 """A network as a function of a image: the caller's pixels, the heads asked for, thresholds at call time."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +14,20 @@ import torch
 from commands import hydranet, refused
 from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
 from hydranet.checkpoint import checkpoint
+from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
-from hydranet.deploy.predictor import PredictorError
+from hydranet.deploy.predictor import PredictorError, nearest_size
+from hydranet.deploy.session import Runtime
 from hydranet.deploy.writer import save_image
+from hydranet.evaluation.evaluate import predict_batch
 from hydranet.export.export import export
 from hydranet.export.graph import Shape
 from hydranet.inference.predictor import Predictor, parse_size
+from hydranet.reporting.gallery import shown
 from toys import Brightness, Noise, toy_recipe
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0_1"
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def test_a_subset_of_heads(run: Path) -> None:
     image = picture(33, 71)
     assert part(image).keys() == part.classes.keys() == {"glow"}
     np.testing.assert_array_equal(part(image)["glow"].values, whole(image)["glow"].values)
-    with pytest.raises(SpecError, match="no task of this network is called 'glwo'; did you mean 'glow'"):
+    with pytest.raises(PredictorError, match="no head of this network is called 'glwo'; did you mean 'glow'"):
         Predictor(run, ["glwo"])
 
 
@@ -100,10 +108,8 @@ def test_the_nearest_training_size_is_chosen(tmp_path: Path) -> None:
     wide, tall = recipe.data[0], replace(recipe.data[0], name="tall", dataset=Noise(seed=3), size=(64, 32))
     recipe = replace(recipe, data=(wide, tall))
     checkpoint.save_model(tmp_path, recipe.build(), recipe)
-    from hydranet.inference.predictor import nearest_size
-
-    assert nearest_size(recipe, (100, 230)) == (32, 64)
-    assert nearest_size(recipe, (400, 200)) == (64, 32)
+    assert nearest_size(recipe.sizes, (100, 230)) == (32, 64)
+    assert nearest_size(recipe.sizes, (400, 200)) == (64, 32)
     assert Predictor(tmp_path, size=(64, 64))(picture(30, 30))["glow"].values.shape == (30, 30)
 
 
@@ -141,25 +147,102 @@ def test_numbers_out_of_range_are_usage_errors(run: Path, good: Path, option: st
     assert option.partition("=")[0] in ended.err
 
 
-def test_options_of_exported_files(run: Path, good: Path, tmp_path: Path) -> None:
-    for option in ("--every=glow=2", "--iou=0", "--threads=1"):
-        refused(
-            hydranet("predict", run, good, option),
-            f"got {option.partition('=')[0]} with a run, expected an exported",
-        )
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_options_serve_run_folders_and_exported_files_alike(run: Path, good: Path, tmp_path: Path, kind: str) -> None:
     for wrong in ("glow", "glow=0", "glow=1.5", "=2"):
         refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once per head")
     pytest.importorskip("onnxscript")
     model, recipe = checkpoint.load_model(run)
     file = export(model, recipe, tmp_path / "export", targets=["onnx"], shape=Shape((32, 64)))[1][0]
+    network = run if kind == "run" else file
     twin = good.with_name("twin.png")
     save_image(twin, picture(32, 64) // 2)
     options = ("--every", "bright=2", "--iou", "0.5", "--threads", "1", "--draw", "none", "--arrays")
-    ended = hydranet("predict", file, good.parent, "--out", tmp_path / "seen", *options)
+    ended = hydranet("predict", network, good.parent, "--out", tmp_path / "seen", *options)
     assert ended.code == 0, ended.err
     first, second = (np.load(tmp_path / "seen" / f"{one.stem}.npz") for one in (good, twin))
     assert first["bright.value"] == second["bright.value"]  # repeated
     assert not np.array_equal(first["glow.values"], second["glow.values"])
+
+
+def test_options_that_a_kind_of_network_does_not_have(run: Path, good: Path) -> None:
+    refused(hydranet("predict", run, good, "--runtime", "onnx"), r"got runtime 'onnx' with a run, expected an exported")
+    refused(hydranet("predict", run, good, "--precision", "int4"), r"got precision 'int4', expected one of fp32, bf16")
+    file = FIXTURES / "export" / "model.onnx"
+    refused(hydranet("predict", file, good, "--device", "cuda"), r"got device 'cuda' with an exported file")
+    refused(
+        hydranet("predict", file, good, "--precision", "bf16"),
+        r"got precision 'bf16' for onnx, which cannot choose that; use runtime openvino",
+    )
+    refused(hydranet("predict", "road-1", good), r"no run or model at road-1; give a run folder.*released by name yet")
+
+
+def boxes_on_disk(folder: Path, name: str) -> np.ndarray:
+    with np.load(folder / f"{name}.npz") as arrays:
+        return np.column_stack([arrays["detection.xyxy"], arrays["detection.label"], arrays["detection.score"]])
+
+
+def test_api_command_and_gallery_show_the_same_boxes(tmp_path: Path) -> None:
+    """Whatever asks, the least score is the task's own unless the caller says otherwise."""
+    model, recipe = checkpoint.load_model(FIXTURES / "run")
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (*recipe.sizes[0], 3), dtype=np.uint8) for _ in range(3)]
+    scores = [predict_batch(model, [Sample(image)], recipe.sizes[0])[0]["detection"].score for image in images]
+    task = replace(model.tasks["detection"], score_threshold=float(np.median(np.concatenate(scores))))
+    recipe = replace(recipe, tasks=tuple(task if one.name == task.name else one for one in recipe.tasks))
+    model.tasks["detection"] = task
+    checkpoint.save_model(tmp_path / "run", model, recipe)
+    for index, image in enumerate(images):
+        save_image(tmp_path / "images" / f"{index}.png", image)
+    ended = hydranet("predict", tmp_path / "run", tmp_path / "images", "--out", tmp_path / "seen", "--arrays")
+    assert ended.code == 0, ended.err
+    predictor, counts = Predictor(tmp_path / "run"), []
+    for index, image in enumerate(images):
+        boxes = predictor(image)["detection"]
+        (whole,) = predict_batch(model, [Sample(image)], recipe.sizes[0])
+        drawn = shown(whole, model.tasks)["detection"]
+        np.testing.assert_allclose(drawn.xyxy, boxes.xyxy, atol=1e-3)
+        np.testing.assert_allclose(drawn.score, boxes.score, atol=1e-5)
+        table = np.column_stack([boxes.xyxy, boxes.label, boxes.score])
+        np.testing.assert_allclose(boxes_on_disk(tmp_path / "seen", str(index)), table, atol=1e-3)
+        assert (boxes.score >= task.score_threshold).all()
+        counts.append((len(boxes.score), len(whole["detection"].score)))
+    assert any(0 < kept < all_of_them for kept, all_of_them in counts), counts
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_answers_nearly_the_same(precision: str) -> None:
+    image = picture(96, 128)
+    single = Predictor(FIXTURES / "run", ["depth"])(image)["depth"].values
+    half = Predictor(FIXTURES / "run", ["depth"], runtime=Runtime(precision=precision))(image)["depth"].values
+    assert half.dtype == single.dtype
+    difference = float(np.median(np.abs(half - single) / single))
+    assert 0 < difference < 0.05
+
+
+def test_a_run_folder_without_torch_names_the_extra() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from hydranet.inference.predictor import Predictor\n"
+        "try: Predictor(sys.argv[1])\n"
+        "except ImportError as error: print(error)"
+    )
+    call = [sys.executable, "-c", program, str(FIXTURES / "run")]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == 'a run folder needs torch, which is not installed; pip install "hydranet[train]"\n'
+
+
+def test_images_of_several_shapes_are_seen_at_the_nearest_training_size_each(tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    tall = replace(recipe.data[0], name="tall", dataset=Noise(seed=3), size=(64, 32))
+    recipe = replace(recipe, data=(*recipe.data, tall))
+    checkpoint.save_model(tmp_path, recipe.build(), recipe)
+    predictor = Predictor(tmp_path)
+    images = [picture(60, 130), picture(90, 50), picture(31, 66)]
+    for one, image in zip(predictor(images), images, strict=True):
+        np.testing.assert_allclose(one["glow"].values, predictor(image)["glow"].values, rtol=1e-5)
+    with pytest.raises(PredictorError, match=r"got size \(33, 64\), expected \(height, width\) in multiples of 32"):
+        Predictor(tmp_path, size=(33, 64))
 
 
 def test_every_broken_picture_is_told_of(run: Path, good: Path, tmp_path: Path) -> None:

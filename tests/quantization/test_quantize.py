@@ -19,12 +19,12 @@ from hydranet.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.core.spec import SpecError
 from hydranet.deploy.manifest import Manifest
-from hydranet.deploy.predictor import Predictor
 from hydranet.evaluation.report import Report
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import Shape, shipped
 from hydranet.export.parity import Bounds, MetricPair, Parity
 from hydranet.export.passes.rewrite_narrow_convs import Narrow
+from hydranet.inference.predictor import Predictor
 from hydranet.quantization import quantize
 from hydranet.quantization.artifacts import rejection_reason
 from hydranet.quantization.budget import ALLOWED, DIRECTIONS, Limit, MetricDrop, limits, losses

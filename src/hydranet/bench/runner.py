@@ -87,7 +87,7 @@ class Runner:
         return self.frames[self._next % len(self.frames)]
 
     def _whole(self, frame: np.ndarray) -> tuple[tuple[float, float, float], Answers]:
-        """From a uint8 frame to boxes, ids and meters in its pixels: what `deploy.predictor.Predictor` does."""
+        """From a uint8 frame to boxes, ids and meters in its pixels: what `SessionPredictor` does."""
         manifest = self.sessions[0].manifest
         began = time.perf_counter()
         images, (view,) = prepared([frame], manifest, manifest.input.size)

@@ -55,8 +55,8 @@ def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int
 
 def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, int]]]":
     from hydranet.core.sample import Sample
+    from hydranet.deploy.predictor import nearest_size
     from hydranet.deploy.video.frames import find_frames
-    from hydranet.inference.predictor import nearest_size
 
     for frame in find_frames(images):
-        yield Sample(frame.image), nearest_size(recipe, frame.image.shape[:2])
+        yield Sample(frame.image), nearest_size(recipe.sizes, frame.image.shape[:2])

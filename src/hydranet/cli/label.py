@@ -85,8 +85,9 @@ def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tu
     from hydranet.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
+    from hydranet.deploy.predictor import nearest_size
     from hydranet.distillation.teacher_model import File, Network
-    from hydranet.inference.predictor import nearest_size, parse_size
+    from hydranet.inference.predictor import parse_size
 
     shape = parse_size(size)
     if recipe:
@@ -97,7 +98,7 @@ def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tu
         return sources[source].dataset, shape or sources[source].size
     folder = Folder(source)
     if shape is None and isinstance(teacher, Network):
-        shape = nearest_size(teacher.recipe, folder[0].size)
+        shape = nearest_size(teacher.recipe.sizes, folder[0].size)
     if shape is None and isinstance(teacher, File):
         shape = teacher.manifest.input.size
     if shape is None:

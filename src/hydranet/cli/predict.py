@@ -27,18 +27,18 @@ Source = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder for images and JSON")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")]
-Threshold = Annotated[float, typer.Option(callback=share, help="Least score of boxes and lines, 0 to 1")]
+Threshold = Annotated[
+    float | None, typer.Option(callback=share, help="Least score of boxes and lines, 0 to 1; default: each task's")
+]
 Iou = Annotated[
     float | None,
-    typer.Option(
-        callback=share, help="For exported files: largest overlap of two boxes of a class; default: the task's"
-    ),
+    typer.Option(callback=share, help="Largest overlap of two boxes of a class; default: the task's"),
 ]
 Every = Annotated[
     list[str] | None,
-    typer.Option(metavar="HEAD=N", help="For exported files: a head for every Nth image; repeatable"),
+    typer.Option(metavar="HEAD=N", help="A head for every Nth image; repeatable"),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="For exported files: threads of the runtime")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime")]
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
@@ -47,6 +47,7 @@ Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove o
 Fps = Annotated[float, typer.Option(min=0, help="Frame rate, if images are the frames of a video; 0 = they are not")]
 Limit = Annotated[int, typer.Option(min=0, help="End after this many frames; 0 = no limit")]
 Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
+Precision = Annotated[str, typer.Option(help="Half precision for runs and OpenVINO: bf16 or fp16; default: fp32")]
 
 
 def predict(
@@ -54,7 +55,7 @@ def predict(
     images: Source,
     out: Out = Path("predictions"),
     heads: Heads = "",
-    threshold: Threshold = 0.3,
+    threshold: Threshold = None,
     size: Size = "",
     arrays: Arrays = False,
     track: Track = False,
@@ -67,6 +68,7 @@ def predict(
     iou: Iou = None,
     every: Every = None,
     threads: Threads = None,
+    precision: Precision = "",
     allow: Allow = None,
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, and JSON.
@@ -76,17 +78,25 @@ def predict(
     the upright image.
     """
     from hydranet.core.sample import DataError
+    from hydranet.deploy.session import Runtime
     from hydranet.deploy.video.live import Live, find_source
     from hydranet.deploy.video.stopwatch import Pace
     from hydranet.deploy.video.tracking import Tracks
     from hydranet.deploy.writer import Writer
-    from hydranet.inference.pipeline import RuntimeOptions, open_predictor, run_pipeline
-    from hydranet.inference.predictor import parse_size
+    from hydranet.inference.pipeline import run_pipeline
+    from hydranet.inference.predictor import Predictor, parse_size
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(images, stop)
-    shipped = RuntimeOptions(runtime, iou, parse_every(every or ()), threads)
-    predictor = open_predictor(model, _names(heads), parse_size(size), threshold, device, shipped)
+    predictor = Predictor(
+        model,
+        _names(heads),
+        threshold=threshold,
+        iou=iou,
+        every=parse_every(every or ()),
+        size=parse_size(size),
+        runtime=Runtime(runtime, device, threads, precision),
+    )
     rate = source.fps or fps or None
     broken: list[DataError] = []
     writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)

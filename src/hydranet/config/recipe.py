@@ -123,6 +123,11 @@ class Recipe(Component):
         self.build_balancer()
         check(self.stages, self.steps, [task.name for task in self.tasks])
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of the network's input for each source, validation first, each size once."""
+        return tuple(dict.fromkeys((source.size[0], source.size[1]) for source in (*self.validation, *self.data)))
+
     def build(self, also: Sequence[Task] = ()) -> HydraNet:
         """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`.
 

@@ -55,6 +55,7 @@ class Input:
     """The input `image`: uint8 (batch, height, width, 3), RGB.
 
     size:  height and width the network sees; with `dynamic` any other multiple of `stride` will do, too.
+    sizes: those it was trained at, for a choice by the shape of an image, where it is `dynamic`.
     fit:   "none" = images come in the network's size (the predictor letterboxes them); "letterbox" and "stretch" =
            the graph fits frames of size `frame` into `size` itself.
     frame: height and width of the images the graph takes, where it fits them itself.
@@ -67,6 +68,7 @@ class Input:
     frame: tuple[int, int] | None = None
     batch: int | None = 1
     stride: int = 32
+    sizes: tuple[tuple[int, int], ...] = ()
     name: str = IMAGE
     dtype: str = "uint8"
     layout: str = "bhwc"
@@ -208,7 +210,8 @@ def _sound(manifest: Manifest) -> Manifest:
         if not (is_name(task) and of.isidentifier() and of.isascii()):
             raise ManifestError(f"got an output named {shown(name)} in the manifest, expected task.field; {CURE}")
     given = manifest.input
-    for what, sides in {"size": given.size, "frame": given.frame or given.size}.items():
+    named = [("size", given.size), ("frame", given.frame or given.size), *(("sizes", one) for one in given.sizes)]
+    for what, sides in named:
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
             raise ManifestError(
                 f"got input {what} {sides!r} in the manifest, expected (height, width) in pixels; {CURE}"

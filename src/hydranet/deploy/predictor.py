@@ -1,11 +1,10 @@
-"""An exported network as a function of an image; needs numpy, OpenCV and the runtime, not torch."""
+"""An open network as a function of an image; needs numpy and OpenCV, not torch."""
 
 import copy
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from pathlib import Path
 from typing import Self, overload
 
 import numpy as np
@@ -15,7 +14,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
-from hydranet.deploy.session import Session, open_session
+from hydranet.deploy.session import Session
 from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
@@ -25,7 +24,7 @@ Answers = dict[str, Annotation]
 
 
 class PredictorError(UserError, ValueError):
-    """A request that the predictor's file cannot fulfill."""
+    """A request that the predictor's network cannot fulfill."""
 
 
 class _Stream(threading.local):
@@ -37,10 +36,10 @@ class _Stream(threading.local):
         self.ages: dict[str, int] = {}
 
 
-class Predictor:
+class SessionPredictor:
     """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
-    path:      a file that `hydranet export` wrote, or a session that is already open.
+    session:   an open network; `hydranet.Predictor` opens one from a path.
     heads:     tasks to compute; where the session prunes, the others cost nothing.
     threshold: boxes and lines below this score are left out; default: each task's own. Also at call time.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
@@ -48,27 +47,24 @@ class Predictor:
     every:     {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
                copy), and `ages` says how old it is. For a stream of single images; each thread that calls has a
                stream of its own, and `stream()` makes one for each of several cameras in a thread.
-    size:      height and width the network sees, where the file leaves the choice.
-    runtime:   the runtime that opens the file; default by its suffix.    threads: of the convolutions.
+    size:      height and width the network sees, where it leaves the choice; default: of the sizes it was trained at,
+               the one whose shape is nearest to the image's.
     Several threads may call one predictor at once. A process that forks opens its own: runtimes do not survive a fork.
-    Raises PredictorError for what the file cannot do, ManifestError for what is no export.
+    Raises PredictorError for what the network cannot do.
     """
 
     def __init__(
         self,
-        path: Path | str | Session,
+        session: Session,
         heads: Sequence[str] | None = None,
         *,
         threshold: float | None = None,
         iou: float | None = None,
         every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
-        runtime: str = "",
-        threads: int | None = None,
     ) -> None:
         self.threshold, self.iou = check_share(threshold, "threshold"), check_share(iou, "iou")
-        self.session = open_session(path, runtime, threads) if isinstance(path, Path | str) else path
-        self.manifest = self.session.manifest
+        self.session, self.manifest = session, session.manifest
         if not self.manifest.heads:
             raise PredictorError(
                 f"got file {self.manifest.name!r} without heads, expected one at least; export it again"
@@ -77,12 +73,11 @@ class Predictor:
         self.every = dict.fromkeys(names, 1) | dict(every or {})
         for name in self.every:
             if name not in self.manifest.heads:
-                raise PredictorError(unknown(name, self.manifest.heads, "head of this file"))
+                raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
         if not all(map(_is_rate, self.every.values())) or not set(self.every) <= set(names):
             raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {', '.join(names)}")
-        if size and size != self.manifest.input.size and not self.manifest.input.dynamic:
-            raise PredictorError(f"got size {size}, expected {self.manifest.input.size}, which this file was made for")
-        self.size = size or self.manifest.input.size
+        self.size = size
+        _check_size(size, self.manifest)
         self._stream, self._process = _Stream(), os.getpid()
 
     @property
@@ -127,9 +122,23 @@ class Predictor:
             return self._one(image, least, iou)
         if max(self.every.values()) > 1:
             raise PredictorError(f"got several images at once with every={self.every}; give them one by one")
-        step = self.manifest.input.batch or max(len(image), 1)
-        chunks = [list(image[i : i + step]) for i in range(0, len(image), step)]
-        return [answers for chunk in chunks for answers in self._see(chunk, list(self.every), least, iou)]
+        groups: dict[tuple[int, int], list[int]] = {}  # a batch has one size
+        for index, one in enumerate(image):
+            groups.setdefault(self._size(one), []).append(index)
+        answers: dict[int, Answers] = {}
+        for indices in groups.values():
+            step = self.manifest.input.batch or len(indices)
+            for first in range(0, len(indices), step):
+                chunk = indices[first : first + step]
+                results = self._see([image[i] for i in chunk], list(self.every), least, iou)
+                answers |= dict(zip(chunk, results, strict=True))
+        return [answers[index] for index in range(len(image))]
+
+    def _size(self, image: np.ndarray) -> tuple[int, int]:
+        """Height and width at which the network sees an image."""
+        given = self.manifest.input
+        sizes = given.sizes if given.dynamic and given.sizes else (given.size,)
+        return self.size or nearest_size(sizes, checked(image).shape[:2])
 
     def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
         """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""
@@ -147,7 +156,7 @@ class Predictor:
         }
 
     def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
-        fitted, views = prepared(images, self.manifest, self.size)
+        fitted, views = prepared(images, self.manifest, self._size(images[0]))
         batch = self.manifest.input.batch or len(fitted)
         padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}
@@ -174,6 +183,23 @@ def check_share(value: float | None, what: str) -> float | None:
     if value is None or (isinstance(value, Real) and 0 <= value <= 1):  # NaN is in no range
         return value
     raise PredictorError(f"got {what} {value!r}, expected a number from 0 to 1")
+
+
+def nearest_size(sizes: Sequence[tuple[int, int]], size: Sequence[int]) -> tuple[int, int]:
+    """The (height, width) whose aspect ratio is nearest to that of `size`; the first of several."""
+    wanted = np.log(size[0] / size[1])
+    return min(sizes, key=lambda one: abs(np.log(one[0] / one[1]) - wanted))
+
+
+def _check_size(size: tuple[int, int] | None, manifest: Manifest) -> None:
+    """Raises PredictorError for an input size that the network does not take; None = its own choice."""
+    given = manifest.input
+    if size is None or size == given.size:
+        return
+    if not given.dynamic:
+        raise PredictorError(f"got size {size}, expected {given.size}, which this file was made for")
+    if len(size) != 2 or any(side <= 0 or side % given.stride for side in size):
+        raise PredictorError(f"got size {size}, expected (height, width) in multiples of {given.stride}")
 
 
 def _is_rate(value: object) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -46,17 +47,31 @@ def runtimes_for(path: Path | str) -> list[str]:
     return [name for _, name in sorted(able)]
 
 
-def open_session(path: Path | str, runtime: str = "", threads: int | None = None) -> Session:
-    """The model in a file. runtime: "onnx", "openvino", "torchscript", ...; default by the file's suffix.
+@dataclass(frozen=True)
+class Runtime:
+    """What computes a network, and how.
 
-    threads: of the convolutions, from 1; None = the runtime's own choice.
-    Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UserError for a wrong
-    number of threads, ImportError naming the extra that is not installed.
+    name:      "onnx", "openvino", "torchscript" for an exported file; "" = by its suffix.
+    device:    "cpu", or for a run folder another one that PyTorch knows, such as "cuda".
+    threads:   of the convolutions, from 1; None = the runtime's own choice.
+    precision: "bf16" or "fp16" to compute in half precision, for run folders and OpenVINO; "" = fp32, or whatever an
+               exported file holds.
     """
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise UserError(
-            f"got threads {threads!r}, expected a whole number from 1, or None for the runtime's own choice"
-        )
+
+    name: str = ""
+    device: str = "cpu"
+    threads: int | None = None
+    precision: str = ""
+
+
+def open_session(path: Path | str, runtime: str = "", threads: int | None = None, precision: str = "") -> Session:
+    """The model in a file; the options are those of `Runtime`.
+
+    Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UserError for a wrong
+    number of threads or a precision that the runtime cannot choose, ImportError naming the extra that is not
+    installed.
+    """
+    check_threads(threads)
     if not Path(path).is_file():
         raise ManifestError(f"no file {path}; make one with `hydranet export RUN --to onnx`")
     able = runtimes_for(path)
@@ -67,10 +82,17 @@ def open_session(path: Path | str, runtime: str = "", threads: int | None = None
             f"got {Path(path).name} for runtime {runtime or 'by suffix'!r}, expected a file of {', '.join(every)} "
             f"and one of {names} that reads it; export the run for it"
         )
-    module = dict(known())[runtime or able[0]]
+    name = runtime or able[0]
+    module = dict(known())[name]
+    if precision and precision not in module.PRECISIONS:
+        able = [other for other, its in known() if precision in its.PRECISIONS and other in runtimes_for(path)]
+        cure = f"use runtime {' or '.join(able)}" if able else "leave it out: the file's own precision is used"
+        raise UserError(f"got precision {precision!r} for {name}, which cannot choose that; {cure}")
     check_digests(Path(path))
     _check_alone(Path(path))
-    session: Session = module.Session(path, threads)
+    session: Session = (
+        module.Session(path, threads, precision=precision) if precision else module.Session(path, threads)
+    )
     return session
 
 
@@ -89,6 +111,14 @@ def _check_alone(path: Path) -> None:
         raise ManifestError(
             f"{path} keeps weights in other files, which could be any file of this machine; expected one file that "
             "holds all: export the run again, or load and save it with onnx.save_model(model, path)"
+        )
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UserError for what is no number of threads."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise UserError(
+            f"got threads {threads!r}, expected a whole number from 1, or None for the runtime's own choice"
         )
 
 

@@ -31,7 +31,13 @@ def described(
     shape = graph.shape
     stride = max(level.stride for features in graph.model.trunk.features.values() for level in features)
     taken = Input(
-        shape.size, shape.dynamic, shape.fit, shape.frame if shape.fit != "none" else None, shape.batch, stride
+        shape.size,
+        shape.dynamic,
+        shape.fit,
+        shape.frame if shape.fit != "none" else None,
+        shape.batch,
+        stride,
+        recipe.sizes,
     )
     return Manifest(
         name=name,

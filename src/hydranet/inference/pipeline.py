@@ -1,16 +1,13 @@
 """A predictor at work on a source of images, frame by frame: what `hydranet predict` does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.sample import DataError
-from hydranet.core.spec import SpecError
-from hydranet.deploy.session import runtimes_for
 from hydranet.deploy.video.frames import Frame, Frames
 from hydranet.deploy.video.live import Live
 from hydranet.deploy.video.stopwatch import Pace
@@ -25,57 +22,6 @@ class PredictorProtocol(Protocol):
     def classes(self) -> Mapping[str, Sequence[str]]: ...
 
     def __call__(self, image: np.ndarray, /) -> Mapping[str, Annotation]: ...
-
-
-@dataclass(frozen=True)
-class RuntimeOptions:
-    """Options of exported files alone; named as in `hydranet.deploy.predictor.Predictor`."""
-
-    runtime: str = ""
-    iou: float | None = None
-    every: Mapping[str, int] = field(default_factory=dict)
-    threads: int | None = None
-
-
-def open_predictor(
-    path: Path,
-    heads: Sequence[str] | None,
-    size: tuple[int, int] | None,
-    threshold: float,
-    device: str,
-    shipped: RuntimeOptions,
-) -> PredictorProtocol:
-    """A predictor of a run, or of a file that `hydranet export` wrote; for the latter torch is not needed.
-
-    Raises SpecError for options of exported files with a run, or a device with an exported file.
-    """
-    if path.is_file() and runtimes_for(path):
-        from hydranet.deploy.predictor import Predictor as Exported
-
-        if device != "cpu":
-            raise SpecError(
-                f"got device {device!r} with an exported file, expected a run; exported files use the CPU here"
-            )
-        return Exported(
-            path,
-            heads,
-            threshold=threshold,
-            iou=shipped.iou,
-            every=shipped.every,
-            size=size,
-            runtime=shipped.runtime,
-            threads=shipped.threads,
-        )
-    if shipped != RuntimeOptions():
-        usual = vars(RuntimeOptions())
-        given = [f"--{name}" for name, value in vars(shipped).items() if value != usual[name]]
-        raise SpecError(
-            f"got {', '.join(given)} with a run, expected an exported file such as model.onnx; hydranet export {path}"
-        )
-    from hydranet.inference.predictor import Predictor
-    from hydranet.models.device import available_device
-
-    return Predictor(path, heads, size=size, threshold=threshold, device=available_device(device))
 
 
 def run_pipeline(

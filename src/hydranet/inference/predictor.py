@@ -1,29 +1,32 @@
-"""A trained network as a function of an image."""
+"""A trained network as a function of an image: one class for run folders and exported files, in every runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from hydranet.annotations import Annotation
-from hydranet.checkpoint.checkpoint import load_model
-from hydranet.config.recipe import Recipe
-from hydranet.core.sample import Sample
+from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
-from hydranet.deploy.predictor import check_share, checked
-from hydranet.evaluation.evaluate import predict_batch
-from hydranet.postprocess.nms import above
+from hydranet.deploy.predictor import PredictorError, SessionPredictor
+from hydranet.deploy.session import Runtime, Session, known, open_session, runtimes_for
+
+WEIGHTS = ".safetensors"
+"""Suffix of a file of weights with its recipe, which PyTorch runs."""
 
 
-class Predictor:
+class Predictor(SessionPredictor):
     """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
-    path:      a run folder or a model file.    heads: tasks to compute; the others cost nothing.
-    size:      height and width the network sees; default: the training size whose shape is nearest to the image's.
-    threshold: boxes and lines below this score are left out; default: that of each task (`Task.score_threshold`). Also
-               an argument of every call.
-    The same without torch, for exported files: `hydranet.deploy.predictor`; both fit images and bring answers back
-    by the same functions.
+    path:      a run folder, a model.safetensors, or a file that `hydranet export` wrote (.onnx, .xml, .torchscript).
+               Exported files need numpy, OpenCV and their runtime, not PyTorch.
+    heads:     tasks to compute; where the runtime prunes, the others cost nothing.
+    threshold: boxes and lines below this score are left out; default: each task's own, which a file holds, too.
+    iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
+               own. Threshold and iou may also be given with each image.
+    every:     {head: 2} computes a head for every second image only; see `SessionPredictor`.
+    size:      height and width the network sees; default: the training size nearest to the image in shape.
+    runtime:   what computes, and how: a name such as "openvino", or a `Runtime` with device, threads, precision.
+    Several threads may call one predictor at once. A process that forks opens its own.
+    Raises PredictorError for a path that names no network and for what the network cannot do, ManifestError for what
+    is no export, CheckpointError for a damaged run, ImportError naming the extra that is not installed.
     """
 
     def __init__(
@@ -31,36 +34,42 @@ class Predictor:
         path: Path | str,
         heads: Sequence[str] | None = None,
         *,
-        size: tuple[int, int] | None = None,
         threshold: float | None = None,
-        device: str = "cpu",
+        iou: float | None = None,
+        every: Mapping[str, int] | None = None,
+        size: tuple[int, int] | None = None,
+        runtime: str | Runtime = "",
     ) -> None:
-        self.size, self.threshold = size, check_share(threshold, "threshold")
-        model, self.recipe = load_model(path)
-        self.model = (model.subset(*dict.fromkeys(heads)) if heads else model).to(device)
-
-    @property
-    def classes(self) -> dict[str, tuple[str, ...]]:
-        """Class names of each task; empty for tasks without classes."""
-        return {name: task.classes for name, task in self.model.tasks.items()}
-
-    def __call__(self, image: np.ndarray, threshold: float | None = None) -> dict[str, Annotation]:
-        """Raises ValueError for anything but an RGB image, PredictorError for a threshold that is not from 0 to 1."""
-        size = self.size or nearest_size(self.recipe, checked(image).shape[:2])
-        predictions = predict_batch(self.model, [Sample(image)], size)[0]
-        least = self.threshold if threshold is None else check_share(threshold, "threshold")
-        tasks = self.model.tasks
-        return {
-            name: above(one, tasks[name].score_threshold if least is None else least)
-            for name, one in predictions.items()
-        }
+        session = open_path(path, Runtime(runtime) if isinstance(runtime, str) else runtime)
+        super().__init__(session, heads, threshold=threshold, iou=iou, every=every, size=size)
 
 
-def nearest_size(recipe: Recipe, size: Sequence[int]) -> tuple[int, int]:
-    """The input size of the recipe whose aspect ratio is nearest to the image's."""
-    sizes = [source.size for source in (*recipe.validation, *recipe.data)]
-    wanted = np.log(size[0] / size[1])
-    return min(sizes, key=lambda s: abs(np.log(s[0] / s[1]) - wanted))
+def open_path(path: Path | str, runtime: Runtime) -> Session:
+    """The session of a run folder, of its weights, or of an exported file.
+
+    Raises PredictorError for a path that names none, SpecError for options that it does not have.
+    """
+    place = Path(path)
+    if runtimes_for(place):
+        if runtime.device != "cpu":
+            raise SpecError(
+                f"got device {runtime.device!r} with an exported file, expected a run; exported files use the CPU here"
+            )
+        return open_session(place, runtime.name, runtime.threads, runtime.precision)
+    if not place.is_dir() and not (place.is_file() and place.suffix == WEIGHTS):
+        suffixes = sorted({suffix for _, module in known() for suffix in module.SUFFIXES})
+        raise PredictorError(
+            f"no run or model at {path}; give a run folder, its model{WEIGHTS}, or an exported file "
+            f"({', '.join(suffixes)}); no network was released by name yet: `hydranet train` makes one"
+        )
+    if runtime.name:
+        raise SpecError(
+            f"got runtime {runtime.name!r} with a run, expected an exported file such as model.onnx; "
+            f"hydranet export {path}"
+        )
+    with needing("a run folder"):
+        from hydranet.inference.torch_session import TorchSession
+    return TorchSession(place, runtime)
 
 
 def parse_size(text: str, multiple: int = 32) -> tuple[int, int] | None:

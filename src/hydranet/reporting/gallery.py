@@ -22,11 +22,12 @@ def write_gallery(
     *,
     title: str,
     note: str = "",
-    threshold: float = 0.3,
+    threshold: float | None = None,
 ) -> None:
     """Writes an HTML page, or one image of predictions where `path` ends in .png or .jpg.
 
-    threshold: least score of the boxes and lines that are shown.    Raises SpecError for another ending.
+    threshold: least score of the boxes and lines that are shown; default: each task's own.
+    Raises SpecError for another ending.
     """
     check_format(path)
     if path.suffix == ".html":
@@ -41,7 +42,7 @@ def check_format(path: Path) -> None:
         raise SpecError(f"got gallery {str(path)!r}, expected a name that ends in .html, .png or .jpg")
 
 
-def sheet(rows: Sequence[EvaluatedImage], tasks: Mapping[str, Task], threshold: float = 0.3) -> np.ndarray:
+def sheet(rows: Sequence[EvaluatedImage], tasks: Mapping[str, Task], threshold: float | None = None) -> np.ndarray:
     """The predictions for several images below one another, uint8 h w 3."""
     grids = [composite(row.sample.image, _drawn(row.sample.image, row.predictions, tasks, threshold)) for row in rows]
     width = min(grid.shape[1] for grid in grids)
@@ -54,16 +55,24 @@ def sheet(rows: Sequence[EvaluatedImage], tasks: Mapping[str, Task], threshold: 
     )
 
 
-def _drawn(
-    image: np.ndarray, annotations: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float
-) -> dict[str, np.ndarray]:
+def shown(
+    predictions: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float | None = None
+) -> dict[str, Annotation]:
+    """Predictions without the boxes and lines below a score; default: each task's own, as a predictor does."""
     return {
-        name: captioned(image, above(annotation, threshold), tasks[name].classes)
-        for name, annotation in annotations.items()
+        name: above(one, tasks[name].score_threshold if threshold is None else threshold)
+        for name, one in predictions.items()
     }
 
 
-def _row(row: EvaluatedImage, tasks: Mapping[str, Task], threshold: float) -> Row:
+def _drawn(
+    image: np.ndarray, annotations: Mapping[str, Annotation], tasks: Mapping[str, Task], threshold: float | None
+) -> dict[str, np.ndarray]:
+    kept = shown(annotations, tasks, threshold)
+    return {name: captioned(image, annotation, tasks[name].classes) for name, annotation in kept.items()}
+
+
+def _row(row: EvaluatedImage, tasks: Mapping[str, Task], threshold: float | None) -> Row:
     image, name = row.sample.image, f"{row.sample.source}: {Path(row.sample.key).name}"
     return Row(
         name, image, _drawn(image, row.predictions, tasks, threshold), _drawn(image, row.sample.labels, tasks, 0.0)

@@ -13,6 +13,9 @@ from hydranet.deploy.onnx_subgraph import part
 
 SUFFIXES = (".onnx",)
 
+PRECISIONS: Mapping[str, str] = {}
+"""Precisions to compute in by choice: none, a file has its own."""
+
 
 class Session:
     """An open ONNX file: arrays by name in, arrays by name out.
@@ -34,7 +37,7 @@ class Session:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ImportError('.onnx files need ONNX Runtime; pip install "hydranet[export]"') from error
+            raise ImportError('.onnx files need ONNX Runtime; pip install "hydranet[onnx]"') from error
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
         self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")

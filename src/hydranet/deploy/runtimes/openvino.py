@@ -48,7 +48,7 @@ class Session:
         try:
             import openvino
         except ImportError as error:
-            raise ImportError('OpenVINO files need OpenVINO; pip install "hydranet[export]"') from error
+            raise ImportError('OpenVINO files need OpenVINO; pip install "hydranet[openvino]"') from error
         if precision not in PRECISIONS:
             raise UserError(f"got precision {precision!r}, expected one of {', '.join(PRECISIONS)}")
         self._openvino: Any = openvino

@@ -10,6 +10,9 @@ from hydranet.deploy.manifest import CURE, IMAGE, IOU, KEY, SCORE, ManifestError
 
 SUFFIXES = (".torchscript",)
 
+PRECISIONS: Mapping[str, str] = {}
+"""Precisions to compute in by choice: none, a file has its own."""
+
 
 class Session:
     """An open TorchScript file: arrays by name in, arrays by name out.
@@ -25,7 +28,7 @@ class Session:
         try:
             import torch
         except ImportError as error:
-            raise ImportError("TorchScript files need PyTorch; pip install torch") from error
+            raise ImportError('TorchScript files need PyTorch; pip install "hydranet[train]"') from error
         self._torch, self._device = torch, device
         if threads:
             torch.set_num_threads(threads)
