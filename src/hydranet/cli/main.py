@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,17 +23,38 @@ from hydranet.cli import (
     train,
     weights,
 )
+from hydranet.core import extras
 from hydranet.core.errors import UserError
+
+
+def _version(asked: bool) -> None:
+    """Shows the version and ends."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("hydranet"))
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="hydranet",
-    help="One image encoder, many perception heads: train, evaluate, look, ship.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help and errors: loading rich for them doubles the time they take
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def hydranet(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version")] = (
+        False
+    ),
+) -> None:
+    """One image encoder, many perception heads: train, evaluate, look, ship."""
+
+
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
@@ -58,7 +80,9 @@ def main() -> None:
         app()
     except terminal.Stopped as stopped:
         _fail(str(stopped), terminal.INTERRUPTED)
-    except (UserError, ImportError) as error:
+    except ImportError as error:
+        _fail(extras.sentence(error, "this command"))
+    except UserError as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")

@@ -1,0 +1,57 @@
+"""A run as proven files, in one call: what `hydranet export` does without its options for experts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hydranet.checkpoint.checkpoint import load_model
+from hydranet.export.export import export, opened, report_of, settle
+from hydranet.export.graph import Shape
+from hydranet.export.parity import Bounds, Parity, ParityError, measure, save
+
+
+def export_run(
+    run: Path | str,
+    folder: Path | str | None = None,
+    *,
+    targets: Sequence[str] = ("onnx",),
+    heads: Sequence[str] | None = None,
+    shape: Shape | None = None,
+    limit: int = 100,
+) -> list[Path]:
+    """Writes a run for each target, proves that every runtime answers the same, and returns the files.
+
+    run:     a run folder or model.safetensors.    folder: of the files; default: export/ in the run.
+    targets: such as "onnx", "openvino", "torchscript".    heads: tasks in the files; default: all.
+    shape:   what the files take; default: one image at a time, of the first validation size.
+    limit:   images of each validation source in the proof, evenly spread; 0 = all.
+    Raises ParityError where a file does not answer the same, which is then kept as NAME.failed; CheckpointError for
+    what is no run, DataError where no validation image can be read, SpecError for an unknown head or target,
+    ImportError naming the extra that is not installed.
+    """
+    place = Path(run).resolve() if Path(run).is_dir() else Path(run).resolve().parent
+    target = Path(folder) if folder else place / "export"
+    model, recipe = load_model(run)
+    target.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".export-", dir=target) as draft:
+        graph, drafts = export(
+            model,
+            recipe,
+            Path(draft),
+            targets=targets,
+            shape=shape or Shape(recipe.sizes[0]),
+            heads=heads,
+            name=place.name,
+            protocol=report_of(place),
+        )
+        proofs: list[Parity] = []
+        for step in measure(graph, opened(drafts), recipe.validation or recipe.data, Bounds(), limit or None):
+            proofs = step if isinstance(step, list) else proofs
+        failed = {proof.file for proof in proofs if proof.failures}
+        paths = settle(drafts, target, [path for path in drafts if path.name not in failed])
+    if passed := [proof for proof in proofs if proof.file not in failed]:
+        save(target / "parity.json", passed)
+    if failed:
+        reason = next(failure for proof in proofs for failure in proof.failures)
+        raise ParityError(f"{reason}; the file was renamed to .failed: use another runtime")
+    return paths
