@@ -73,11 +73,9 @@ def predict(
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, and JSON.
 
-    Cameras and streams go on until Ctrl-C, and every file is whole then; a network that is slower than the camera
-    gets the newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in the pixels of
-    the upright image.
+    Cameras and streams go on until Ctrl-C, and every file is whole then; a network slower than the camera gets the
+    newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
     """
-    from hydranet.core.sample import DataError
     from hydranet.deploy.session import Runtime
     from hydranet.deploy.video.live import Live, find_source
     from hydranet.deploy.video.stopwatch import Pace
@@ -88,17 +86,10 @@ def predict(
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     source = find_source(images, stop)
-    predictor = Predictor(
-        model,
-        _names(heads),
-        threshold=threshold,
-        iou=iou,
-        every=parse_every(every or ()),
-        size=parse_size(size),
-        runtime=Runtime(runtime, device, threads, precision),
-    )
+    shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
+    predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, every=rates, size=shape, runtime=chosen)
     rate = source.fps or fps or None
-    broken: list[DataError] = []
+    broken: list["DataError"] = []
     writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)
     with terminal.bar() as bar, writer:
         job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
