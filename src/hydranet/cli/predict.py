@@ -88,8 +88,7 @@ def predict(
     source = find_source(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, every=rates, size=shape, runtime=chosen)
-    rate = source.fps or fps or None
-    broken: list["DataError"] = []
+    rate, broken = source.fps or fps or None, list["DataError"]()
     writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)
     with terminal.bar() as bar, writer:
         job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()

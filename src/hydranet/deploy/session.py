@@ -104,8 +104,8 @@ def _check_alone(path: Path) -> None:
         elsewhere = reads_other_files(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ManifestError(
-            f"{path} cannot be opened by ONNX Runtime or any other, it is damaged or no ONNX file ({error}); export the "
-            "run again"
+            f"{path} cannot be opened by ONNX Runtime or any other, it is damaged or no ONNX file ({error}); export "
+            "the run again"
         ) from error
     if elsewhere:
         raise ManifestError(
