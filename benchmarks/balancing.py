@@ -13,12 +13,11 @@ import argparse
 import statistics
 import sys
 import time
-from contextlib import nullcontext
 
 import torch
+from hydranet.balancers.aggregated import Aggregated
 
 from hydranet.annotations import ClassMap
-from hydranet.balancers.aggregated import Aggregated
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO
@@ -36,7 +35,7 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.training.gradients import step_gradients
+from hydranet.training.gradients import StepContext, step_gradients
 
 METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
 BALANCERS: dict[str, Part] = {
@@ -78,7 +77,7 @@ def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
     balancer.zero_grad(set_to_none=True)
     clock = time.perf_counter if given.image.is_cuda or torch.get_num_threads() > 1 else time.process_time
     began = clock()
-    step_gradients(model, [given], balancer, autocast=nullcontext)
+    step_gradients(StepContext(model, [given], balancer))
     if given.image.is_cuda:
         torch.cuda.synchronize()
     return clock() - began

@@ -29,8 +29,8 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-
 from hydranet.balancers.aggregated import Aggregated
+
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO

@@ -15,12 +15,11 @@ from toys import Noise, toy_recipe
 
 
 def part(spec: str) -> Part:
-    """ "module.Class[:method][@parameters]" as a part; windows are short, so that short runs see them end."""
+    """ "module.Class[@parameters]" as a part; windows are short, so that short runs see them end."""
     path, _, place = spec.partition("@")
-    path, _, method = path.partition(":")
     module, _, name = path.rpartition(".")
     found = Part(getattr(importlib.import_module(module), name))
-    wanted = {"method": method, "at": place, **{name: 1 for name in ("window", "every") if name in found.takes}}
+    wanted = {"at": place, **{name: 1 for name in ("window", "every") if name in found.takes}}
     return Part(found.cls, **{option: value for option, value in wanted.items() if value})
 
 

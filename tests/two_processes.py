@@ -14,6 +14,13 @@ from hydranet.training.train import train
 from toys import Noise, toy_recipe
 
 HERE = Path(__file__).parent
+
+
+def python_path() -> str:
+    """Where another process finds these helpers, and the package where this process found it."""
+    return os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 ONE_NODE = ("--nproc-per-node=2", "--standalone")
 
 
@@ -26,7 +33,11 @@ def recipe(name: str) -> Recipe:
 
 def launched(*command: object, options: tuple[str, ...] = ONE_NODE) -> "subprocess.Popen[str]":
     """torchrun at work on a program of two processes (or a node of them)."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": python_path(),
+        "OMP_NUM_THREADS": "1",
+    }
     line = [sys.executable, "-m", "torch.distributed.run", *options, *map(str, command)]
     return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -10,16 +10,33 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchjd.aggregation import AlignedMTLWeighting, IMTLGWeighting, MGDAWeighting
 
-from hydranet.balancers.aggregated import Aggregated, cagrad, mgda, nash, upgrad
+from hydranet.balancers.aligned_mtl import AlignedMTL
+from hydranet.balancers.cagrad import CAGrad, cagrad
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
 from hydranet.balancers.gradnorm import GradNorm
+from hydranet.balancers.imtl_g import IMTLG
+from hydranet.balancers.mgda import MGDA, mgda
+from hydranet.balancers.nash_mtl import NashMTL, nash
+from hydranet.balancers.pcgrad import PCGrad
+from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.rlw import RLW
+from hydranet.balancers.upgrad import UPGrad, upgrad
 from hydranet.core.spec import SpecError
 from hydranet.training.gradients import StepResult
 
-METHODS = ("sum", "pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
+CLASSES = {
+    "sum": PlainSum,
+    "pcgrad": PCGrad,
+    "mgda": MGDA,
+    "cagrad": CAGrad,
+    "upgrad": UPGrad,
+    "imtlg": IMTLG,
+    "alignedmtl": AlignedMTL,
+    "nashmtl": NashMTL,
+}
+METHODS = tuple(CLASSES)
 SYMMETRIC = tuple(m for m in METHODS if m != "pcgrad")
 PAIR = ("a", "b")
 seeds = st.integers(0, 10_000)
@@ -34,7 +51,7 @@ def gramian(seed: int, tasks: int = 3, size: int = 12, spread: float = 0.7) -> T
 
 def ask(method: str, products: Tensor, **options: object) -> Tensor:
     names = tuple(map(str, range(len(products))))
-    return Aggregated(names, method, **options)(products, dict.fromkeys(names, torch.ones(())))
+    return CLASSES[method](names, **options)(products, dict.fromkeys(names, torch.ones(())))
 
 
 def losses(**values: float) -> dict[str, Tensor]:
@@ -142,7 +159,7 @@ def test_upgrad_nash_and_cagrad_meet_their_conditions(seed: int) -> None:
 
 
 def test_pcgrad_draws_by_step_and_leaves_the_random_state_alone() -> None:
-    one, other = (Aggregated(tuple("abcd"), "pcgrad") for _ in range(2))
+    one, other = (PCGrad(tuple("abcd")) for _ in range(2))
     products = gramian(3, 4, size=4)
     drawn = torch.ones(4)
     state = torch.get_rng_state()
@@ -155,11 +172,23 @@ def test_pcgrad_draws_by_step_and_leaves_the_random_state_alone() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_unknown_method_and_place() -> None:
-    with pytest.raises(SpecError, match=r"no method of Aggregated is called 'pc_grad'; did you mean 'pcgrad'\?"):
-        Aggregated(PAIR, "pc_grad")
-    with pytest.raises(SpecError, match="got at='heads', expected 'cut' or 'parameters'"):
-        GradNorm(PAIR, at="heads")
+def test_a_share_of_the_ball_is_a_number_below_1() -> None:
+    with pytest.raises(SpecError, match=r"got c=1\.5, expected a number from 0 up to 1"):
+        CAGrad(PAIR, c=1.5)
+
+
+@pytest.mark.parametrize("method", SYMMETRIC)
+def test_scale_is_declared_as_it_is(method: str) -> None:
+    """Losses multiplied by constants: the direction sum_t w_t g_t stays where it was, or it does not."""
+    turned = []
+    for seed in range(5):
+        products, factors = gramian(seed).double(), torch.tensor([0.2, 1.0, 7.0]).double()
+        plain = ask(method, products.float()).double()
+        scaled = ask(method, (products * torch.outer(factors, factors)).float()).double() * factors
+        cosine = plain @ products @ scaled / (plain @ products @ plain).sqrt() / (scaled @ products @ scaled).sqrt()
+        turned.append(float(cosine))
+    invariant = min(turned) > 0.999
+    assert invariant == (CLASSES[method].scale == "invariant"), turned
 
 
 def test_dwa_follows_equation_7() -> None:

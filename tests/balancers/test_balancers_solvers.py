@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from hydranet.balancers.aggregated import cagrad, mgda, nash, upgrad
+from hydranet.balancers.cagrad import cagrad
+from hydranet.balancers.mgda import mgda
+from hydranet.balancers.nash_mtl import nash
+from hydranet.balancers.upgrad import upgrad
 
 SEEDS = range(6)
 

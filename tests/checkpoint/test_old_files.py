@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hydranet.checkpoint.checkpoint import load_model, load_recipe
-from hydranet.config.moved import modern_path
+from hydranet.config.moved import modern_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.evaluation.compare import changes
 from hydranet.evaluation.evaluate import evaluate
@@ -81,5 +81,16 @@ def test_recipes_as_json_are_read(name: str) -> None:
     [path for path in json.loads((OLD / "classes.json").read_text()) if path.startswith(KEPT) and path not in ABSTRACT],
 )
 def test_every_class_that_a_recipe_could_name_is_found(path: str) -> None:
-    module, _, name = modern_path(path).rpartition(".")
+    module, _, name = modern_recipe({"class": path})["class"].rpartition(".")
     assert hasattr(importlib.import_module(module), name)
+
+
+def test_the_balancer_of_many_methods_is_one_class_per_method_now() -> None:
+    old = {"class": "hydranet.balancers.aggregated.Aggregated", "part": True, "seed": 3, "c": 0.4, "at": "cut"}
+    assert modern_recipe({**old, "method": "cagrad"}) == {
+        "class": "hydranet.balancers.cagrad.CAGrad",
+        "part": True,
+        "c": 0.4,
+    }
+    pcgrad = modern_recipe({**old, "method": "pcgrad", "at": "parameters"})
+    assert pcgrad == {"class": "hydranet.balancers.pcgrad.PCGrad", "part": True, "seed": 3, "at": "parameters"}

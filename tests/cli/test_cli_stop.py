@@ -15,8 +15,7 @@ from commands import hydranet
 from hydranet.checkpoint import checkpoint
 from hydranet.cli import terminal
 from hydranet.io.run_log import LOG, read
-
-HERE = Path(__file__).parents[1]
+from two_processes import python_path
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,10 @@ class Process:
 def started(recipes: Path, folder: Path) -> Process:
     command = ("train", f"{recipes}:slow", "--out", str(folder))
     code = "from hydranet.cli.main import main; main()"
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": python_path(),
+    }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return Process(command, folder, subprocess.Popen([sys.executable, "-c", code, *command], env=environment, **pipes))
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
-from hydranet.balancers.aggregated import Aggregated
+from hydranet.balancers.pcgrad import PCGrad
 from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.upgrad import UPGrad
 from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -131,7 +132,7 @@ FULL = [
     {"accumulate": 2},
     {"precision": "bf16"},
     {"balancer": Part(Uncertainty), "ema": 0.9},
-    {"balancer": Part(Aggregated, method="pcgrad"), "features": 0.5},
+    {"balancer": Part(PCGrad), "features": 0.5},
     {"features": 0.5, "ema": 0.9, "accumulate": 2},
 ]
 
@@ -170,7 +171,7 @@ def test_another_teacher_in_the_old_ones_place_is_refused(teacher: Path, tmp_pat
         next(train(recipe, tmp_path / "run", resume=True))
 
 
-@pytest.mark.parametrize("balancer", [Part(Uncertainty), Part(Aggregated, method="upgrad")], ids=str)
+@pytest.mark.parametrize("balancer", [Part(Uncertainty), Part(UPGrad)], ids=str)
 def test_accumulation_changes_nothing(teacher: Path, balancer: Part, tmp_path: Path) -> None:
     """Without BatchNorm, whose statistics are those of a micro-batch."""
     losses = []

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from commands import hydranet, refused
-from hydranet.balancers.aggregated import Aggregated
+from hydranet.balancers.plain_sum import PlainSum
+from hydranet.balancers.upgrad import UPGrad
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
 from hydranet.reporting.curves import curves, losses, write_report
@@ -26,8 +27,8 @@ NAMES = ("first & best", "second")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two short runs with logs and reports; one balances gradients, so that it knows cosines."""
     folders = [tmp_path_factory.mktemp("runs") / name for name in NAMES]
-    for folder, method in zip(folders, ("upgrad", "sum"), strict=True):
-        recipe = replace(toy_recipe(), balancer=Part(Aggregated, method=method))
+    for folder, balancer in zip(folders, (UPGrad, PlainSum), strict=True):
+        recipe = replace(toy_recipe(), balancer=Part(balancer))
         report = Report(
             folder.name,
             {"held-out": {"bright": {"mae": 0.5, "iou/road": 0.75, "iou/<car>": math.nan}}},

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
@@ -16,11 +15,10 @@ from torch import Tensor
 
 from balancer_runs import part, recipe
 from hydranet import balancers
-from hydranet.balancers.aggregated import Aggregated, Method
 from hydranet.checkpoint import checkpoint
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch, collate
-from hydranet.training.gradients import step_gradients
+from hydranet.training.gradients import StepContext, step_gradients
 from hydranet.training.train import train
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun
@@ -38,15 +36,15 @@ def classes() -> Iterator[type]:
 
 
 def names() -> Iterator[str]:
-    """Specs "module.Class[:method[@parameters]]" that `balancer_runs.part` understands."""
+    """Specs "module.Class[@parameters]" that `balancer_runs.part` understands."""
     for found in classes():
         path = f"{found.__module__}.{found.__qualname__}"
-        methods = [f":{m}" for m in get_args(Method)] if found is Aggregated else [""]
         places = ["", "@parameters"] if issubclass(found, GradientBalancer) else [""]
-        yield from (path + method + place for method in methods for place in places)
+        yield from (path + place for place in places)
 
 
 SPECS = list(names())
+GRADIENTS = [s for s in SPECS if f"{s.partition('@')[0]}@parameters" in SPECS]
 EVERY = pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.rpartition(".")[2])
 
 
@@ -61,7 +59,7 @@ def grown(spec: str) -> torch.nn.Module:
     made = part(spec)(TASKS)
     model = toy_recipe(norm=False).build().train()
     for turn in ("both", "glow both", "both bright"):
-        step_gradients(model, batches(turn), made, autocast=nullcontext)
+        step_gradients(StepContext(model, batches(turn), made, autocast=nullcontext))
         model.heads["glow"].layer.weight.data *= 1.3
         model.zero_grad(set_to_none=True)
         nudge(made)
@@ -79,7 +77,7 @@ def nudge(balancer: torch.nn.Module) -> None:
 def found(spec: str, given: list[Batch], **options: object) -> dict[str, Tensor]:
     """Gradients of network and balancer, and the balancer's state after the step."""
     balancer, model = grown(spec), toy_recipe(norm=False).build().train()
-    step_gradients(model, given, balancer, **{"autocast": nullcontext, **options})
+    step_gradients(StepContext(model, given, balancer, **{"autocast": nullcontext, **options}))
     gradients = {f"model.{n}": p.grad for n, p in model.named_parameters() if p.grad is not None}
     learned = {f"balancer.{n}": p.grad for n, p in balancer.named_parameters() if p.grad is not None}
     return {**gradients, **learned, **balancer.state_dict()}
@@ -89,6 +87,11 @@ def assert_close(a: dict[str, Tensor], b: dict[str, Tensor], tolerance: float = 
     assert a.keys() == b.keys()
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=tolerance, atol=tolerance * 0.1, equal_nan=True, msg=name)
+
+
+@EVERY
+def test_every_balancer_says_whether_it_cares_for_scale(spec: str) -> None:
+    assert part(spec).cls.scale in ("invariant", "sensitive")
 
 
 @EVERY
@@ -105,7 +108,7 @@ def test_sources_and_accumulation_change_nothing(spec: str) -> None:
 def test_absent_task_is_left_alone(spec: str) -> None:
     balancer, model = grown(spec), toy_recipe(norm=False).build().train()
     before = {name: t.clone() for name, t in balancer.state_dict().items()}
-    result = step_gradients(model, batches("glow"), balancer, autocast=nullcontext)
+    result = step_gradients(StepContext(model, batches("glow"), balancer, autocast=nullcontext))
     assert set(result.weights) == {"glow"}
     assert result.weights["glow"] > 0
     assert all(p.grad is None for p in model.heads["bright"].parameters())
@@ -142,11 +145,11 @@ def test_half_precision_is_close(spec: str, kind: torch.dtype) -> None:
     assert torch.cosine_similarity(full[name].flatten(), half[name].flatten(), dim=0) > 0.98
 
 
-@pytest.mark.parametrize("spec", [s for s in SPECS if ":" in s or "GradNorm" in s], ids=lambda s: s.rpartition(".")[2])
+@pytest.mark.parametrize("spec", GRADIENTS, ids=lambda s: s.rpartition(".")[2])
 def test_overflow_moves_no_state(spec: str) -> None:
     balancer, model = grown(spec), toy_recipe(norm=False).build().train()
     before = {name: t.clone() for name, t in balancer.state_dict().items()}
-    step_gradients(model, batches(), balancer, autocast=nullcontext, factor=1e38)
+    step_gradients(StepContext(model, batches(), balancer, autocast=nullcontext, factor=1e38))
     assert_close(before, dict(balancer.state_dict()))
     assert all(p.grad is None for p in balancer.parameters())
 

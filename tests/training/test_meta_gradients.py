@@ -15,7 +15,7 @@ from hydranet.core.batch import Batch, collate
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.spec import Part, SpecError
 from hydranet.models.hydranet import HydraNet
-from hydranet.training.gradients import step_gradients
+from hydranet.training.gradients import StepContext, step_gradients
 from hydranet.training.losses import losses_of
 from hydranet.training.meta_gradients import select_images, update
 from toys import Noise, toy_recipe
@@ -90,7 +90,7 @@ def test_named_sources_are_never_trained_on(kind: type) -> None:
     found = []
     for balancer, given in ((kind(TASKS, 3, ("aside",)), batch()), (Uniform(TASKS), sides(batch())[0])):
         model = toy_recipe(norm=False).build().train()
-        step_gradients(model, [given], balancer, autocast=nullcontext)
+        step_gradients(StepContext(model, [given], balancer, autocast=nullcontext))
         found.append([p.grad for p in model.parameters()])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
@@ -101,7 +101,7 @@ def test_it_looks_every_so_often(kind: type) -> None:
     balancer, model = kind(TASKS, 3), toy_recipe(norm=False).build().train()
     looked = []
     for _ in range(7):
-        step_gradients(model, [batch()], balancer, autocast=nullcontext)
+        step_gradients(StepContext(model, [batch()], balancer, autocast=nullcontext))
         looked.append(any(p.grad is not None for p in balancer.parameters()))
         balancer.zero_grad()
     assert looked == [True, False, False] * 2 + [True]

@@ -23,6 +23,8 @@ class AutoLambda(MetaBalancer):
     unknown primary task.
     """
 
+    scale = "sensitive"
+
     exact = False
 
     def __init__(

@@ -14,6 +14,8 @@ class DWA(LossBalancer):
     counts only the steps the task is present in. r_t = 1 until a task has two windows. A slow task weighs more.
     """
 
+    scale = "sensitive"
+
     def __init__(self, tasks: tuple[str, ...], window: int = 100, temperature: float = 2.0) -> None:
         super().__init__(tasks)
         check_range("balancer.window", window, 1)

@@ -16,6 +16,8 @@ class FAMO(LossBalancer):
     `optim.factors["balancer"]` times its rate (the paper: 0.025), without weight decay. Losses are >= `floor`.
     """
 
+    scale = "invariant"
+
     def __init__(self, tasks: tuple[str, ...], decay: float = 1e-3, floor: float = 1e-8) -> None:
         super().__init__(tasks)
         self.decay, self.floor = decay, floor

@@ -14,6 +14,8 @@ class GLS(LossBalancer):
     `floor` count as it and get no weight. Raises SpecError for a negative loss, which has no geometric mean.
     """
 
+    scale = "invariant"
+
     def __init__(self, tasks: tuple[str, ...], floor: float = 1e-8) -> None:
         super().__init__(tasks)
         self.floor = floor

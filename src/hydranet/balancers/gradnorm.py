@@ -1,12 +1,10 @@
 """Weights learned so that task gradients have comparable lengths (Chen et al., ICML 2018, arXiv 1711.02257)."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hydranet.core.balancer import GradientBalancer, Losses
+from hydranet.core.balancer import At, GradientBalancer, Losses
 
 
 class GradNorm(GradientBalancer):
@@ -19,8 +17,10 @@ class GradNorm(GradientBalancer):
     is one step further in.
     """
 
-    def __init__(self, tasks: tuple[str, ...], alpha: float = 1.5, at: Literal["cut", "parameters"] = "cut") -> None:
-        super().__init__(tasks, at)
+    scale = "invariant"
+
+    def __init__(self, tasks: tuple[str, ...], alpha: float = 1.5, at: At = "auto", every: int | None = None) -> None:
+        super().__init__(tasks, at, every)
         self.alpha = alpha
         self.z = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in tasks})
         self.register_buffer("first", torch.full((len(tasks),), torch.nan))

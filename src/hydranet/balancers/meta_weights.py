@@ -19,6 +19,8 @@ class MetaWeights(MetaBalancer):
     every, held_out, primary: see `MetaBalancer`. Raises SpecError for every < 1 and for an unknown primary task.
     """
 
+    scale = "sensitive"
+
     def __init__(
         self, tasks: tuple[str, ...], every: int = 10, held_out: tuple[str, ...] = (), primary: tuple[str, ...] = ()
     ) -> None:

@@ -15,6 +15,8 @@ class RLW(LossBalancer):
     whoever else is present.
     """
 
+    scale = "sensitive"
+
     def __init__(self, tasks: tuple[str, ...], seed: int = 0) -> None:
         super().__init__(tasks)
         self.seed = seed

@@ -11,6 +11,8 @@ from hydranet.core.spec import SpecError, unknown
 class Static(LossBalancer):
     """sum_t w_t L_t with w_t from `weights`, 1 where a task is not named. Raises SpecError for an unknown task."""
 
+    scale = "sensitive"
+
     def __init__(self, tasks: tuple[str, ...], weights: Mapping[str, float] | None = None) -> None:
         super().__init__(tasks)
         self.weights = dict(weights or {})

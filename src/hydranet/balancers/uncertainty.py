@@ -15,6 +15,8 @@ class Uncertainty(LossBalancer):
     its parameters take no weight decay.
     """
 
+    scale = "invariant"
+
     def __init__(self, tasks: tuple[str, ...], bound: float = 6.0) -> None:
         super().__init__(tasks)
         check_range("balancer.bound", bound, 0, 50, above=True)

@@ -37,8 +37,24 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 """Options that are called differently now, by today's path of their class."""
 
+METHODS: Mapping[str, str] = {
+    "sum": "hydranet.balancers.plain_sum.PlainSum",
+    "pcgrad": "hydranet.balancers.pcgrad.PCGrad",
+    "mgda": "hydranet.balancers.mgda.MGDA",
+    "cagrad": "hydranet.balancers.cagrad.CAGrad",
+    "upgrad": "hydranet.balancers.upgrad.UPGrad",
+    "imtlg": "hydranet.balancers.imtl_g.IMTLG",
+    "alignedmtl": "hydranet.balancers.aligned_mtl.AlignedMTL",
+    "nashmtl": "hydranet.balancers.nash_mtl.NashMTL",
+}
+"""Balancers of gradients, which were one class with a word for the method."""
+
+METHOD_OPTIONS: Mapping[str, frozenset[str]] = {"pcgrad": frozenset({"seed"}), "cagrad": frozenset({"c"})}
+"""Options of that class that a method of today still has; where gradients are compared is "auto" now."""
+
 VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("hydranet.config.teacher.Teacher", "when"): {"unlabelled": "unlabeled"},
+    ("hydranet.balancers.gradnorm.GradNorm", "at"): {"cut": "auto"},
 }
 """Words that an option takes and that are spelled differently now, by class and option."""
 
@@ -61,6 +77,8 @@ def modern_recipe(tree: Json) -> Json:
     tree = {name: modern_recipe(value) for name, value in tree.items()}
     if not isinstance(tree.get("class"), str):
         return tree
+    if tree["class"] == "hydranet.balancers.aggregated.Aggregated":
+        tree = _method(tree)
     path = tree["class"] = modern_path(tree["class"])
     options = OPTIONS.get(path, {})
     tree = {options.get(name, name): value for name, value in tree.items()}
@@ -68,6 +86,15 @@ def modern_recipe(tree: Json) -> Json:
         if isinstance(value, str):
             tree[name] = VALUES.get((path, name), {}).get(value, value)
     return tree
+
+
+def _method(tree: dict[str, Json]) -> dict[str, Json]:
+    """A balancer of gradients as its own class; gradients were never compared where old recipes said "cut"."""
+    method = str(tree.get("method", "upgrad"))
+    kept = METHOD_OPTIONS.get(method, frozenset()) | {"part"}
+    at = {"at": "parameters"} if tree.get("at") == "parameters" else {}
+    options = {name: value for name, value in tree.items() if name in kept}
+    return {"class": METHODS.get(method, tree["class"]), **options, **at}
 
 
 def modern_tensor(name: str) -> str:

@@ -1,8 +1,8 @@
 """What a balancer is: it turns several losses into one objective, or their gradients' inner products into weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,12 @@ from hydranet.core.spec import SpecError, unknown
 Losses = Mapping[str, Tensor]
 """Mean loss by task, float 0-d; a task without a label anywhere in the step is absent."""
 
+At = Literal["auto", "decoder", "parameters"]
+"""Where a balancer of gradients compares them."""
+
+Scale = Literal["invariant", "sensitive"]
+"""Whether a loss multiplied by a constant leaves the direction of the step as it was, once the balancer settled."""
+
 
 class LossBalancer(nn.Module, ABC):
     """Losses to objective. Constructed as `Balancer(tasks, **options)` with the names of all tasks.
@@ -20,7 +26,11 @@ class LossBalancer(nn.Module, ABC):
     It sees the means over all processes, sources and micro-batches of a step, once per step; the gradient of its
     objective with respect to each mean is that task's weight. Learned weights are parameters, histories are buffers:
     both are saved. A step without a task leaves the state of that task unchanged.
+
+    scale: whether it cares for the losses' scale.
     """
+
+    scale: ClassVar[Scale]
 
     def __init__(self, tasks: tuple[str, ...]) -> None:
         super().__init__()
@@ -76,22 +86,82 @@ class MetaBalancer(LossBalancer):
 class GradientBalancer(nn.Module, ABC):
     """Gramian to weights. Constructed as `Balancer(tasks, **options)`.
 
-    The Gramian holds the inner products of the task gradients; heads always get their own gradient, the trunk gets
-    the weighted sum. A balancer that learns sets `.grad` of its own parameters in `forward`, which runs once per step.
+    The Gramian holds the inner products of the task gradients at parameters that tasks share. Heads, and what one task
+    owns in the trunk, always get their own gradient; the rest of the trunk gets the weighted sum. A balancer that
+    learns sets `.grad` of its own parameters in `forward`, which runs once per step.
 
-    at: where the task gradients are compared: at the "cut", the features that heads read (one backward pass through
-        the trunk, whatever the number of tasks), or at the trunk's "parameters", as in the papers (one for each task).
+    at:    where gradients are compared: at the "decoder"'s parameters, at all shared "parameters" as in the papers,
+           or "auto": at the decoder's where every task passes them, else at all. One backward pass per task through
+           that part of the trunk.
+    every: steps from one comparison to the next; between them the last Gramian counts on. None = 2 at the decoder,
+           8 at all parameters (docs/balancing.md has the table of cost and error).
+    Raises SpecError for another word, or every < 1.
     """
 
-    def __init__(self, tasks: tuple[str, ...], at: Literal["cut", "parameters"] = "cut") -> None:
+    scale: ClassVar[Scale]
+    KEPT: ClassVar[tuple[str, ...]] = ("last_gramian", "gramian_age")
+    """Names of the buffers that hold the last comparison."""
+
+    def __init__(self, tasks: tuple[str, ...], at: At = "auto", every: int | None = None) -> None:
         super().__init__()
-        if at not in ("cut", "parameters"):
-            raise SpecError(f"got at={at!r}, expected 'cut' or 'parameters'")
-        self.tasks, self.at = tasks, at
+        if at not in get_args(At):
+            raise SpecError(f"got at={at!r}, expected one of {', '.join(get_args(At))}")
+        if every is not None and every < 1:
+            raise SpecError(f"got every={every}, expected a number of steps >= 1, or null for the default of the place")
+        self.tasks, self.at, self.every = tasks, at, every
+        self.register_buffer("last_gramian", torch.full((len(tasks), len(tasks)), torch.nan))
+        self.register_buffer("gramian_age", torch.zeros((), dtype=torch.int64))
+        self.last_gramian: Tensor
+        self.gramian_age: Tensor
+
+    def recall(self, names: Sequence[str], every: int) -> Float[Tensor, "t t"] | None:
+        """The last Gramian of these tasks; None where it served `every` steps or does not hold all of them."""
+        places = [self.tasks.index(name) for name in names]
+        known = self.last_gramian[places][:, places]
+        if int(self.gramian_age) + 1 >= every or bool(torch.isnan(known).any()):
+            return None
+        self.gramian_age += 1
+        return known
+
+    def remember(self, names: Sequence[str], gramian: Float[Tensor, "t t"]) -> None:
+        """Keeps a Gramian for the steps until the next comparison; those of absent tasks stay as they were."""
+        places = torch.tensor([self.tasks.index(name) for name in names], device=self.last_gramian.device)
+        self.last_gramian[places[:, None], places] = gramian.to(self.last_gramian)
+        self.gramian_age.zero_()
 
     @abstractmethod
     def forward(self, gramian: Float[Tensor, "t t"], losses: Losses) -> Float[Tensor, " t"]:
         """A weight for each task present, in the order of `losses`."""
+
+
+class GramianWeighting(GradientBalancer):
+    """A method that is a function of the Gramian alone: one formula, `solve`.
+
+    All are scaled to the plain sum: where gradients agree, or where there is one task, its weight is 1 (Nash-MTL: where
+    they are orthogonal and of one length), so that a learning rate carries over. A task whose gradient vanishes has no
+    say and weighs 1.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], at: At = "auto", every: int | None = None) -> None:
+        super().__init__(tasks, at, every)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.step: Tensor
+
+    @abstractmethod
+    def solve(self, gramian: Float[Tensor, "t t"]) -> Float[Tensor, " t"]:
+        """Weights from a Gramian (float64, CPU) whose diagonal is positive and 1 on average."""
+
+    @torch.no_grad()
+    def forward(self, gramian: Float[Tensor, "t t"], losses: Losses) -> Float[Tensor, " t"]:
+        on_cpu = gramian.detach().cpu().double()
+        lengths = on_cpu.diagonal()
+        alive = lengths > 1e-12 * lengths.max()
+        weights = torch.ones(len(lengths))
+        if alive.any():
+            # No method depends on the common scale, and several have thresholds made for gradients of length 1.
+            weights[alive] = self.solve(on_cpu[alive][:, alive] / lengths[alive].mean()).float()
+        self.step += 1
+        return weights.to(gramian)
 
 
 Balancer = LossBalancer | GradientBalancer

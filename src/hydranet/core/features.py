@@ -48,6 +48,12 @@ class Trunk(nn.Module, ABC):
 
     reads:   for each task whether its head reads the decoder's levels or the encoder's taps.
     encoder: makes an encoder.    decoder: makes a decoder for given features.
+
+    What all tasks pass is told apart from what branches off: `shared` computes the former, `branch` the rest. A
+    structure that shares parameters, but no features (cross-stitch), returns what goes into its branches from `shared`
+    (the image itself, say). Which parameters several tasks use is found out by running it
+    (`training.feature_gradients.parameter_users`), so that a part that one task owns, such as an adapter, gets
+    that task's own gradient.
     """
 
     features: Mapping[str, Features]
@@ -55,8 +61,16 @@ class Trunk(nn.Module, ABC):
     """Names of direct children, for parameter groups: the learning rate of "encoder" differs from the rest."""
 
     @abstractmethod
+    def shared(self, image: Float[Tensor, "b 3 h w"]) -> Pyramid:
+        """The features that all tasks pass; `image` is RGB in 0..1."""
+
+    @abstractmethod
+    def branch(self, features: Pyramid, tasks: Sequence[str]) -> dict[str, Pyramid]:
+        """What the head of each task reads, from what `shared` returned; computes only what `tasks` need."""
+
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str]) -> dict[str, Pyramid]:
-        """Computes only what `tasks` need."""
+        """Image to what the heads of `tasks` read."""
+        return self.branch(self.shared(image), tasks)
 
 
 MakeEncoder = Callable[[], Encoder]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hydranet.checkpoint import checkpoint, warm_start
 from hydranet.config import precision
 from hydranet.config.recipe import Recipe
-from hydranet.core.balancer import Balancer
+from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
 from hydranet.data.mixture import Mixture, load
 from hydranet.distillation import leakage
@@ -22,7 +22,8 @@ from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup
 from hydranet.training.ema import Average
-from hydranet.training.gradients import StepResult, step_gradients
+from hydranet.training.feature_gradients import parameter_users
+from hydranet.training.gradients import StepContext, StepResult, step_gradients
 from hydranet.training.losses import NonFiniteLoss, Reduce
 from hydranet.training.optimizer import optimizer
 from hydranet.training.stages import Staging
@@ -63,6 +64,7 @@ class Run:
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
+        self.users = parameter_users(self.model.trunk) if isinstance(self.balancer, GradientBalancer) else None
         self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimizer = optimizer(recipe.optim, self.model, self.balancer)
@@ -99,6 +101,11 @@ class Run:
         if not self.processes.rank:
             checkpoint.save_model(folder, self.evaluated(), self.recipe)
 
+    def _balancer_state(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The balancer's tensors; runs of before kept no Gramian from one step to the next: it is taken anew."""
+        own = self.balancer.state_dict()
+        return {name: own[name] for name in GradientBalancer.KEPT if name in own} | tensors
+
     def restore(self, folder: Path) -> None:
         """Goes on where a run stopped. Raises CheckpointError for a run of another recipe."""
         parts, header = checkpoint.load_state(folder)
@@ -111,7 +118,7 @@ class Run:
             )
         self.teachers.compare(header.get("teachers"))
         checkpoint.fill(self.model, parts.get("model", {}), str(folder))
-        checkpoint.fill(self.balancer, parts.get("balancer", {}), str(folder))
+        checkpoint.fill(self.balancer, self._balancer_state(parts.get("balancer", {})), str(folder))
         checkpoint.fill_optimizer(self.optimizer, parts.get("optimizer", {}))
         if self.ema:
             self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
@@ -184,14 +191,17 @@ def _step(run: Run, batches: list[Batch], reduce: Reduce) -> tuple[StepResult, f
     seed = (recipe.seed * 1_000_003 + run.step) * 64 * run.processes.world + 64 * run.processes.rank
     try:
         result = step_gradients(
-            run.model,
-            batches,
-            run.balancer,
-            autocast=run.autocast,
-            seed=seed,
-            keep=recipe.accumulate == 1,
-            reduce=reduce,
-            factor=float(run.scaler.scale(torch.ones((), device=run.device))),
+            StepContext(
+                run.model,
+                batches,
+                run.balancer,
+                autocast=run.autocast,
+                seed=seed,
+                keep=recipe.accumulate == 1,
+                reduce=reduce,
+                factor=float(run.scaler.scale(torch.ones((), device=run.device))),
+                users=run.users,
+            )
         )
     except NonFiniteLoss as error:
         raise NonFiniteLoss(

@@ -21,8 +21,10 @@ class HardSharing(Trunk):
             for task, read in self.reads.items()
         }
 
-    def forward(self, image: Tensor, tasks: Sequence[str]) -> dict[str, Pyramid]:
-        taps = self.encoder(image)
+    def shared(self, image: Tensor) -> Pyramid:
+        return self.encoder(image)
+
+    def branch(self, features: Pyramid, tasks: Sequence[str]) -> dict[str, Pyramid]:
         asked = {self.reads[task] for task in tasks}
-        levels = self.decoder(taps) if self.decoder is not None and "decoder" in asked else taps
-        return {task: taps if self.reads[task] == "encoder" else levels for task in tasks}
+        levels = self.decoder(features) if self.decoder is not None and "decoder" in asked else features
+        return {task: features if self.reads[task] == "encoder" else levels for task in tasks}
