@@ -52,7 +52,7 @@ class Outline(Task):
 def custom() -> Recipe:
     """The demo with the new task beside segmentation, from a source that labels both."""
     base = demo()
-    tasks = (base.tasks[0], Outline("edges", ("surface", "edge")))
     scenes = replace(base.data[0].dataset, labels=("semantic", "edges"))
+    tasks = (base.tasks[0], Outline("edges", scenes.classes["edges"]))
     data = (replace(base.data[0], dataset=scenes),)
     return replace(base, name="custom", tasks=tasks, data=data, steps=40)

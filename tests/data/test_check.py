@@ -145,7 +145,8 @@ def test_ids_outside_the_class_list_are_broken() -> None:
 
     report = report_of(Wrong())
     assert report.broken[0].message == (
-        "x.png: 'map' holds class ids [7], expected 0..1; correct the label or the class list"
+        "Wrong:x.png: 'map' holds class ids [7], expected 0..1 or 255 (unknown); correct the label file or the data "
+        "set's class list"
     )
 
 

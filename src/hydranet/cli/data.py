@@ -34,6 +34,9 @@ def data_check(
             if progress.report:
                 say(summary(progress.report))
                 broken += len(progress.report.broken)
+            broken += len(progress.errors)
+            for line in (*progress.errors, *progress.notes.sentences()):
+                say(line)
     say(f"images and report.json: {out}")
     if broken:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.names import check_name, check_names
@@ -21,9 +22,11 @@ class Source(Component):
     weight:  its share of the samples, relative to the other sources.
     labels:  {task: label of the data set}, where they are called differently; None switches a label off.
     classes: {task: {class of the data set: class of the task}}, where they are called differently; None = the class
-             counts as background (boxes) or unknown (maps). Classes of equal name need no entry; classes without a
-             counterpart are unknown pixels and ignored boxes, never background.
+             counts as background (boxes) or unknown (maps). Classes of equal name need no entry. Boxes of classes
+             without a counterpart are ignored, never background; every class of a map needs a counterpart or None.
     augment: replaces the recipe's augmentation for this source.
+    on_error: what an item that cannot be read or used does: "refuse" ends the run with a sentence, "skip" leaves it
+             out and counts it; training then draws the next one of its order.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Source(Component):
     labels: Mapping[str, str | None] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     augment: Augment | None = None
+    on_error: Literal["refuse", "skip"] = "refuse"
 
     def __post_init__(self) -> None:
         check_name(self.name, "source")
@@ -44,6 +48,8 @@ class Source(Component):
             )
         if not 0 < self.weight < math.inf:
             raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
+        if self.on_error not in ("refuse", "skip"):
+            raise SpecError(f"source {self.name!r} got on_error={self.on_error!r}, expected 'refuse' or 'skip'")
 
     def only(self, tasks: Iterable[str]) -> "Source":
         """The same source for a network that has only these tasks."""

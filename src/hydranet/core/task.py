@@ -1,7 +1,7 @@
 """What a task is: a head, a loss, a decoding, and additive measurements. One folder in `tasks/` is one of these."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from hydranet.annotations import Annotation
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features, Reads
+from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component
 
@@ -130,6 +131,14 @@ class Task(Learner):
         """Raises DataError for a label this task cannot learn from (wrong kind, id out of range, wrong shape)."""
         if not isinstance(label, self.kind):
             raise DataError(f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}")
+
+    def counted(self, label: Annotation) -> int:
+        """How many elements of one image's label (numpy, checked) the loss counts; 0 = it teaches nothing."""
+        return known_elements(label)
+
+    def why_none_counts(self, labels: Sequence[Annotation]) -> str:
+        """Why the loss counts no element of these labels (numpy), in one sentence with the cure."""
+        return f"all labels of {self.name!r} are unknown everywhere; look at the label files and how they are read"
 
 
 def merge(stats: Iterable[Stats]) -> Stats:

@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,15 @@ import cv2
 import numpy as np
 
 from hydranet.config.recipe import Recipe
+from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError
+from hydranet.core.task import Task
+from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, spread, taught, unlabeled_classes
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
+from hydranet.data.reader import SKIPPED, Reader, check_ids, read
 from hydranet.visualization.draw import captioned, composite
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ class Report:
     samples:    how many it has.    read: how many were looked at.    read_ms: mean time to read one.
     sizes:      how many images of each WIDTHxHEIGHT.    unlabeled: images without any label.
     duplicates: (image, earlier equal image).    labels: by name of the label.
+    classes:    by task, what each class of the data set is for it.    ledger: what was left out.
     """
 
     source: str
@@ -55,20 +62,27 @@ class Report:
     unlabeled: int
     duplicates: tuple[tuple[str, str], ...]
     labels: Mapping[str, LabelReport]
+    classes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
-        return asdict(self)
+        return {**asdict(replace(self, ledger=Ledger())), "ledger": self.ledger.to_json()}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a check is; the last one of a source brings its report."""
+    """How far a check is; the last one of a source brings its report, the last one of a recipe what concerns it all.
+
+    errors: what keeps the recipe from being trained, in sentences.    notes: what it does not use.
+    """
 
     source: str
     done: int
     total: int
     report: Report | None = None
+    errors: tuple[str, ...] = ()
+    notes: Ledger = field(default_factory=Ledger)
 
 
 def check(
@@ -79,53 +93,77 @@ def check(
     draw_to: a PNG with labels drawn on a few images.    limit: at most so many samples, evenly spread.
     Raises ValueError for a limit below 1.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"got limit={limit}, expected a number of samples >= 1, or None for all")
-    scan = _Scan(source or type(dataset).__name__, dataset)
-    try:
-        total = len(dataset)
-        classes = dataset.classes
-    except DataError as error:
-        scan.broken.append(Broken(-1, str(error)))
-        yield Progress(scan.source, 0, 0, scan.report(0, {}))
-        return
-    chosen = np.unique(np.linspace(0, total - 1, min(limit or total, total)).round().astype(int)).tolist()
-    drawn = set(chosen[:: max(1, -(-len(chosen) // DRAWN))])
-    images = []
-    for done, index in enumerate(chosen, start=1):
-        sample = scan.look(index, classes)
-        if sample is not None and draw_to is not None and index in drawn:
-            images.append(_drawn(sample, classes))
-        if done < len(chosen):
-            yield Progress(scan.source, done, len(chosen))
-    if images and draw_to is not None:
-        _save(draw_to, sheet(images))
-    yield Progress(scan.source, len(chosen), len(chosen), scan.report(total, classes))
+    yield from _check(_Scan(source or type(dataset).__name__, dataset), draw_to, limit)
 
 
 def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterator[Progress]:
-    """Checks every source of a recipe; writes SOURCE.png for each and report.json into `out`."""
-    sources = [(source.name, source.dataset) for source in recipe.data]
-    taken = {name for name, _ in sources}
-    for source in recipe.validation:
-        name = f"{source.name} (validation)" if source.name in taken else source.name
-        sources.append((name, source.dataset))
+    """Checks every source of a recipe by the code that training reads it with; writes SOURCE.png and report.json.
+
+    The last item says what concerns the recipe as a whole: tasks that can learn nothing, classes that nobody labels.
+    """
+    taken = {source.name for source in recipe.data}
+    offer, readers = Offer(), []
     out.mkdir(parents=True, exist_ok=True)
     reports = {}
-    for name, dataset in sources:
-        for progress in check(dataset, out / f"{name}.png", limit, name):
+    for trained, source in [*((True, one) for one in recipe.data), *((False, one) for one in recipe.validation)]:
+        name = f"{source.name} (validation)" if not trained and source.name in taken else source.name
+        scan = _Scan(name, source.dataset, source, recipe.tasks, offer if trained else Offer())
+        for progress in _check(scan, out / f"{name}.png", limit):
             if progress.report is not None:
                 reports[name] = progress.report.to_json()
                 (out / "report.json").write_text(json.dumps(reports, indent=2))
             yield progress
+        if trained and scan.reader:
+            readers.append(scan.reader)
+    spared = taught(recipe)
+    whole = len(readers) == len(recipe.data)  # else the sources' own errors say what is wrong
+    errors = tuple(offer.errors(recipe.tasks, spared)) if whole else ()
+    notes = unlabeled_classes(recipe.tasks, readers, spared)
+    if not recipe.validation:
+        notes = notes.noted(Omission.NOT_SCORED, f"recipe {recipe.name!r}", NO_VALIDATION, count=1)
+    yield Progress(recipe.name, 1, 1, None, errors, notes)
+
+
+def _check(scan: "_Scan", draw_to: Path | None, limit: int | None) -> Iterator[Progress]:
+    if limit is not None and limit < 1:
+        raise ValueError(f"got limit={limit}, expected a number of samples >= 1, or None for all")
+    try:
+        total = scan.open()
+    except (DataError, SpecError) as error:
+        scan.broken.append(Broken(-1, str(error)))
+        yield Progress(scan.source, 0, 0, scan.report(0))
+        return
+    chosen = spread(total, limit or total)
+    drawn = set(chosen[:: max(1, -(-len(chosen) // DRAWN))])
+    images = []
+    for done, index in enumerate(chosen, start=1):
+        sample = scan.look(index)
+        if sample is not None and draw_to is not None and index in drawn:
+            images.append(_drawn(sample, scan.classes))
+        if done < len(chosen):
+            yield Progress(scan.source, done, len(chosen))
+    if images and draw_to is not None:
+        _save(draw_to, sheet(images))
+    yield Progress(scan.source, len(chosen), len(chosen), scan.report(total))
 
 
 class _Scan:
-    """What was read so far."""
+    """What was read so far; with a recipe's source and tasks, by the code that training uses."""
 
-    def __init__(self, source: str, dataset: Dataset) -> None:
-        self.source, self.dataset = source, dataset
+    def __init__(
+        self,
+        name: str,
+        dataset: Dataset,
+        source: Source | None = None,
+        tasks: Sequence[Task] = (),
+        offer: Offer | None = None,
+    ) -> None:
+        self.source, self.dataset, self.given, self.tasks = name, dataset, source, tasks
+        self.offer = offer or Offer()
+        self.reader: Reader | None = None
+        self.classes: Mapping[str, Sequence[str]] = {}
         self.broken: list[Broken] = []
+        self.skipped = Ledger()
         self.sizes: Counter[str] = Counter()
         self.unlabeled = 0
         self.statistics: dict[str, list[LabelStatistics]] = {}
@@ -133,14 +171,29 @@ class _Scan:
         self.duplicates: list[tuple[str, str]] = []
         self.read, self.read_s = 0, 0.0
 
-    def look(self, index: int, classes: Mapping[str, Sequence[str]]) -> Sample | None:
+    def open(self) -> int:
+        """How many samples there are. Raises DataError or SpecError where the source cannot be used at all."""
+        total = len(self.dataset)
+        self.classes = self.dataset.classes
+        self.offer.declare(self.source, self.classes)
+        self.skipped = self.dataset.ledger()
+        if self.given is not None:
+            self.reader = Reader(self.given, self.tasks)
+        return total
+
+    def look(self, index: int) -> Sample | None:
         """Reads and counts one sample; None where it is broken."""
         self.read += 1
         start_s = time.perf_counter()
         try:
-            sample = self.dataset[index]
+            sample = read(self.dataset, index, self.source)
+            check_ids(sample, self.classes, f"{self.source}:{sample.key or index}")
+            used = self.reader.use(sample, str(index)) if self.reader else sample
         except DataError as error:
-            self.broken.append(Broken(index, str(error)))
+            if self.given is not None and self.given.on_error == "skip":
+                self.skipped = self.skipped.noted(Omission.IMAGE_LEFT_OUT, self.source, SKIPPED, str(error))
+            else:
+                self.broken.append(Broken(index, str(error)))
             return None
         finally:
             self.read_s += time.perf_counter() - start_s
@@ -151,15 +204,15 @@ class _Scan:
         if earlier != key:
             self.duplicates.append((key, earlier))
         for name, label in sample.labels.items():
-            one = label_statistics(label, sample.size)
-            foreign = sorted(set(one.classes) - set(range(len(classes.get(name, ()))))) if name in classes else []
-            if foreign:
-                what = f"{name!r} holds class ids {foreign}, expected 0..{len(classes[name]) - 1}"
-                self.broken.append(Broken(index, f"{key}: {what}; correct the label or the class list"))
-            self.statistics.setdefault(name, []).append(one)
+            self.statistics.setdefault(name, []).append(label_statistics(label, sample.size))
+        self.offer.declare(self.source, sample.labels)
+        if self.reader:
+            self.offer.add(used.labels, self.reader.tasks)
+        self.skipped += used.ledger
         return sample
 
-    def report(self, samples: int, classes: Mapping[str, Sequence[str]]) -> Report:
+    def report(self, samples: int) -> Report:
+        statistics = self.statistics.items()
         return Report(
             source=self.source,
             dataset=type(self.dataset).__name__,
@@ -170,7 +223,9 @@ class _Scan:
             sizes=dict(self.sizes.most_common()),
             unlabeled=self.unlabeled,
             duplicates=tuple(self.duplicates),
-            labels={name: add_up(statistics, classes.get(name, ())) for name, statistics in self.statistics.items()},
+            labels={name: add_up(counted, self.classes.get(name, ())) for name, counted in statistics},
+            classes={name: self.reader.class_of(name) for name in self.reader.tables} if self.reader else {},
+            ledger=self.skipped,
         )
 
 
@@ -246,6 +301,8 @@ def _caption(report: Report) -> str:
     if report.duplicates:
         same = ", ".join(f"{a} = {b}" for a, b in report.duplicates[:LISTED])
         lines.append(f"{len(report.duplicates)} images twice: {same}")
+    lines += class_lines(report.source, report.classes)
+    lines += report.ledger.sentences()
     lines += [f"broken: {broken.message}" for broken in report.broken[:LISTED]]
     if len(report.broken) > LISTED:
         lines.append(f"and {len(report.broken) - LISTED} more broken; see the report")

@@ -8,6 +8,7 @@ processes that share out the slots of a step see the images that one process wou
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,8 +18,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hydranet.config.recipe import Recipe
 from hydranet.core.batch import Batch, collate
+from hydranet.core.ledger import Ledger, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
+from hydranet.data.observed import Observed, observe
 from hydranet.data.reader import Reader
 from hydranet.transforms.augment import Augment
 
@@ -46,10 +49,19 @@ class Broken:
     message: str
 
 
+@dataclass(frozen=True)
+class Step:
+    """The batches of one step, and what was observed in them."""
+
+    batches: list[Batch]
+    observed: Observed
+
+
 class Mixture(TorchDataset[list[Batch] | Broken]):
     """Maps a step number to the batches of that step: one for each micro-batch and image size.
 
     rank, world: this process and the number of processes; each takes its share of every step's slots.
+    observed:    what was seen of the steps that `load` gave out.
     """
 
     def __init__(self, recipe: Recipe, rank: int = 0, world: int = 1) -> None:
@@ -65,34 +77,56 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
                 raise DataError(f"source {reader.source.name!r} has no samples; check its root and split")
         weights = [source.weight for source in recipe.data]
         self.source_of, self.draw_of = plan(weights, recipe.steps * recipe.batch, recipe.seed)
+        self.observed = Observed()
         self._order: dict[int, tuple[int, np.ndarray]] = {}
 
     def __len__(self) -> int:
         return self.recipe.steps
 
     def __getitem__(self, step: int) -> list[Batch] | Broken:
+        loaded = self.step(step)
+        return loaded if isinstance(loaded, Broken) else loaded.batches
+
+    def step(self, step: int) -> Step | Broken:
+        """The batches of a step and what was observed in their samples."""
         cv2.setNumThreads(0)  # processes are the parallelism here
         share = self.recipe.batch // self.world
         first = step * self.recipe.batch + self.rank * share
         micro = share // self.recipe.accumulate
         try:
-            return [
-                batch
-                for begin in range(first, first + share, micro)
-                for batch in self._batches([self.sample(slot) for slot in range(begin, begin + micro)])
-            ]
+            drawn = [self._draw(slot) for slot in range(first, first + share)]
+            samples = [sample for sample, _ in drawn]
+            batches = [batch for i in range(0, share, micro) for batch in self._batches(samples[i : i + micro])]
         except DataError as error:
             return Broken(str(error))
+        return Step(batches, observe(samples, self.recipe.tasks, add_up(ledger for _, ledger in drawn)))
 
     def sample(self, slot: int) -> Sample:
         """The augmented sample of a slot."""
+        return self._draw(slot)[0]
+
+    def _draw(self, slot: int) -> tuple[Sample, Ledger]:
+        """The augmented sample of a slot, and what is left out where an image is drawn for the first time."""
         source = int(self.source_of[slot])
         reader = self.readers[source]
         epoch, place = divmod(int(self.draw_of[slot]), len(reader))
         augment: Augment = reader.source.augment or self.recipe.augment
-        index = int(self._permutation(source, epoch)[place])
+        order = self._permutation(source, epoch)
+        sample, ledger = reader.attempt(int(order[place]))
+        if sample is None:
+            sample = self._next_whole(reader, order, place)
         rng = np.random.default_rng((self.recipe.seed, 2, slot))
-        return augment(reader[index], reader.source.size, rng, lambda rng: reader[int(rng.integers(len(reader)))])
+        augmented = augment(sample, reader.source.size, rng, lambda rng: _partner(reader, rng))
+        return augmented, Ledger() if epoch else ledger
+
+    @staticmethod
+    def _next_whole(reader: Reader, order: np.ndarray, place: int) -> Sample:
+        """The next item of the epoch's order that is not broken, the same for every process. Raises DataError."""
+        for further in range(1, len(order)):
+            sample, _ = reader.attempt(int(order[(place + further) % len(order)]))
+            if sample is not None:
+                return sample
+        raise DataError(f"source {reader.source.name!r} has no item that can be used; run `hydranet data check`")
 
     def _permutation(self, source: int, epoch: int) -> np.ndarray:
         cached = self._order.get(source)
@@ -107,12 +141,32 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
         return [collate([sample for sample in samples if sample.size == size]) for size in sizes]
 
 
+def _partner(reader: Reader, rng: np.random.Generator) -> Sample:
+    """A random sample for a mosaic, from the first drawn index on that is not broken."""
+    index = int(rng.integers(len(reader)))
+    sample, _ = reader.attempt(index)
+    return Mixture._next_whole(reader, np.arange(len(reader)), index) if sample is None else sample
+
+
+class _Steps(TorchDataset[Step | Broken]):
+    """A mixture as the loader's processes read it."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    def __getitem__(self, step: int) -> Step | Broken:
+        return self.mixture.step(step)
+
+
 def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
-    """The batches of every step from `start` on, prepared ahead by worker processes. Raises DataError."""
+    """The batches of every step from `start` on, prepared ahead by worker processes. Raises DataError.
+
+    Adds what the workers observed to `mixture.observed`.
+    """
     # More workers than cores only wait for each other, and torch warns about them; the batches are the same anyway.
     workers = min(mixture.recipe.workers, cores())
-    loader: DataLoader[list[Batch] | Broken] = DataLoader(
-        mixture,
+    loader: DataLoader[Step | Broken] = DataLoader(
+        _Steps(mixture),
         batch_size=None,
         sampler=range(start, len(mixture)),
         num_workers=workers,
@@ -121,10 +175,11 @@ def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
         pin_memory=False,
         multiprocessing_context="fork" if workers and not torch.cuda.is_available() else None,
     )
-    for batches in loader:
-        if isinstance(batches, Broken):
-            raise DataError(batches.message)
-        yield batches
+    for step in loader:
+        if isinstance(step, Broken):
+            raise DataError(step.message)
+        mixture.observed += step.observed
+        yield step.batches
 
 
 def cores() -> int:
@@ -135,5 +190,5 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def _as_is(item: list[Batch] | Broken) -> list[Batch] | Broken:
+def _as_is(item: Any) -> Any:
     return item

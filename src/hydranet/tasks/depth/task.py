@@ -1,6 +1,7 @@
 """Metric depth: meters along the camera's axis for every pixel."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -146,6 +147,20 @@ class Depth(Task, FixedAfterTraining):
             raise DataError(
                 f"{self.name!r} got negative distances, expected meters, NaN where nobody knows; convert the label"
             )
+
+    def counted(self, label: Annotation) -> int:
+        assert isinstance(label, ScalarMap)
+        return int(np.count_nonzero((label.values >= self.min_m) & (label.values <= self.max_m)))
+
+    def why_none_counts(self, labels: Sequence[Annotation]) -> str:
+        maps = [label.values[np.isfinite(label.values)] for label in labels if isinstance(label, ScalarMap)]
+        values = np.concatenate(maps) if maps else np.zeros(0)
+        if not values.size:
+            return super().why_none_counts(labels)
+        return (
+            f"no label of {self.name!r} lies in {self.min_m:g}..{self.max_m:g} m; median is {np.median(values):,.6g}; "
+            "convert the labels to meters (millimeters / 1000), or widen min_m and max_m"
+        )
 
 
 def metrics(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
