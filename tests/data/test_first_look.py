@@ -73,7 +73,7 @@ def test_a_task_that_no_source_labels() -> None:
     wrong = recipe(Detection("objects", ("car",)), camvid=Given(name="detection", boxes=True, ids=(0,), names=("car",)))
     with pytest.raises(SpecError, match="no source labels task 'objects'; camvid offers detection; map one with"):
         first_look(wrong)
-    assert not first_look(replace(wrong, teachers=(Teacher("runs/x"),))).count(Omission.TASK_NOT_LEARNED)
+    assert not first_look(replace(wrong, teachers=(Teacher("runs/x"),))).ledger.count(Omission.TASK_NOT_LEARNED)
 
 
 def test_depth_in_millimeters() -> None:
@@ -123,7 +123,7 @@ def test_boxes_of_other_classes_are_counted_and_said() -> None:
 
 def test_a_class_that_no_source_labels_is_said() -> None:
     two = recipe(Detection("cars", ("car", "bus")), kitti=Given(name="cars", boxes=True, ids=(0,), names=("car",)))
-    assert "task cars: 1 class never seen, labeled by no source (bus)" in first_look(two).sentences()
+    assert "task cars: 1 class never seen, labeled by no source (bus)" in first_look(two).lines()
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyError, DataError, RuntimeError])
@@ -197,4 +197,4 @@ def test_spread() -> None:
 
 def test_recipes_that_are_sound_pass() -> None:
     sound = toy_recipe((Source("noise", Noise(), SIZE),))
-    assert not first_look(sound)
+    assert not first_look(sound).lines()

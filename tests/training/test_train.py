@@ -5,23 +5,25 @@ import os
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
-from hydranet.annotations import Annotation
+from hydranet.annotations import Annotation, Tag
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.checkpoint import checkpoint
 from hydranet.checkpoint.checkpoint import load_model, load_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import Part
+from hydranet.core.spec import Part, SpecError
 from hydranet.core.task import Loss, Raw
 from hydranet.io.atomic import CheckpointError
 from hydranet.training.losses import NonFiniteLoss
 from hydranet.training.train import train
-from toys import Glow, Noise, toy_recipe
+from toys import Brightness, Glow, Noise, toy_recipe
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -113,7 +115,7 @@ class Torn(Noise):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_broken_file_ends_in_one_sentence(tmp_path: Path, workers: int) -> None:
     recipe = replace(toy_recipe((Source("noise", Torn(), (32, 64)),)), workers=workers)
-    with pytest.raises(DataError, match=r"^broken image 6.png$"):
+    with pytest.raises(DataError, match=r"^noise, item 6: broken image 6.png$"):
         list(train(recipe, tmp_path))
 
 
@@ -150,3 +152,50 @@ def test_a_gradient_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteLoss, match="step 0: the losses of glow are finite, their gradient is not"):
         list(train(recipe, tmp_path))
     assert not (tmp_path / checkpoint.MODEL).exists()
+
+
+@dataclass(frozen=True)
+class Kind(Brightness):
+    """Which animal it is; it learns to say 1."""
+
+    kind: ClassVar[type[Annotation]] = Tag
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        return Loss(((raw.float()[:, 0] - 1) ** 2).sum(), torch.tensor(float(len(raw))))
+
+
+@dataclass(frozen=True)
+class Cats(Noise):
+    """Noise of which somebody says that all of it is a cat."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        return sample.but(labels={**sample.labels, "kind": Tag(np.asarray(0))})
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        return {"kind": ("cat", "dog")}
+
+
+def test_a_run_says_what_it_did_not_use_also_after_a_resume(tmp_path: Path) -> None:
+    base = toy_recipe((Source("noise", Cats(), (32, 64)),), steps=4)
+    recipe = replace(base, tasks=(*base.tasks, Kind("kind", ("cat", "dog"))), save_every=1, validation=())
+    whole = list(train(recipe, tmp_path / "whole"))[-1].run
+    assert whole.first_look.lines() == [
+        "classes of noise, kind: all 2 of equal name",
+        "recipe 'toy' is not scored: it has no validation sources",
+    ]
+    assert whole.omissions().sentences() == ["task kind: 1 class never seen, in no label of 4 steps (dog)"]
+    list(islice(train(recipe, tmp_path / "broken"), 2))
+    resumed = list(train(recipe, tmp_path / "broken", resume=True))[-1].run
+    assert resumed.observed == whole.observed
+    assert resumed.observed.classes == {"kind": (16, 0)}
+    assert resumed.observed.learned == {"bright": 4, "glow": 4, "kind": 4}
+
+
+def test_a_task_that_nobody_labels_ends_a_run_before_it_begins(tmp_path: Path) -> None:
+    recipe = toy_recipe((Source("noise", Noise(labels=("bright",)), (32, 64)),))
+    with pytest.raises(
+        SpecError, match=r"no source labels task 'glow'; noise offers bright; map one with Source.labels"
+    ):
+        next(train(recipe, tmp_path))

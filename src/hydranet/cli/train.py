@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from hydranet.config.recipe import Recipe
     from hydranet.training.train import Progress
 
+EARLY = 50
+"""The step after which a task without a counted element is said."""
+
 
 def train(
     recipe: RecipeName,
@@ -99,6 +102,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     say(finding.said())
             log.step(progress)
             _introduce(progress)
+            _omissions(progress)
             bar.update(job, completed=progress.step, note=tables.losses(progress))
             if bar.disable and progress.step % max(chosen.steps // 20, 1) == 0:
                 say(f"step {progress.step}/{chosen.steps}  {tables.losses(progress)}")
@@ -118,11 +122,28 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
 def _introduce(progress: "Progress") -> None:
     """Says, after the first step, what the network began with, and after the first step of a stage, what learns."""
     run = progress.run
+    if progress.step == 1:
+        for line in run.first_look.lines():
+            say(line)
     if run.started and progress.step == 1:
         for line in run.started.lines():
             say(line)
     if run.staging.named and progress.step == run.staging.first + 1:
         say(run.staging.describe())
+
+
+def _omissions(progress: "Progress") -> None:
+    """Says after the first steps which tasks have not learned yet, and at the end all that was not used."""
+    from hydranet.core.ledger import Omission
+
+    entries = progress.run.omissions().ranked()
+    if progress.step == min(EARLY, progress.steps // 2):
+        learning = progress.run.staging.tasks
+        entries = [one for one in entries if one.what is Omission.TASK_NOT_LEARNED and one.where in learning]
+    elif progress.step < progress.steps:
+        entries = []
+    for entry in entries:
+        say(entry.sentence())
 
 
 def _stopped(progress: "Progress", again: str, folder: Path) -> None:

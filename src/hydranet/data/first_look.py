@@ -69,10 +69,25 @@ def taught(recipe: Recipe) -> set[str]:
     return {name for teacher in recipe.teachers for name in (teacher.tasks or every)}
 
 
-def first_look(recipe: Recipe) -> Ledger:
+@dataclass(frozen=True)
+class FirstLook:
+    """What is said when training begins.
+
+    ledger: what the sources leave out, classes that no source labels.    classes: where classes go, in lines.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    classes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """All of it, in lines."""
+        return [*self.classes, *self.ledger.sentences()]
+
+
+def first_look(recipe: Recipe) -> FirstLook:
     """Reads a few images of each source, and more of them for tasks that no label of these teaches.
 
-    Returns what the sources leave out and which classes no source labels. Raises SpecError for a task that no source
+    Raises SpecError for a task that no source
     labels and no teacher teaches, DataError where none of its labels counts, and for broken files among these images
     in sources that do not skip them.
     """
@@ -90,7 +105,12 @@ def first_look(recipe: Recipe) -> Ledger:
         raise (SpecError if missing else DataError)("; ".join(errors))
     if not recipe.validation:
         ledger = ledger.noted(Omission.NOT_SCORED, f"recipe {recipe.name!r}", NO_VALIDATION, count=1)
-    return ledger + unlabeled_classes(recipe.tasks, readers, spared)
+    classes = [
+        line
+        for reader in readers
+        for line in class_lines(reader.source.name, {name: reader.class_of(name) for name in reader.tables})
+    ]
+    return FirstLook(ledger + unlabeled_classes(recipe.tasks, readers, spared), tuple(classes))
 
 
 def _look(reader: Reader, index: int, offer: Offer) -> None:

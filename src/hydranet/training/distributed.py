@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from zlib import crc32
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from hydranet.core.batch import Batch
 from hydranet.models.layers.sync_norm import SyncNorm
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class ProcessGroup:
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process: a decision that all of them take at the same step."""
         return bool(self.sum(torch.tensor(float(flag), device=self._device())) > 0) if self.world > 1 else flag
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, in the order of their ranks; it is pickled."""
+        if self.world == 1:
+            return [value]
+        values: list[T] = [value] * self.world
+        dist.all_gather_object(values, value)
+        return values
 
     def all_equal(self, value: int) -> bool:
         """Whether a number is the same in every process."""

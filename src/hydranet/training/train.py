@@ -13,7 +13,10 @@ from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
+from hydranet.core.ledger import Ledger
+from hydranet.data.first_look import FirstLook, first_look
 from hydranet.data.mixture import Mixture, load
+from hydranet.data.observed import Observed
 from hydranet.distillation import leakage
 from hydranet.distillation.teachers import Teachers
 from hydranet.io import atomic
@@ -70,6 +73,8 @@ class Run:
         self.optimizer = optimizer(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
         self.staging = Staging(recipe.stages, recipe.steps, recipe.schedule, self.model, self.balancer)
+        self.first_look = FirstLook()
+        self.observed = Observed()
         self.step = 0
 
     def evaluated(self) -> HydraNet:
@@ -80,6 +85,10 @@ class Run:
         averaged = checkpoint.without_pretrained(self.recipe).build().to(self.device)
         averaged.load_state_dict({name: self.ema.tensors[name] for name in shipped.state_dict()})
         return averaged.eval()
+
+    def omissions(self) -> Ledger:
+        """What the run has not used so far: tasks without a counted element, classes never seen, images left out."""
+        return self.observed.omissions(self.recipe.tasks, self.step)
 
     def save(self, folder: Path) -> None:
         """Writes model and state; on the first process only. Raises CheckpointError where the disk is full."""
@@ -93,6 +102,7 @@ class Run:
         }
         header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
         header["teachers"] = self.teachers.digests
+        header["observed"] = self.observed.to_json()
         checkpoint.save_state(folder, parts, header)
         self.save_model(folder)
 
@@ -125,6 +135,8 @@ class Run:
         if header["scaler"]:
             self.scaler.load_state_dict(header["scaler"])  # type: ignore[arg-type]
         self.step = int(header["step"])  # type: ignore[call-overload]
+        if "observed" in header:  # runs of before have none
+            self.observed = Observed.from_json(header["observed"])  # type: ignore[arg-type]
 
 
 def train(
@@ -146,13 +158,16 @@ def train(
         _claim(folder, recipe, processes)
         if processes.rank == 0:
             leakage.refuse(recipe, folder)
+    looked = first_look(recipe)
     run = Run(recipe, device, processes, fresh=not resume)
+    run.first_look = looked
     if resume:
         run.restore(folder)
     if run.started and processes.rank == 0:
         atomic.write(folder / warm_start.FILE, run.started.to_json().encode())
     processes.equalize(run.model)
     mixture = Mixture(recipe, processes.rank, processes.world)
+    mixture.observed = run.observed if processes.rank == 0 else Observed()
     batches, began = load(mixture, run.step), time.perf_counter()
     for step_batches in batches:
         waited = time.perf_counter()
@@ -162,8 +177,12 @@ def train(
         moved = [run.teachers(batch, run.staging.tasks, run.autocast) for batch in moved]
         result, norm, lr = _step(run, moved, processes.sum)
         run.step += 1
+        if processes.rank == 0:
+            mixture.observed += Observed(learned=dict.fromkeys(result.losses, 1))
+        run.observed = mixture.observed
         saved = recipe.save_every and run.step % recipe.save_every == 0
         if saved or run.step == recipe.steps:
+            run.observed = sum(processes.gather(mixture.observed), start=Observed())
             run.save(folder)
         if ended := run.staging.ended(run.step):
             run.save_model(folder / "stages" / ended)
