@@ -21,6 +21,9 @@ from hydranet.data.first_look import class_lines, first_look, spread
 from hydranet.data.mixture import Mixture, load
 from hydranet.data.observed import Observed
 from hydranet.data.reader import Reader
+from hydranet.datasets.scenes.crops import SceneSigns
+from hydranet.datasets.scenes.dataset import Scenes
+from hydranet.datasets.subset import Subset
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
@@ -198,3 +201,23 @@ def test_spread() -> None:
 def test_recipes_that_are_sound_pass() -> None:
     sound = toy_recipe((Source("noise", Noise(), SIZE),))
     assert not first_look(sound).lines()
+
+
+def test_validation_images_that_are_trained_on_are_said(tmp_path: Path) -> None:
+    rooms = Given(count=6)
+    base = recipe(DEPTH, rooms=Subset(rooms, "0-3"))
+    leaking = replace(base, validation=(Source("held-out", Subset(rooms, "2-5"), SIZE),))
+    line = "validation held-out: 2 validation images, which are training images, too, so that scores are too good"
+    assert line in first_look(leaking).lines()
+    *_, last = check_recipe(leaking, tmp_path)
+    assert line in last.notes.sentences()
+    apart = replace(base, validation=(Source("held-out", Subset(rooms, "4-5"), SIZE),))
+    assert not first_look(apart).ledger.count(Omission.IMAGE_LEAKED)
+
+
+def test_generated_images_are_the_same_whatever_is_labeled_in_them() -> None:
+    scenes = Scenes(count=5, seed=1, labels=("depth",))
+    assert scenes.identities() == Scenes(count=5, seed=1, labels=("semantic",)).identities()
+    assert not set(scenes.identities()) & set(replace(scenes, seed=2).identities())
+    assert SceneSigns(count=3).identities() == SceneSigns(count=9).identities()[:3]
+    assert set(scenes.identities()).isdisjoint(SceneSigns(count=3).identities())

@@ -20,6 +20,7 @@ from hydranet.config.source import Source
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
+from hydranet.core.ledger import Omission, add_up
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.pseudo import Pseudo
@@ -337,3 +338,21 @@ def test_caches_that_are_none_are_refused(tmp_path: Path, teacher: Path) -> None
     (tmp_path / INDEX).write_text('{"format": 1}')
     with pytest.raises(DataError, match="no index of pseudo-labels"):
         read_index(tmp_path)
+
+
+def test_a_cache_of_other_images_of_the_same_names_is_refused(teacher: Path, tmp_path: Path) -> None:
+    cached(teacher, Blocks(count=2, seed=7), tmp_path)
+    renamed = json.loads((tmp_path / INDEX).read_text().replace('"7/', '"8/'))
+    (tmp_path / INDEX).write_text(json.dumps(renamed))
+    with pytest.raises(DataError, match=r"8/0 is not the image that .* was labeled from: .* the pixels differ; label"):
+        Pseudo(Blocks(count=2, seed=8, labels=()), str(tmp_path))[0]
+
+
+def test_a_cache_that_matches_no_image_is_refused_and_misses_are_counted(teacher: Path, tmp_path: Path) -> None:
+    cached(teacher, Blocks(count=2, seed=7), tmp_path)
+    with pytest.raises(DataError, match=r"knows none of the images \(8/0, ...\): it holds the labels of others \(7/"):
+        Pseudo(Blocks(count=2, seed=8, labels=()), str(tmp_path))[0]
+    more = Pseudo(Blocks(count=5, seed=7, labels=()), str(tmp_path))
+    counted = add_up(more[i].ledger for i in range(5))
+    assert counted.count(Omission.CACHE_MISS) == 3
+    assert counted.sentences()[0].endswith("3 cache misses, no entry for an image (7/2, 7/3, 7/4)")

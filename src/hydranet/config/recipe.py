@@ -39,7 +39,8 @@ class Recipe(Component):
     """Everything that determines a run. Two runs of one recipe on one machine give the same weights.
 
     steps:      optimizer steps.    batch: images per step, over all sources, micro-batches and processes.
-    accumulate: micro-batches per step; the result is the same as without, in less memory and more time.
+    accumulate: micro-batches per step, in less memory and more time. Losses and their weights are those of the whole
+                step; with BatchNorm the weights still differ, since each micro-batch has its own statistics.
     precision:  "fp32", "bf16" or "fp16" autocast, or "auto": bf16 where the device computes in it, else fp32. Losses
                 are always computed in fp32.
     ema:        decay of the averaged weights that are evaluated and kept, or None.

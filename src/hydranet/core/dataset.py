@@ -1,13 +1,14 @@
 """What a data set is."""
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NoReturn
 
 from hydranet.core.ledger import Ledger, add_up
 from hydranet.core.sample import Sample
-from hydranet.core.spec import Component, SpecError, StandIn
+from hydranet.core.spec import Component, SpecError, StandIn, dotted, to_json
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,17 @@ class Dataset(Component, ABC):
         """
         values = [vars(self)[one.name] for one in fields(self)]
         return add_up(value.ledger() for value in values if isinstance(value, Dataset))
+
+    def identities(self) -> Sequence[str]:
+        """For each image what tells it from others without reading it: equal words, equal images.
+
+        By default the data set's options and the index. A part of another data set gives what that one gives.
+        """
+        try:
+            options = json.dumps(to_json(self), sort_keys=True)
+        except SpecError:  # it holds what a recipe cannot; then it equals itself alone
+            options = f"{dotted(type(self))} {id(self)}"
+        return [f"{options} {index}" for index in range(len(self))]
 
     @abstractmethod
     def __len__(self) -> int: ...

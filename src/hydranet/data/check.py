@@ -19,7 +19,7 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, spread, taught, unlabeled_classes
+from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, shared_images, spread, taught, unlabeled_classes
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
 from hydranet.visualization.draw import captioned, composite
@@ -118,7 +118,7 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterato
     spared = taught(recipe)
     whole = len(readers) == len(recipe.data)  # else the sources' own errors say what is wrong
     errors = tuple(offer.errors(recipe.tasks, spared)) if whole else ()
-    notes = unlabeled_classes(recipe.tasks, readers, spared)
+    notes = unlabeled_classes(recipe.tasks, readers, spared) + (shared_images(recipe) if whole else Ledger())
     if not recipe.validation:
         notes = notes.noted(Omission.NOT_SCORED, f"recipe {recipe.name!r}", NO_VALIDATION, count=1)
     yield Progress(recipe.name, 1, 1, None, errors, notes)

@@ -17,6 +17,7 @@ FEW, MANY = 4, 500
 """Images that are read of each source: at first, and where a task has no counted element in these; evenly spread."""
 
 NO_VALIDATION = "it has no validation sources"
+SHARED = "which are training images, too, so that scores are too good"
 OF_NO_SOURCE = "labeled by no source"
 
 
@@ -110,7 +111,7 @@ def first_look(recipe: Recipe) -> FirstLook:
         for reader in readers
         for line in class_lines(reader.source.name, {name: reader.class_of(name) for name in reader.tables})
     ]
-    return FirstLook(ledger + unlabeled_classes(recipe.tasks, readers, spared), tuple(classes))
+    return FirstLook(ledger + shared_images(recipe) + unlabeled_classes(recipe.tasks, readers, spared), tuple(classes))
 
 
 def _look(reader: Reader, index: int, offer: Offer) -> None:
@@ -130,6 +131,17 @@ def spread(count: int, most: int) -> list[int]:
     return (
         np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist() if min(count, most) else []
     )
+
+
+def shared_images(recipe: Recipe) -> Ledger:
+    """Validation images that are training images, too; told from the data sets' options, without reading any."""
+    trained = {one for source in recipe.data for one in source.dataset.identities()}
+    ledger = Ledger()
+    for source in recipe.validation:
+        shared = sum(one in trained for one in source.dataset.identities())
+        if shared:
+            ledger = ledger.noted(Omission.IMAGE_LEAKED, f"validation {source.name}", SHARED, count=shared)
+    return ledger
 
 
 def unlabeled_classes(tasks: Sequence[Task], readers: Sequence[Reader], spared: Collection[str] = ()) -> Ledger:

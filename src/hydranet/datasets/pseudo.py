@@ -1,6 +1,6 @@
 """Labels that a teacher network wrote to disk (`hydranet label`), added to another data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, singledispatch
 from pathlib import Path
@@ -22,11 +22,16 @@ from hydranet.annotations import (
     UnknownKind,
 )
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import Sample
+from hydranet.core.ledger import Ledger, Omission
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.io.files import folder_of
+from hydranet.io.fingerprint import content
 from hydranet.io.paths import inside
 from hydranet.io.pseudo_label_cache import Index, has_scores, read_index, unpack
+
+LOOKED_AT = 32
+"""Images of which a cache must know at least one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Pseudo(Dataset):
     replace:    let pseudo-labels replace the data set's own labels, too.
     allow_leaks: train although the teacher has seen validation images.
 
-    Raises SpecError for a label or class that is not there, DataError for a broken cache.
+    An image is recognized by its name and its pixels. Images that the cache does not know are counted.
+    Raises SpecError for a label or class that is not there, DataError for a broken cache and for one of other images.
     """
 
     dataset: Dataset
@@ -92,6 +98,9 @@ class Pseudo(Dataset):
         origin = f"pseudo-labels of {self.index.teacher}" + ("" if self.replace else ", where the data set has none")
         return {**self.dataset.provenance, **dict.fromkeys(self.added, origin)}
 
+    def identities(self) -> Sequence[str]:
+        return self.dataset.identities()
+
     def __len__(self) -> int:
         return len(self.dataset)
 
@@ -99,7 +108,15 @@ class Pseudo(Dataset):
         sample = self.dataset[index]
         entry = self.index.images.get(sample.key)
         if entry is None:
-            return sample
+            self._refuse_strangers()
+            missed = Ledger().noted(Omission.CACHE_MISS, str(self.cache), "no entry for an image", sample.key)
+            return sample.but(ledger=sample.ledger + missed)
+        if index not in self._same and content(sample.image) != entry.content:
+            raise DataError(
+                f"{sample.key} is not the image that {self.folder} was labeled from: the name is the same, the pixels "
+                "differ; label again into a new folder"
+            )
+        self._same.add(index)
         pseudo_labels: dict[str, Annotation] = {}
         for name, of in self.added.items():
             if of in entry.files and (self.replace or name not in sample.labels):
@@ -108,6 +125,27 @@ class Pseudo(Dataset):
                 label = unpack(inside(self.folder, entry.files[of], follow_links=True), made, sample.size, least)
                 pseudo_labels[name] = self._in_own_classes(label, name, made.classes)
         return sample.but(labels={**sample.labels, **pseudo_labels})
+
+    @cached_property
+    def _same(self) -> set[int]:
+        """Images that were compared with the cache already."""
+        return set()
+
+    def _refuse_strangers(self) -> None:
+        """Raises DataError where the cache knows none of a few images spread over the data set."""
+        if self._strangers:
+            raise DataError(
+                f"{self.folder} knows none of the images ({self._strangers[0]}, ...): it holds the labels of others "
+                f"({next(iter(self.index.images), 'it is empty')}, ...); give the cache that belongs to these images"
+            )
+
+    @cached_property
+    def _strangers(self) -> list[str]:
+        """Keys of a few images spread over the data set, if the cache knows none of them."""
+        count = len(self.dataset)
+        places = sorted({round(i * (count - 1) / max(LOOKED_AT - 1, 1)) for i in range(min(LOOKED_AT, count))})
+        keys = [self.dataset[place].key for place in places]
+        return [] if any(key in self.index.images for key in keys) else keys
 
     def _in_own_classes(self, label: Annotation, name: str, classes: tuple[str, ...]) -> Annotation:
         """The label in the ids of the data set's own class list, where it has one."""

@@ -1,6 +1,6 @@
 """Class maps made by a teacher network, laid over the images of another data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -38,6 +38,9 @@ class PseudoMaps(FileDataset):
     @property
     def provenance(self) -> Mapping[str, str]:
         return {**self.dataset.provenance, **dict.fromkeys(self.maps, f"pseudo-labels of {self.teacher}")}
+
+    def identities(self) -> Sequence[str]:
+        return self.dataset.identities()
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -1,6 +1,6 @@
 """A part of another data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +35,10 @@ class Subset(Dataset):
         if not chosen:
             raise DataError(f"none of the {len(self.dataset)} samples is at {self.positions!r}; check the positions")
         return chosen
+
+    def identities(self) -> Sequence[str]:
+        every = self.dataset.identities()
+        return [every[index] for index in self.chosen]
 
     def __len__(self) -> int:
         return len(self.chosen)

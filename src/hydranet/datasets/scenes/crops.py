@@ -1,6 +1,6 @@
 """Images of single traffic signs with their class, as a detector would cut them out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -41,6 +41,9 @@ class SceneSigns(Dataset):
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the signs."""
         return {"sign": CLASSES}
+
+    def identities(self) -> Sequence[str]:
+        return [f"sign {self.seed} {self.size} {self.night} {index}" for index in range(self.count)]
 
     def __len__(self) -> int:
         return self.count

@@ -1,7 +1,7 @@
 """Road scenes with exact labels for every task, rendered on demand; no files, no download."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -84,6 +84,11 @@ class Scenes(Dataset):
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         """Class names of the labels that this data set makes."""
         return {name: names for name, names in CLASSES.items() if name in self.labels}
+
+    def identities(self) -> Sequence[str]:
+        """Neither how many there are nor which labels are made changes an image."""
+        options = [repr(vars(self)[one.name]) for one in fields(self) if one.name not in ("count", "labels")]
+        return [f"scene {' '.join(options)} {index}" for index in range(self.count)]
 
     def __len__(self) -> int:
         return self.count

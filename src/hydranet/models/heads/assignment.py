@@ -23,6 +23,31 @@ class Assignment(NamedTuple):
     target: Float[Tensor, "b a c"]
 
 
+PAIRS = 2**22
+"""Pairs of box and anchor, over a batch padded to its fullest image, up to which all images are assigned at once.
+Above, each is assigned alone, without the padding: the result is the same, and memory grows with one image's boxes."""
+
+
+def _one_by_one(truth: Truth, anchors: int) -> bool:
+    images, rows = truth.object.shape
+    return images > 1 and images * rows * anchors > PAIRS
+
+
+def _objects(truth: Truth, image: int) -> tuple[Truth, Int64[Tensor, " k"]]:
+    """One image's objects alone (at least one row, which may be padding), and the rows that they had."""
+    rows = truth.object[image].nonzero()[:, 0]
+    rows = rows if len(rows) else rows.new_zeros(1)
+    one = slice(image, image + 1)
+    objects = Truth(
+        truth.xyxy[one, rows],
+        truth.label[one, rows],
+        truth.object[one, rows],
+        truth.ignored[one, rows],
+        truth.annotated_classes[one],
+    )
+    return objects, rows
+
+
 @torch.no_grad()
 def task_aligned(
     scores: Float[Tensor, "b a c"],
@@ -43,6 +68,13 @@ def task_aligned(
     scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centers.
     least_px: boxes narrower than this count as this wide when points are looked for, so that each has some.
     """
+    if _one_by_one(truth, scores.shape[1]):
+        parts = []
+        for i in range(len(scores)):
+            (objects, rows), one = _objects(truth, i), slice(i, i + 1)
+            part = task_aligned(scores[one], boxes[one], points[one], objects, topk, alpha, beta, least_px)
+            parts.append(part._replace(row=rows[part.row] * part.positive))
+        return Assignment(*map(torch.cat, zip(*parts, strict=True)))
     overlap = iou(truth.xyxy, boxes)
     by_object = truth.label[..., None].expand(-1, -1, scores.shape[1])
     aligned = scores.transpose(1, 2).gather(1, by_object).pow(alpha) * overlap.pow(beta)
@@ -79,6 +111,13 @@ def by_overlap(boxes: Float[Tensor, "b a 4"], truth: Truth, high: float, low: fl
     force: the best box of each object is positive however small the overlap, so that none is left without a box
            (SSD, arXiv 1512.02325, section 2.2; Faster R-CNN, arXiv 1506.01497, section 3.1.2).
     """
+    if _one_by_one(truth, boxes.shape[1]):
+        parts = []
+        for i in range(len(boxes)):
+            objects, rows = _objects(truth, i)
+            part = by_overlap(boxes[i : i + 1], objects, high, low, force)
+            parts.append(part._replace(row=rows[part.row] * part.positive))
+        return Match(*map(torch.cat, zip(*parts, strict=True)))
     overlap = iou(truth.xyxy, boxes) * truth.object[..., None]
     rank = overlap
     if force:

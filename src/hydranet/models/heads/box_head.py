@@ -53,7 +53,8 @@ class Truth(NamedTuple):
 
     def judged(self, points: Float[Tensor, "b a 2"]) -> Bool[Tensor, "b a c"]:
         """Where and for which classes the absence of an object is certain."""
-        covered = inside(points, self.xyxy).float().transpose(1, 2) @ self.ignored.float()
+        rows = self.ignored.any(2).any(0)  # most boxes are not ignored, and padding never is
+        covered = inside(points, self.xyxy[:, rows]).float().transpose(1, 2) @ self.ignored[:, rows].float()
         return self.annotated_classes[:, None] & (covered == 0)
 
 
