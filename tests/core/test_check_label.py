@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from fakes import FAKES, picture
-from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, Quantity, ScalarMap, Tag
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.core.check_label import check_label, check_labels
 from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import DataError, Sample
@@ -90,9 +101,9 @@ def test_ignored_regions_may_have_any_shape() -> None:
 
 
 def test_a_new_kind_must_say_how_it_is_checked_and_counted() -> None:
-    with pytest.raises(TypeError, match=r"no check for a Annotation; add one in core/check_label.py"):
+    with pytest.raises(UnknownKind, match=r"no check for a Annotation; add one in core/check_label.py"):
         check_label(Annotation(), (4, 4))
-    with pytest.raises(TypeError, match=r"no count for a Annotation; add one in core/known_elements.py"):
+    with pytest.raises(UnknownKind, match=r"no count for a Annotation; add one in core/known_elements.py"):
         known_elements(Annotation())
 
 

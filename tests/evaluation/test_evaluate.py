@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from hydranet.annotations import ClassMap
 from hydranet.config.source import Source
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.evaluation.compare import NotComparable, changes
-from hydranet.evaluation.evaluate import evaluate
+from hydranet.evaluation.evaluate import MetricAccumulator, evaluate
 from hydranet.evaluation.report import Report
+from hydranet.tasks.semantic.task import Semantic
 from toys import Noise, toy_recipe
 
 SOURCES = (
@@ -131,3 +134,28 @@ def test_older_reports_are_comparable_to_each_other_alone() -> None:
     assert changes(old, old)
     with pytest.raises(NotComparable, match="the second report is of an older HydraNet and does not say on which data"):
         changes(new, old)
+
+
+def test_classes_that_no_label_holds_are_said_beside_the_score() -> None:
+    ledger = Ledger().noted(Omission.CLASS_NOT_MEASURED, "street, seg", "in no label", "lane")
+    scores, protocol = (
+        {"street": {"seg": {"miou": 1.0}}},
+        {"street": {"seg": {"classes": ["road", "lane"], "images": 3}}},
+    )
+    report = Report("net", scores, protocol, {"seg": ("miou", "higher")}, ledger)
+    assert report.measured("street", "seg") == "1 of 2 classes measured"
+    again = Report.from_json(report.to_json())
+    assert again == report
+    assert replace(report, ledger=Ledger()).measured("street", "seg") == ""
+    assert again.protocol_hash == replace(report, ledger=Ledger()).protocol_hash
+    older = json.loads(report.to_json())
+    del older["ledger"]
+    assert Report.from_json(json.dumps(older)) == replace(report, ledger=Ledger())
+
+
+def test_an_evaluation_counts_the_classes_of_its_labels() -> None:
+    task = Semantic("seg", ("road", "lane"))
+    accumulator = MetricAccumulator([task])
+    road = ClassMap(np.zeros((32, 64), np.uint8))
+    accumulator.add(Sample(np.zeros((32, 64, 3), np.uint8), {"seg": road}, key="a"), {"seg": road})
+    assert accumulator.omissions("street").sentences() == ["street, seg: 1 class not measured, in no label (lane)"]

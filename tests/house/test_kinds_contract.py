@@ -36,10 +36,13 @@ from hydranet.annotations import (
     rows,
 )
 from hydranet.core.batch import stack
+from hydranet.core.check_label import check_label
 from hydranet.core.errors import UserError
+from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import Sample
 from hydranet.core.task import to_numpy
 from hydranet.data.label_statistics import label_statistics
+from hydranet.data.observed import class_counts
 from hydranet.data.reader import ClassTable, ids_of
 from hydranet.datasets import pseudo
 from hydranet.deploy.messages import message
@@ -120,6 +123,9 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "write a pseudo-label": lambda a: packed(a, made(a)),
     "name a pseudo-label": lambda a: file_of("x", "y", made(a)),
     "track": lambda a: Tracks()({"x": a}),
+    "check": lambda a: check_label(a, SIZE),
+    "count known elements": known_elements,
+    "count classes": lambda a: class_counts(a, CLASSES),
 }
 """What the package does with annotations. A new operation on kinds belongs here."""
 

@@ -52,6 +52,8 @@ def evaluate(
     for table in tables.classes(report):
         say(table)
     say(tables.scores(report))
+    for line in report.ledger.sentences():
+        say(line)
     if target is None:
         say("report not written: the run keeps the report of its own recipe; for this one, name a folder with --out")
     else:

@@ -115,6 +115,8 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                     log.report(progress.step, report)
                     report.save((folder / "stages" / stage if stage else folder) / "report")
                     say(tables.scores(report))
+                    for line in report.ledger.sentences():
+                        say(line)
             if ending or (stop and (last or progress.run.processes.world == 1)):  # it may come while evaluating
                 _stopped(progress, again, folder)
 

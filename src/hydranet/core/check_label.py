@@ -9,12 +9,14 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
+    Instances,
     Keypoints,
     NormalMap,
     Polylines,
     Quantity,
     ScalarMap,
     Tag,
+    UnknownKind,
 )
 from hydranet.core.sample import DataError, Sample
 
@@ -36,7 +38,7 @@ def check_labels(sample: Sample) -> None:
 @singledispatch
 def check_label(label: Annotation, size: tuple[int, int]) -> None:
     """Raises DataError for a label (numpy) that is not what its kind says, in an image of `size` (height, width)."""
-    raise TypeError(f"no check for a {type(label).__name__}; add one in core/check_label.py")
+    raise UnknownKind("check", type(label), "core/check_label.py")
 
 
 def _arrays(label: Annotation) -> dict[str, np.ndarray]:
@@ -62,12 +64,14 @@ def _expect(name: str, array: np.ndarray, kind: Kind, shape: tuple[int | None, .
         raise DataError(f"{name} is {array.dtype} {given}, expected {word} {wanted}; {cure}")
 
 
-def _rows(label: Annotation, count: int, kinds: Mapping[str, Kind]) -> None:
+def _rows(label: Instances, count: int, kinds: Mapping[str, Kind]) -> None:
     """Every array has a row per instance; the listed ones are of one axis and of a type."""
-    for name, array in _arrays(label).items():
-        if name == "annotated_classes":
-            _expect(name, array, BOOL, (None,), "give a truth value per class")
-        elif name in kinds:
+    arrays = _arrays(label)
+    known = arrays.pop("annotated_classes", None)
+    if known is not None:
+        _expect("annotated_classes", known, BOOL, (None,), "give a truth value per class")
+    for name, array in arrays.items():
+        if name in kinds:
             _expect(name, array, kinds[name], (count,), "give one value per instance")
         elif array.shape[:1] != (count,):
             raise DataError(f"{name} has shape {array.shape}, expected {count} rows; give one row per instance")

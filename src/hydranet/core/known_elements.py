@@ -15,6 +15,7 @@ from hydranet.annotations import (
     Quantity,
     ScalarMap,
     Tag,
+    UnknownKind,
 )
 
 
@@ -24,7 +25,7 @@ def known_elements(label: Annotation) -> int:
 
     A list of instances is 1 also where it is empty: then somebody looked, and the whole image is background.
     """
-    raise TypeError(f"no count for a {type(label).__name__}; add one in core/known_elements.py")
+    raise UnknownKind("count", type(label), "core/known_elements.py")
 
 
 @known_elements.register

@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import singledispatch
 from typing import Any
 
 import cv2
 import numpy as np
 
-from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Polylines, Tag
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import Sample
 from hydranet.core.task import Task
@@ -76,14 +88,38 @@ def observe(samples: Sequence[Sample], tasks: Sequence[Task], ledger: Ledger) ->
     return Observed(classes, {}, ledger)
 
 
+@singledispatch
 def class_counts(label: Annotation, classes: int) -> np.ndarray:
-    """int64 `classes`: pixels or objects of each class in one label; zeros for a kind without classes."""
-    if isinstance(label, ClassMap):
-        counts = cv2.calcHist([np.ascontiguousarray(label.ids)], [0], None, [256], [0, 256])
-        return counts.reshape(-1)[:classes].astype(np.int64)
-    if isinstance(label, Boxes | Polylines | Tag) and label.label is not None:
-        ids = np.atleast_1d(label.label)
-        if isinstance(label, Boxes) and label.ignore is not None:
-            ids = ids[~label.ignore]
-        return np.bincount(ids[(ids >= 0) & (ids != UNKNOWN_ID) & (ids < classes)], minlength=classes)
+    """int64 `classes`: pixels or objects of each class in one label (numpy); zeros for kinds without classes."""
+    raise UnknownKind("count of classes", type(label), "data/observed.py")
+
+
+@class_counts.register
+def _(label: ClassMap, classes: int) -> np.ndarray:
+    counts = cv2.calcHist([np.ascontiguousarray(label.ids)], [0], None, [256], [0, 256])
+    return counts.reshape(-1)[:classes].astype(np.int64)
+
+
+@class_counts.register(Boxes)
+@class_counts.register(Polylines)
+@class_counts.register(Keypoints)
+def _(label: Boxes | Polylines | Keypoints, classes: int) -> np.ndarray:
+    if label.label is None:
+        return np.zeros(classes, dtype=np.int64)
+    return _counted(label.label if label.ignore is None else label.label[~label.ignore], classes)
+
+
+@class_counts.register
+def _(label: Tag, classes: int) -> np.ndarray:
+    return _counted(np.atleast_1d(label.label), classes)
+
+
+@class_counts.register(ScalarMap)
+@class_counts.register(NormalMap)
+@class_counts.register(Quantity)
+def _(label: Annotation, classes: int) -> np.ndarray:
     return np.zeros(classes, dtype=np.int64)
+
+
+def _counted(ids: np.ndarray, classes: int) -> np.ndarray:
+    return np.bincount(ids[(ids >= 0) & (ids < classes)], minlength=classes)

@@ -31,6 +31,7 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Task
+from hydranet.data.observed import class_counts
 
 SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1
 """Where a class of a data set goes that the task does not have: too similar to class k to be distinguished from it
@@ -240,13 +241,15 @@ class Reader:
 
     def _foreign(self, label: Annotation, name: str) -> Ledger:
         """Boxes of classes that the task does not have."""
-        if not isinstance(label, Boxes) or name not in self.tables:
+        if name not in self.tables:
             return Ledger()
-        ids = label.label if label.ignore is None else label.label[~label.ignore]
         own = self.source.dataset.classes[self.label_of[name] or name]
-        foreign = [own[i] for i in ids.tolist() if 0 <= i < len(own) and self.tables[name].target[i] == UNMAPPED]
+        counts = zip(own, class_counts(label, len(own)).tolist(), self.tables[name].target, strict=True)
+        foreign = {one: count for one, count, target in counts if count and target == UNMAPPED}
         where = f"{self.source.name}, {name}"
-        return Ledger().noted(Omission.LABEL_IGNORED, where, FOREIGN, *foreign) if foreign else Ledger()
+        if not foreign:
+            return Ledger()
+        return Ledger().noted(Omission.LABEL_IGNORED, where, FOREIGN, *foreign, count=sum(foreign.values()))
 
 
 def _refuse_unmapped(

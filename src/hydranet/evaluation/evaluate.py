@@ -10,8 +10,10 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.config.source import Source
 from hydranet.core.batch import collate
+from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.task import Stats, Task, merge, to_numpy
+from hydranet.data.observed import class_counts
 from hydranet.data.reader import Reader
 from hydranet.evaluation.report import Report, Scores, described, digest
 from hydranet.io.fingerprint import values
@@ -56,6 +58,7 @@ class MetricAccumulator:
         self.stats: dict[str, Stats] = {}
         self.images: dict[str, list[str]] = {}
         self.labels: dict[str, list[str]] = {}
+        self.classes: dict[str, np.ndarray] = {}
 
     def add(self, sample: Sample, predictions: dict[str, Annotation]) -> None:
         """Measures every task that the image has a label and a prediction for."""
@@ -63,6 +66,8 @@ class MetricAccumulator:
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
             self.images.setdefault(name, []).append(sample.key)
+            counts = class_counts(sample.labels[name], len(self.tasks[name].classes))
+            self.classes[name] = self.classes.get(name, np.zeros_like(counts)) + counts
             label = sample.labels[name]
             arrays = {key: vars(label)[key] for key in label.arrays()}
             bits = values(np.asarray(array) for array in arrays.values() if array is not None)
@@ -71,6 +76,16 @@ class MetricAccumulator:
     def scores(self) -> dict[str, dict[str, float]]:
         """Metrics of each task that was measured."""
         return {name: self.tasks[name].score(self.stats[name]) for name in self.tasks if name in self.stats}
+
+    def omissions(self, source: str) -> Ledger:
+        """Classes that no label held, and tasks that no image has a label of."""
+        ledger = Ledger()
+        for name, task in self.tasks.items():
+            counts = self.classes.get(name, np.zeros(0))
+            absent = [one for one, count in zip(task.classes, counts, strict=False) if not count]
+            if absent:
+                ledger = ledger.noted(Omission.CLASS_NOT_MEASURED, f"{source}, {name}", "in no label", *absent)
+        return ledger
 
     def protocol(self, reader: Reader) -> dict[str, dict[str, Any]]:
         """How each task was measured: on which images (a digest of their names), with which classes made of which."""
@@ -100,22 +115,32 @@ def evaluate(
     scores: Scores = {}
     protocol: dict[str, dict[str, dict[str, Any]]] = {}
     total = sum(len(source.dataset) for source in sources)
-    done = 0
+    done, ledger = 0, add_up(source.dataset.ledger() for source in sources)
     for source in sources:
         reader, accumulator = (
             Reader(source.only(model.tasks), list(model.tasks.values())),
             MetricAccumulator(list(model.tasks.values())),
         )
         for first in range(0, len(reader), batch):
-            samples = [reader[i] for i in range(first, min(first + batch, len(reader)))]
+            attempts = [reader.attempt(i) for i in range(first, min(first + batch, len(reader)))]
+            ledger += add_up(noted for _, noted in attempts)
+            samples = [sample for sample, _ in attempts if sample is not None]
+            done += len(attempts) - len(samples)
+            if not samples:
+                continue
             for sample, predictions in zip(samples, predict_batch(model, samples, source.size), strict=True):
                 accumulator.add(sample, predictions)
                 done += 1
                 yield EvaluatedImage(sample, predictions, done, total)
+        ledger += accumulator.omissions(source.name)
         scores[source.name], protocol[source.name] = accumulator.scores(), accumulator.protocol(reader)
     if not any(scores.values()):
         raise DataError(
             f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "
             f"{', '.join(model.tasks)}; check validation in the recipe"
         )
-    yield Report(name, scores, protocol, {task.name: task.headline for task in model.tasks.values()})
+    for task in model.tasks:
+        if not any(task in measured for measured in scores.values()):
+            ledger = ledger.noted(Omission.NOT_SCORED, f"task {task}", "no validation source labels it", count=1)
+    headlines: dict[str, tuple[str, str]] = {task.name: task.headline for task in model.tasks.values()}
+    yield Report(name, scores, protocol, headlines, ledger)

@@ -6,15 +6,18 @@ import io
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.json_text import parse_json
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, check_fields, dotted, to_json
 from hydranet.io.atomic import write
+
+NOT_MEASURED = Omission.CLASS_NOT_MEASURED
 
 Scores = dict[str, dict[str, dict[str, float]]]
 """source -> task -> metric -> value."""
@@ -27,6 +30,7 @@ class Report:
     protocol: source -> task -> what a reader must know (classes, caps, thresholds, how many and which images). Its
     `data_digest` stands for the data set's options and every bit of its labels; those that are computed, such as the
     generated scenes, may differ in the last bit between kinds of processors: then evaluate both on one machine.
+    ledger: what was not measured or left out; no part of the protocol.
     The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
@@ -34,6 +38,14 @@ class Report:
     scores: Scores
     protocol: dict[str, dict[str, dict[str, Any]]]
     headlines: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def measured(self, source: str, task: str) -> str:
+        """ "1 of 2 classes measured", or nothing where all were or the task has none."""
+        classes = self.protocol[source][task].get("classes", ())
+        entries = self.ledger.entries.values()
+        absent = [one.count for one in entries if (one.what, one.where) == (NOT_MEASURED, f"{source}, {task}")]
+        return f"{len(classes) - sum(absent)} of {len(classes)} classes measured" if absent else ""
 
     @property
     def protocol_hash(self) -> str:
@@ -52,7 +64,8 @@ class Report:
         """The report as JSON; NaN becomes null."""
         clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
         made = {"protocol_ids": self.protocol_ids, "protocol_hash": self.protocol_hash}
-        return json.dumps({**asdict(self), "scores": clean, **made}, indent=2)
+        tree = {"model": self.model, "scores": clean, "protocol": self.protocol, "headlines": self.headlines}
+        return json.dumps({**tree, "ledger": self.ledger.to_json(), **made}, indent=2)
 
     @staticmethod
     def from_json(text: str) -> "Report":
@@ -66,7 +79,8 @@ class Report:
                 s: {t: {m: number(v) for m, v in ms.items()} for t, ms in ts.items()}
                 for s, ts in tree["scores"].items()
             }
-            report = Report(**{**tree, "scores": scores, "headlines": headlines})
+            ledger = Ledger.from_json(tree.get("ledger", ()))  # reports of before have none
+            report = Report(**{**tree, "scores": scores, "headlines": headlines, "ledger": ledger})
             check_fields(report)
             return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -40,6 +40,7 @@ def scores(report: "Report") -> Table:
             more = "  ".join(f"{k} {number(v)}" for k, v in rest.items())
             made = report.protocol[source][task].get("labels")
             more = f"[bold]agreement with a teacher, no ground truth[/bold]: {made}  {more}" if made else more
+            more = "; ".join(filter(None, (report.measured(source, task), more)))
             images = str(report.protocol[source][task]["images"])
             table.add_row(source, task, images, f"{name} {arrow} [bold]{number(metrics[name])}[/bold]", more)
     return table

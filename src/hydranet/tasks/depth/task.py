@@ -153,8 +153,10 @@ class Depth(Task, FixedAfterTraining):
         return int(np.count_nonzero((label.values >= self.min_m) & (label.values <= self.max_m)))
 
     def why_none_counts(self, labels: Sequence[Annotation]) -> str:
-        maps = [label.values[np.isfinite(label.values)] for label in labels if isinstance(label, ScalarMap)]
-        values = np.concatenate(maps) if maps else np.zeros(0)
+        values = np.zeros(0)
+        for label in labels:
+            assert isinstance(label, ScalarMap)
+            values = np.append(values, label.values[np.isfinite(label.values)])
         if not values.size:
             return super().why_none_counts(labels)
         return (
