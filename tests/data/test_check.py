@@ -14,7 +14,8 @@ from fakes import FAKES, picture
 from hydranet.annotations import Annotation, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
-from hydranet.data.check import Broken, Report, check, sheet, summary
+from hydranet.data.check import Broken, Report, check, summary
+from hydranet.data.label_sheet import sheet
 from hydranet.data.label_statistics import add_up, label_statistics
 from hydranet.datasets.camvid import CamVid
 

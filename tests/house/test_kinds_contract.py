@@ -36,11 +36,11 @@ from hydranet.annotations import (
     rows,
 )
 from hydranet.core.batch import stack
-from hydranet.core.check_label import check_label
 from hydranet.core.errors import UserError
 from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import Sample
 from hydranet.core.task import to_numpy
+from hydranet.data.check_label import check_label
 from hydranet.data.label_statistics import label_statistics
 from hydranet.data.observed import class_counts
 from hydranet.data.reader import ClassTable, ids_of

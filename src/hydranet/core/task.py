@@ -132,13 +132,10 @@ class Task(Learner):
         if not isinstance(label, self.kind):
             raise DataError(f"task {self.name!r} got a {type(label).__name__}, expected a {self.kind.__name__}")
 
-    def counted(self, label: Annotation) -> int:
-        """How many elements of one image's label (numpy, checked) the loss counts; 0 = it teaches nothing."""
-        return known_elements(label)
-
-    def why_none_counts(self, labels: Sequence[Annotation]) -> str:
-        """Why the loss counts no element of these labels (numpy), in one sentence with the cure."""
-        return f"all labels of {self.name!r} are unknown everywhere; look at the label files and how they are read"
+    def counted(self, labels: Sequence[Annotation]) -> tuple[int, str]:
+        """How many elements of these labels (numpy, checked) the loss counts, and what to say and do if it is 0."""
+        cure = f"all labels of {self.name!r} are unknown everywhere; look at the label files and how they are read"
+        return sum(map(known_elements, labels)), cure
 
 
 def merge(stats: Iterable[Stats]) -> Stats:

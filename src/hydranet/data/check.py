@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
@@ -20,16 +17,15 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, shared_images, spread, taught, unlabeled_classes
+from hydranet.data.label_sheet import drawn_labels, save, sheet
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
-from hydranet.visualization.draw import captioned, composite
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 DRAWN = 6
 """Samples on a sheet."""
-COLUMNS, COLUMN_PX, GAP_PX = 2, 960, 12
 LISTED = 5
 """Broken samples and duplicates that the summary names; the report has all."""
 
@@ -139,11 +135,11 @@ def _check(scan: "_Scan", draw_to: Path | None, limit: int | None) -> Iterator[P
     for done, index in enumerate(chosen, start=1):
         sample = scan.look(index)
         if sample is not None and draw_to is not None and index in drawn:
-            images.append(_drawn(sample, scan.classes))
+            images.append(drawn_labels(sample, scan.classes))
         if done < len(chosen):
             yield Progress(scan.source, done, len(chosen))
     if images and draw_to is not None:
-        _save(draw_to, sheet(images))
+        save(draw_to, sheet(images))
     yield Progress(scan.source, len(chosen), len(chosen), scan.report(total))
 
 
@@ -227,36 +223,6 @@ class _Scan:
             classes={name: self.reader.class_of(name) for name in self.reader.tables} if self.reader else {},
             ledger=self.skipped,
         )
-
-
-def _drawn(sample: Sample, classes: Mapping[str, Sequence[str]]) -> np.ndarray:
-    drawn = {name: captioned(sample.image, label, classes.get(name, ())) for name, label in sample.labels.items()}
-    image = composite(sample.image, drawn)
-    height = round(image.shape[0] * COLUMN_PX / image.shape[1])
-    return cv2.resize(image, (COLUMN_PX, height), interpolation=cv2.INTER_AREA)
-
-
-def sheet(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of one width (uint8 h w 3) in columns, each in turn under the column that is shortest."""
-    columns: list[list[np.ndarray]] = [[] for _ in range(min(COLUMNS, len(images)))]
-    for image in images:
-        shortest = min(columns, key=lambda column: sum(p.shape[0] + GAP_PX for p in column))
-        shortest.append(image)
-    height = max(sum(p.shape[0] + GAP_PX for p in column) for column in columns)
-    width = images[0].shape[1]
-    canvas = np.zeros((height, len(columns) * (width + GAP_PX), 3), dtype=np.uint8)
-    for i, column in enumerate(columns):
-        top = 0
-        for image in column:
-            canvas[top : top + image.shape[0], i * (width + GAP_PX) :][:, :width] = image
-            top += image.shape[0] + GAP_PX
-    return canvas
-
-
-def _save(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    path.write_bytes(data.tobytes())
 
 
 def summary(report: Report) -> "Table":

@@ -41,7 +41,7 @@ class Offer:
     def add(self, labels: Mapping[str, Annotation], tasks: Mapping[str, Task]) -> None:
         """Counts the labels of one image, which have the tasks' names."""
         for name, label in labels.items():
-            count = tasks[name].counted(label)
+            count, _ = tasks[name].counted([label])
             self.counted[name] = self.counted.get(name, 0) + count
             if not count and len(self.examples.setdefault(name, [])) < FEW:
                 self.examples[name].append(label)
@@ -55,7 +55,7 @@ class Offer:
         sentences = []
         for task in self.lacking(tasks, taught):
             if task.name in self.counted:
-                sentences.append(task.why_none_counts(self.examples[task.name]))
+                sentences.append(task.counted(self.examples[task.name])[1])
                 continue
             offers = [
                 f"{source} offers {', '.join(sorted(names)) or 'no label'}" for source, names in self.names.items()

@@ -24,13 +24,13 @@ from hydranet.annotations import (
     rows,
 )
 from hydranet.config.source import Source
-from hydranet.core.check_label import check_labels
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Task
+from hydranet.data.check_label import check_labels
 from hydranet.data.observed import class_counts
 
 SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1

@@ -51,14 +51,6 @@ class ProcessGroup:
         """Whether the flag is set in any process: a decision that all of them take at the same step."""
         return bool(self.sum(torch.tensor(float(flag), device=self._device())) > 0) if self.world > 1 else flag
 
-    def gather(self, value: T) -> list[T]:
-        """The value of every process, in the order of their ranks; it is pickled."""
-        if self.world == 1:
-            return [value]
-        values: list[T] = [value] * self.world
-        dist.all_gather_object(values, value)
-        return values
-
     def all_equal(self, value: int) -> bool:
         """Whether a number is the same in every process."""
         if self.world == 1:
@@ -113,3 +105,12 @@ class ProcessGroup:
             flat = self.sum(torch.cat([p.grad.flatten() for p in chosen if p.grad is not None]))
             for parameter, part in zip(chosen, flat.split([p.numel() for p in chosen]), strict=True):
                 parameter.grad = part.view_as(parameter)
+
+
+def gather(processes: ProcessGroup, value: T) -> list[T]:
+    """The value of every process, in the order of their ranks; it is pickled."""
+    if processes.world == 1:
+        return [value]
+    values: list[T] = [value] * processes.world
+    dist.all_gather_object(values, value)
+    return values

@@ -23,7 +23,7 @@ from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.sync_norm import synchronize
-from hydranet.training.distributed import ProcessGroup
+from hydranet.training.distributed import ProcessGroup, gather
 from hydranet.training.ema import Average
 from hydranet.training.feature_gradients import parameter_users
 from hydranet.training.gradients import StepContext, StepResult, step_gradients
@@ -182,7 +182,7 @@ def train(
         run.observed = mixture.observed
         saved = recipe.save_every and run.step % recipe.save_every == 0
         if saved or run.step == recipe.steps:
-            run.observed = sum(processes.gather(mixture.observed), start=Observed())
+            run.observed = sum(gather(processes, mixture.observed), start=Observed())
             run.save(folder)
         if ended := run.staging.ended(run.step):
             run.save_model(folder / "stages" / ended)

@@ -148,21 +148,18 @@ class Depth(Task, FixedAfterTraining):
                 f"{self.name!r} got negative distances, expected meters, NaN where nobody knows; convert the label"
             )
 
-    def counted(self, label: Annotation) -> int:
-        assert isinstance(label, ScalarMap)
-        return int(np.count_nonzero((label.values >= self.min_m) & (label.values <= self.max_m)))
-
-    def why_none_counts(self, labels: Sequence[Annotation]) -> str:
+    def counted(self, labels: Sequence[Annotation]) -> tuple[int, str]:
+        known, cure = super().counted(labels)
         values = np.zeros(0)
         for label in labels:
             assert isinstance(label, ScalarMap)
             values = np.append(values, label.values[np.isfinite(label.values)])
-        if not values.size:
-            return super().why_none_counts(labels)
-        return (
-            f"no label of {self.name!r} lies in {self.min_m:g}..{self.max_m:g} m; median is {np.median(values):,.6g}; "
-            "convert the labels to meters (millimeters / 1000), or widen min_m and max_m"
-        )
+        if known:
+            cure = (
+                f"no label of {self.name!r} lies in {self.min_m:g}..{self.max_m:g} m; median is "
+                f"{np.median(values):,.6g}; convert the labels to meters (millimeters / 1000), or widen min_m and max_m"
+            )
+        return int(np.count_nonzero((values >= self.min_m) & (values <= self.max_m))), cure
 
 
 def metrics(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -38,7 +38,7 @@ def check_labels(sample: Sample) -> None:
 @singledispatch
 def check_label(label: Annotation, size: tuple[int, int]) -> None:
     """Raises DataError for a label (numpy) that is not what its kind says, in an image of `size` (height, width)."""
-    raise UnknownKind("check", type(label), "core/check_label.py")
+    raise UnknownKind("check", type(label), "data/check_label.py")
 
 
 def _arrays(label: Annotation) -> dict[str, np.ndarray]:

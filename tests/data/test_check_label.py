@@ -18,9 +18,9 @@ from hydranet.annotations import (
     Tag,
     UnknownKind,
 )
-from hydranet.core.check_label import check_label, check_labels
 from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import DataError, Sample
+from hydranet.data.check_label import check_label, check_labels
 
 HEIGHT, WIDTH = 48, 64
 IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -101,7 +101,7 @@ def test_ignored_regions_may_have_any_shape() -> None:
 
 
 def test_a_new_kind_must_say_how_it_is_checked_and_counted() -> None:
-    with pytest.raises(UnknownKind, match=r"no check for a Annotation; add one in core/check_label.py"):
+    with pytest.raises(UnknownKind, match=r"no check for a Annotation; add one in data/check_label.py"):
         check_label(Annotation(), (4, 4))
     with pytest.raises(UnknownKind, match=r"no count for a Annotation; add one in core/known_elements.py"):
         known_elements(Annotation())
