@@ -68,7 +68,9 @@ def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Ba
     labels = {f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)}
     rows = {name: torch.arange(images) for name in labels}
     image = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8)
-    return Batch(image, labels, rows, ("random",) * images, tuple(map(str, range(images)))).to(torch.device(device))
+    camera = torch.full((images, 4), torch.nan)
+    batch = Batch(image, labels, rows, ("random",) * images, tuple(map(str, range(images))), camera)
+    return batch.to(torch.device(device))
 
 
 def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from blocks import Blocks
 from hydranet.annotations import OTHER_CLASS, Boxes, ClassMap, Keypoints, Polylines, Tag
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
@@ -15,6 +16,7 @@ from hydranet.core.task import Task
 from hydranet.data import mixture
 from hydranet.data.mixture import Mixture, load, plan
 from hydranet.data.reader import Reader, class_table
+from hydranet.tasks.depth.task import Depth
 from toys import Brightness, Noise, toy_recipe
 
 
@@ -169,3 +171,20 @@ def test_no_more_workers_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mixture.cores() == 1
     found = [batch.pixels for batches in load(Mixture(recipe)) for batch in batches]
     assert all(bool((one == other).all()) for one, other in zip(found, wanted, strict=True))
+
+
+def test_an_image_without_a_camera_is_refused_where_a_task_needs_one() -> None:
+    tasks = [Depth("depth", canonical_focal_px=40.0)]
+    blocks = Blocks(labels=("depth",))
+    with pytest.raises(DataError, match=r"^toys:0/0: 'depth' needs the camera, .* focal_px of source 'toys'"):
+        Reader(Source("toys", blocks, (64, 96)), tasks)[0]
+    sample = Reader(Source("toys", blocks, (64, 96), focal_px=80.0), tasks)[0]
+    assert sample.camera is not None
+    assert sample.camera.matrix.tolist() == [[80, 0, sample.size[1] / 2], [0, 80, sample.size[0] / 2], [0, 0, 1]]
+    assert Reader(Source("toys", Blocks(labels=()), (64, 96)), tasks)[0].camera is None
+
+
+@pytest.mark.parametrize("focal", [0.0, float("nan")])
+def test_a_focal_length_is_a_positive_number(focal: float) -> None:
+    with pytest.raises(SpecError, match=f"source 'toys' has focal_px={focal}, expected a focal length above 0"):
+        Source("toys", Noise(), (32, 64), focal_px=focal)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from blocks import SIZE, TASKS, Blocks, blocks, scores, trained
+from hydranet.annotations import ScalarMap
 from hydranet.balancers.pcgrad import PCGrad
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.upgrad import UPGrad
@@ -17,9 +18,11 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, collate
+from hydranet.core.sample import Camera, DataError
 from hydranet.core.spec import Part, SpecError
 from hydranet.distillation.teachers import Teachers
 from hydranet.io.atomic import CheckpointError
+from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.losses import forward
 from hydranet.training.train import Run, train
@@ -223,3 +226,35 @@ def test_teachers_survive_json() -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert recipe.changed(["teachers.0.weight=0.5"]).teachers[0].weight == 0.5
     assert recipe.changed(["teachers=[]"]).teachers == ()
+
+
+def canonical(teacher: Path, **source: object) -> Recipe:
+    """A student that learns depth in a canonical focal length, from a teacher alone."""
+    recipe = student(teacher, **source)
+    tasks = tuple(
+        replace(task, canonical_focal_px=50.0) if isinstance(task, Depth) else task
+        for task in recipe.tasks
+        if task.name == "depth"
+    )
+    return replace(recipe, tasks=tasks)
+
+
+def test_a_canonical_student_learns_a_teachers_meters_for_the_cameras_of_its_images(teacher: Path) -> None:
+    recipe = canonical(teacher)
+    samples = [replace(Blocks(labels=())[i], camera=Camera.centered(f, SIZE)) for i, f in enumerate((25.0, 100.0))]
+    batch = Run(recipe).teachers(collate(samples), ["depth"], run(teacher).autocast)
+    (target,) = batch.distillation
+    z = torch.zeros(2, 1, SIZE[0] // 4, SIZE[1] // 4)
+    task = recipe.tasks[0]
+    assert isinstance(task, Depth)
+    heard = task.with_camera(batch.camera).distill(z, target)
+    known = replace(task, canonical_focal_px=None).distill(
+        z, replace(target, target=ScalarMap(target.target.values * torch.tensor([2.0, 0.5])[:, None, None], "m"))
+    )
+    torch.testing.assert_close(heard.total, known.total)
+
+
+def test_an_image_without_a_camera_cannot_be_taught_where_one_side_needs_it(teacher: Path) -> None:
+    teachers = Run(canonical(teacher)).teachers
+    with pytest.raises(DataError, match=r"^:5/0: 'depth' needs the camera, got an image without one; set focal_px"):
+        teachers(collate([Blocks(seed=5, labels=())[0]]), ["depth"], run(teacher).autocast)

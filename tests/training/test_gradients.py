@@ -86,7 +86,9 @@ def test_mixed_batch_equals_batches_by_task() -> None:
     apart: dict[str, Tensor] = {}
     for task in TASKS:
         rows = batch.rows[task]
-        alone = Batch(batch.image[rows], {task: batch.labels[task]}, {task: torch.arange(len(rows))}, (), ())
+        alone = Batch(
+            batch.image[rows], {task: batch.labels[task]}, {task: torch.arange(len(rows))}, (), (), batch.camera[rows]
+        )
         for name, gradient in gradients(model, [alone]).items():
             if gradient is not None:
                 apart[name] = apart.get(name, torch.zeros_like(gradient)) + gradient

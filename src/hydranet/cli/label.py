@@ -27,6 +27,9 @@ def label(
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
     device: Device = "cpu",
     allow: Allow = None,
+    focal_px: Annotated[
+        float | None, typer.Option(min=1e-3, help="Focal length in pixels of the images, where they do not say theirs")
+    ] = None,
 ) -> None:
     """Let a trained network label images; data sets read the labels with datasets.pseudo.Pseudo.
 
@@ -41,12 +44,13 @@ def label(
     from hydranet.models.device import available_device
 
     teacher = teacher_model(str(run), available_device(device))
-    dataset, shape = _images(source, recipe, size, teacher)
+    dataset, shape, focal = _images(source, recipe, size, teacher)
     names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
     index = replace(index, trained_on=trained_on(teacher, say))
-    _show(run_labeling(teacher, dataset, index, out), out, list(index.labels))
+    steps = run_labeling(teacher, dataset, index, out, focal_px=focal if focal_px is None else focal_px)
+    _show(steps, out, list(index.labels))
 
 
 def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
@@ -80,8 +84,10 @@ def parsed(text: str) -> dict[str, float]:
     return confidences
 
 
-def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tuple[Dataset, tuple[int, int]]":
-    """The data set that SOURCE means, and the size at which the teacher looks at it."""
+def _images(
+    source: str, recipe: str, size: str, teacher: "TeacherModel"
+) -> "tuple[Dataset, tuple[int, int], float | None]":
+    """The data set that SOURCE means, the size at which the teacher looks at it, and the source's focal length."""
     from hydranet.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
     from hydranet.datasets.folder import Folder
@@ -95,7 +101,7 @@ def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tu
         sources = {one.name: one for one in (*whole.validation, *whole.data)}
         if source not in sources:
             raise SpecError(unknown(source, sources, f"source of recipe {recipe!r}"))
-        return sources[source].dataset, shape or sources[source].size
+        return sources[source].dataset, shape or sources[source].size, sources[source].focal_px
     folder = Folder(source)
     if shape is None and isinstance(teacher, Network):
         shape = nearest_size(teacher.recipe.sizes, folder[0].size)
@@ -103,4 +109,4 @@ def _images(source: str, recipe: str, size: str, teacher: "TeacherModel") -> "tu
         shape = teacher.manifest.input.size
     if shape is None:
         raise SpecError("the teacher takes any size and the images name none; say which with --size HEIGHTxWIDTH")
-    return folder, shape
+    return folder, shape, None

@@ -27,6 +27,8 @@ class Source(Component):
     augment: replaces the recipe's augmentation for this source.
     on_error: what an item that cannot be read or used does: "refuse" ends the run with a sentence, "skip" leaves it
              out and counts it; training then draws the next one of its order.
+    focal_px: focal length in pixels of the data set's own images, for data sets that say nothing about their camera, or
+             something wrong: its images are then of a camera of this focal length that looks through their middle.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Source(Component):
     classes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     augment: Augment | None = None
     on_error: Literal["refuse", "skip"] = "refuse"
+    focal_px: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "source")
@@ -50,6 +53,11 @@ class Source(Component):
             raise SpecError(f"source {self.name!r} has weight {self.weight}, expected a number > 0; or take it out")
         if self.on_error not in ("refuse", "skip"):
             raise SpecError(f"source {self.name!r} got on_error={self.on_error!r}, expected 'refuse' or 'skip'")
+        if self.focal_px is not None and not 0 < self.focal_px < math.inf:
+            raise SpecError(
+                f"source {self.name!r} has focal_px={self.focal_px}, expected a focal length above 0 in pixels of its "
+                "images, or null for what the data set says"
+            )
 
     def only(self, tasks: Iterable[str]) -> "Source":
         """The same source for a network that has only these tasks."""

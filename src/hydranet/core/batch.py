@@ -1,18 +1,18 @@
 """Samples stacked for a network: all images, and labels of the images that have them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hydranet.annotations import Annotation, UnknownKind, row_count
 from hydranet.core.distillation_target import DistillationTarget
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import DataError, Sample, intrinsics
 
 
 def register(kind: type[Annotation]) -> None:
@@ -40,6 +40,7 @@ class Batch:
     labels: by task, stacked over the labeled images only.
     rows:   by task, int n: which images those are. A task without a label in the batch has no key.
     source: by image, the name of the source; key: by image, what identifies it there.
+    camera: float32; by image, fx, fy, cx, cy in pixels of the images here, NaN where an image has no camera.
     distillation: what teachers answer for the images.
     """
 
@@ -48,6 +49,7 @@ class Batch:
     rows: dict[str, Tensor]
     source: tuple[str, ...]
     key: tuple[str, ...]
+    camera: Float[Tensor, "b 4"]
     distillation: tuple[DistillationTarget, ...] = ()
 
     @property
@@ -67,7 +69,8 @@ class Batch:
             image = image.contiguous(memory_format=torch.channels_last)
         labels = pytree.tree_map(lambda t: t.to(device, non_blocking=True) if isinstance(t, Tensor) else t, self.labels)
         rows = {name: index.to(device) for name, index in self.rows.items()}
-        return Batch(image, labels, rows, self.source, self.key)
+        camera = self.camera.to(device, non_blocking=True)
+        return replace(self, image=image, labels=labels, rows=rows, camera=camera)
 
 
 def _tensor(value: Any) -> Tensor:
@@ -160,4 +163,5 @@ def collate(samples: Sequence[Sample]) -> Batch:
         {name: torch.tensor(index) for name, index in rows.items()},
         tuple(sample.source for sample in samples),
         tuple(sample.key for sample in samples),
+        torch.from_numpy(intrinsics([sample.camera for sample in samples])),
     )

@@ -1,5 +1,6 @@
 """One image with what is known about it; numpy only, so that the deployed predictor can use it without torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,15 +22,37 @@ class Camera:
     matrix:   float64 3 3, intrinsics in pixels of the image it comes with (continuous convention: the principal
               point is measured from the image's corner, not from the center of its first pixel).
     height_m: height of the optical center above the road, or None.    pitch_rad: downward tilt, or None.
+    Raises DataError for a matrix that is none of a pinhole camera.
     """
 
     matrix: np.ndarray
     height_m: float | None = None
     pitch_rad: float | None = None
 
-    def warped(self, affine: np.ndarray) -> "Camera":
-        """The camera of the image after the pixel map `affine` (float 3 3); meaningful without rotation or flip."""
-        return replace(self, matrix=affine @ self.matrix)
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or min(matrix[0, 0], matrix[1, 1]) <= 0:
+            raise DataError(
+                f"got a camera matrix {matrix.tolist()}, expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels with "
+                "focal lengths above 0; correct the calibration"
+            )
+
+    @staticmethod
+    def centered(focal_px: float, size: tuple[int, int]) -> "Camera":
+        """A camera that looks through the middle of its image, whose (h, w) is `size`."""
+        return Camera(np.array([[focal_px, 0, size[1] / 2], [0, focal_px, size[0] / 2], [0, 0, 1]], dtype=np.float64))
+
+    @property
+    def focal_px(self) -> float:
+        """One focal length for both axes, sqrt(fx fy): the area that an object covers tells it."""
+        return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
+
+
+def intrinsics(cameras: Sequence[Camera | None]) -> np.ndarray:
+    """float32 n 4: fx, fy, cx, cy of each camera in pixels of its image; NaN where there is none."""
+    nothing = np.full(4, np.nan)
+    rows = [nothing if one is None else one.matrix[[0, 1, 0, 1], [0, 1, 2, 2]] for one in cameras]
+    return np.asarray(rows, dtype=np.float32).reshape(-1, 4)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -46,6 +47,10 @@ class Loss:
     def mean(self) -> Tensor:
         """total / count, and 0 where count is 0."""
         return self.total / self.count.clamp(min=torch.finfo(self.total.dtype).tiny)
+
+
+Cameras = Float[Tensor, "b 4"]
+"""By image, fx, fy, cx, cy in pixels of the network's input; NaN where an image has no camera."""
 
 
 class Learner(Component, ABC):
@@ -94,6 +99,18 @@ class Task(Learner):
     boxes of the first are ignored for that class, and for no other."""
 
     @property
+    def needs_camera(self) -> bool:
+        """Whether its answers depend on the camera, so that images must say theirs (`CameraTask`)."""
+        return False
+
+    def with_camera(self, camera: Cameras | None) -> Learner:
+        """How it learns from and decodes images of these cameras: like any others, unless it needs to know them.
+
+        The one place where cameras meet tasks: who has images asks this for `loss`, `decode`, `to_label`, `distill`.
+        """
+        return self
+
+    @property
     def score_threshold(self) -> float:
         """Score from which its boxes or lines are shown unless a caller asks for another one; 0 = all."""
         return 0.0
@@ -136,6 +153,67 @@ class Task(Learner):
         """How many elements of these labels (numpy, checked) the loss counts, and what to say and do if it is 0."""
         cure = f"all labels of {self.name!r} are unknown everywhere; look at the label files and how they are read"
         return sum(map(known_elements, labels)), cure
+
+
+class CameraTask(Task):
+    """A task whose answers depend on the camera, such as metric depth or boxes in space.
+
+    Its methods take the cameras of the images in `raw`; an image whose camera is NaN has unknown answers, and its
+    labels teach nothing. `needs_camera` may depend on its options; where it is False, no camera is given.
+    """
+
+    @property
+    def needs_camera(self) -> bool:
+        return True
+
+    @abstractmethod
+    def loss(self, raw: Raw, label: Annotation, camera: Cameras | None = None) -> Loss: ...
+
+    @abstractmethod
+    def decode(self, raw: Raw, camera: Cameras | None = None) -> Annotation: ...
+
+    def to_label(
+        self, raw: Raw, temperature: float = 0.0, least: float = 0.0, camera: Cameras | None = None
+    ) -> Annotation:
+        """As in `Learner`."""
+        return self.decode(raw, camera)
+
+    def distill(self, raw: Raw, distilled_target: DistillationTarget, camera: Cameras | None = None) -> Loss:
+        """As in `Learner`."""
+        assert distilled_target.target is not None
+        return self.loss(raw, distilled_target.target, camera)
+
+    def with_camera(self, camera: Cameras | None) -> Learner:
+        """Raises ValueError where it needs cameras and gets none."""
+        return _WithCamera(self, self.given(camera)) if self.needs_camera else self
+
+    def given(self, camera: Cameras | None) -> Cameras:
+        """The cameras themselves. Raises ValueError for none."""
+        if camera is None:
+            raise ValueError(
+                f"{self.name!r} needs the cameras of its images, got none, expected float32 b 4 (fx, fy, cx, cy in "
+                "pixels of the input); give Batch.camera"
+            )
+        return camera
+
+
+class _WithCamera(Learner):
+    """A task of which the cameras are given."""
+
+    def __init__(self, task: CameraTask, camera: Cameras) -> None:
+        self.task, self.camera = task, camera
+
+    def loss(self, raw: Raw, label: Annotation) -> Loss:
+        return self.task.loss(raw, label, self.camera)
+
+    def decode(self, raw: Raw) -> Annotation:
+        return self.task.decode(raw, self.camera)
+
+    def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        return self.task.to_label(raw, temperature, least, self.camera)
+
+    def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
+        return self.task.distill(raw, distilled_target, self.camera)
 
 
 def merge(stats: Iterable[Stats]) -> Stats:

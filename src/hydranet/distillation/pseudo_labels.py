@@ -10,7 +10,7 @@ from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.certainty import certainty
@@ -75,13 +75,19 @@ def _made(teacher_model: TeacherModel, task: str, least: float) -> Made:
 
 
 def label(
-    teacher_model: TeacherModel, dataset: Dataset, index: Index, folder: Path, batch: int = 4
+    teacher_model: TeacherModel,
+    dataset: Dataset,
+    index: Index,
+    folder: Path,
+    batch: int = 4,
+    focal_px: float | None = None,
 ) -> Iterator[Progress]:
     """Labels every image of a data set into a folder; yields after every few images.
 
     The teacher sees each image letterboxed into `index.size`; its answers go back to the image's own pixels. Files
     are written whole or not at all; files that exist already, of the same image, are left alone, so that a stopped
     command can be run again. A broken image is noted and left out.
+    focal_px: of the data set's images, as in `Source.focal_px`.
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
     images = dict(_continued(folder, index))
@@ -92,7 +98,7 @@ def label(
     for place in range(total):
         done += 1
         try:
-            sample = dataset[place]
+            sample = _with_camera(dataset[place], teacher_model, index, focal_px)
         except DataError as error:
             broken.append(str(error))
         else:
@@ -112,6 +118,19 @@ def label(
             yield Progress(done, total, labeled, skipped, tuple(broken))
     write(folder / INDEX, replace(index, images=images).to_json().encode())
     yield Progress(done, total, labeled, skipped, tuple(broken))
+
+
+def _with_camera(sample: Sample, teacher_model: TeacherModel, index: Index, focal_px: float | None) -> Sample:
+    """The sample with the camera it has. Raises DataError where the teacher needs one and there is none."""
+    if focal_px is not None:
+        return sample.but(camera=Camera.centered(focal_px, sample.size))
+    for name in index.labels:
+        if sample.camera is None and teacher_model.needs_camera(name):
+            raise DataError(
+                f"{sample.key}: the teacher's {name!r} needs the camera, got an image without one; say its focal "
+                "length in pixels: --focal-px, or focal_px of the source"
+            )
+    return sample
 
 
 def _continued(folder: Path, index: Index) -> Mapping[str, Entry]:
@@ -142,9 +161,9 @@ def _written(
     teacher_model: TeacherModel, waiting: Sequence[tuple[Sample, Entry]], index: Index, folder: Path
 ) -> Iterator[tuple[Sample, Entry]]:
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample, _ in waiting]
-    image = collate([sample for sample, _ in fitted]).image.to(teacher_model.device)
+    together = collate([sample for sample, _ in fitted]).to(teacher_model.device)
     least = {name: made.confidence for name, made in index.labels.items()}
-    labels = labels_of(teacher_model, image, least)
+    labels = labels_of(teacher_model, together.image, together.camera, least)
     for place, ((sample, entry), (_, view)) in enumerate(zip(waiting, fitted, strict=True)):
         for name, made in index.labels.items():
             one: Annotation = unpadded(to_numpy(labels[name], place))

@@ -13,7 +13,7 @@ from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
-from hydranet.core.task import Raw, Task
+from hydranet.core.task import Cameras, Raw, Task, pick
 from hydranet.deploy.manifest import Manifest, kind_named
 from hydranet.deploy.session import open_session, runtimes_for
 from hydranet.distillation.certainty import sure
@@ -22,10 +22,16 @@ from hydranet.postprocess.nms import postprocess
 
 @dataclass(frozen=True, eq=False)
 class TeacherOutput:
-    """A teacher model's answers for a batch, by task: raw (of a file: decoded), and the pyramids behind them."""
+    """A teacher model's answers for images of these cameras, by task: raw (of a file: decoded), and the pyramids."""
 
     raw: dict[str, Raw]
     pyramids: dict[str, Pyramid]
+    camera: Cameras
+
+    def only(self, task: str, images: Tensor) -> "TeacherOutput":
+        """The raw answers of one task, where there are some, for some of the images."""
+        raw = {task: pick(self.raw[task], images)} if task in self.raw else {}
+        return TeacherOutput(raw, {}, self.camera[images])
 
 
 class TeacherModel(ABC):
@@ -51,11 +57,15 @@ class TeacherModel(ABC):
         """Levels of the pyramid that a task reads. Raises SpecError where they are not available."""
 
     @abstractmethod
-    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
-        """Its answers for these tasks alone, at the cost of these alone."""
+    def needs_camera(self, task: str) -> bool:
+        """Whether its answers depend on the camera."""
 
     @abstractmethod
-    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
+        """Its answers for these tasks alone, at the cost of these alone; `camera` as in `Batch.camera`."""
+
+    @abstractmethod
+    def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         """Raw answers as a stacked label, unknown where the model is less sure than `least`."""
 
 
@@ -80,13 +90,17 @@ class Network(TeacherModel):
     def features(self, task: str) -> Features:
         return self.model.trunk.features[task]
 
-    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
-        pyramids = self.model.trunk(image.float() / 255.0, list(tasks))
-        return TeacherOutput(self.model.answer(pyramids), pyramids)
+    def needs_camera(self, task: str) -> bool:
+        return self.model.tasks[task].needs_camera
 
-    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
+        pyramids = self.model.trunk(image.float() / 255.0, list(tasks))
+        return TeacherOutput(self.model.answer(pyramids), pyramids, camera)
+
+    def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         own = self.model.tasks[task]
-        return sure(own.to_label(raw, temperature, least), own.postprocess, least or own.score_threshold)
+        target = own.with_camera(camera).to_label(raw, temperature, least)
+        return sure(target, own.postprocess, least or own.score_threshold)
 
 
 class File(TeacherModel):
@@ -115,7 +129,10 @@ class File(TeacherModel):
     def features(self, task: str) -> Features:
         raise SpecError(f"{self.path} is an exported file: its features are not to be had; give the run, or features=0")
 
-    def forward(self, image: UInt8[Tensor, "b 3 h w"], tasks: Sequence[str]) -> TeacherOutput:
+    def needs_camera(self, task: str) -> bool:
+        return False
+
+    def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
         given, size = self.manifest.input, tuple(image.shape[-2:])
         if given.size is not None and given.size != size:
             raise SpecError(
@@ -134,9 +151,9 @@ class File(TeacherModel):
         for task in tasks:
             fields = {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
             raw[task] = heads[task].annotation(fields)
-        return TeacherOutput(raw, {})
+        return TeacherOutput(raw, {}, camera)
 
-    def to_label(self, task: str, raw: Raw, temperature: float, least: float) -> Annotation:
+    def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
         return sure(raw, lambda answer: postprocess(answer, head.postprocess), least or head.score_threshold)
 

@@ -14,9 +14,10 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.teacher import Teacher
 from hydranet.core.batch import Batch, stack
 from hydranet.core.distillation_target import DistillationTarget
+from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Raw, Task, pick, to_numpy
-from hydranet.data.reader import ClassTable, class_table
+from hydranet.core.task import Cameras, Task, to_numpy
+from hydranet.data.reader import ClassTable, class_table, without_camera
 from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
 from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model
@@ -83,7 +84,7 @@ class _Teaching:
     """One teacher and what it teaches."""
 
     def __init__(self, index: int, teacher: Teacher, tasks: Mapping[str, Task], device: torch.device | str) -> None:
-        self.teacher, self.teacher_model = teacher, teacher_model(teacher.path, device)
+        self.teacher, self.teacher_model, self.tasks = teacher, teacher_model(teacher.path, device), tasks
         self.pairs = [
             _task_pair(teacher, tasks, name, of, self.teacher_model)
             for name, of in _pairs(teacher, tasks, self.teacher_model)
@@ -107,29 +108,30 @@ class _Teaching:
         if not asked and not matched:
             return []
         needed = here if matched else torch.unique(torch.cat([index for _, index in asked]))
-        image = batch.image[needed]
+        image, camera = batch.image[needed], batch.camera[needed]
         names = [one.of for one, _ in asked] or [self.pairs[0].of]
         if matched and self.pairs[0].of not in names:
             names.append(self.pairs[0].of)
         with autocast():
-            outputs = self.teacher_model.forward(image, names)
-            mirror_outputs = _mirror_outputs(self.teacher_model, image, {one.of: one.least for one, _ in asked})
+            outputs = self.teacher_model.forward(image, camera, names)
+            mirror_outputs = _mirror_outputs(self.teacher_model, image, camera, {one.of: one.least for one, _ in asked})
         targets = []
         for one, index in asked:
+            if self.teacher_model.needs_camera(one.of) or self.tasks[one.task].needs_camera:
+                _check_cameras(batch, one.task, index)
             place = torch.searchsorted(needed, index)
-            targets.append(self._distillation_target(one, index, place, outputs, mirror_outputs))
+            answers = [output.only(one.of, place) for output in (outputs, mirror_outputs)]
+            targets.append(self._distillation_target(one, index, *answers))
         if matched:
             pyramid = [level.float() for level in outputs.pyramids[self.pairs[0].of]]
             targets.append(DistillationTarget(matched.name, here, None, raw=pyramid))
         return targets
 
     def _distillation_target(
-        self, one: TaskPair, index: Tensor, place: Tensor, outputs: TeacherOutput, mirror_outputs: TeacherOutput
+        self, one: TaskPair, index: Tensor, outputs: TeacherOutput, mirror_outputs: TeacherOutput
     ) -> DistillationTarget:
-        raw = pick(outputs.raw[one.of], place)
-        other = pick(mirror_outputs.raw[one.of], place) if one.of in mirror_outputs.raw else None
         with torch.autocast(index.device.type, enabled=False):
-            target = _to_label(self.teacher_model, one.of, raw, other, one.least, self.teacher.temperature)
+            target = _to_label(self.teacher_model, one.of, outputs, mirror_outputs, one.least, self.teacher.temperature)
         known = None if one.table is None else torch.from_numpy(one.table.target).to(index.device)
         task = self.teacher_model.task(one.of)
         return DistillationTarget(
@@ -139,7 +141,7 @@ class _Teaching:
             weight=self.teacher.weight,
             least=one.least,
             temperature=self.teacher.temperature,
-            raw=None if task is None else raw,
+            raw=None if task is None else outputs.raw[one.of],
             teacher=task,
             classes=known,
         )
@@ -152,28 +154,47 @@ class _Teaching:
 
 
 def labels_of(
-    teacher_model: TeacherModel, image: UInt8[Tensor, "b 3 h w"], least: Mapping[str, float]
+    teacher_model: TeacherModel, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, least: Mapping[str, float]
 ) -> dict[str, Annotation]:
-    """A teacher model's labels for images, for each task of `least`, unknown where it is less sure than that."""
-    outputs = teacher_model.forward(image, list(least))
-    mirror_outputs = _mirror_outputs(teacher_model, image, least)
-    return {
-        task: _to_label(teacher_model, task, outputs.raw[task], mirror_outputs.raw.get(task), sure)
-        for task, sure in least.items()
-    }
+    """A teacher model's labels for images, for each task of `least`, unknown where it is less sure than that.
+
+    camera: of the images, as in `Batch.camera`.
+    """
+    outputs = teacher_model.forward(image, camera, list(least))
+    mirror_outputs = _mirror_outputs(teacher_model, image, camera, least)
+    return {task: _to_label(teacher_model, task, outputs, mirror_outputs, sure) for task, sure in least.items()}
 
 
-def _mirror_outputs(teacher_model: TeacherModel, image: Tensor, least: Mapping[str, float]) -> TeacherOutput:
+def _mirror_outputs(
+    teacher_model: TeacherModel, image: Tensor, camera: Cameras, least: Mapping[str, float]
+) -> TeacherOutput:
     """Its outputs for the mirrored images, for the tasks whose confidence is the agreement of both."""
     doubtful = [task for task, sure in least.items() if sure and certainty(teacher_model.kind(task)) == "agreement"]
-    return teacher_model.forward(image.flip(-1), doubtful) if doubtful else TeacherOutput({}, {})
+    if not doubtful:
+        return TeacherOutput({}, {}, camera)
+    fx, fy, cx, cy = camera.unbind(1)
+    return teacher_model.forward(image.flip(-1), torch.stack([fx, fy, image.shape[-1] - cx, cy], 1), doubtful)
 
 
 def _to_label(
-    teacher_model: TeacherModel, task: str, raw: Raw, other: Raw | None, least: float, temperature: float = 0.0
+    teacher_model: TeacherModel,
+    task: str,
+    outputs: TeacherOutput,
+    mirror_outputs: TeacherOutput,
+    least: float,
+    temperature: float = 0.0,
 ) -> Annotation:
-    target = teacher_model.to_label(task, raw, temperature, least)
-    return target if other is None else agreed(target, mirrored(teacher_model.to_label(task, other, 0.0, 0.0)), least)
+    target = teacher_model.to_label(task, outputs.raw[task], outputs.camera, temperature, least)
+    if task not in mirror_outputs.raw:
+        return target
+    other = teacher_model.to_label(task, mirror_outputs.raw[task], mirror_outputs.camera, 0.0, 0.0)
+    return agreed(target, mirrored(other), least)
+
+
+def _check_cameras(batch: Batch, task: str, index: Tensor) -> None:
+    """Raises DataError where an image that a teacher is asked about has no camera, and one of both sides needs it."""
+    for image in index[batch.camera[index].isnan().any(1)].tolist()[:1]:
+        raise DataError(f"{batch.source[image]}:{batch.key[image]}: {without_camera(task, batch.source[image])}")
 
 
 def _of_sources(batch: Batch, sources: tuple[str, ...]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hydranet.core.batch import collate
+from hydranet.core.batch import Batch, collate
 from hydranet.core.errors import UserError
 from hydranet.core.sample import Sample
 from hydranet.core.spec import unknown
@@ -74,8 +74,8 @@ def compare_outputs(
     count = 0
     for sample, size in images:
         count += 1
-        pixels = collate([fit(sample.but(labels={}), size)[0]]).pixels
-        answers = [outputs(model.eval(), pixels) for model in (first, second)]
+        batch = collate([fit(sample.but(labels={}), size)[0]])
+        answers = [outputs(model.eval(), batch) for model in (first, second)]
         for name in tasks:
             arrays = [answer[name] for answer in answers]
             for digest, own in zip(hashes[name], arrays, strict=True):
@@ -87,12 +87,12 @@ def compare_outputs(
     return {n: OutputComparison(n, count, a.hexdigest(), b.hexdigest(), largest[n]) for n, (a, b) in hashes.items()}
 
 
-def outputs(model: HydraNet, pixels: Tensor) -> dict[str, list[np.ndarray]]:
+def outputs(model: HydraNet, batch: Batch) -> dict[str, list[np.ndarray]]:
     """For each task, the arrays of its raw output and of its postprocessed prediction, for one image."""
-    device = next(model.parameters()).device
-    raw = model(pixels.to(device, memory_format=torch.channels_last))
+    batch = batch.to(next(model.parameters()).device, channels_last=True)
+    raw = model(batch.pixels)
     arrays = {}
-    for name, decoded in model.decode(raw).items():
+    for name, decoded in model.decode(raw, batch.camera).items():
         leaves = [leaf.cpu().numpy() for leaf in pytree.tree_leaves(raw[name]) if isinstance(leaf, Tensor)]
         prediction = model.tasks[name].postprocess(to_numpy(decoded, 0))
         fields = [getattr(prediction, field) for field in prediction.arrays()]

@@ -40,7 +40,7 @@ def predict_batch(
     device = next(model.parameters()).device
     fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), size) for sample in samples]
     batch = collate([sample for sample, _ in fitted]).to(device, channels_last=True)
-    decoded = model.decode(model(batch.pixels, tasks))
+    decoded = model.decode(model(batch.pixels, tasks), batch.camera)
     predictions = []
     for i, (sample, (_, view)) in enumerate(zip(samples, fitted, strict=True)):
         ones = {name: to_numpy(annotation, i) for name, annotation in decoded.items()}

@@ -9,7 +9,7 @@ from hydranet.annotations import Annotation
 from hydranet.core.features import Pyramid, Trunk
 from hydranet.core.names import check_names
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Raw, Task
+from hydranet.core.task import Cameras, Raw, Task
 
 
 class HydraNet(nn.Module):
@@ -50,9 +50,18 @@ class HydraNet(nn.Module):
         """The heads alone, on pyramids from the trunk."""
         return {name: self.heads[name](pyramid) for name, pyramid in pyramids.items()}
 
-    def decode(self, raw: dict[str, Raw]) -> dict[str, Annotation]:
-        """Raw outputs to stacked annotations in pixels of the network's input."""
-        return {name: self.tasks[name].decode(output) for name, output in raw.items()}
+    def decode(self, raw: dict[str, Raw], camera: Cameras | None = None) -> dict[str, Annotation]:
+        """Raw outputs to stacked annotations in pixels of the network's input.
+
+        camera: of the images, as in `Batch.camera`; only tasks that need it read it. Raises ValueError where one does
+        and it is None.
+        """
+        return {name: self.tasks[name].with_camera(camera).decode(output) for name, output in raw.items()}
+
+    @property
+    def needs_camera(self) -> tuple[str, ...]:
+        """The tasks whose answers depend on the camera."""
+        return tuple(name for name, task in self.tasks.items() if task.needs_camera)
 
     def subset(self, *names: str) -> "HydraNet":
         """A network with these heads only, sharing weights with this one. Raises SpecError for an unknown task."""

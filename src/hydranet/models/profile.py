@@ -94,7 +94,9 @@ def costs(networks: Mapping[str, Sequence[HydraNet]], size: tuple[int, int], *, 
 
 
 def _run(model: HydraNet, image: Tensor) -> None:
-    model.decode(model(image))
+    height, width = image.shape[-2:]
+    camera = image.new_tensor([width, width, width / 2, height / 2]).expand(len(image), 4)
+    model.decode(model(image), camera)
     if image.is_cuda:
         torch.cuda.synchronize(image.device)
 

@@ -27,12 +27,13 @@ def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str
     with torch.autocast(batch.image.device.type, enabled=False):
         for name, label in batch.labels.items():
             if name in raw:
-                found[name] = model.tasks[name].loss(pick(raw[name], batch.rows[name]), label)
+                rows = batch.rows[name]
+                found[name] = model.tasks[name].with_camera(batch.camera[rows]).loss(pick(raw[name], rows), label)
         for distilled_target in batch.distillation:
             if distilled_target.task in raw:
-                heard = model.tasks[distilled_target.task].distill(
-                    pick(raw[distilled_target.task], distilled_target.rows), distilled_target
-                )
+                rows = distilled_target.rows
+                task = model.tasks[distilled_target.task].with_camera(batch.camera[rows])
+                heard = task.distill(pick(raw[distilled_target.task], rows), distilled_target)
                 found[distilled_target.task] = joined(found.get(distilled_target.task), heard, distilled_target.weight)
     return found
 

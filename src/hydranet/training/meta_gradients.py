@@ -79,6 +79,7 @@ def select_images(batch: Batch, chosen: Sequence[int]) -> Batch:
         rows=rows,
         source=tuple(batch.source[i] for i in some),
         key=tuple(batch.key[i] for i in some),
+        camera=batch.camera[some],
         distillation=tuple(distillation),
     )
 

@@ -46,6 +46,7 @@ __all__ = [
     "unwarp",
     "warp",
     "warp_annotation",
+    "warp_camera",
 ]
 
 VISIBLE = 0.25
@@ -60,7 +61,7 @@ EDGE_PX = 1e-3
 
 def warp(sample: Sample, view: View) -> Sample:
     """A sample as the view shows it: image, labels, camera. Raises DataError for labels of another size."""
-    camera = None if sample.camera is None else _camera(sample.camera, view)
+    camera = None if sample.camera is None else warp_camera(sample.camera, view)
     labels = {name: warp_annotation(label, view, sample.size) for name, label in sample.labels.items()}
     return sample.but(image=image_of(sample.image, view), labels=labels, camera=camera)
 
@@ -240,7 +241,7 @@ def _(tag: Tag, view: View, source_size: Size, prediction: bool) -> Tag:
     return replace(tag, label=np.asarray(label, dtype=np.asarray(tag.label).dtype), probs=probs)
 
 
-def _camera(camera: Camera, view: View) -> Camera:
+def warp_camera(camera: Camera, view: View) -> Camera:
     """The camera of the view. A flip or rotation turns the world with the image; a zoom keeps the focal length.
 
     A zoom that moves everything z times closer also makes the road z times steeper: tan(pitch) grows with it.

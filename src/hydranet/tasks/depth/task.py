@@ -15,7 +15,7 @@ from hydranet.core.features import Features
 from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.core.task import Cameras, CameraTask, Loss, Raw, Stats
 from hydranet.models.heads.dense import DenseHead, decoded_size, full_size
 from hydranet.tasks.depth.losses import LOSSES
 
@@ -33,7 +33,7 @@ FARTHEST = 8.0
 
 
 @dataclass(frozen=True)
-class Depth(Task, FixedAfterTraining):
+class Depth(CameraTask, FixedAfterTraining):
     """The head predicts z, the distance is d = sqrt(min_m max_m) exp(z) meters.
 
     So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
@@ -42,6 +42,13 @@ class Depth(Task, FixedAfterTraining):
     min_m, max_m: the range that is decoded and scored; labels beyond it are unknown. Part of what weights mean: fixed
                   once the network is trained.
     cap_m:        scores stop here instead of at max_m: farther labels do not count, predictions are clipped to it.
+    canonical_focal_px: None = the network learns meters as labels say them: right for one camera, wrong by the ratio of
+                  the focal lengths for another. A number f_c = it learns the distance at which a camera of this focal
+                  length would see the same, d f_c / f with the image's own f = sqrt(fx fy), and decodes meters for that
+                  camera (Metric3D, Yin et al., ICCV 2023, arXiv 2307.10984, section 3.2). In pixels of the network's
+                  input; best about the focal lengths of the data. Images must then say their camera. min_m and max_m
+                  stay meters in the scene: labels are chosen and answers clipped there, not in canonical meters.
+                  Fixed once the network is trained.
     objective:    "berhu", "l1", "log_l1", "silog" (see losses.py).    crop: scored part, "none", "garg" or "eigen".
     """
 
@@ -54,6 +61,7 @@ class Depth(Task, FixedAfterTraining):
     objective: str = "berhu"
     crop: str = "none"
     cap_m: float | None = None
+    canonical_focal_px: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.min_m < self.max_m:
@@ -67,6 +75,15 @@ class Depth(Task, FixedAfterTraining):
             raise SpecError(unknown(self.objective, LOSSES, "depth loss"))
         if self.crop not in CROPS:
             raise SpecError(unknown(self.crop, CROPS, "crop"))
+        if self.canonical_focal_px is not None and not 0 < self.canonical_focal_px < math.inf:
+            raise SpecError(
+                f"{self.name!r} got canonical_focal_px={self.canonical_focal_px}, expected a focal length above 0 in "
+                "pixels of the network's input, or null to learn meters as labels say them"
+            )
+
+    @property
+    def needs_camera(self) -> bool:
+        return self.canonical_focal_px is not None
 
     @property
     def range_m(self) -> tuple[float, float]:
@@ -78,35 +95,46 @@ class Depth(Task, FixedAfterTraining):
         return self.max_m if self.cap_m is None else self.cap_m
 
     def calibration(self) -> dict[str, Any]:
-        return {"min_m": self.min_m, "max_m": self.max_m}
+        return {"min_m": self.min_m, "max_m": self.max_m, "canonical_focal_px": self.canonical_focal_px}
 
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, 1)
 
     def meters(self, z: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b h w"]:
-        """float32, not yet clipped to the range."""
+        """float32, not yet clipped to the range; canonical meters, where the task has a canonical focal length."""
         z = z[:, 0]
         # Bounded in value only: a gradient leads back from any z.
         z = z + (z.clamp(-FARTHEST, FARTHEST) - z).detach()
         return math.sqrt(self.min_m * self.max_m) * z.exp()
 
-    def loss(self, raw: Raw, label: Annotation) -> Loss:
+    def _canonical(self, camera: Cameras | None) -> Float[Tensor, "b 1 1"]:
+        """By how much canonical meters exceed those of each image: f_c / f; NaN where an image has no camera."""
+        cameras = self.given(camera)
+        assert self.canonical_focal_px is not None
+        return (self.canonical_focal_px / (cameras[:, 0] * cameras[:, 1]).sqrt())[:, None, None]
+
+    def loss(self, raw: Raw, label: Annotation, camera: Cameras | None = None) -> Loss:
         """Sum over images of the objective on their pixels with a label inside the range; there may be no such pixel.
 
         Image by image, since some objectives take a threshold or a mean from the pixels they get: so sums over any
-        split of a batch are the same.
+        split of a batch are the same. With a canonical focal length, prediction and label are in canonical meters.
         """
         assert isinstance(label, ScalarMap)
         wanted = label.values.float()
         # Comparing with NaN gives False.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
+        if self.needs_camera:
+            wanted = wanted * self._canonical(camera)
+            valid = valid & wanted.isfinite()
         objective = LOSSES[self.objective]
         images = zip(self.meters(full_size(raw)), wanted, valid, strict=True)
         total = torch.stack([objective(d[known], target[known]) for d, target, known in images]).sum()
         return Loss(total, valid.sum().float())
 
-    def decode(self, raw: Raw) -> Annotation:
-        return ScalarMap(self.meters(decoded_size(raw)).clamp(self.min_m, self.max_m), unit="m")
+    def decode(self, raw: Raw, camera: Cameras | None = None) -> Annotation:
+        meters = self.meters(decoded_size(raw))
+        meters = meters / self._canonical(camera) if self.needs_camera else meters
+        return ScalarMap(meters.clamp(self.min_m, self.max_m), unit="m")
 
     def measure(self, prediction: Annotation, label: Annotation) -> Stats:
         """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""
