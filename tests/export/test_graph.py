@@ -191,7 +191,7 @@ def test_shapes_explain_themselves() -> None:
     recipe = replace(every_recipe(), tasks=(Detection("boxes", CLASSES, reads="encoder"),))
     graph = ExportGraph(shaken(recipe.build()), Shape(SIZE, nms="inside", batch=None))
     assert graph.thresholds
-    assert [len(one) for one in example(graph.shape, True)] == [2, 1, 1]
+    assert [len(one) for one in example(graph.shape, graph.inputs)] == [2, 1, 1]
 
 
 def test_differences_are_told_by_kind() -> None:

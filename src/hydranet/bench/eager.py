@@ -30,12 +30,13 @@ class EagerSession:
         file = path.with_name(path.name.removesuffix("#bare"))
         self.manifest = Manifest.from_json((file.parent / ("bare.json" if bare else "manifest.json")).read_text())
         model, _ = load_model(file)
-        shape = Shape(self.manifest.input.size)
+        camera = self.manifest.camera
+        shape = Shape(self.manifest.input.size, focal_px=camera.fixed[0] if camera and camera.fixed else None)
         graph: Any = (Bare if bare else ExportGraph)(model, shape)
         if how != "eager":
             graph = graph.to(memory_format=torch.channels_last)
         if how == "compiled":
-            graph = torch.compile(folded(graph, *example(shape, False)), dynamic=False)
+            graph = torch.compile(folded(graph, *example(shape)), dynamic=False)
         self._graph, self._half = graph, precision == "bf16"
 
     def _precision(self) -> AbstractContextManager[object]:

@@ -101,11 +101,12 @@ class ArtifactCache:
     """A folder with one network in the formats that were asked for."""
 
     def __init__(self, candidate: Candidate, size: tuple[int, int], folder: Path, frames: Sequence[np.ndarray]) -> None:
-        self.candidate, self.shape, self.folder, self.frames = candidate, Shape(size), folder, frames
+        self.candidate, self.folder, self.frames = candidate, folder, frames
         model = candidate.network()
+        self.shape = Shape(size, focal_px=float(size[1]) if model.needs_camera else None)
         save_model(folder, model, candidate.recipe)
         self.graph = shipped(model, None, self.shape)
-        alone = narrowed(folded(bare.Bare(model, self.shape), *example(self.shape, False)))
+        alone = narrowed(folded(bare.Bare(model, self.shape), *example(self.shape)))
         assert isinstance(alone, bare.Bare)
         self.bare = alone
         self.manifest = described(self.graph, candidate.recipe, candidate.name)
@@ -121,7 +122,7 @@ class ArtifactCache:
             return self._int8(runtime)
         module = target(runtime)
         graph, alone = self.folder / f"model{module.SUFFIX}", self.folder / f"bare{module.SUFFIX}"
-        given = example(self.shape, False)
+        given = example(self.shape)
         if not graph.is_file():
             module.write(self.graph, given, graph, self.manifest)
             module.write(self.bare, given, alone, self.bare_manifest)

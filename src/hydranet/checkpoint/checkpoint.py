@@ -8,6 +8,7 @@ RUN/state.safetensors   everything that `--resume` needs
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.core.json_text import parse_json
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.models.hydranet import HydraNet
+
+USUAL_FOCAL = "usual_focal"
+"""Key in a model's header: `HydraNet.usual_focal`."""
 
 MODEL, RECIPE, STATE, SOURCE = "model.safetensors", "recipe.json", "state.safetensors", "recipe.py"
 
@@ -45,10 +49,11 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def save_model(folder: Path, model: HydraNet, recipe: Recipe) -> None:
-    """Writes the weights to use and the recipe."""
+    """Writes the weights to use, the recipe, and what training saw of cameras (`HydraNet.usual_focal`)."""
     text = recipe.to_json()
     write(folder / RECIPE, text.encode())
-    write(folder / MODEL, pack(model.state_dict(), {"recipe": text}))
+    cameras = {} if model.usual_focal is None else {USUAL_FOCAL: repr(model.usual_focal)}
+    write(folder / MODEL, pack(model.state_dict(), {"recipe": text, **cameras}))
 
 
 def digest(path: Path | str) -> str:
@@ -99,10 +104,21 @@ def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet
     recipe = trained.changed(settings)
     check_meaning(trained, recipe)
     model = without_pretrained(recipe).build()
-    tensors = read(file)[0]
+    tensors, header = read(file)
     check_finite(tensors, file)
     fill(model, tensors, str(file))
+    model.usual_focal = _usual_focal(header.get(USUAL_FOCAL), file)
     return model.eval(), recipe
+
+
+def _usual_focal(text: str | None, file: Path) -> float | None:
+    try:
+        value = None if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if value is not None and not 0 < value < math.inf:
+        raise CheckpointError(f"{file} is damaged: got {USUAL_FOCAL} {text!r} in its header, expected a number above 0")
+    return value
 
 
 def check_meaning(trained: Recipe, wanted: Recipe) -> None:

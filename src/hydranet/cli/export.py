@@ -1,5 +1,6 @@
 """hydranet export"""
 
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +34,14 @@ DynamicSize = Annotated[bool, typer.Option("--dynamic-size", help="Take other mu
 Batch = Annotated[str, typer.Option(help="Images at once, or dynamic")]
 Fit = Annotated[str, typer.Option(help="Who fits frames into that size: none (the predictor), letterbox, stretch")]
 Frame = Annotated[str, typer.Option(help="Size of the camera's frames, for letterbox and stretch")]
+FocalPx = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-3,
+        help="For heads that need the camera: bake in one of this focal length, in pixels of the images the file takes "
+        "(--frame, or what the network sees), so that images are its only input; default: the camera is an input",
+    ),
+]
 Nms = Annotated[str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")]
 Precision = Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")]
 Images = Annotated[
@@ -64,6 +73,7 @@ def export(
     metric_bound: MetricBound = 1e-3,
     nvidia: Nvidia = False,
     allow: Allow = None,
+    focal_px: FocalPx = None,
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
@@ -79,7 +89,7 @@ def export(
     model, recipe = load_model(run)
     place = (run if run.is_dir() else run.parent).resolve()
     folder = out or place / "export"
-    shape = _shape(recipe, size, dynamic_size, batch, fit, frame, nms)
+    shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     draft = partial(
         write_export,

@@ -123,9 +123,11 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
 
 def _introduce(progress: "Progress") -> None:
     """Says, after the first step, what the network began with, and after the first step of a stage, what learns."""
+    from hydranet.data.cameras import warnings
+
     run = progress.run
     if progress.step == 1:
-        for line in run.first_look.lines():
+        for line in [*run.first_look.lines(), *warnings(run.recipe, run.focal_px)]:
             say(line)
     if run.started and progress.step == 1:
         for line in run.started.lines():

@@ -16,8 +16,9 @@ from hydranet.core.errors import UserError
 from hydranet.core.json_text import parse_json
 from hydranet.core.names import check_classes, check_names, is_name, shown
 from hydranet.core.spec import check_fields
+from hydranet.deploy.camera_input import CAMERA, CameraInput
 
-FORMAT = 2
+FORMAT = 3
 """Version of this layout; readers refuse a newer one and translate an older one."""
 
 KEY = "hydranet"
@@ -114,6 +115,7 @@ class Head:
 class Manifest:
     """Everything that an exported file says about itself.
 
+    camera: None where no head needs one.
     name: of the run.    recipe: digest of the recipe.    data: sources the weights were trained on.
     protocol: source -> task -> how its report was measured; empty where there is no report.
     precision: of the weights.    versions: of the packages that made the file.
@@ -130,12 +132,28 @@ class Manifest:
     precision: str = "fp32"
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    camera: CameraInput | None = None
     format: int = FORMAT
 
     @property
     def thresholds(self) -> bool:
         """Whether the graph takes the thresholds of its suppression as inputs."""
         return any(head.inside for head in self.heads.values())
+
+    @property
+    def takes_camera(self) -> bool:
+        """Whether the graph takes cameras as an input."""
+        return self.camera is not None and self.camera.fixed is None
+
+    @property
+    def inputs(self) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+        """Type and shape of each input by name, in the graph's order; None for axes whose length varies."""
+        named: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (self.input.dtype, self.image_shape)}
+        if self.takes_camera:
+            named[CAMERA] = ("float32", (self.input.batch, 4))
+        if self.thresholds:
+            named |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}
+        return named
 
     def outputs_of(self, task: str) -> tuple[str, ...]:
         """Names of the arrays of one task, `task.field`."""
@@ -168,6 +186,7 @@ class Manifest:
                         "input": Input(**_tuples(tree["input"])),
                         "heads": {name: Head(**_tuples(head)) for name, head in tree["heads"].items()},
                         "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
+                        "camera": CameraInput(**_tuples(camera)) if (camera := tree.get("camera")) else None,
                     }
                 )
             )
@@ -216,7 +235,13 @@ def _sound(manifest: Manifest) -> Manifest:
             raise ManifestError(
                 f"got input {what} {sides!r} in the manifest, expected (height, width) in pixels; {CURE}"
             )
-    for part in (manifest, manifest.input, *manifest.heads.values(), *manifest.outputs.values()):
+    for part in (
+        manifest,
+        manifest.input,
+        *manifest.heads.values(),
+        *manifest.outputs.values(),
+        *filter(None, (manifest.camera,)),
+    ):
         check_fields(part)
     absent = [name for task in manifest.heads for name in manifest.outputs_of(task) if name not in manifest.outputs]
     if absent:
@@ -249,9 +274,7 @@ def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -
 
 def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
     """Raises InputError for arrays that the graph does not take: some runtimes would convert them and see nonsense."""
-    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (manifest.input.dtype, manifest.image_shape)}
-    if manifest.thresholds:
-        wanted |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}
+    wanted = manifest.inputs
     if set(arrays) != set(wanted):
         raise InputError(f"got inputs {', '.join(arrays) or 'none'}, expected {', '.join(wanted)}; give each of them")
     for name, (dtype, shape) in wanted.items():

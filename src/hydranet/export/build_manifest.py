@@ -11,6 +11,7 @@ from hydranet.annotations import Annotation
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
+from hydranet.deploy.camera_input import CameraInput
 from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import ExportGraph, example, present
@@ -27,7 +28,7 @@ def described(
     name: of the run.    protocol: of its report, source -> task -> how it was measured.
     """
     with torch.no_grad():
-        answers = graph.answers(*example(graph.shape, graph.thresholds))
+        answers = graph.answers(*example(graph.shape, graph.inputs))
     shape = graph.shape
     stride = max(level.stride for features in graph.model.trunk.features.values() for level in features)
     taken = Input(
@@ -56,6 +57,7 @@ def described(
         protocol=protocol or {},
         precision=precision,
         versions=versions(),
+        camera=_camera(graph),
     )
 
 
@@ -68,6 +70,14 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return installed
+
+
+def _camera(graph: ExportGraph) -> CameraInput | None:
+    if not graph.model.needs_camera:
+        return None
+    fx, fy, cx, cy = graph.get_buffer("fixed_camera")[0].tolist()
+    fixed = None if graph.shape.focal_px is None else (fx, fy, cx, cy)
+    return CameraInput(graph.model.needs_camera, fixed, graph.model.usual_focal)
 
 
 def _head(task: Task, annotation: Annotation, inside: bool) -> Head:

@@ -72,7 +72,7 @@ def export(
     for one, module in zip(targets, modules, strict=True):
         path = folder / f"model{module.SUFFIX}"
         try:
-            files = module.write(graph, example(shape, graph.thresholds), path, manifest)
+            files = module.write(graph, example(shape, graph.inputs), path, manifest)
         except (OSError, RuntimeError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ExportError(f"cannot write {path.name} for {one}: {lines[-1]}; nothing was shipped") from error

@@ -1,5 +1,6 @@
 """What is shipped: one module from uint8 frames to decoded arrays."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
+from hydranet.core.sample import Camera, intrinsics
 from hydranet.core.spec import SpecError
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.manifest import IMAGE, IOU, SCORE
 from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.nms import Suppress
-from hydranet.export.passes.resize import Resize
+from hydranet.export.passes.resize import Resize, view_of
 from hydranet.export.passes.rewrite_narrow_convs import narrowed
 from hydranet.models.hydranet import HydraNet
+from hydranet.transforms.view import View
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Shape:
 
     size:  height and width the network sees.    dynamic: the graph takes other multiples of the stride, too.
     batch: images at once; None = any number.
+    focal_px: bakes one camera in, of this focal length in pixels of the images that go in, which looks through their
+           middle; None = heads that need the camera get it as an input.
     nms:   "outside" = candidates leave the graph; "inside" = the graph suppresses, with thresholds as inputs.
     """
 
@@ -32,12 +39,17 @@ class Shape:
     fit: str = "none"
     frame: tuple[int, int] | None = None
     nms: str = "outside"
+    focal_px: float | None = None
 
     def __post_init__(self) -> None:
         if self.fit not in ("none", "letterbox", "stretch"):
             raise SpecError(f"got fit={self.fit!r}, expected 'none', 'letterbox' or 'stretch'")
         if self.nms not in ("outside", "inside"):
             raise SpecError(f"got nms={self.nms!r}, expected 'outside' or 'inside'")
+        if self.focal_px is not None and not 0 < self.focal_px < math.inf:
+            raise SpecError(
+                f"got focal_px={self.focal_px}, expected a focal length above 0 in pixels of the images the file takes"
+            )
         if self.fit == "none" and self.frame is not None:
             raise SpecError(f"got frames of {self.frame} without a way to fit them; add --fit letterbox or stretch")
         if self.fit != "none" and (self.frame is None or self.dynamic):
@@ -53,9 +65,11 @@ class Shape:
 
 
 class ExportGraph(nn.Module):
-    """uint8 b h w 3 RGB frames to the arrays of all heads, in the order of `names`.
+    """uint8 b h w 3 RGB frames to the arrays of all heads.
 
-    With suppression inside, two more inputs: score and IoU thresholds, float32 of shape (1,).
+    Further inputs follow the frames, in the order of `inputs`: cameras, float32 b 4 (fx, fy, cx, cy in pixels of the
+    frames), where a head needs them and none is baked in; with suppression inside, score and IoU thresholds, float32 of
+    shape (1,).
     """
 
     def __init__(self, model: HydraNet, shape: Shape) -> None:
@@ -69,18 +83,44 @@ class ExportGraph(nn.Module):
         )
         if shape.nms == "inside" and not self.inside:
             raise SpecError(f"got nms='inside', but no head of {', '.join(model.tasks)} finds boxes; leave it out")
+        if shape.focal_px is not None and not model.needs_camera:
+            raise SpecError(
+                f"got focal_px={shape.focal_px:g}, but no head of {', '.join(model.tasks)} needs the camera; leave it "
+                "out"
+            )
+        view = View.identity(shape.size) if self.resize is None else view_of(shape.taken, shape.size, shape.fit)
+        scale, shift = [*view.scale] * 2, [0.0, 0.0, *view.matrix[:2, 2]]
+        self.register_buffer("camera_scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
+        self.register_buffer("camera_shift", torch.tensor(shift, dtype=torch.float32), persistent=False)
+        fixed = intrinsics([None if shape.focal_px is None else Camera.centered(shape.focal_px, shape.taken)])
+        self.register_buffer("fixed_camera", torch.from_numpy(fixed), persistent=False)
 
-    def forward(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> tuple[Tensor, ...]:
-        return tuple(
-            array for answer in self.answers(image, *thresholds).values() for array in present(answer).values()
-        )
+    def forward(self, image: UInt8[Tensor, "b h w 3"], *others: Tensor) -> tuple[Tensor, ...]:
+        return tuple(array for answer in self.answers(image, *others).values() for array in present(answer).values())
 
-    def answers(self, image: UInt8[Tensor, "b h w 3"], *thresholds: Float[Tensor, " 1"]) -> dict[str, Annotation]:
+    def answers(self, image: UInt8[Tensor, "b h w 3"], *others: Tensor) -> dict[str, Annotation]:
         """The stacked annotation of each task."""
+        given = dict(zip(self.inputs[1:], others, strict=True))
         pixels = image.float().permute(0, 3, 1, 2)  # the cast first: TensorRT takes uint8 at a graph's border only
         pixels = pixels if self.resize is None else self.resize(pixels)
-        decoded: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0))
+        decoded: dict[str, Annotation] = self.model.decode(self.model(pixels / 255.0), self._camera(given.get(CAMERA)))
+        thresholds = [given[name] for name in (SCORE, IOU) if name in given]
         return {n: self.inside[n](a, *thresholds) if n in self.inside else a for n, a in decoded.items()}
+
+    def _camera(self, given: Float[Tensor, "b 4"] | None) -> Float[Tensor, "b 4"] | None:
+        """The cameras in pixels of what the network sees; one row for all images, where it is baked in."""
+        if not self.model.needs_camera:
+            return None
+        camera = self.get_buffer("fixed_camera") if given is None else given
+        if self.resize is None:
+            return camera
+        return camera * self.get_buffer("camera_scale") + self.get_buffer("camera_shift")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what it takes, in order."""
+        camera = (CAMERA,) if self.model.needs_camera and self.shape.focal_px is None else ()
+        return (IMAGE, *camera, *((SCORE, IOU) if self.thresholds else ()))
 
     @property
     def thresholds(self) -> bool:
@@ -93,12 +133,18 @@ def present(annotation: Annotation) -> dict[str, Tensor]:
     return {name: value for name in annotation.arrays() if (value := getattr(annotation, name)) is not None}
 
 
-def example(shape: Shape, thresholds: bool) -> tuple[Tensor, ...]:
-    """Inputs to trace with: noise, so that no operation sees a special case."""
+def example(shape: Shape, inputs: Sequence[str] = (IMAGE,)) -> tuple[Tensor, ...]:
+    """Inputs to trace with, by their names: noise, so that no operation sees a special case."""
     generator = torch.Generator().manual_seed(0)
     batch = 2 if shape.batch is None else shape.batch
-    image = torch.randint(0, 256, (batch, *shape.taken, 3), dtype=torch.uint8, generator=generator)
-    return (image, torch.tensor([0.25]), torch.tensor([0.5])) if thresholds else (image,)
+    height, width = shape.taken
+    made = {
+        IMAGE: torch.randint(0, 256, (batch, height, width, 3), dtype=torch.uint8, generator=generator),
+        CAMERA: torch.tensor([width, 1.1 * width, width / 2, height / 2]) * torch.linspace(0.8, 1, batch)[:, None],
+        SCORE: torch.tensor([0.25]),
+        IOU: torch.tensor([0.5]),
+    }
+    return tuple(made[name] for name in inputs)
 
 
 def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
@@ -109,6 +155,6 @@ def plain(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportG
 def shipped(model: HydraNet, heads: Sequence[str] | None, shape: Shape) -> ExportGraph:
     """A faster copy of the same: every BatchNorm folded, convolutions to few channels rewritten."""
     whole = plain(model, heads, shape)
-    small = narrowed(folded(whole, *example(shape, whole.thresholds)))
+    small = narrowed(folded(whole, *example(shape, whole.inputs)))
     assert isinstance(small, ExportGraph)
     return small

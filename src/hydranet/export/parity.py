@@ -11,9 +11,11 @@ import torch
 from hydranet.annotations import Annotation
 from hydranet.config.source import Source
 from hydranet.core.errors import UserError
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.core.task import Task
 from hydranet.data.reader import Reader
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.cameras import camera_array, usual_camera
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
 from hydranet.deploy.predictor import answer, prepared
 from hydranet.deploy.session import Session
@@ -22,6 +24,7 @@ from hydranet.evaluation.report import finite
 from hydranet.export.differences import Gap, gaps
 from hydranet.export.graph import ExportGraph
 from hydranet.io.atomic import write
+from hydranet.transforms.view import View
 
 STEP = 32
 """Sizes are multiples of it."""
@@ -197,7 +200,8 @@ def _predictions(
     """Answers in the sample's pixels, before display thresholds: PyTorch's first, then each session's."""
     manifest = sessions[0].manifest
     images, (view, *_) = prepared([sample.image], manifest, manifest.input.size)
-    given = _given(graph, np.stack(images * (manifest.input.batch or 1)))
+    batch = manifest.input.batch or 1
+    given = _given(graph, np.stack(images * batch), _cameras(manifest, sample, view).repeat(batch, 0))
     mine = _ours(graph, manifest, given)
     yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
     for session, parity in zip(sessions, parities, strict=True):
@@ -217,9 +221,12 @@ def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], parities: Seq
     if manifest.input.dynamic:
         sizes += [(width + STEP, height), (height, width + STEP)]  # upright instead of wide, and wider
     for size in sizes:
-        (image,), _ = prepared([sample.image], manifest, size)
+        (image,), (view,) = prepared([sample.image], manifest, size)
         batch = [image, image[:, ::-1], image[::-1]]
-        given = _given(graph, np.stack([batch[i % 3] for i in range(manifest.input.batch or 3)]))
+        chosen = [i % 3 for i in range(manifest.input.batch or 3)]
+        focal = np.array([[1.0], [0.7], [1.5]], np.float32)[chosen]
+        cameras = _cameras(manifest, sample, view) * np.concatenate([focal, focal, focal**0, focal**0], 1)
+        given = _given(graph, np.stack([batch[i] for i in chosen]), cameras)
         mine = _ours(graph, manifest, given)
         for session, parity in zip(sessions, parities, strict=True):
             theirs = _theirs(session, parity, given)
@@ -227,8 +234,15 @@ def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], parities: Seq
                 parity.add(manifest, mine, theirs, i, size)
 
 
-def _given(graph: ExportGraph, images: np.ndarray) -> dict[str, np.ndarray]:
-    return {IMAGE: images} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
+def _given(graph: ExportGraph, images: np.ndarray, cameras: np.ndarray) -> dict[str, np.ndarray]:
+    given = {IMAGE: images, CAMERA: cameras} | (thresholds(graph.model.tasks.values()) if graph.thresholds else {})
+    return {name: given[name] for name in graph.inputs}
+
+
+def _cameras(manifest: Manifest, sample: Sample, view: View) -> np.ndarray:
+    """float32 1 4: the sample's camera as the graph takes it, or a usual one: any will do to compare answers."""
+    camera = sample.camera or usual_camera(manifest, view, sample.size)
+    return camera_array(manifest, [view], [camera or Camera.centered(float(sample.size[1]), sample.size)])
 
 
 def _ours(graph: ExportGraph, manifest: Manifest, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

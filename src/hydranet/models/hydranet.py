@@ -30,6 +30,8 @@ class HydraNet(nn.Module):
         self.tasks = {task.name: task for task in tasks}
         self.trunk = trunk
         self.heads = nn.ModuleDict({task.name: task.head(trunk.features[task.name]) for task in tasks})
+        self.usual_focal: float | None = None
+        """Mean focal length of the images it was trained on, over the width of its input; None = nobody knows."""
 
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str] | None = None) -> dict[str, Raw]:
         """Raw outputs of the tasks asked for (default: all); costs only what these need.
@@ -72,6 +74,7 @@ class HydraNet(nn.Module):
         smaller.trunk = self.trunk
         smaller.heads = nn.ModuleDict({name: self.heads[name] for name in chosen})
         smaller.training = self.training
+        smaller.usual_focal = self.usual_focal
         return smaller
 
     def _chosen(self, names: Iterable[str] | None) -> list[str]:

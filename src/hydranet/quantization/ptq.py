@@ -14,6 +14,7 @@ import numpy as np
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import SpecError
 from hydranet.data.reader import Reader
+from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import ExportGraph, example
@@ -47,7 +48,7 @@ def floating(graph: ExportGraph, manifest: Manifest) -> Floating:
         import openvino  # noqa: F401
     except ImportError as error:
         raise ImportError('quantization needs NNCF and OpenVINO; pip install "hydranet[export]"') from error
-    made = proto(graph, example(graph.shape, graph.thresholds), list(manifest.outputs))
+    made = proto(graph, example(graph.shape, graph.inputs), list(manifest.outputs))
     return Floating(graph, made, parts_of(made))
 
 
@@ -85,12 +86,14 @@ def write(
         raise SpecError(f"got target {target!r}, expected {' or '.join(TARGETS)}")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = _opened(network, target)
+    # decoding stays in floats, so that the camera it is given does not matter to any range
+    others = {CAMERA: example(network.graph.shape, (CAMERA,))[0].numpy()} if manifest.takes_camera else {}
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
     # NNCF draws bars of its own, and makes torch look for CUDA, which is not needed (nncf.torch.extensions)
     with kept_signal_stack(), redirect_stdout(io.StringIO()), quiet("torch.utils.cpp_extension"):
         quantized: Any = nncf.quantize(
             model,
-            nncf.Dataset(list(images), lambda image: {IMAGE: image}),
+            nncf.Dataset(list(images), lambda image: {IMAGE: image, **others}),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(images),
             ignored_scope=nncf.IgnoredScope(names=floats(network.parts, float_heads, names), validate=False),

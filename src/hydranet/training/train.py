@@ -14,6 +14,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.ledger import Ledger
+from hydranet.data import cameras
 from hydranet.data.first_look import FirstLook, first_look
 from hydranet.data.mixture import Mixture, load
 from hydranet.data.observed import Observed
@@ -60,7 +61,9 @@ class Run:
         self.autocast = precision.autocast(recipe.precision, self.device)
         self.processes = processes or ProcessGroup()
         self.teachers = Teachers(recipe, self.device)
+        self.focal_px = cameras.focal_lengths(recipe)
         model = recipe.build(self.teachers.hints)
+        model.usual_focal = cameras.usual_focal(recipe, self.focal_px)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.sync_norm:
             synchronize(self.model.trunk)
@@ -83,6 +86,7 @@ class Run:
         if self.ema is None:
             return shipped.eval()
         averaged = checkpoint.without_pretrained(self.recipe).build().to(self.device)
+        averaged.usual_focal = self.model.usual_focal
         averaged.load_state_dict({name: self.ema.tensors[name] for name in shipped.state_dict()})
         return averaged.eval()
 

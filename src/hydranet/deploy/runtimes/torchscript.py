@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hydranet.deploy.manifest import CURE, IMAGE, IOU, KEY, SCORE, ManifestError, check_arrays, parse
+from hydranet.deploy.manifest import CURE, KEY, ManifestError, check_arrays, parse
 
 SUFFIXES = (".torchscript",)
 
@@ -48,7 +48,7 @@ class Session:
         Raises InputError for wrong arrays.
         """
         check_arrays(self.manifest, arrays)
-        given = [arrays[name] for name in (IMAGE, SCORE, IOU) if name in arrays]
+        given = [arrays[name] for name in self.manifest.inputs]
         with self._torch.inference_mode():
             tensors = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
         named = dict(zip(self.manifest.outputs, tensors, strict=True))

@@ -18,12 +18,14 @@ LIBRARY = "/opt/nvidia/deepstream/deepstream/lib/gst-plugins/libcustom2d_preproc
 def write_configs(onnx: Path, manifest: Manifest, folder: Path) -> list[Path]:
     """Writes FOLDER/nvinfer.txt, FOLDER/nvdspreprocess.txt and FOLDER/labels_TASK.txt for tasks with classes.
 
-    Raises SpecError for a file with thresholds as inputs, or of any size: DeepStream fills one input of one size.
+    Raises SpecError for a file with thresholds or cameras as inputs, or of any size: DeepStream fills one input of
+    one size.
     """
-    if manifest.thresholds or manifest.input.dynamic:
+    if len(manifest.inputs) > 1 or manifest.input.dynamic:
         raise SpecError(
-            "got a file with thresholds as inputs or of any size, expected one input of one size for DeepStream; "
-            "export with --nms outside and without --dynamic-size"
+            "got a file with thresholds or cameras as inputs or of any size, expected one input of one size for "
+            "DeepStream; export with --nms outside, with --focal-px where a head needs the camera, and without "
+            "--dynamic-size"
         )
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"nvinfer.txt": nvinfer(onnx, manifest), "nvdspreprocess.txt": nvdspreprocess(manifest)}

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydranet.deploy.manifest import IOU, SCORE, Manifest
+from hydranet.deploy.manifest import Manifest
 
 TYPES = {
     "float32": "TYPE_FP32",
@@ -40,12 +40,8 @@ def config(manifest: Manifest) -> str:
     Where the file takes any number of images, the server puts those of several callers together, and shapes are
     those of one image. Thresholds belong to a whole batch: with them the caller forms batches, shapes are whole.
     """
-    shape = manifest.input
-    together = shape.batch is None and not manifest.thresholds
-    height, width = (None, None) if shape.dynamic else (shape.frame or shape.size)
-    inputs = [_tensor(shape.name, shape.dtype, (shape.batch, height, width, 3)[together:])]
-    if manifest.thresholds:
-        inputs += [_tensor(name, "float32", (1,)) for name in (SCORE, IOU)]
+    together = manifest.input.batch is None and not manifest.thresholds
+    inputs = [_tensor(name, dtype, sides[together:]) for name, (dtype, sides) in manifest.inputs.items()]
     outputs = [_tensor(name, out.dtype, out.shape[together:]) for name, out in manifest.outputs.items()]
     lines = [
         f'name: "{model_name(manifest)}"',

@@ -3,6 +3,7 @@
 import copy
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hydranet.core.spec import SpecError
-from hydranet.deploy.manifest import IMAGE, IOU, KEY, SCORE, Manifest
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.export.graph import ExportGraph, Shape
 from hydranet.export.passes.nms import onnx_table
 
@@ -52,10 +54,10 @@ def proto(graph: ExportGraph, example: tuple[Tensor, ...], outputs: list[str]) -
                 external_data=False,
                 verbose=False,
                 opset_version=OPSET,
-                input_names=inputs(example),
+                input_names=list(graph.inputs),
                 output_names=outputs,
                 custom_translation_table=onnx_table() if graph.thresholds else None,
-                dynamic_shapes=dynamic(graph.shape, example),
+                dynamic_shapes=dynamic(graph.shape, graph.inputs),
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise SpecError(
@@ -86,22 +88,20 @@ def _cause(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def inputs(example: tuple[Tensor, ...]) -> list[str]:
-    """Names of as many inputs as the graph has."""
-    return [IMAGE, SCORE, IOU][: len(example)]
-
-
-def dynamic(shape: Shape, example: tuple[Tensor, ...]) -> Any:
+def dynamic(shape: Shape, inputs: Sequence[str]) -> Any:
     """Which axes of the inputs may vary, in torch.export's words; None = none."""
-    axes: dict[int, Any] = {}
+    axes: dict[str, dict[int, Any]] = {name: {} for name in inputs}
     if shape.batch is None:
-        axes[0] = torch.export.Dim("batch", min=1, max=1024)
+        batch = torch.export.Dim("batch", min=1, max=1024)
+        for name in {IMAGE, CAMERA} & axes.keys():
+            axes[name][0] = batch
     if shape.dynamic:
-        axes[1] = 32 * torch.export.Dim("rows32", min=1, max=256)
-        axes[2] = 32 * torch.export.Dim("columns32", min=1, max=256)
-    if not axes:
+        axes[IMAGE][1] = 32 * torch.export.Dim("rows32", min=1, max=256)
+        axes[IMAGE][2] = 32 * torch.export.Dim("columns32", min=1, max=256)
+    if not any(axes.values()):
         return None
-    return (axes, tuple({} for _ in example[1:])) if len(example) > 1 else (axes,)
+    image, *others = axes.values()
+    return (image, tuple(others)) if others else (image,)
 
 
 class quiet:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from hydranet.core.spec import SpecError
-from hydranet.deploy.manifest import KEY, Manifest
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.export.graph import ExportGraph, example
 from hydranet.export.passes.nms import Suppress, survivors
 
@@ -50,9 +51,10 @@ def _scripted(graph: ExportGraph) -> Iterator[None]:
 def _others(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
     """Inputs of other sizes than the example's, where these are promised to work."""
     shape, others = graph.shape, []
-    image, *rest = example(shape, graph.thresholds)
+    image, *rest = given = example(shape, graph.inputs)
     if shape.batch is None:
-        others.append((torch.cat([image, image[:1]]), *rest))
+        per_image = zip(given, (name in (IMAGE, CAMERA) for name in graph.inputs), strict=True)
+        others.append(tuple(torch.cat([one, one[:1]]) if more else one for one, more in per_image))
     if shape.dynamic:
         others.append((torch.cat([image, image.flip(1)], 2), *rest))
         others.append((torch.cat([image, image.flip(1), image, image.flip(1)], 1), *rest))  # and taller than wide
