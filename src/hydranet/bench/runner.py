@@ -12,9 +12,13 @@ import numpy as np
 
 from hydranet.annotations import Instances, row_count
 from hydranet.bench.plan import EAGER, Variant, Work
+from hydranet.core.sample import Camera
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.cameras import camera_array, usual_camera
 from hydranet.deploy.manifest import IMAGE
 from hydranet.deploy.predictor import Answers, answer, prepared
 from hydranet.deploy.session import Session, open_session
+from hydranet.transforms.view import View
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -91,7 +95,7 @@ class Runner:
         manifest = self.sessions[0].manifest
         began = time.perf_counter()
         images, (view,) = prepared([frame], manifest, manifest.input.size)
-        arrays = {IMAGE: np.stack(images)}
+        arrays = self._arrays(images, view, frame)
         ready = time.perf_counter()
         outputs = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
@@ -103,9 +107,17 @@ class Runner:
         done = time.perf_counter()
         return (1e3 * (ready - began), 1e3 * (computed - ready), 1e3 * (done - computed)), answers
 
+    def _arrays(self, images: Sequence[np.ndarray], view: View, frame: np.ndarray) -> dict[str, np.ndarray]:
+        """What a file takes for a frame; a camera of any focal length costs the same."""
+        manifest, size = self.sessions[0].manifest, (frame.shape[0], frame.shape[1])
+        if not manifest.takes_camera:
+            return {IMAGE: np.stack(images)}
+        camera = usual_camera(manifest, view, size) or Camera.centered(float(size[1]), size)
+        return {IMAGE: np.stack(images), CAMERA: camera_array(manifest, [view], [camera])}
+
     def _alone(self, frame: np.ndarray) -> float:
         manifest = self.sessions[0].manifest
-        arrays = {IMAGE: np.stack(prepared([frame], manifest, manifest.input.size)[0])}
+        arrays = {IMAGE: np.stack(prepared([frame], manifest, manifest.input.size)[0])}  # bare networks see no camera
         began = time.perf_counter()
         for session in self.bare:
             session(arrays)

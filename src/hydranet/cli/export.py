@@ -82,8 +82,7 @@ def export(
     export stay as they are until their successors are proven.
     """
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.export.export import export as write_export
-    from hydranet.export.export import other_sizes, report_of
+    from hydranet.export import export as exporting
     from hydranet.export.parity import Bounds
 
     model, recipe = load_model(run)
@@ -92,20 +91,19 @@ def export(
     shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     draft = partial(
-        write_export,
+        exporting.export,
         model,
         recipe,
         targets=_names(to),
         shape=shape,
         heads=_names(heads),
         name=place.name,
-        protocol=report_of(place),
+        protocol=exporting.report_of(place),
         precision=precision,
     )
-    paths, proofs = _proven(
-        draft, folder, lambda graph, files: _prove(graph, files, recipe, proof_images, bounds, limit)
-    )
-    _end(proofs, folder, paths, [] if images else other_sizes(recipe, shape.size))
+    prove = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
+    paths, proofs = _proven(draft, folder, prove)
+    _end(proofs, folder, paths, [] if images else exporting.other_sizes(recipe, shape.size))
     _tell(paths, nvidia)
 
 
@@ -158,6 +156,7 @@ def _images(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
 def _prove(
     graph: "ExportGraph",
     files: list[Path],
+    *,
     recipe: "Recipe",
     images: "list[Sample] | None",
     bounds: "Bounds",

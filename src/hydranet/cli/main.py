@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -76,6 +77,10 @@ def main() -> None:
     """Runs a command; errors meant for the user end in one sentence and exit code 1."""
     for variable, quiet in {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}.items():
         os.environ.setdefault(variable, quiet)  # a broken image is one sentence of ours, not a page of OpenCV's
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda message, category, *where: (
+        f"warning: {message}\n" if category is UserWarning else usual(message, category, *where)
+    )
     try:
         app()
     except terminal.Stopped as stopped:

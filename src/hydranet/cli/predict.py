@@ -40,6 +40,13 @@ Every = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime")]
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
+FocalPx = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-3,
+        help="Focal length in pixels of the images, for depth that was trained on several cameras",
+    ),
+]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
 Draw = Annotated[str, typer.Option(help="Images or videos: each = one per task and one of all, all = one of all, none")]
@@ -70,6 +77,7 @@ def predict(
     threads: Threads = None,
     precision: Precision = "",
     allow: Allow = None,
+    focal_px: FocalPx = None,
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, and JSON.
 
@@ -88,6 +96,7 @@ def predict(
     source = find_source(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, every=rates, size=shape, runtime=chosen)
+    predictor = predictor.stream(focal_px)
     rate, broken = source.fps or fps or None, list["DataError"]()
     writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)
     with terminal.bar() as bar, writer:
@@ -97,17 +106,17 @@ def predict(
             if stop or writer.count == limit:
                 break
     say(f"{writer.count} {'frames' if rate else 'images'} -> {out}\n{pace.summary()}")
-    _tell(broken)
-    if stop and not isinstance(source, Live):
-        raise terminal.Stopped(f"stopped after {writer.count} of {source.count or 'all'} frames")
+    _end(broken, bool(stop) and not isinstance(source, Live), f"{writer.count} of {source.count or 'all'} frames")
 
 
-def _tell(broken: "Sequence[DataError]") -> None:
-    """A line for each image that could not be read; the last one ends the program."""
+def _end(broken: "Sequence[DataError]", stopped: bool, done: str) -> None:
+    """A line for each image that could not be read; the last one, or having been stopped, ends the program."""
     for one in broken[:-1]:
         typer.echo(f"error: {one}", err=True)
     if broken:
         raise broken[-1]
+    if stopped:
+        raise terminal.Stopped(f"stopped after {done}")
 
 
 def _names(heads: str) -> list[str] | None:

@@ -19,9 +19,9 @@ DIFFERENT = 1.1
 def focal_lengths(recipe: Recipe) -> dict[str, float]:
     """By source of training that knows its camera, the focal length in pixels of what the network sees, letterboxed.
 
-    Looks at one sample of each source, the first that can be read: a source is taken to be of one camera. Sources without a label for a
-    task to which cameras matter are left out. Raises DataError for a
-    broken sample of a source that does not skip them.
+    Looks at one sample of each source, the first that can be read: a source is taken to be of one camera. Sources
+    without a label for a task to which cameras matter are left out. Raises DataError for a broken sample of a source
+    that does not skip them.
     """
     tasks = [task for task in recipe.tasks if isinstance(task, CameraTask)]
     if not tasks:

@@ -148,12 +148,9 @@ class Manifest:
     @property
     def inputs(self) -> dict[str, tuple[str, tuple[int | None, ...]]]:
         """Type and shape of each input by name, in the graph's order; None for axes whose length varies."""
-        named: dict[str, tuple[str, tuple[int | None, ...]]] = {IMAGE: (self.input.dtype, self.image_shape)}
-        if self.takes_camera:
-            named[CAMERA] = ("float32", (self.input.batch, 4))
-        if self.thresholds:
-            named |= {SCORE: ("float32", (1,)), IOU: ("float32", (1,))}
-        return named
+        camera = {CAMERA: ("float32", (self.input.batch, 4))} if self.takes_camera else {}
+        thresholds = dict.fromkeys((SCORE, IOU), ("float32", (1,))) if self.thresholds else {}
+        return {IMAGE: (self.input.dtype, self.image_shape), **camera, **thresholds}
 
     def outputs_of(self, task: str) -> tuple[str, ...]:
         """Names of the arrays of one task, `task.field`."""

@@ -13,6 +13,8 @@ from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
+from hydranet.deploy.camera_input import CAMERA
+from hydranet.deploy.cameras import CallersCameras, CameraLike
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session
 from hydranet.postprocess.nms import above, postprocess
@@ -49,6 +51,9 @@ class SessionPredictor:
                stream of its own, and `stream()` makes one for each of several cameras in a thread.
     size:      height and width the network sees, where it leaves the choice; default: of the sizes it was trained at,
                the one whose shape is nearest to the image's.
+    camera:    of the images, in their own pixels, or its focal length in pixels, for heads whose answers depend on it
+               (metric depth in a canonical focal length); others take no notice. Also at call time. Without it such a
+               head answers for the mean focal length of the images it was trained on, and a warning says so once.
     Several threads may call one predictor at once. A process that forks opens its own: runtimes do not survive a fork.
     Raises PredictorError for what the network cannot do.
     """
@@ -62,6 +67,7 @@ class SessionPredictor:
         iou: float | None = None,
         every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
+        camera: CameraLike | None = None,
     ) -> None:
         self.threshold, self.iou = check_share(threshold, "threshold"), check_share(iou, "iou")
         self.session, self.manifest = session, session.manifest
@@ -78,6 +84,8 @@ class SessionPredictor:
             raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {', '.join(names)}")
         self.size = size
         _check_size(size, self.manifest)
+        self._cameras = CallersCameras(self.manifest)
+        self._camera = self._cameras.allowed(camera)
         self._stream, self._process = _Stream(), os.getpid()
 
     @property
@@ -85,10 +93,14 @@ class SessionPredictor:
         """For each head how many images of this thread ago its last answer was computed; 0 = for the last image."""
         return self._stream.ages
 
-    def stream(self) -> Self:
-        """The same open network for another camera: its heads with a rate rest and repeat on their own."""
+    def stream(self, camera: CameraLike | None = None) -> Self:
+        """The same open network for another camera: its heads with a rate rest and repeat on their own.
+
+        camera: of this stream's images; default: that of this predictor.
+        """
         other = copy.copy(self)
         other._stream = _Stream()
+        other._camera = self._camera if camera is None else self._cameras.allowed(camera)
         return other
 
     @property
@@ -97,19 +109,35 @@ class SessionPredictor:
         return {name: self.manifest.heads[name].classes for name in self.every}
 
     @overload
-    def __call__(self, image: np.ndarray, threshold: float | None = None, iou: float | None = None) -> Answers: ...
+    def __call__(
+        self,
+        image: np.ndarray,
+        threshold: float | None = None,
+        iou: float | None = None,
+        camera: CameraLike | None = None,
+    ) -> Answers: ...
     @overload
     def __call__(
-        self, image: Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
+        self,
+        image: Sequence[np.ndarray],
+        threshold: float | None = None,
+        iou: float | None = None,
+        camera: CameraLike | Sequence[CameraLike | None] | None = None,
     ) -> list[Answers]: ...
     def __call__(
-        self, image: np.ndarray | Sequence[np.ndarray], threshold: float | None = None, iou: float | None = None
+        self,
+        image: np.ndarray | Sequence[np.ndarray],
+        threshold: float | None = None,
+        iou: float | None = None,
+        camera: CameraLike | Sequence[CameraLike | None] | None = None,
     ) -> Answers | list[Answers]:
         """The predictions for an image, or for each of several images (a sequence, or an array of four axes).
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
+        camera: of this image, or of these images, one for all or one for each.
         Raises ValueError for what is no RGB image, DataError for an image of another size than the file takes,
-        PredictorError for a threshold that is no number from 0 to 1, and in a fork of the process that opened it.
+        PredictorError for a threshold that is no number from 0 to 1, and in a fork of the process that opened it,
+        CameraError for a camera that the network does not take, or needs and lacks.
         """
         if os.getpid() != self._process:
             raise PredictorError(
@@ -119,9 +147,11 @@ class SessionPredictor:
         least = self.threshold if threshold is None else check_share(threshold, "threshold")
         iou = self.iou if iou is None else check_share(iou, "iou")
         if isinstance(image, np.ndarray) and image.ndim != 4:
-            return self._one(image, least, iou)
+            (own,) = self._cameras.each(camera, self._camera, 1)
+            return self._one(image, own, least, iou)
         if max(self.every.values()) > 1:
             raise PredictorError(f"got several images at once with every={self.every}; give them one by one")
+        cameras = self._cameras.each(camera, self._camera, len(image))
         groups: dict[tuple[int, int], list[int]] = {}  # a batch has one size
         for index, one in enumerate(image):
             groups.setdefault(self._size(one), []).append(index)
@@ -130,7 +160,8 @@ class SessionPredictor:
             step = self.manifest.input.batch or len(indices)
             for first in range(0, len(indices), step):
                 chunk = indices[first : first + step]
-                results = self._see([image[i] for i in chunk], list(self.every), least, iou)
+                seen = [image[i] for i in chunk], [cameras[i] for i in chunk]
+                results = self._see(*seen, list(self.every), least, iou)
                 answers |= dict(zip(chunk, results, strict=True))
         return [answers[index] for index in range(len(image))]
 
@@ -140,14 +171,14 @@ class SessionPredictor:
         sizes = given.sizes if given.dynamic and given.sizes else (given.size,)
         return self.size or nearest_size(sizes, checked(image).shape[:2])
 
-    def _one(self, image: np.ndarray, least: float | None, iou: float | None) -> Answers:
+    def _one(self, image: np.ndarray, camera: CameraLike | None, least: float | None, iou: float | None) -> Answers:
         """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""
         stream = self._stream
         if checked(image).shape != stream.shape:
             stream.count, stream.last, stream.shape = 0, Answers(), image.shape
         due = [name for name, n in self.every.items() if stream.count % n == 0]
         if due:  # no runtime computes a network without outputs
-            stream.last |= self._see([image], due, least, iou)[0]
+            stream.last |= self._see([image], [camera], due, least, iou)[0]
         stream.ages = {name: 0 if name in due else stream.ages[name] + 1 for name in self.every}
         stream.count += 1
         # callers may write into an answer, so answers that are repeated later are handed out as copies
@@ -155,11 +186,21 @@ class SessionPredictor:
             name: stream.last[name] if n == 1 else copy.deepcopy(stream.last[name]) for name, n in self.every.items()
         }
 
-    def _see(self, images: list[np.ndarray], tasks: list[str], least: float | None, iou: float | None) -> list[Answers]:
+    def _see(
+        self,
+        images: list[np.ndarray],
+        cameras: Sequence[CameraLike | None],
+        tasks: list[str],
+        least: float | None,
+        iou: float | None,
+    ) -> list[Answers]:
         fitted, views = prepared(images, self.manifest, self._size(images[0]))
         batch = self.manifest.input.batch or len(fitted)
         padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}
+        if self.manifest.takes_camera:
+            filled = self._cameras.array(cameras, [image.shape[:2] for image in images], views, tasks)
+            arrays[CAMERA] = np.concatenate([filled, filled[-1:].repeat(batch - len(filled), 0)])
         if self.manifest.thresholds:
             arrays |= self._thresholds(least, iou)
         names = [name for task in tasks for name in self.manifest.outputs_of(task)]

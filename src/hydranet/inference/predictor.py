@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
+from hydranet.deploy.cameras import CameraLike
 from hydranet.deploy.predictor import PredictorError, SessionPredictor
 from hydranet.deploy.session import Runtime, Session, known, open_session, runtimes_for
 
@@ -24,6 +25,7 @@ class Predictor(SessionPredictor):
     every:     {head: 2} computes a head for every second image only; see `SessionPredictor`.
     size:      height and width the network sees; default: the training size nearest to the image in shape.
     runtime:   what computes, and how: a name such as "openvino", or a `Runtime` with device, threads, precision.
+    camera:    of the images: a `Camera` in their pixels, or its focal length in pixels; see `SessionPredictor`.
     Several threads may call one predictor at once. A process that forks opens its own.
     Raises PredictorError for a path that names no network and for what the network cannot do, ManifestError for what
     is no export, CheckpointError for a damaged run, ImportError naming the extra that is not installed.
@@ -39,9 +41,10 @@ class Predictor(SessionPredictor):
         every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
         runtime: str | Runtime = "",
+        camera: CameraLike | None = None,
     ) -> None:
         session = open_path(path, Runtime(runtime) if isinstance(runtime, str) else runtime)
-        super().__init__(session, heads, threshold=threshold, iou=iou, every=every, size=size)
+        super().__init__(session, heads, threshold=threshold, iou=iou, every=every, size=size, camera=camera)
 
 
 def open_path(path: Path | str, runtime: Runtime) -> Session:

@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.errors import UserError
 from hydranet.core.spec import unknown
+from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import IMAGE, InputError, check_arrays
 from hydranet.deploy.session import Runtime, check_threads
 from hydranet.export.build_manifest import described
@@ -71,7 +72,8 @@ class TorchSession:
             pixels = image.contiguous(memory_format=torch.channels_last).float().div_(255.0)
             with self._precision():
                 raw = self._model(pixels, tasks)
-            decoded = self._model.decode(pytree.tree_map(_single, raw))
+            camera = torch.from_numpy(arrays[CAMERA]).to(self._device) if CAMERA in arrays else None
+            decoded = self._model.decode(pytree.tree_map(_single, raw), camera)
         made = {f"{task}.{name}": value for task, one in decoded.items() for name, value in vars(one).items()}
         # copies: an output may be a constant of the network, which every call would share
         return {name: np.array(made[name].cpu().numpy()) for name in names}
