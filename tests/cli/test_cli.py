@@ -17,7 +17,7 @@ from commands import hydranet
 from hydranet import recipes as package
 from hydranet.checkpoint import checkpoint, resolve
 from hydranet.config import catalog
-from hydranet.deploy.video.frames import VideoFile
+from hydranet.deploy.video.video_file import VideoFile
 from hydranet.io.run_log import read
 
 
@@ -122,7 +122,7 @@ def test_predict_a_video(run: Path, tmp_path: Path) -> None:
     for i in range(5):
         video.add(np.full((32, 64, 3), 40 * i, dtype=np.uint8))
     video.close()
-    ended = hydranet("predict", run, tmp_path / "drive.mp4", "--out", tmp_path / "seen", "--arrays")
+    ended = hydranet("predict", run, tmp_path / "drive.mp4", "--out", tmp_path / "seen", "--arrays", "--draw", "each")
     assert ended.code == 0, ended.err
     lines = [json.loads(line) for line in (tmp_path / "seen" / "predictions.jsonl").read_text().splitlines()]
     assert [(line["frame"], line["time_s"]) for line in lines] == [(i, round(i / 12.5, 4)) for i in range(5)]

@@ -12,7 +12,7 @@ import pytest
 from hydranet.annotations import Boxes, Quantity, ScalarMap
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
-from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, parse
+from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, check_arrays, parse
 from hydranet.deploy.onnx_subgraph import part
 from hydranet.deploy.predictor import PredictorError, SessionPredictor
 from hydranet.deploy.session import open_session
@@ -136,6 +136,22 @@ def test_a_graph_that_suppresses_boxes_itself_gets_the_thresholds() -> None:
     assert fake.given["iou_threshold"] == pytest.approx(0.6)
     SessionPredictor(fake)(picture(32, 64))
     assert fake.given["score_threshold"] == pytest.approx(0.3)
+
+
+def test_a_threshold_of_0_means_the_same_inside_and_outside() -> None:
+    """The step after the graph never looks at candidates below its own least score; neither does the graph."""
+    inside = replace(MANIFEST, heads={"cars": replace(MANIFEST.heads["cars"], inside=True)})
+    fake = Fake(inside)
+    SessionPredictor(fake, threshold=0)(picture(32, 64))
+    assert fake.given["score_threshold"] == pytest.approx(NMS["nms"]["score_threshold"])
+
+
+def test_sizes_are_multiples_of_the_stride() -> None:
+    dynamic = replace(MANIFEST, input=Input((32, 64), dynamic=True))
+    with pytest.raises(PredictorError, match=r"got size \(100, 416\), expected \(height, width\) in multiples of 32"):
+        SessionPredictor(Fake(dynamic), size=(100, 416))
+    with pytest.raises(InputError, match="got images of 100x416, expected height and width in multiples of 32"):
+        check_arrays(dynamic, {"image": np.zeros((1, 100, 416, 3), np.uint8)})
 
 
 def test_a_graph_that_fits_frames_itself_takes_frames_of_its_size_only() -> None:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.video.frames import VideoFile, find_frames, read_image
+from hydranet.deploy.video.frames import find_frames, read_image
+from hydranet.deploy.video.video_file import VideoFile
 
 RED = np.zeros((24, 40, 3), dtype=np.uint8) + np.array([200, 40, 10], dtype=np.uint8)
 
@@ -42,7 +43,7 @@ def test_equal_stems_get_names_of_their_own(tmp_path: Path) -> None:
     for name in ("left/0.png", "right/0.png", "right/0.bmp"):
         save(tmp_path / name)
     names = [frame.name for frame in find_frames(f"{tmp_path}/*/*")]
-    assert names == ["left_0.png", "right_0.bmp", "right_0.png"]
+    assert names == ["left/0.png", "right/0.bmp", "right/0.png"]
 
 
 def test_every_pixel_format_becomes_8_bit_rgb(tmp_path: Path) -> None:

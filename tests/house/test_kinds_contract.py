@@ -45,6 +45,7 @@ from hydranet.data.label_statistics import label_statistics
 from hydranet.data.observed import class_counts
 from hydranet.data.reader import ClassTable, ids_of
 from hydranet.datasets import pseudo
+from hydranet.deploy.finite import broken_field
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording import mcap, rerun
 from hydranet.deploy.video.frames import Frame
@@ -122,7 +123,8 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "rerun": lambda a: rerun._shown(a, Anything(), Frame("x", IMAGE), NAMES),
     "write a pseudo-label": lambda a: packed(a, made(a)),
     "name a pseudo-label": lambda a: file_of("x", "y", made(a)),
-    "track": lambda a: Tracks()({"x": a}),
+    "finite": broken_field,
+    "track": lambda a: Tracks()({"x": a}, 0.0),
     "check": lambda a: check_label(a, SIZE),
     "count known elements": known_elements,
     "count classes": lambda a: class_counts(a, CLASSES),

@@ -19,8 +19,9 @@ from commands import Ended, hydranet, refused
 from hydranet.annotations import Annotation, Boxes
 from hydranet.checkpoint import checkpoint
 from hydranet.core.task import Raw
-from hydranet.deploy.video.frames import VideoFile
+from hydranet.deploy.video.frames import find_frames
 from hydranet.deploy.video.stopwatch import Pace
+from hydranet.deploy.video.video_file import VideoFile
 from toys import Brightness, toy_recipe
 
 
@@ -52,6 +53,9 @@ def drive(tmp_path: Path) -> Path:
     return tmp_path / "drive.mp4"
 
 
+EACH = ("--draw", "each")
+
+
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
 
@@ -66,7 +70,6 @@ def shown(path: Path) -> tuple[int, float]:
 
 
 def test_tracks_and_frames_a_second(run: Path, drive: Path, tmp_path: Path) -> None:
-    pytest.importorskip("similari")
     ended = hydranet("predict", run, drive, "--out", tmp_path / "seen", "--track", "--draw", "all")
     assert ended.code == 0, ended.err
     assert "6 frames in" in ended.out
@@ -80,10 +83,35 @@ def test_a_folder_as_a_video(run: Path, tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / "images").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), np.full((32, 64, 3), 40 * i, np.uint8))
-    ended = hydranet("predict", run, tmp_path / "images", "--out", tmp_path / "seen", "--fps", 10, "--heads", "bright")
+    given = ("--out", tmp_path / "seen", "--fps", 10, "--heads", "bright", *EACH)
+    ended = hydranet("predict", run, tmp_path / "images", *given)
     assert ended.code == 0, ended.err
     assert [(line["name"], line["time_s"]) for line in lines(tmp_path / "seen")] == [("0", 0), ("1", 0.1), ("2", 0.2)]
     assert shown(tmp_path / "seen" / "bright.mp4")[0] == 3
+
+
+def test_each_video_of_a_folder_has_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
+    for name, count in (("a", 2), ("b", 3)):
+        video = VideoFile(tmp_path / "videos" / f"{name}.mp4", 10)
+        for i in range(count):
+            video.add(np.full((32, 64, 3), 40 * i, dtype=np.uint8))
+        video.close()
+    ended = hydranet("predict", run, tmp_path / "videos", "--out", tmp_path / "seen")
+    assert ended.code == 0, ended.err
+    assert {name: len(lines(tmp_path / "seen" / name)) for name in "ab"} == {"a": 2, "b": 3}
+    assert shown(tmp_path / "seen" / "b" / "all.mp4")[0] == 3
+
+
+def test_equal_names_in_two_folders_do_not_overwrite_one_another(run: Path, tmp_path: Path) -> None:
+    for name in ("a/b_c.png", "a_b/c.png", "a/c.png", "frame_10.png", "frame_9.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "images" / name), np.full((32, 64, 3), 9, np.uint8))
+    ended = hydranet("predict", run, f"{tmp_path}/images/**/*.png", "--out", tmp_path / "seen", "--draw", "none")
+    assert ended.code == 0, ended.err
+    written = {path.relative_to(tmp_path / "seen").as_posix() for path in (tmp_path / "seen").rglob("*.json")}
+    assert written == {f"{n}.png.json" for n in ("a/b_c", "a_b/c", "a/c", "frame_10", "frame_9")}
+    order = [frame.name for frame in find_frames(f"{tmp_path}/images/frame_*.png")]
+    assert order == ["frame_9", "frame_10"]
 
 
 def test_limit_and_no_pictures(run: Path, drive: Path, tmp_path: Path) -> None:
@@ -144,7 +172,7 @@ def test_ctrl_c_in_a_video_says_how_far_it_came(run: Path, tmp_path: Path) -> No
     def enough() -> bool:
         return (seen / "predictions.jsonl").is_file() and len(lines(seen)) >= 3
 
-    ended = interrupted(enough, "predict", run, tmp_path / "long.mp4", "--out", seen)
+    ended = interrupted(enough, "predict", run, tmp_path / "long.mp4", "--out", seen, *EACH)
     assert ended.code == 130
     assert f"stopped after {len(lines(seen))} of 600 frames" in ended.err
     assert shown(seen / "cars.mp4")[0] == len(lines(seen)) < 600

@@ -14,7 +14,7 @@ import torch
 from commands import hydranet, refused
 from hydranet.annotations import Annotation, Boxes, Quantity, ScalarMap
 from hydranet.checkpoint import checkpoint
-from hydranet.core.sample import Sample
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
 from hydranet.deploy.predictor import PredictorError, nearest_size
@@ -268,7 +268,7 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match=r"No space left on device; make room .*a\.png"):
+    with pytest.raises(DataError, match=r"cannot write .*a\.png: No space left on device; make room"):
         save_image(path, picture(16, 16))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -182,11 +182,14 @@ def _prove(
 
 def _end(proofs: "list[Parity]", folder: Path, paths: list[Path], notes: list[str]) -> None:
     """Shows tables, and raises ParityError where anything failed. Proofs that passed and that failed are kept apart."""
+    from hydranet.deploy.session import parts_of
     from hydranet.export.parity import ParityError, save
     from hydranet.export.table import arrays, metrics
 
     for path in paths:
-        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        files = parts_of(path)
+        size_mb = sum(file.stat().st_size for file in files) / 1e6
+        say(f"{' + '.join([str(path), *(file.name for file in files[1:])])}  {size_mb:.1f} MB")
     for note in notes:
         say(f"note: {note}")
     failed = {parity.file for parity in proofs if parity.failures}

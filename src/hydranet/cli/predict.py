@@ -1,6 +1,7 @@
 """hydranet predict"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,9 @@ from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
     from hydranet.core.sample import DataError
+    from hydranet.deploy.video.frames import Frame
+    from hydranet.deploy.video.stopwatch import Pace
+    from hydranet.deploy.writer import Writer
 
 
 def share(value: float | None) -> float | None:
@@ -49,7 +53,10 @@ FocalPx = Annotated[
 ]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
-Draw = Annotated[str, typer.Option(help="Images or videos: each = one per task and one of all, all = one of all, none")]
+Draw = Annotated[
+    str,
+    typer.Option(help="each = one per task and one of all, all = one of all, none; default: each, for videos all"),
+]
 Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
 Fps = Annotated[float, typer.Option(min=0, help="Frame rate, if images are the frames of a video; 0 = they are not")]
 Limit = Annotated[int, typer.Option(min=0, help="End after this many frames; 0 = no limit")]
@@ -66,7 +73,7 @@ def predict(
     size: Size = "",
     arrays: Arrays = False,
     track: Track = False,
-    draw: Draw = "each",
+    draw: Draw = "",
     record: Record = None,
     fps: Fps = 0.0,
     limit: Limit = 0,
@@ -85,28 +92,46 @@ def predict(
     newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
     """
     from hydranet.deploy.session import Runtime
-    from hydranet.deploy.video.live import Live, find_source
-    from hydranet.deploy.video.stopwatch import Pace
+    from hydranet.deploy.video.live import Live, find_sources
     from hydranet.deploy.video.tracking import Tracks
     from hydranet.deploy.writer import Writer
     from hydranet.inference.pipeline import run_pipeline
     from hydranet.inference.predictor import Predictor, parse_size
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
-    source = find_source(images, stop)
+    sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, every=rates, size=shape, runtime=chosen)
-    predictor = predictor.stream(focal_px)
-    rate, broken = source.fps or fps or None, list["DataError"]()
-    writer = Writer(out, predictor.classes, rate, arrays=arrays, images=draw, record=record)
+    broken = list["DataError"]()
+    for name, source in sources.items():
+        rate = source.fps or fps or None
+        writer = Writer(out / name, predictor.classes, rate, arrays=arrays, images=draw, record=_beside(record, name))
+        steps = partial(run_pipeline, source, predictor.stream(focal_px), writer, note=broken.append)
+        _watch(partial(steps, tracks=Tracks() if track else None), writer, stop, limit, source.count)
+        if stop and not isinstance(source, Live):
+            _end(broken, True, f"{writer.count} of {source.count or 'all'} frames")
+    _end(broken, False, "")
+
+
+def _watch(
+    steps: "Callable[[Pace], Iterator[Frame]]", writer: "Writer", stop: Sequence[int], limit: int, count: int | None
+) -> None:
+    """Goes through all frames with a progress bar, until `stop` is filled or `limit` were written (0 = no limit); says
+    how fast. count: of frames as a header has it, a hint for the bar alone."""
+    from hydranet.deploy.video.stopwatch import Pace
+
     with terminal.bar() as bar, writer:
-        job, pace = bar.add_task("predicting", total=limit or source.count, note=""), Pace()
-        for _ in run_pipeline(source, predictor, writer, pace, broken.append, Tracks(rate or 10.0) if track else None):
+        job, pace = bar.add_task("predicting", total=limit or count, note=""), Pace()
+        for _ in steps(pace):
             bar.update(job, advance=1, note=pace.lately)
             if stop or writer.count == limit:
                 break
-    say(f"{writer.count} {'frames' if rate else 'images'} -> {out}\n{pace.summary()}")
-    _end(broken, bool(stop) and not isinstance(source, Live), f"{writer.count} of {source.count or 'all'} frames")
+    say(f"{writer.count} {'frames' if writer.fps else 'images'} -> {writer.folder}\n{pace.summary()}")
+
+
+def _beside(record: Path | None, name: str) -> Path | None:
+    """The recording of one of several sources, "drive-NAME.mcap"."""
+    return record.with_stem(f"{record.stem}-{name.replace('/', '-')}") if record and name else record
 
 
 def _end(broken: "Sequence[DataError]", stopped: bool, done: str) -> None:

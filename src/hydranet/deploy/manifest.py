@@ -274,6 +274,12 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
     wanted = manifest.inputs
     if set(arrays) != set(wanted):
         raise InputError(f"got inputs {', '.join(arrays) or 'none'}, expected {', '.join(wanted)}; give each of them")
+    sides, stride = np.shape(arrays[IMAGE])[1:3], manifest.input.stride
+    if manifest.input.dynamic and any(side % stride for side in sides):
+        raise InputError(
+            f"got images of {'x'.join(map(str, sides))}, expected height and width in multiples of {stride}; resize or "
+            "pad them"
+        )
     for name, (dtype, shape) in wanted.items():
         array = np.asarray(arrays[name])
         if array.dtype != dtype or not _alike(array.shape, shape):

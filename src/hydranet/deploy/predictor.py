@@ -15,6 +15,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import CallersCameras, CameraLike
+from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session
 from hydranet.postprocess.nms import above, postprocess
@@ -212,11 +213,19 @@ class SessionPredictor:
         ]
 
     def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
-        """Thresholds for a graph that suppresses boxes itself: the smallest ones that its heads ask for."""
+        """Thresholds for a graph that suppresses boxes itself: the smallest ones that its heads ask for.
+
+        No smaller score than the steps of the heads know: as outside the graph, candidates below are none.
+        """
         inside = [head for head in self.manifest.heads.values() if head.inside]
-        score = min(head.score_threshold for head in inside) if least is None else least
+        score = min(max(_floor(head), head.score_threshold if least is None else least) for head in inside)
         overlap = min(head.postprocess["nms"]["iou_threshold"] for head in inside) if iou is None else iou
         return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+
+
+def _floor(head: Head) -> float:
+    """The least score that the steps after a head's network look at."""
+    return float(head.postprocess["nms"]["score_threshold"]) if "nms" in head.postprocess else 0.0
 
 
 def check_share(value: float | None, what: str) -> float | None:
@@ -285,9 +294,17 @@ def answer(
 ) -> Annotation:
     """One image's annotation of a task, from a graph's arrays, in pixels of the image, whose (h, w) is `size`.
 
-    least: least score that is kept; None = the task's own.
+    least: least score that is kept; None = the task's own.    Raises PredictorError for an answer that is none (NaN).
     """
     prediction = head.annotation({name: outputs[f"{task}.{name}"][index] for name in head.fields})
+    if broken := broken_field(prediction):
+        raise PredictorError(
+            f"head {task!r} gave {broken} that are no numbers (NaN or infinite), expected finite ones: the weights are "
+            "broken or overflow in this precision; export another checkpoint, or use --precision fp32"
+        )
     score = head.score_threshold if least is None else least
-    prediction = unpadded(prediction) if head.inside else postprocess(prediction, head.postprocess, score, iou)
+    if head.inside:
+        prediction, score = unpadded(prediction), max(score, _floor(head))
+    else:
+        prediction = postprocess(prediction, head.postprocess, score, iou)
     return above(unwarp(prediction, view, (size[0], size[1])), score)

@@ -133,12 +133,18 @@ def check_digests(path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     named = isinstance(digests, dict) and path.name in digests
-    for file in (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,):
+    for file in parts_of(path):
         if named and file.is_file() and digests.get(file.name) not in (None, _digest(file)):
             raise ManifestError(
                 f"{file} is damaged or of another export: its sha256 is not the one in the {BESIDE} beside it; "
                 "copy the whole folder of the export again"
             )
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The files that a model consists of, its own first; what else belongs to it, its runtime says (`BESIDE`)."""
+    beside = {suffix for _, module in known() for suffix in module.BESIDE.get(path.suffix, ())}
+    return [path, *(path.with_suffix(suffix) for suffix in sorted(beside))]
 
 
 def _digest(path: Path) -> str:

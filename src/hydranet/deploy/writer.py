@@ -1,8 +1,11 @@
 """Predictions on disk: an image per task, one of all tasks, and JSON; for a video, videos and JSON lines."""
 
+import io
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,23 +14,37 @@ import cv2
 import numpy as np
 
 from hydranet.annotations import Annotation
+from hydranet.core.errors import UserError
+from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
-from hydranet.deploy.video.frames import Frame, VideoFile
+from hydranet.deploy.video.frames import Frame
+from hydranet.deploy.video.video_file import VideoFile
 from hydranet.visualization.draw import captioned, composite
 
 IMAGES = ("each", "all", "none")
+
+WIDEST_PX = 1920
+"""The image of all tasks is no wider in a video, which is watched on a screen."""
+
+AHEAD = 4
+"""Frames that may wait to be drawn; then the network waits, too."""
 
 
 class Writer:
     """Writes predictions into a folder; used in a `with` statement, which finishes videos and JSON lines.
 
+    Drawing, encoding and recording are done by a thread of their own, so that the network goes on meanwhile; what fails
+    there is raised by the next call.
+
     classes:  class names by task.    fps: of the video the frames come from, None for still images.
     arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, meters, boxes.
-    images:   "each" = an image (or video) per task and one of all; "all" = only the one of all; "none".
+    images:   "each" = an image (or video) per task and one of all; "all" = only the one of all; "none"; by default
+              "each" for still images and "all" for videos.
     record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
-    Raises SpecError for other `images`, DataError for another suffix, ImportError where an extra is missing.
+    Raises SpecError for other `images`, DataError for another suffix of a recording and for what cannot be written,
+    ImportError where an extra is missing.
     """
 
     def __init__(
@@ -37,37 +54,50 @@ class Writer:
         fps: float | None = None,
         *,
         arrays: bool = False,
-        images: str = "each",
+        images: str = "",
         record: Path | None = None,
     ) -> None:
-        if images not in IMAGES:
+        if images and images not in IMAGES:
             raise SpecError(f"got images {images!r}, expected one of {', '.join(IMAGES)}")
         self.folder, self.classes, self.fps, self.arrays, self.count = folder, classes, fps, arrays, 0
-        self.images = images
+        self.images = images or ("all" if fps else "each")
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, VideoFile] = {}
         self._recording: Recording | None = open_recording(record, classes) if record else None
+        self._record = record
         self._lines = (folder / "predictions.jsonl").open("w") if fps else None
+        self._worker = ThreadPoolExecutor(1, "hydranet-writer")
+        self._waiting: deque[Future[None]] = deque()
 
     def add(self, frame: Frame, predictions: Mapping[str, Annotation]) -> None:
-        """Adds one frame."""
+        """Adds one frame. Raises DataError, naming the file, where this or an earlier one cannot be written."""
         messages = {name: message(prediction, self.classes.get(name, ())) for name, prediction in predictions.items()}
         height, width = frame.image.shape[:2]
         text: dict[str, Any] = {"name": frame.name, "width": width, "height": height, "tasks": messages}
         if self._lines:
             times = {"frame": frame.index, "time_s": round(frame.time_s, 4)}
             clock = {} if frame.clock_s is None else {"unix_s": round(frame.clock_s, 4)}
-            self._lines.write(json.dumps({**times, **clock, **text}) + "\n")
-            self._lines.flush()  # whoever follows the file sees every frame at once
+            with named(self.folder / "predictions.jsonl"):
+                self._lines.write(json.dumps({**times, **clock, **text}, allow_nan=False) + "\n")
+                self._lines.flush()  # whoever follows the file sees every frame at once
         else:
-            (self.folder / f"{frame.name}.json").write_text(json.dumps(text, indent=2))
+            save(self.folder / f"{frame.name}.json", json.dumps(text, indent=2, allow_nan=False).encode())
+        while len(self._waiting) >= AHEAD or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+        self._waiting.append(self._worker.submit(self._write, frame, predictions, messages))
+        self.count += 1
+
+    def _write(self, frame: Frame, predictions: Mapping[str, Annotation], messages: Mapping[str, Any]) -> None:
+        """What takes long; in the writer's thread."""
         for name, image in self._drawn(frame, predictions).items():
             self._show(frame, name, image)
-        if self._recording:
-            self._recording.add(frame, predictions, messages)
+        if self._recording and self._record:
+            with named(self._record):
+                self._recording.add(frame, predictions, messages)
         if self.arrays:
-            np.savez_compressed(self.folder / f"{frame.name}.npz", **arrays(predictions))  # type: ignore[arg-type]
-        self.count += 1
+            packed = io.BytesIO()
+            np.savez_compressed(packed, **arrays(predictions))  # type: ignore[arg-type]
+            save(self.folder / f"{frame.name}.npz", packed.getvalue())
 
     def _drawn(self, frame: Frame, predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
         if self.images == "none":
@@ -76,7 +106,11 @@ class Writer:
             name: captioned(frame.image, prediction, self.classes.get(name, ()))
             for name, prediction in predictions.items()
         }
-        return {**(drawn if self.images == "each" else {}), "all": composite(frame.image, drawn)}
+        sheet = composite(frame.image, drawn)
+        if self.fps and sheet.shape[1] > WIDEST_PX:
+            height = round(sheet.shape[0] * WIDEST_PX / sheet.shape[1])
+            sheet = cv2.resize(sheet, (WIDEST_PX, height), interpolation=cv2.INTER_AREA)
+        return {**(drawn if self.images == "each" else {}), "all": sheet}
 
     def _show(self, frame: Frame, name: str, image: np.ndarray) -> None:
         if self.fps is None:
@@ -84,18 +118,39 @@ class Writer:
             return
         if name not in self._videos:
             self._videos[name] = VideoFile(self.folder / f"{name}.mp4", self.fps)
-        self._videos[name].add(image, None if frame.clock_s is None else frame.time_s)
+        self._videos[name].add(image, frame.time_s)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        for video in self._videos.values():
-            video.close()
-        if self._recording:
-            self._recording.close()
-        if self._lines:
-            self._lines.close()
+        """Finishes all files, even where one of them fails; raises that unless another error is under way."""
+        failures: list[Exception] = []
+        self._worker.shutdown()
+        closing = [one.result for one in self._waiting] + [video.close for video in self._videos.values()]
+        closing += [self._close_recording, self._lines.close] if self._lines else [self._close_recording]
+        for close in closing:
+            try:
+                close()
+            except (UserError, OSError) as failure:
+                failures.append(failure)
+        if failures and kind is None:
+            raise failures[0]
+
+    def _close_recording(self) -> None:
+        if self._recording and self._record:
+            with named(self._record):
+                self._recording.close()
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An OSError inside the `with` statement becomes a DataError with the file's name."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot write {path}: {reason}; make room or choose another folder") from error
 
 
 def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
@@ -109,16 +164,22 @@ def arrays(predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 h w 3 RGB as PNG or JPEG by suffix, whole or not at all. Raises OSError where it cannot."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes uint8 h w 3 RGB as PNG or JPEG by suffix, whole or not at all. Raises DataError where it cannot."""
     good, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
-        raise OSError(f"cannot encode an image as {path.suffix}")
-    partial = path.with_name(path.name + ".partial")  # checkpoint.write does the same, but needs torch
-    try:
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise OSError(error.errno, f"{error.strerror}; make room or choose another folder", str(path)) from error
+        raise DataError(f"cannot encode an image as {path.suffix}; name it .png or .jpg")
+    save(path, data.tobytes())
+
+
+def save(path: Path, data: bytes) -> None:
+    """Puts a file in place, whole or not at all. Raises DataError where it cannot be written."""
+    partial = path.with_name(path.name + ".partial")
+    with named(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            raise

@@ -13,7 +13,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest
-from hydranet.deploy.session import Session, known, open_session, runtimes_for
+from hydranet.deploy.session import Session, known, open_session, parts_of, runtimes_for
 from hydranet.evaluation.report import read_report
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import ExportGraph, Shape, example, plain, shipped
@@ -54,7 +54,7 @@ def export(
     files are compared with, and the model files. `settle` then moves the files that passed into place.
 
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing, ExportError where a
-    runtime cannot write its file.
+    runtime cannot write its file or a weight is no finite number.
     """
     if not targets or len(set(heads or ())) < len(heads or ()):
         given = f"got targets {list(targets)} and heads {list(heads or ())}"
@@ -64,6 +64,7 @@ def export(
         if precision not in module.PRECISIONS:
             able = " or ".join(module.PRECISIONS)
             raise SpecError(f"got precision {precision!r} for {one}, expected {able}; export it apart, or as fp32")
+    _check_weights(model.subset(*heads) if heads else model)
     graph = shipped(model, heads, shape)
     manifest = described(graph, recipe, name or recipe.name, protocol, precision)
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,17 @@ def export(
     return plain(model, heads, shape), paths
 
 
+def _check_weights(model: HydraNet) -> None:
+    """Raises ExportError for weights and statistics that are not finite."""
+    for name, values in model.state_dict().items():
+        count = int((~values.isfinite()).sum()) if values.is_floating_point() else 0
+        if count:
+            raise ExportError(
+                f"got {count} number{'s' * (count > 1)} that {'are' if count > 1 else 'is'} NaN or infinite in {name}, "
+                "expected finite weights; export another checkpoint"
+            )
+
+
 def settle(paths: Sequence[Path], folder: Path, proven: Sequence[Path]) -> list[Path]:
     """Moves files that `export` wrote into one folder to `folder`: proven ones, with the manifest, over those of an
     earlier export; the others as NAME.failed. Returns the new paths of the proven ones.
@@ -91,7 +103,7 @@ def settle(paths: Sequence[Path], folder: Path, proven: Sequence[Path]) -> list[
     manifest = Manifest.from_json((paths[0].parent / MANIFEST).read_text())
     digests = _before(folder, manifest)
     for path in paths:
-        for file in (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,):
+        for file in parts_of(path):
             failed = folder / f"{file.name}.failed"
             if path in proven:
                 digests[file.name] = manifest.files[file.name]

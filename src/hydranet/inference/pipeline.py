@@ -40,8 +40,14 @@ def run_pipeline(
         pace.lap("reading")
         if writer.fps and source.fps is None:
             frame = replace(frame, time_s=frame.index / writer.fps)
-        predictions = see(frame.image)
-        predictions = tracks(predictions) if tracks else predictions
+        try:
+            predictions = see(frame.image)
+        except DataError as error:  # an image of another size than a file takes; the frames of a video are all alike
+            if source.fps is not None:
+                raise
+            note(DataError(f"{frame.name}: {error}"))
+            continue
+        predictions = tracks(predictions, frame.time_s) if tracks else predictions
         pace.lap("network")
         writer.add(frame, predictions)
         pace.lap("writing")

@@ -31,6 +31,9 @@ from hydranet.visualization.primitives import Color, line_px, name_of, readable,
 CAMERA = "/camera"
 FRAME_ID = "camera"
 
+CHUNK_BYTES = 256 * 1024
+"""Whole chunks can be read after a kill: a few frames are lost at most."""
+
 
 class File:
     """Topics: /camera (image), /TASK/image (maps, drawn), /TASK/annotations (boxes and lines, to be shown on
@@ -44,12 +47,14 @@ class File:
         try:
             import foxglove
             import foxglove.channels
+            import foxglove.mcap
             import foxglove.messages
         except ImportError as error:
             raise ImportError('writing .mcap needs foxglove-sdk; pip install "hydranet[record]"') from error
         self._foxglove: Any = foxglove
         self._context = foxglove.Context()
-        self._writer = foxglove.open_mcap(path, allow_overwrite=True, context=self._context)
+        options = foxglove.mcap.MCAPWriteOptions(chunk_size=CHUNK_BYTES)
+        self._writer = foxglove.open_mcap(path, allow_overwrite=True, context=self._context, writer_options=options)
         self._classes = classes
         self._channels: dict[str, Any] = {}
 

@@ -12,6 +12,8 @@ from hydranet.deploy.manifest import CURE, IMAGE, KEY, InputError, ManifestError
 from hydranet.deploy.onnx_subgraph import part
 
 SUFFIXES = (".onnx",)
+BESIDE: dict[str, tuple[str, ...]] = {}
+"""Suffixes of the files that belong to a file of each suffix."""
 
 PRECISIONS: Mapping[str, str] = {}
 """Precisions to compute in by choice: none, a file has its own."""

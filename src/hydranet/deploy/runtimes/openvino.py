@@ -12,6 +12,8 @@ from hydranet.core.errors import UserError
 from hydranet.deploy.manifest import IMAGE, KEY, ManifestError, check_arrays, check_graph, parse
 
 SUFFIXES = (".xml", ".onnx")
+BESIDE: dict[str, tuple[str, ...]] = {".xml": (".bin",)}
+"""Suffixes of the files that belong to a file of each suffix."""
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 

@@ -9,6 +9,8 @@ import numpy as np
 from hydranet.deploy.manifest import CURE, KEY, ManifestError, check_arrays, parse
 
 SUFFIXES = (".torchscript",)
+BESIDE: dict[str, tuple[str, ...]] = {}
+"""Suffixes of the files that belong to a file of each suffix."""
 
 PRECISIONS: Mapping[str, str] = {}
 """Precisions to compute in by choice: none, a file has its own."""

@@ -3,14 +3,15 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.video.frames import Frame, Frames, find_frames
+from hydranet.deploy.video.frames import Frame, Frames, find_all_frames, find_frames
+from hydranet.deploy.video.video_reader import FPS, PLAUSIBLE_FPS
 
 STREAMS = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
 CAMERA = re.compile(r"camera:(\d+)|(/dev/video\d+)")
@@ -20,9 +21,6 @@ PATIENCE_S = 10.0
 
 SILENCE_MS = 5000
 """After this long without data the network stream is opened again."""
-
-FPS = 25.0
-"""Frame rate of sources that do not report one."""
 
 
 class Capture(Protocol):
@@ -61,6 +59,14 @@ def find_source(what: str, stop: Sequence[int] = ()) -> "Frames | Live":
     return Live(what, stop) if is_live(what) else find_frames(what)
 
 
+def find_sources(what: str, stop: Sequence[int] = ()) -> "Mapping[str, Frames | Live]":
+    """As `find_source`, but a folder or pattern may hold several videos: each apart, by a name for its folder.
+
+    The name is empty for the only source, and for the still images beside videos. Raises DataError for none.
+    """
+    return {"": Live(what, stop)} if is_live(what) else find_all_frames(what)
+
+
 class Live:
     """Frames of a live source, for going through once. Whoever is slow gets the newest frame and misses others.
 
@@ -92,7 +98,7 @@ class Live:
             )
             raise DataError(f"cannot open {self.name}; {cure}")
         rate = first.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if 1 <= rate <= 240 else FPS
+        self.fps = rate if PLAUSIBLE_FPS[0] <= rate <= PLAUSIBLE_FPS[1] else FPS
         finite = first.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self._reader = _Reader(first, lambda: open_(what), 0.0 if finite else patience_s)
 

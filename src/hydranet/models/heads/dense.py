@@ -39,6 +39,14 @@ class DenseHead(nn.Module):
         return self.after(x)
 
 
+def is_broken(raw: Tensor) -> Tensor:
+    """bool b 1 1 1: whether a head's raw map, b c h w, holds NaN or infinity, by its sum, which costs next to nothing.
+
+    Decoding hides them: the greatest of NaNs is the first class, and some runtimes clamp NaN to a limit.
+    """
+    return torch.isfinite(raw.sum((1, 2, 3), keepdim=True)).logical_not()
+
+
 def full_size(raw: Float[Tensor, "b c h w"], block_px: int = 1) -> Float[Tensor, "b c h4 w4"]:
     """A dense head's output at the size of the network's input, in float32; or at 1 / block_px of it."""
     times = STRIDE // block_px

@@ -16,7 +16,7 @@ from hydranet.core.fixed_after_training import FixedAfterTraining
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Cameras, CameraTask, Loss, Raw, Stats
-from hydranet.models.heads.dense import DenseHead, decoded_size, full_size
+from hydranet.models.heads.dense import DenseHead, decoded_size, full_size, is_broken
 from hydranet.tasks.depth.losses import LOSSES
 
 CROPS = {
@@ -134,7 +134,8 @@ class Depth(CameraTask, FixedAfterTraining):
     def decode(self, raw: Raw, camera: Cameras | None = None) -> Annotation:
         meters = self.meters(decoded_size(raw))
         meters = meters / self._canonical(camera) if self.needs_camera else meters
-        return ScalarMap(meters.clamp(self.min_m, self.max_m), unit="m")
+        meters = torch.where(is_broken(raw)[:, 0], float("nan"), meters.clamp(self.min_m, self.max_m))
+        return ScalarMap(meters, unit="m")
 
     def measure(self, prediction: Annotation, label: Annotation) -> Stats:
         """Errors averaged over the image's scored pixels, then added up over images, as Eigen et al. do."""

@@ -14,7 +14,7 @@ from hydranet.core.features import Features
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss, Raw, Stats, Task
-from hydranet.models.heads.dense import STRIDE, DenseHead, full_size, in_blocks
+from hydranet.models.heads.dense import STRIDE, DenseHead, full_size, in_blocks, is_broken
 from hydranet.tasks.semantic.soft import soft_cross_entropy, softened_divergence
 
 
@@ -79,7 +79,8 @@ class Semantic(Task):
 
     def decode(self, raw: Raw) -> Annotation:
         # max(1).indices is an order of magnitude faster than argmax(1) on CPUs.
-        ids = full_size(raw, self.block_px).max(1).indices.to(torch.uint8)
+        ids = full_size(raw, self.block_px).max(1).indices
+        ids = torch.where(is_broken(raw)[:, 0], UNKNOWN_ID, ids).to(torch.uint8)
         return ClassMap(ids if self.block_px == 1 else in_blocks(ids, self.block_px))
 
     def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
