@@ -8,6 +8,7 @@ Pixel coordinates follow the continuous convention: the center of the top-left p
 w spans 0..w. Camera axes are x right, y down, z forward.
 """
 
+import math
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -178,6 +179,7 @@ class Boxes(Instances):
     xyxy:       float n 4, left top right bottom in pixels.
     label:      int n; never None.    score, ignore, track, annotated_classes: as in `Instances`.
     truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.
+    distance_m: float n or None; how far the object is along the camera's axis, NaN = unknown.
     """
 
     xyxy: Array = array(INSTANCE)
@@ -188,6 +190,7 @@ class Boxes(Instances):
     occlusion: Array | None = array(Role("instance", padding=3, absent=0), None)
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)
+    distance_m: Array | None = array(Role("instance", padding=math.nan, absent=math.nan), None)
 
 
 @dataclass(frozen=True, eq=False)

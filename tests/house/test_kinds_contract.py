@@ -53,6 +53,7 @@ from hydranet.deploy.video.tracking import Tracks
 from hydranet.distillation.certainty import agreed, certainty, mirrored, sure
 from hydranet.export.differences import Gap, gaps
 from hydranet.io.pseudo_label_cache import Made, file_of, packed, unpack
+from hydranet.postprocess.distance import measured, meters_of
 from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms import mosaic
@@ -108,6 +109,8 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "legend": lambda a: captioned(IMAGE, a, NAMES),
     "message": lambda a: message(a, NAMES),
     "threshold": lambda a: above(a, 0.5),
+    "map of distances": meters_of,
+    "distance": lambda a: measured(a, np.ones(SIZE)),
     "suppress": lambda a: postprocess(a, NMS),
     "unpad": unpadded,
     "statistics": lambda a: label_statistics(a, SIZE),

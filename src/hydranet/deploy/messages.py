@@ -90,6 +90,9 @@ def _instance(annotation: Instances, i: int, classes: Sequence[str]) -> dict[str
 @message.register
 def _(annotation: Boxes, classes: Sequence[str] = ()) -> dict[str, Any]:
     rows = [{**_instance(annotation, i, classes), "xyxy": _numbers(xyxy)} for i, xyxy in enumerate(annotation.xyxy)]
+    if annotation.distance_m is not None:
+        meters = _numbers(annotation.distance_m)
+        rows = [row | {"distance_m": distance} for row, distance in zip(rows, meters, strict=True)]
     return {"kind": "Boxes", "boxes": rows}
 
 

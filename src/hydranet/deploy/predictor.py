@@ -18,6 +18,7 @@ from hydranet.deploy.cameras import CallersCameras, CameraLike
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session
+from hydranet.postprocess.distance import with_distances
 from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
@@ -55,6 +56,7 @@ class SessionPredictor:
     camera:    of the images, in their own pixels, or its focal length in pixels, for heads whose answers depend on it
                (metric depth in a canonical focal length); others take no notice. Also at call time. Without it such a
                head answers for the mean focal length of the images it was trained on, and a warning says so once.
+    Where a head gives meters for every pixel, boxes have a `distance_m` (`postprocess.distance`).
     Several threads may call one predictor at once. A process that forks opens its own: runtimes do not survive a fork.
     Raises PredictorError for what the network cannot do.
     """
@@ -164,7 +166,7 @@ class SessionPredictor:
                 seen = [image[i] for i in chunk], [cameras[i] for i in chunk]
                 results = self._see(*seen, list(self.every), least, iou)
                 answers |= dict(zip(chunk, results, strict=True))
-        return [answers[index] for index in range(len(image))]
+        return [with_distances(answers[index]) for index in range(len(image))]
 
     def _size(self, image: np.ndarray) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
@@ -183,9 +185,9 @@ class SessionPredictor:
         stream.ages = {name: 0 if name in due else stream.ages[name] + 1 for name in self.every}
         stream.count += 1
         # callers may write into an answer, so answers that are repeated later are handed out as copies
-        return {
-            name: stream.last[name] if n == 1 else copy.deepcopy(stream.last[name]) for name, n in self.every.items()
-        }
+        return with_distances(
+            {name: stream.last[name] if n == 1 else copy.deepcopy(stream.last[name]) for name, n in self.every.items()}
+        )
 
     def _see(
         self,

@@ -171,6 +171,8 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     sides = clipped[:, 2:] - clipped[:, :2]
     keep = (sides > 0).all(1)
     kept = replace(rows(boxes, keep), xyxy=clipped[keep])
+    if kept.distance_m is not None:
+        kept = replace(kept, distance_m=kept.distance_m / view.zoom)
     if prediction:
         return kept
     hull, before, sides = hull[keep], before[keep], sides[keep]

@@ -21,7 +21,7 @@ def _pixels(xy: np.ndarray) -> np.ndarray:
 
 
 def boxes(image: np.ndarray, label: Boxes, style: Style) -> np.ndarray:
-    """Outlines with name and score, small boxes on top of large ones; ignored regions are hatched in gray."""
+    """Outlines with name, score and distance, small boxes on top of large ones; ignored regions are hatched in gray."""
     xyxy, ids = np.asarray(label.xyxy).reshape(-1, 4), np.asarray(label.label)
     ignore = _ignored(label)
     by_class = line_colors(colors_of(style.colors, style.classes, int(ids.max(initial=0))))
@@ -41,17 +41,19 @@ def boxes(image: np.ndarray, label: Boxes, style: Style) -> np.ndarray:
         )
     taken: list[Rectangle] = []
     for i in (i for i in order if not ignore[i]):
-        taken.append(plate(image, _title(label, i, style.classes), xyxy[i], by_class[ids[i]], taken))
+        taken.append(plate(image, box_title(label, i, style.classes), xyxy[i], by_class[ids[i]], taken))
     return image
 
 
-def _title(label: Boxes, i: int, classes: Sequence[str]) -> str:
+def box_title(label: Boxes, i: int, classes: Sequence[str]) -> str:
     """What the plate of one box says."""
     parts = [name_of(classes, int(label.label[i]))]
     if label.track is not None and label.track[i] >= 0:
         parts.append(f"#{int(label.track[i])}")
     if label.score is not None:
         parts.append(f"{float(label.score[i]):.2f}")
+    if label.distance_m is not None and np.isfinite(label.distance_m[i]):
+        parts.append(f"{float(label.distance_m[i]):.1f} m")
     return " ".join(parts)
 
 

@@ -26,7 +26,8 @@ from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.class_colors import colors_of
 from hydranet.visualization.draw import draw
-from hydranet.visualization.primitives import Color, line_px, name_of, readable, text_px
+from hydranet.visualization.draw_instances import box_title
+from hydranet.visualization.primitives import Color, line_px, readable, text_px
 
 CAMERA = "/camera"
 FRAME_ID = "camera"
@@ -152,7 +153,8 @@ def _(prediction: Tag | Quantity, names: Sequence[str]) -> list[Mark]:
 
 @_marks.register
 def _(prediction: Boxes, names: Sequence[str]) -> list[Mark]:
-    colors, titles = _colors(prediction, names), _titles(prediction, names)
+    colors = _colors(prediction, names)
+    titles = [box_title(prediction, i, names) for i in range(len(prediction.xyxy))]
     corners = [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]] for x0, y0, x1, y1 in prediction.xyxy.tolist()]
     return [Mark("loop", path, color, text) for path, color, text in zip(corners, colors, titles, strict=True)]
 
@@ -178,15 +180,6 @@ def _colors(prediction: Instances, names: Sequence[str]) -> list[Color]:
     ids = [0] * row_count(prediction) if prediction.label is None else [max(int(i), 0) for i in prediction.label]
     by_class = colors_of(None, names, max(ids, default=0))
     return [by_class[i] for i in ids]
-
-
-def _titles(prediction: Boxes, names: Sequence[str]) -> list[str]:
-    texts = [name_of(names, int(i)) for i in prediction.label]
-    if prediction.track is not None:
-        texts = [f"{text} #{int(track)}" for text, track in zip(texts, prediction.track, strict=True)]
-    if prediction.score is not None:
-        texts = [f"{text} {float(score):.2f}" for text, score in zip(texts, prediction.score, strict=True)]
-    return texts
 
 
 def _color(kinds: Any, color: Color) -> Any:
