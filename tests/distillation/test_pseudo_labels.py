@@ -32,7 +32,8 @@ from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.io.atomic import CheckpointError
 from hydranet.io.fingerprint import content, perceptual_hash
-from hydranet.io.pseudo_label_cache import INDEX, Made, file_of, packed, read_index, unpack
+from hydranet.io.pseudo_label_cache import file_of, packed, unpack
+from hydranet.io.pseudo_label_index import INDEX, Made, read_index
 from hydranet.training.losses import forward
 from hydranet.training.train import Run, train
 

@@ -52,7 +52,8 @@ from hydranet.deploy.video.frames import Frame
 from hydranet.deploy.video.tracking import Tracks
 from hydranet.distillation.certainty import agreed, certainty, mirrored, sure
 from hydranet.export.differences import Gap, gaps
-from hydranet.io.pseudo_label_cache import Made, file_of, packed, unpack
+from hydranet.io.pseudo_label_cache import file_of, packed, unpack
+from hydranet.io.pseudo_label_index import Made
 from hydranet.postprocess.distance import measured, meters_of
 from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded

@@ -1,5 +1,6 @@
 """Arguments that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,5 +27,24 @@ Allow = Annotated[
         callback=_allow,
         metavar="MODULE",
         help="Code of others that a run may use, if you trust it: FILE.py, NAME=FILE.py or a module; repeatable",
+    ),
+]
+
+
+def allow_pixels(limit: int | None) -> int | None:
+    """Puts a limit of pixels into the environment, where this process and its workers read it."""
+    if limit is not None:
+        from hydranet.io.images import PIXELS_VARIABLE
+
+        os.environ[PIXELS_VARIABLE] = str(limit)
+    return limit
+
+
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        callback=allow_pixels,
+        help="Most pixels of an image; default: $HYDRANET_MAX_PIXELS, or 100 million",
     ),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, RecipeName, Settings
+from hydranet.cli.arguments import Allow, MaxPixels, RecipeName, Settings
 from hydranet.cli.terminal import say
 
 app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
@@ -21,6 +21,7 @@ def data_check(
     ),
     limit: Annotated[int, typer.Option(help="Samples to read of each source, evenly spread; 0 = all")] = 0,
     allow: Allow = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Read every sample of a recipe's sources: counts, ranges, broken files, and labels drawn on images."""
     from hydranet.checkpoint import resolve

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device
+from hydranet.cli.arguments import Allow, Device, MaxPixels
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def predict(
     precision: Precision = "",
     allow: Allow = None,
     focal_px: FocalPx = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, and JSON.
 

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from hydranet.annotations import Annotation
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.io import kitti
-from hydranet.io.files import FileDataset, as_written, check_names, image_files, in_ranges, read_lines, read_rgb
+from hydranet.io.box_rows import quoted
+from hydranet.io.files import FileDataset, check_names, in_ranges, ledger_of, read_lines, with_labels
+from hydranet.io.images import read_unturned
+from hydranet.io.listing import Listing, as_written, check_stems, listing
 
 LABELS = ("detection", "depth")
 
@@ -33,6 +37,7 @@ class KittiObject(FileDataset):
     labels: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_names(self.labels, LABELS, "label of KittiObject")
         check_names([self.depth], ("velo_png", "velodyne"), "depth of KittiObject")
 
@@ -45,13 +50,39 @@ class KittiObject(FileDataset):
         return self.folder / "training"
 
     @cached_property
-    def frames(self) -> list[Path]:
+    def _listing(self) -> Listing:
+        files = listing(self.training / "image_2", "*")
+        check_stems(files.images, self.folder)
+        chosen = self._of_split({path.stem: path for path in files.images})
+        if "detection" not in self.labels:
+            return Listing(tuple(chosen), files.ledger)
+        images, ledger = with_labels(chosen, self._labels_of, self.folder, self.on_error)
+        return Listing(tuple(images), files.ledger + ledger)
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
         """The images of the split, by frame number. Raises DataError where the split names no existing frame."""
-        paths = {path.stem: path for path in image_files(self.training / "image_2")}
+        return self._listing.images
+
+    def ledger(self) -> Ledger:
+        """What is left out of all files; reads every label file; a broken one is named when its image is read."""
+        paths = self.frames if "detection" in self.labels else ()
+        rows = ledger_of(paths, lambda path: kitti.read_objects(self._labels_of(path), self.on_error)[1])
+        return super().ledger() + self._listing.ledger + rows
+
+    def _labels_of(self, path: Path) -> Path:
+        return self._beside(path, "label_2", "txt")
+
+    def _of_split(self, paths: Mapping[str, Path]) -> list[Path]:
+        """The images that the split names."""
         if not self.split:
             return list(paths.values())
         if re.fullmatch(r"[\d\s,-]+", self.split):
-            of_number = {int(name): path for name, path in paths.items() if name.isdigit()}
+            of_number = {
+                int(name): path
+                for name, path in paths.items()
+                if name.isascii() and name.isdecimal() and len(name) < 10
+            }
             chosen = [of_number[number] for number in in_ranges(self.split, list(of_number))]
             if not chosen:
                 raise DataError(f"no frame {self.split} in {self.training / 'image_2'}; check the split")
@@ -59,9 +90,10 @@ class KittiObject(FileDataset):
         names = [line.strip() for line in read_lines(self.folder / self.split)]
         missing = [name for name in names if name not in paths]
         if missing or not names:
+            first = f" (first: {quoted(missing[0])[1:-1]})" if missing else ""
             raise DataError(
                 f"{self.folder / self.split} names {len(names)} frames, {len(missing)} of which are not in "
-                f"{self.training / 'image_2'}{f' (first: {missing[0]})' if missing else ''}; restore them"
+                f"{self.training / 'image_2'}{first}; restore them"
             )
         return [paths[name] for name in names]
 
@@ -70,13 +102,13 @@ class KittiObject(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
-        image = read_rgb(path)
+        image = read_unturned(path)
         size = image.shape[:2]
         calibration = kitti.read_calibration(self._beside(path, "calib", "txt"))
         labels: dict[str, Annotation] = {}
         if "detection" in self.labels:
-            rows = kitti.read_objects(self._beside(path, "label_2", "txt"))
-            labels["detection"] = kitti.object_boxes(rows, size)
+            rows = kitti.read_objects(self._labels_of(path), self.on_error)[0]
+            labels["detection"] = kitti.object_boxes(kitti.visible_objects(rows, size, self.on_error), size)
         if "depth" in self.labels and self.depth == "velodyne":
             points = kitti.read_velodyne(self._beside(path, "velodyne", "bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)

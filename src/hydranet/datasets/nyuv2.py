@@ -2,24 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from hydranet.annotations import Annotation, NormalMap, ScalarMap
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.io.files import (
-    FileDataset,
-    as_written,
-    check_names,
-    check_size,
-    image_files,
-    read_class_map,
-    read_map,
-    read_rgb,
-)
+from hydranet.io.class_map import IdCoding, check_size, read_class_map
+from hydranet.io.files import FileDataset, check_names, with_labels
+from hydranet.io.images import read_map, read_unturned
+from hydranet.io.listing import Listing, as_written, check_stems, listing
 from hydranet.io.normals_from_depth import normals_from_depth
+from hydranet.io.orientation import Extent
 
 LABELS = ("semantic", "depth", "normals")
 
@@ -61,6 +57,7 @@ class NyuV2(FileDataset):
     labels: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_names(self.labels, LABELS, "label of NyuV2")
 
     @property
@@ -68,24 +65,40 @@ class NyuV2(FileDataset):
         return {"semantic": CLASSES} if "semantic" in self.labels else {}
 
     @cached_property
-    def frames(self) -> list[Path]:
+    def _listing(self) -> Listing:
+        files = listing(self.folder / self.split / "image", "*")
+        check_stems(files.images, self.folder)
+        images, ledger = list(files.images), files.ledger
+        needed = {"label40": {"semantic"}, "depth8": {"depth", "normals"}}
+        for name in (name for name, labels in needed.items() if labels & set(self.labels)):
+            images, missing = with_labels(images, partial(self._beside, name), self.folder, self.on_error)
+            ledger += missing
+        return Listing(tuple(images), ledger)
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
         """The images of the split, by number."""
-        return image_files(self.folder / self.split / "image")
+        return self._listing.images
+
+    def ledger(self) -> Ledger:
+        return super().ledger() + self._listing.ledger
+
+    def _beside(self, name: str, path: Path) -> Path:
+        return as_written(self.folder / self.split / name / f"{path.stem}.png")
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
-        image = read_rgb(path)
-        folder, name, size = self.folder / self.split, f"{path.stem}.png", image.shape[:2]
+        image = read_unturned(path)
+        size = image.shape[:2]
         labels: dict[str, Annotation] = {}
         if "semantic" in self.labels:
-            labels["semantic"] = read_class_map(
-                as_written(folder / "label40" / name), OTHER_PROP, void=(OTHER_PROP,), size=size
-            )
+            coding = IdCoding(CLASSES[:OTHER_PROP], void=(OTHER_PROP,))
+            labels["semantic"] = read_class_map(self._beside("label40", path), coding, Extent(size))
         if "depth" in self.labels or "normals" in self.labels:
-            depth = _depth_8bit(as_written(folder / "depth8" / name), size)
+            depth = _depth_8bit(self._beside("depth8", path), size)
             labels |= {"depth": depth} if "depth" in self.labels else {}
             labels |= {"normals": normals_from_depth(depth.values, CAMERA)} if "normals" in self.labels else {}
         return Sample(image, labels, CAMERA, key=path.relative_to(self.folder).as_posix())
@@ -105,6 +118,7 @@ class NyuV2Examples(FileDataset):
     labels: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_names(self.labels, LABELS, "label of NyuV2Examples")
 
     @property
@@ -112,20 +126,28 @@ class NyuV2Examples(FileDataset):
         return {"semantic": CLASSES} if "semantic" in self.labels else {}
 
     @cached_property
-    def frames(self) -> list[Path]:
+    def _listing(self) -> Listing:
+        return listing(self.folder, "*/[0-9]*.[Pp][Nn][Gg]", labels=("segm_gt_*", "depth_gt_*", "norm_gt_*"))
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
         """The images, folder by folder."""
-        return [path for path in image_files(self.folder, "*/[0-9]*") if path.suffix.lower() == ".png"]
+        return self._listing.images
+
+    def ledger(self) -> Ledger:
+        return super().ledger() + self._listing.ledger
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
-        image = read_rgb(path)
+        image = read_unturned(path)
         size = image.shape[:2]
         labels: dict[str, Annotation] = {}
         if "semantic" in self.labels:
-            labels["semantic"] = read_class_map(path.with_name(f"segm_gt_{path.name}"), len(CLASSES), size=size)
+            mask = path.with_name(f"segm_gt_{path.name}")
+            labels["semantic"] = read_class_map(mask, IdCoding(CLASSES), Extent(size))
         if "depth" in self.labels:
             labels["depth"] = _depth_16bit(path.with_name(f"depth_gt_{path.name}"), size)
         normals = path.with_name(f"norm_gt_{path.name}")

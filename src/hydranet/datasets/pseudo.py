@@ -28,7 +28,8 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.io.files import folder_of
 from hydranet.io.fingerprint import content
 from hydranet.io.paths import inside
-from hydranet.io.pseudo_label_cache import Index, has_scores, read_index, unpack
+from hydranet.io.pseudo_label_cache import has_scores, unpack
+from hydranet.io.pseudo_label_index import Index, read_index
 
 LOOKED_AT = 32
 """Images of which a cache must know at least one."""

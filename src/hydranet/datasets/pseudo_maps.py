@@ -1,13 +1,20 @@
 """Class maps made by a teacher network, laid over the images of another data set."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError
-from hydranet.io.files import FileDataset, as_written, read_class_map
+from hydranet.io.class_map import IdCoding, Values, read_class_map
+from hydranet.io.files import FileDataset, check_names
+from hydranet.io.images import IMAGES
+from hydranet.io.listing import as_written, check_stems
+from hydranet.io.orientation import Extent
+from hydranet.io.paths import inside
 
 
 @dataclass(frozen=True)
@@ -18,18 +25,26 @@ class PseudoMaps(FileDataset):
              train/a.jpg is LABEL/train/a.png. 255 = the teacher was not sure.
     dataset: the images, and labels that stay.
     maps:    {label, which is also the folder's name: class names in the order of ids}.
+    values:  {label: {stored value: class name, or None for unknown}}, for maps that hold something else than ids.
     teacher: the network that made the maps; reports say that scores are agreement with it.
     """
 
     dataset: Dataset = field(kw_only=True)
     maps: Mapping[str, tuple[str, ...]] = field(kw_only=True)
+    values: Mapping[str, Values] = field(default_factory=dict, kw_only=True)
     teacher: str = field(default="a teacher network", kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.maps:
             raise SpecError(
                 "PseudoMaps got no maps; give label folders and classes, such as {'drivable': ('no', 'yes')}"
             )
+        check_names(self.values, self.maps, "map (in values)")
+
+    @cached_property
+    def _codings(self) -> dict[str, IdCoding]:
+        return {name: IdCoding(tuple(one), values=self.values.get(name, {})) for name, one in self.maps.items()}
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
@@ -47,12 +62,20 @@ class PseudoMaps(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]
+        self._check_beside(sample.key)
         added = {
-            name: read_class_map(
-                as_written(self.folder / name / PurePosixPath(sample.key).with_suffix(".png")),
-                len(classes),
-                size=sample.size,
-            )
-            for name, classes in self.maps.items()
+            name: read_class_map(self._map_of(name, sample.key), coding, Extent(sample.size))
+            for name, coding in self._codings.items()
         }
         return sample.but(labels={**sample.labels, **added})
+
+    def _map_of(self, name: str, key: str) -> Path:
+        relative = PurePosixPath(key).with_suffix(".png").as_posix()
+        return as_written(inside(self.folder / name, relative, follow_links=True))
+
+    def _check_beside(self, key: str) -> None:
+        """Raises DataError where another image of the data set would have the same map."""
+        if isinstance(self.dataset, FileDataset):
+            path = self.dataset.folder / key
+            same = {path.with_suffix(suffix) for one in IMAGES for suffix in (one, one.upper())}
+            check_stems(sorted(one for one in same if os.path.exists(one)), self.dataset.folder)

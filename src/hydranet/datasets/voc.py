@@ -6,10 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
-from hydranet.io.box_rows import BoxRow, boxes_of, numbers
-from hydranet.io.files import FileDataset, as_written, image_files, read_lines, read_rgb
+from hydranet.io.box_rows import BoxRow, OnError, boxes_of, numbers, quoted, read_rows, visible
+from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels
+from hydranet.io.images import read_image
+from hydranet.io.listing import Listing, as_written, check_stems, listing
+from hydranet.io.stated_size import fitted, stated_size
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,9 @@ class Voc(FileDataset):
 
     root:        the folder.
     names:       the classes, in the order of ids. Required.
-    images:      folder of the images, relative to root.
-    annotations: folder of the XML files, relative to root; every image has one with its name.
+    images:      folder of the images, relative to root; folders inside count.
+    annotations: folder of the XML files, relative to root; every image has one with its name, in the same folders.
+                 Where its <size> is that of the stored, unturned image, or of a copy in another scale, boxes follow.
 
     VOC counts pixels from 1 and includes the last: xmin 1, xmax 640 is the whole width, our 0 to 640.
     Everingham et al.: The Pascal Visual Object Classes Challenge, IJCV 2010.
@@ -30,6 +35,7 @@ class Voc(FileDataset):
     annotations: str = "Annotations"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.names:
             raise SpecError("Voc got no names; give the classes in the order of ids, such as names=('car', 'person')")
 
@@ -38,39 +44,78 @@ class Voc(FileDataset):
         return {"detection": self.names}
 
     @cached_property
-    def frames(self) -> list[Path]:
+    def _listing(self) -> Listing:
+        files = listing(self.folder / self.images)
+        check_stems(files.images, self.folder)
+        images, ledger = with_labels(files.images, self._labels_of, self.folder, self.on_error)
+        return Listing(tuple(images), files.ledger + ledger)
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
         """The images, by name."""
-        return image_files(self.folder / self.images)
+        return self._listing.images
+
+    def ledger(self) -> Ledger:
+        """What is left out of all files; reads every label file; a broken one is named when its image is read."""
+        objects = ledger_of(
+            self.frames, lambda path: read_objects(self._labels_of(path), self.names, self.on_error).ledger
+        )
+        return super().ledger() + self._listing.ledger + objects
+
+    def _labels_of(self, path: Path) -> Path:
+        name = path.relative_to(self.folder / self.images).with_suffix(".xml")
+        return as_written(self.folder / self.annotations / name)
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
-        image = read_rgb(path)
-        rows = read_objects(as_written(self.folder / self.annotations / f"{path.stem}.xml"), self.names)
-        key = path.relative_to(self.folder).as_posix()
-        return Sample(image, {"detection": boxes_of(rows, image.shape[:2])}, key=key)
+        image = read_image(path)
+        file = self._labels_of(path)
+        objects = read_objects(file, self.names, self.on_error)
+        rows = fitted(objects.rows, objects.stated, image.extent, str(file))
+        boxes = boxes_of(visible(rows, image.extent.size, self.on_error), image.extent.size)
+        return Sample(image.rgb, {"detection": boxes}, key=path.relative_to(self.folder).as_posix())
 
 
-def read_objects(path: Path, names: tuple[str, ...]) -> list[BoxRow]:
+@dataclass(frozen=True)
+class VocObjects:
+    """What an XML file holds: the boxes, the image's height and width where it states them, what was left out."""
+
+    rows: list[BoxRow]
+    stated: tuple[int, int] | None
+    ledger: Ledger
+
+
+def read_objects(path: Path, names: tuple[str, ...], on_error: OnError = "refuse") -> VocObjects:
     """The objects of one file. Raises DataError naming file and object."""
+    text = read_text(path)
     try:
-        tree = ElementTree.fromstring("\n".join(read_lines(path)))
-    except ElementTree.ParseError as error:
+        tree = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise DataError(f"broken XML in {path}: {error}; restore it") from error
     if tree.tag != "annotation":
-        raise DataError(f"{path} holds <{tree.tag}>, expected <annotation>; is it a Pascal VOC file?")
-    rows = []
-    for i, item in enumerate(tree.iterfind("object"), start=1):
-        where = f"{path}, object {i}"
-        name = item.findtext("name", "").strip()
-        if name not in names:
-            raise DataError(f"{where}: class {name!r}, expected one of {', '.join(names)}; correct it or Voc.names")
-        if item.find("bndbox") is None:
-            raise DataError(f"{where} has no bndbox, expected xmin, ymin, xmax, ymax; correct or remove it")
-        words = [item.findtext(f"bndbox/{side}", "nothing") for side in ("xmin", "ymin", "xmax", "ymax")]
-        left, top, right, bottom = numbers(words, where)
-        difficult = item.findtext("difficult", "0").strip() == "1"
-        rows.append(BoxRow(where, (left - 1, top - 1, right, bottom), names.index(name), difficult))
-    return rows
+        raise DataError(f"{path} holds <{quoted(tree.tag)[1:-1]}>, expected <annotation>; is it a Pascal VOC file?")
+    rows, ledger = read_rows(
+        enumerate(tree.iterfind("object"), start=1),
+        lambda item: parse_object(item[1], names, f"{path}, object {item[0]}"),
+        str(path.parent),
+        on_error,
+    )
+    stated = stated_size(tree.findtext("size/height"), tree.findtext("size/width"), f"{path}: size")
+    return VocObjects(rows, stated, ledger)
+
+
+def parse_object(item: ElementTree.Element, names: tuple[str, ...], where: str) -> BoxRow:
+    """One <object>. Raises DataError."""
+    name = item.findtext("name", "").strip()
+    if name not in names:
+        expected = ", ".join(names)
+        raise DataError(f"{where}: class {quoted(name)}, expected one of {expected[:150]}; correct it or Voc.names")
+    if item.find("bndbox") is None:
+        raise DataError(f"{where} has no bndbox, expected xmin, ymin, xmax, ymax; correct or remove it")
+    words = [item.findtext(f"bndbox/{side}", "nothing") for side in ("xmin", "ymin", "xmax", "ymax")]
+    left, top, right, bottom = numbers(words, where)
+    difficult = item.findtext("difficult", "0").strip() == "1"
+    return BoxRow(where, (left - 1, top - 1, right, bottom), names.index(name), difficult)

@@ -1,14 +1,20 @@
 """Boxes in the text files of YOLO, one per image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
-from hydranet.io.box_rows import BoxRow, boxes_of, numbers
-from hydranet.io.files import FileDataset, as_written, image_files, read_lines, read_rgb
+from hydranet.io.box_rows import BoxRow, boxes_of, numbers, quoted, read_rows, visible
+from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels
+from hydranet.io.images import read_rgb
+from hydranet.io.listing import Listing, as_written, check_stems, listing
+
+SHARE_SLACK = 1.01
+"""A box may be this much wider or higher than its image: tools round."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +23,10 @@ class Yolo(FileDataset):
 
     root:   the folder.
     names:  the classes, in the order of ids. Required.
-    images: folder of the images, relative to root.
-    labels: folder of the text files, relative to root. A line is "class x y width height", the center and size of a
-            box as shares of the image. An empty file says that nothing is there; a missing one is an error.
+    images: folder of the images, relative to root; folders inside count.
+    labels: folder of the text files, relative to root, with the same folders inside. A line is "class x y width
+            height", the center and size of a box as shares of the upright image. An empty file says that nothing is
+            there; a missing one is an error.
 
     Redmon et al.: You Only Look Once, CVPR 2016 (the layout of its code, Darknet).
     """
@@ -29,6 +36,7 @@ class Yolo(FileDataset):
     labels: str = "labels/train"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.names:
             raise SpecError("Yolo got no names; give the classes in the order of ids, such as names=('car', 'person')")
 
@@ -37,9 +45,35 @@ class Yolo(FileDataset):
         return {"detection": self.names}
 
     @cached_property
-    def frames(self) -> list[Path]:
+    def _listing(self) -> Listing:
+        files = listing(self.folder / self.images)
+        check_stems(files.images, self.folder)
+        images, ledger = with_labels(files.images, self._labels_of, self.folder, self.on_error)
+        return Listing(tuple(images), files.ledger + ledger)
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
         """The images, by name."""
-        return image_files(self.folder / self.images)
+        return self._listing.images
+
+    def ledger(self) -> Ledger:
+        """What is left out of all files; reads every label file; a broken one is named when its image is read."""
+        rows = ledger_of(self.frames, lambda path: self._rows(path)[1])
+        return super().ledger() + self._listing.ledger + rows
+
+    def _labels_of(self, path: Path) -> Path:
+        name = path.relative_to(self.folder / self.images).with_suffix(".txt")
+        return as_written(self.folder / self.labels / name)
+
+    def _rows(self, path: Path) -> tuple[list[BoxRow], Ledger]:
+        """The rows of an image, in shares of it."""
+        file = self._labels_of(path)
+        return read_rows(
+            enumerate(read_lines(file), start=1),
+            lambda line: parse_line(line[1], len(self.names), f"{file}:{line[0]}"),
+            str(self.folder / self.labels),
+            self.on_error,
+        )
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -48,19 +82,27 @@ class Yolo(FileDataset):
         path = self.frames[index]
         image = read_rgb(path)
         height, width = image.shape[:2]
-        file = as_written(self.folder / self.labels / f"{path.stem}.txt")
-        lines = enumerate(read_lines(file), start=1)
-        rows = [parse_line(line, (width, height), len(self.names), f"{file}:{i}") for i, line in lines]
-        key = path.relative_to(self.folder).as_posix()
-        return Sample(image, {"detection": boxes_of(rows, (height, width))}, key=key)
+        sides = (width, height, width, height)
+        rows = [
+            replace(row, xyxy=tuple(share * side for share, side in zip(row.xyxy, sides, strict=True)))
+            for row in self._rows(path)[0]
+        ]
+        boxes = boxes_of(visible(rows, (height, width), self.on_error), (height, width))
+        return Sample(image, {"detection": boxes}, key=path.relative_to(self.folder).as_posix())
 
 
-def parse_line(line: str, size: tuple[int, int], classes: int, where: str) -> BoxRow:
-    """One box of an image of `size` (width, height). Raises DataError naming the line."""
+def parse_line(line: str, classes: int, where: str) -> BoxRow:
+    """One box, left top right bottom as shares of the image. Raises DataError naming the line."""
     values = numbers(line.split(), where)
     if len(values) != 5:
         raise DataError(f"{where}: {len(values)} numbers, expected class, x, y, width, height; correct it")
     if values[0] not in range(classes):
-        raise DataError(f"{where}: class {line.split()[0]}, expected 0..{classes - 1}; correct it or Yolo.names")
-    x, y, width, height = (value * side for value, side in zip(values[1:], size * 2, strict=True))
+        word = quoted(line.split()[0]).strip("'")
+        raise DataError(f"{where}: class {word}, expected 0..{classes - 1}; correct it or Yolo.names")
+    x, y, width, height = values[1:]
+    if max(width, height) > SHARE_SLACK:
+        raise DataError(
+            f"{where}: a box of {width:g} x {height:g} images, expected shares from 0 to 1; correct it "
+            "(in pixels, divide by the image's size)"
+        )
     return BoxRow(where, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), int(values[0]))

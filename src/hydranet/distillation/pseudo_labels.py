@@ -19,7 +19,8 @@ from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.paths import inside
-from hydranet.io.pseudo_label_cache import INDEX, Entry, Index, Made, file_of, packed, read_index
+from hydranet.io.pseudo_label_cache import file_of, packed
+from hydranet.io.pseudo_label_index import INDEX, Entry, Index, Made, read_index
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.augment import fit
 from hydranet.transforms.warp import View, unwarp

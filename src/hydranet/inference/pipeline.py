@@ -34,7 +34,9 @@ def run_pipeline(
 ) -> Iterator[Frame]:
     """Predicts on every frame, tracks its boxes if `tracks` is given, writes the predictions, and yields the frame.
 
-    Still images of a writer with a frame rate are the frames of a video.
+    Still images of a writer with a frame rate are the frames of a video. `note` gets an error for each image that
+    cannot be read or that the predictor cannot take, such as one of another size than an exported file was made for;
+    the others are kept.
     """
     for frame in source.readable(note):
         pace.lap("reading")

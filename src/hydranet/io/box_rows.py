@@ -1,14 +1,20 @@
 """Boxes as label files state them, checked one by one, so that a bad one is named by file and line."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from hydranet.annotations import Boxes
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
+
+OnError = Literal["refuse", "skip"]
+"""What to do with a label that means nothing: a DataError, or leave it out and count it."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,47 @@ class BoxRow:
     ignore: bool = False
 
 
+def read_rows(
+    items: Iterable[T], parse: Callable[[T], BoxRow], file: str, on_error: OnError
+) -> tuple[list[BoxRow], Ledger]:
+    """The rows of a label file that can be used, and what was left out.
+
+    A box without width or height is left out and counted: annotators' tools write them, and they hold no object.
+    Raises DataError for a row that cannot be parsed or whose box means nothing; with "skip" it is counted, too.
+    """
+    rows, ledger = [], Ledger()
+    for item in items:
+        try:
+            row = parse(item)
+            if _is_empty(row):
+                ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a box without width or height", row.where)
+                continue
+            check_row(row)
+        except DataError as error:
+            if on_error == "refuse":
+                raise
+            ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a row that means nothing", str(error)[:160])
+            continue
+        rows.append(row)
+    return rows, ledger
+
+
+def _is_empty(row: BoxRow) -> bool:
+    left, top, right, bottom = row.xyxy
+    return all(map(math.isfinite, row.xyxy)) and right >= left and bottom >= top and (right == left or bottom == top)
+
+
+def check_row(row: BoxRow, size: tuple[int, int] | None = None) -> None:
+    """Raises DataError for a number that is not finite, a box without area, one outside an image of (height, width)."""
+    left, top, right, bottom = row.xyxy
+    if not all(map(math.isfinite, row.xyxy)):
+        raise DataError(f"{row.where}: box {_text(row)} has a number that is not finite; correct or remove it")
+    if right <= left or bottom <= top:
+        raise DataError(f"{row.where}: box {_text(row)} has no area, expected left < right, top < bottom; correct it")
+    if size is not None and (right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]):
+        raise DataError(f"{row.where}: box {_text(row)} is outside its image of {size[1]}x{size[0]}; remove it")
+
+
 def boxes_of(rows: Sequence[BoxRow], size: tuple[int, int]) -> Boxes:
     """The rows, in their order, as float32 n 4, int64 n, bool n; clipped to an image of `size` (height, width).
 
@@ -40,15 +87,25 @@ def boxes_of(rows: Sequence[BoxRow], size: tuple[int, int]) -> Boxes:
     )
 
 
+def visible(rows: Sequence[BoxRow], size: tuple[int, int], on_error: OnError) -> list[BoxRow]:
+    """The rows inside an image of `size` (height, width); with "refuse" all, so that `boxes_of` names one outside."""
+    if on_error == "refuse":
+        return list(rows)
+    return [row for row in rows if not _outside(row, size)]
+
+
+def _outside(row: BoxRow, size: tuple[int, int]) -> bool:
+    try:
+        left, top, right, bottom = _inside(row, size)
+    except DataError:
+        return True
+    return bool(np.float32(right) <= np.float32(left) or np.float32(bottom) <= np.float32(top))
+
+
 def _inside(row: BoxRow, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    check_row(row, size)
     left, top, right, bottom = row.xyxy
     height, width = size
-    if not all(map(math.isfinite, row.xyxy)):
-        raise DataError(f"{row.where}: box {_text(row)} has a number that is not finite; correct or remove it")
-    if right <= left or bottom <= top:
-        raise DataError(f"{row.where}: box {_text(row)} has no area, expected left < right, top < bottom; correct it")
-    if right <= 0 or bottom <= 0 or left >= width or top >= height:
-        raise DataError(f"{row.where}: box {_text(row)} is outside its image of {width}x{height}; remove it")
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 
@@ -59,8 +116,18 @@ def objects(values: Any, fields: Mapping[str, Any], where: str) -> list[dict[str
     for i, value in enumerate(values, start=1):
         if not isinstance(value, dict) or not all(isinstance(value.get(name), kind) for name, kind in fields.items()):
             wanted = " with " + ", ".join(fields) if fields else ""
-            raise DataError(f"{where}, number {i}: got {str(value)[:60]!r}, expected an object{wanted}; correct it")
+            raise DataError(f"{where}, number {i}: got {quoted(value)}, expected an object{wanted}; correct it")
     return values
+
+
+def quoted(value: Any) -> str:
+    """A value of a label file, for a message: one line, at most 60 letters, whatever it is."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"a deep {type(value).__name__}"
+    text = text.encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _text(row: BoxRow) -> str:
@@ -69,10 +136,36 @@ def _text(row: BoxRow) -> str:
 
 def numbers(words: Sequence[str], where: str) -> list[float]:
     """Words as numbers. Raises DataError naming the place and the word."""
+    values = []
+    for word in words:
+        try:
+            values.append(float(word))
+        except ValueError as error:
+            raise DataError(f"{where}: got {quoted(word)}; expected a number; correct it") from error
+    return values
+
+
+def json_numbers(values: Any, count: int, where: str) -> list[float]:
+    """A list of `count` finite JSON numbers. Raises DataError naming the place and what is there instead."""
+    if not isinstance(values, list) or len(values) != count or not all(map(is_number, values)):
+        raise DataError(f"{where} {quoted(values)}, expected {count} finite numbers; correct it")
+    return [float(value) for value in values]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
     try:
-        return [float(word) for word in words]
-    except ValueError as error:
-        raise DataError(f"{where}: {error}; expected a number") from error
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def is_whole_number(word: str) -> bool:
+    """Whether a word is a whole number of at most 18 digits: it fits into 64 bits."""
+    digits = word.removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and len(digits) <= 18
 
 
 def once(values: Sequence[Any], what: str, where: str) -> None:
@@ -80,5 +173,5 @@ def once(values: Sequence[Any], what: str, where: str) -> None:
     earlier: set[Any] = set()
     for value in values:
         if value in earlier:
-            raise DataError(f"{where}: {what} {value!r} occurs more than once, expected each once; remove one")
+            raise DataError(f"{where}: {what} {quoted(value)} occurs more than once, expected each once; remove one")
         earlier.add(value)

@@ -6,16 +6,22 @@ rounded, not floored. So half a pixel is added to boxes and principal points, an
 pixel before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from hydranet.annotations import NO_BOX, Boxes, ScalarMap
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Camera, DataError
-from hydranet.io.box_rows import BoxRow, boxes_of, numbers
-from hydranet.io.files import check_size, read_lines, read_map
+from hydranet.io.box_rows import BoxRow, OnError, boxes_of, numbers, quoted, read_rows, visible
+from hydranet.io.class_map import check_size
+from hydranet.io.files import read_lines
+from hydranet.io.images import read_map
+
+T = TypeVar("T")
 
 KITTI_CLASSES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
 ALIASES = {"Person": "Person_sitting"}
@@ -27,6 +33,10 @@ CENTER_PX = 0.5
 CAMERA_HEIGHT_M = 1.65
 """Height of all cameras above the road (KITTI's sensor setup page)."""
 STEPS_PER_M = 256
+FARTHEST = 1e9
+"""A calibration holds no number above this."""
+LONGEST_FRACTION = 2
+"""Tracking labels write truncation as 0..2."""
 """Depth images store meters x 256 in 16 bits, 0 = no point."""
 
 
@@ -53,12 +63,17 @@ def read_calibration(path: Path) -> Calibration:
     """Reads object and tracking files (Tr_velo_to_cam, R0_rect; Tr_velo_cam, R_rect). Raises DataError."""
     rows: dict[str, list[float]] = {}
     for i, line in enumerate(read_lines(path), start=1):
-        name, *words = line.replace(":", " ").split()
+        name, *words = line.replace(":", " ").split() or [""]
         rows[name] = numbers(words, f"{path}:{i}")
     rotation, to_camera = np.eye(4), np.eye(4)
     rotation[:3, :3] = _matrix(rows, ("R0_rect", "R_rect"), (3, 3), path)
     to_camera[:3] = _matrix(rows, ("Tr_velo_to_cam", "Tr_velo_cam"), (3, 4), path)
-    return Calibration(_matrix(rows, ("P2",), (3, 4), path), rotation @ to_camera)
+    p2 = _matrix(rows, ("P2",), (3, 4), path)
+    if not (p2[0, 0] > 0 and p2[1, 1] > 0):
+        raise DataError(
+            f"{path} has focal lengths {p2[0, 0]:g} and {p2[1, 1]:g} in P2, expected more than 0; restore the file"
+        )
+    return Calibration(p2, rotation @ to_camera)
 
 
 def _matrix(rows: dict[str, list[float]], names: Sequence[str], shape: tuple[int, int], path: Path) -> np.ndarray:
@@ -67,16 +82,24 @@ def _matrix(rows: dict[str, list[float]], names: Sequence[str], shape: tuple[int
         raise DataError(
             f"{path} has {len(values)} numbers for {names[0]}, expected {shape[0] * shape[1]}; restore the file"
         )
-    return np.array(values).reshape(shape)
+    matrix = np.array(values).reshape(shape)
+    if not (np.abs(matrix) < FARTHEST).all():
+        raise DataError(f"{path} has a number for {names[0]} that is not finite; restore the file")
+    return matrix
 
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """One line of a label file, as far as images go: truncation 0..1 and occlusion 0..3 (3 = unknown)."""
+    """One line of a label file, as far as images go: truncation 0..1 and occlusion 0..3 (3 = unknown).
+
+    frame, track: of tracking labels: number of the frame, identity of the object (-1 = none).
+    """
 
     box: BoxRow
     truncation: float
     occlusion: int
+    frame: int = 0
+    track: int = -1
 
 
 def parse_object(words: Sequence[str], where: str) -> ObjectRow:
@@ -85,21 +108,46 @@ def parse_object(words: Sequence[str], where: str) -> ObjectRow:
         raise DataError(f"{where}: {len(words)} columns, expected the 15 of a KITTI label; restore the line")
     name = ALIASES.get(words[0], words[0])
     if name not in (*KITTI_CLASSES, DONT_CARE):
-        raise DataError(f"{where}: class {words[0]!r}, expected one of {', '.join(KITTI_CLASSES)} or {DONT_CARE}")
+        raise DataError(f"{where}: class {quoted(words[0])}, expected one of {', '.join(KITTI_CLASSES)} or {DONT_CARE}")
     values = numbers(words[1:15], where)
     left, top, right, bottom = (value + CENTER_PX for value in values[3:7])
     if name == DONT_CARE:
         row = BoxRow(where, (left, top, right, bottom), NO_BOX, ignore=True)
         return ObjectRow(row, 0.0, OCCLUSION_UNKNOWN)
-    if not (values[0] >= 0 and values[1] in (0, 1, 2, 3)):
-        raise DataError(f"{where}: truncation {words[1]} and occlusion {words[2]}, expected >= 0 and 0..3; correct it")
+    if not (0 <= values[0] <= LONGEST_FRACTION and values[1] in (0, 1, 2, 3)):
+        raise DataError(
+            f"{where}: truncation {values[0]:g} and occlusion {values[1]:g}, expected 0..{LONGEST_FRACTION} and 0..3; "
+            "correct it"
+        )
     box = BoxRow(where, (left, top, right, bottom), KITTI_CLASSES.index(name))
     return ObjectRow(box, values[0], int(values[1]))
 
 
-def read_objects(path: Path) -> list[ObjectRow]:
-    """A label file of the object benchmark; an empty one means that there is no object."""
-    return [parse_object(line.split(), f"{path}:{i}") for i, line in enumerate(read_lines(path), start=1)]
+def read_objects(path: Path, on_error: OnError = "refuse") -> tuple[list[ObjectRow], Ledger]:
+    """A label file of the object benchmark, and what was left out; an empty one means that there is no object."""
+    lines = enumerate(read_lines(path), start=1)
+    return keep_objects(lines, lambda line: parse_object(line[1].split(), f"{path}:{line[0]}"), path.parent, on_error)
+
+
+def keep_objects(
+    items: Iterable[T], parse: Callable[[T], ObjectRow], folder: Path, on_error: OnError
+) -> tuple[list[ObjectRow], Ledger]:
+    """Objects that can be used, and what was left out, as `box_rows.read_rows`. Raises DataError."""
+    parsed: dict[str, ObjectRow] = {}
+
+    def box(item: T) -> BoxRow:
+        one = parse(item)
+        parsed[one.box.where] = one
+        return one.box
+
+    rows, ledger = read_rows(items, box, str(folder), on_error)
+    return [parsed[row.where] for row in rows], ledger
+
+
+def visible_objects(rows: Sequence[ObjectRow], size: tuple[int, int], on_error: OnError) -> list[ObjectRow]:
+    """The rows inside an image of `size` (height, width); with "refuse" all: the next step names one outside."""
+    inside = {row.where for row in visible([row.box for row in rows], size, on_error)}
+    return [row for row in rows if row.box.where in inside]
 
 
 def object_boxes(rows: Sequence[ObjectRow], size: tuple[int, int]) -> Boxes:
@@ -128,10 +176,12 @@ def read_velodyne(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.float32)
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; restore it or choose depth='velo_png'") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check its owner and its disk") from error
     if not data.size or path.stat().st_size % 16:
         raise DataError(f"broken scan {path}: {path.stat().st_size} bytes, expected 16 per point; restore it")
     points = data.reshape(-1, 4)[:, :3]
-    return points[np.isfinite(points).all(1)]
+    return points[(np.abs(points) < FARTHEST).all(1)]  # neither NaN nor infinite, either
 
 
 def project_velodyne(points: np.ndarray, calibration: Calibration, size: tuple[int, int]) -> ScalarMap:
@@ -140,9 +190,9 @@ def project_velodyne(points: np.ndarray, calibration: Calibration, size: tuple[i
     u, v, depth_m = (rect @ calibration.p2.T).T
     front = depth_m > 0
     depth_m = depth_m[front]
-    column, row = (np.round(axis[front] / depth_m).astype(np.int64) for axis in (u, v))
+    column, row = (np.round(axis[front] / depth_m) for axis in (u, v))
     inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
-    column, row, depth_m = column[inside], row[inside], depth_m[inside]
+    column, row, depth_m = column[inside].astype(np.int64), row[inside].astype(np.int64), depth_m[inside]
     far_to_near = np.argsort(-depth_m)
     values = np.full(size, np.nan, dtype=np.float32)
     values[row[far_to_near], column[far_to_near]] = depth_m[far_to_near]

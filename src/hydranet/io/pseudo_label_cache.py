@@ -9,16 +9,19 @@ CACHE/LABEL/IMAGE.npz          every other kind, its arrays as they are
 
 import io
 import json
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import cv2
 import numpy as np
 
 from hydranet.annotations import (
+    UNKNOWN_ID,
     Annotation,
     Boxes,
     ClassMap,
@@ -31,89 +34,16 @@ from hydranet.annotations import (
     UnknownKind,
     given,
 )
-from hydranet.core.names import check_names
 from hydranet.core.sample import DataError
-from hydranet.core.spec import check_fields
-from hydranet.io.files import check_size, read_class_map, read_json, read_map
+from hydranet.io.box_rows import is_number, json_numbers, objects, quoted
+from hydranet.io.class_map import IdCoding, check_size, read_class_map
+from hydranet.io.files import read_json
+from hydranet.io.images import read_map
+from hydranet.io.orientation import Extent
+from hydranet.io.pseudo_label_index import Made
 
-INDEX = "index.json"
-FORMAT = 1
 STEPS_PER_M = 256
 FARTHEST_M = 65535 / STEPS_PER_M
-
-
-@dataclass(frozen=True)
-class Made:
-    """How one label was made: its kind, class names, static fields, and the least confidence that was kept."""
-
-    kind: str
-    classes: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    confidence: float = 0.0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One image: fingerprints (`io.fingerprint`), height and width, and a file for each label."""
-
-    content: str
-    look: str
-    size: tuple[int, int]
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Index:
-    """What a cache holds.
-
-    teacher: its name.    digest: SHA-256 of its file.    labels: by label, how it was made.
-    trained_on: {name of the image: (content, look)} of the teacher's own training images; None = not known.
-    images:     by key of the image.
-    """
-
-    teacher: str
-    digest: str
-    labels: Mapping[str, Made]
-    trained_on: Mapping[str, tuple[str, str]] | None = None
-    images: Mapping[str, Entry] = field(default_factory=dict)
-    size: tuple[int, int] = (0, 0)
-    format: int = FORMAT
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """Everything that must agree for labels to stand in one cache."""
-        protocol = {**asdict(self), "images": None, "trained_on": None}
-        return dict(json.loads(json.dumps(protocol)))
-
-    def to_json(self) -> str:
-        """The index as text."""
-        return json.dumps(asdict(self), indent=1)
-
-
-def read_index(folder: Path) -> Index:
-    """The index of a cache. Raises DataError where there is none or it is broken."""
-    path = folder / INDEX
-    if not path.is_file():
-        raise DataError(f"no {INDEX} in {folder}: this is no cache of pseudo-labels; make one with `hydranet label`")
-    tree = read_json(path)
-    try:
-        if tree["format"] > FORMAT:
-            raise DataError(f"{path} has format {tree['format']}, expected at most {FORMAT}; update hydranet")
-        tree["labels"] = {
-            name: Made(**{**made, "classes": tuple(made["classes"])}) for name, made in tree["labels"].items()
-        }
-        check_names(tree["labels"], "label")
-        tree["images"] = {
-            key: Entry(**{**entry, "size": tuple(entry["size"])}) for key, entry in tree["images"].items()
-        }
-        if tree["trained_on"] is not None:
-            tree["trained_on"] = {key: tuple(one) for key, one in tree["trained_on"].items()}
-        index = Index(**{**tree, "size": tuple(tree["size"])})
-        for part in (index, *index.labels.values(), *index.images.values()):
-            check_fields(part)
-        return index
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{path} is no index of pseudo-labels ({error}); label again into a new folder") from error
 
 
 def file_of(label: str, key: str, made: Made) -> str:
@@ -208,45 +138,65 @@ def _storage(made: Made) -> _Storage:
 
 
 def _read_ids(path: Path, made: Made, size: tuple[int, int], least: float) -> ClassMap:
-    return read_class_map(path, len(made.classes), size=size)
+    ids = {**dict(enumerate(made.classes)), UNKNOWN_ID: None}  # here 255 does mean unknown
+    return read_class_map(path, IdCoding(made.classes, values=ids), Extent(size))
 
 
 def _read_numbers(path: Path, made: Made, size: tuple[int, int], least: float) -> Annotation:
     if path.suffix != ".png":
         return _read_npz(ScalarMap)(path, made, size, least)
-    stored = read_map(path)
-    check_size(path, stored, size)
+    stored = _read_pixels(path, size, 2, np.uint16)
     values = stored.astype(np.float32) / STEPS_PER_M
     return ScalarMap(np.where(stored > 0, values, np.float32(np.nan)), unit="m")
 
 
 def _read_normals(path: Path, made: Made, size: tuple[int, int], least: float) -> NormalMap:
-    stored = read_map(path)
-    check_size(path, stored, size)
+    stored = _read_pixels(path, size, 3, np.uint8)
     xyz = stored.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
     xyz /= np.linalg.norm(xyz, axis=0)
     return NormalMap(np.where(stored.any(2), xyz, np.float32(np.nan)))
 
 
+def _read_pixels(path: Path, size: tuple[int, int], axes: int, dtype: type) -> np.ndarray:
+    stored = read_map(path)
+    check_size(path, stored, size)
+    if stored.ndim != axes or stored.dtype != dtype:
+        raise DataError(
+            f"{path} holds {stored.dtype} {stored.shape}, expected {np.dtype(dtype)} with {axes} axes; "
+            "delete it and run `hydranet label` again"
+        )
+    return stored
+
+
 def _read_npz(kind: type[Annotation]) -> Read:
     def read(path: Path, made: Made, size: tuple[int, int], least: float) -> Annotation:
         try:
-            with np.load(path) as arrays:
+            with np.load(io.BytesIO(path.read_bytes())) as arrays:  # numpy leaves a broken file open
                 return kind(**dict(arrays), **made.metadata)
-        except (OSError, ValueError) as error:
-            raise DataError(f"cannot read {path} ({error}); delete it and run `hydranet label` again") from error
+        except FileNotFoundError as error:
+            raise DataError(f"missing file {path}; run `hydranet label` again") from error
+        except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, MemoryError) as error:
+            raise _unreadable(path, error) from error
+        except (zipfile.BadZipFile, zlib.error, SyntaxError, RuntimeError, struct.error, OverflowError) as error:
+            raise _unreadable(path, error) from error
 
     return read
 
 
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"cannot read {path} ({quoted(str(error))}); delete it and run `hydranet label` again")
+
+
 def _read_boxes(path: Path, made: Made, size: tuple[int, int], least: float) -> Boxes:
-    rows = read_json(path)
-    try:
-        score = np.array([row["score"] for row in rows], dtype=np.float32)
-        xyxy = np.array([row["xyxy"] for row in rows], dtype=np.float32).reshape(-1, 4)
-        label = np.array([row["label"] for row in rows], dtype=np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} holds no boxes ({error}); delete it and run `hydranet label` again") from error
+    rows = objects(read_json(path), {"xyxy": list, "label": int, "score": int | float}, str(path))
+    most = max(len(made.classes), 1)
+    for i, row in enumerate(rows, start=1):
+        json_numbers(row["xyxy"], 4, f"{path}, number {i}: xyxy")
+        if not is_number(row["score"]) or isinstance(row["label"], bool) or not 0 <= row["label"] < most:
+            raise DataError(f"{path}, number {i}: got {quoted(row)}, expected a class and a score; label again")
+    score = np.array([row["score"] for row in rows], dtype=np.float32)
+    xyxy = np.array([row["xyxy"] for row in rows], dtype=np.float32).reshape(-1, 4)
+    label = np.array([row["label"] for row in rows], dtype=np.int64)
     kept = score >= least / 2
     return Boxes(xyxy[kept], label[kept], ignore=score[kept] < least)
 

@@ -2,19 +2,17 @@
 
 import glob
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
 from hydranet.deploy.video.video_reader import decode, probe
-from hydranet.io.truncation import is_whole
+from hydranet.io.images import IMAGES, read_rgb
+from hydranet.io.listing import natural
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 
@@ -38,8 +36,7 @@ class Frames:
     """Images to go through. fps is None for still images; for a video, it is the usual rate and `Frame.time_s` has the
     truth. count is None where it is unknown, and what the header says for a video.
 
-    Gray, transparent, 16-bit and CMYK files become 8-bit RGB. An image is turned upright as its EXIF tag says, as
-    viewers show it: networks learn an upright world. Data sets, whose labels lie in stored pixels, ignore the tag.
+    Files are read by `hydranet.io.images`, as data sets read them: 8-bit RGB, upright.
     """
 
     paths: tuple[Path, ...]
@@ -60,7 +57,7 @@ class Frames:
     def _stills(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
         for index, (path, name) in enumerate(zip(self.paths, names(self.paths), strict=True)):
             try:
-                image = read_image(path)
+                image = read_rgb(path)
             except DataError as error:
                 note(error)
             else:
@@ -75,22 +72,6 @@ def _raise(error: DataError) -> None:
     raise error
 
 
-def read_image(path: Path) -> np.ndarray:
-    """uint8 h w 3, RGB, upright. Raises DataError for what is no image."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-        if not is_whole(data):
-            raise DataError(f"{path} is cut off ({data.size} bytes without an end); restore it or leave it out")
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except cv2.error as error:
-        raise DataError(f"cannot decode {path}: {error.err}; make it smaller or leave it out") from error
-    if image is None:
-        raise DataError(f"broken image {path} ({data.size} bytes cannot be decoded); leave it out or restore it")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
 def names(paths: tuple[Path, ...]) -> list[str]:
     """A name for each image that no other has: its stem, or where stems repeat, its path below the common folder, such
     as "left/0.png", so that what is written about it lies in a folder of the same name."""
@@ -101,11 +82,6 @@ def names(paths: tuple[Path, ...]) -> list[str]:
     return [Path(os.path.relpath(path, common)).as_posix() for path in paths]
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts paths as people count: frame_2 before frame_10."""
-    return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in re.split(r"(\d+)", path.as_posix()) if p]
-
-
 def find_frames(what: str) -> Frames:
     """The images that a path, a folder or a pattern such as "drive/*.png" means, in natural order, or the frames of
     one video. Raises DataError for none."""
@@ -113,7 +89,7 @@ def find_frames(what: str) -> Frames:
     if not images and len(videos) == 1:
         return open_video(videos[0])
     if not images:
-        kinds = " ".join(sorted(IMAGES | VIDEOS))
+        kinds = " ".join(sorted({*IMAGES, *VIDEOS}))
         raise DataError(f"no image or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
     return Frames(images, None, len(images))
 

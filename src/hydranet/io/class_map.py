@@ -1,0 +1,131 @@
+"""Images in which every pixel is a class id."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hydranet.annotations import UNKNOWN_ID, ClassMap
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError, unknown
+from hydranet.io.images import TURN_CURE, read_ids
+from hydranet.io.orientation import SIDEWAYS, Extent, turn
+
+LOOKED_AT = 64
+"""Masks of a folder that are looked at before 0 and 255 are taken for the two classes of binary masks."""
+
+Values = Mapping[Any, str | None]
+"""{stored value: class name, or None for unknown}; keys may be text, as JSON writes them."""
+
+
+@dataclass(frozen=True)
+class IdCoding:
+    """What the stored values of a data set's masks mean.
+
+    classes: class names in the order of ids.    void: stored values that mean unknown; 255 always does.
+    values:  {stored value: class name, or None for unknown}, where masks hold something else than ids, such as
+             {0: "background", 255: "lane"}; then every other value is an error. Empty = stored values are ids.
+    """
+
+    classes: tuple[str, ...]
+    void: tuple[int, ...] = ()
+    values: Values = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for stored, name in self.values.items():
+            if not (str(stored).isascii() and str(stored).isdecimal() and int(str(stored)[:5]) < 256):
+                raise SpecError(f"got stored value {stored!r:.40} in values, expected 0..255; correct it")
+            if name is not None and name not in self.classes:
+                raise SpecError(unknown(name, self.classes, "class of the masks (in values)"))
+
+    def table(self) -> np.ndarray:
+        """int16 256: the class id of every stored value, 255 = unknown, -1 = an error."""
+        ids = np.full(256, -1, dtype=np.int16)
+        if self.values:
+            for stored, name in self.values.items():
+                ids[int(stored)] = UNKNOWN_ID if name is None else self.classes.index(name)
+            return ids
+        ids[: len(self.classes)] = np.arange(len(self.classes))
+        ids[list(self.void)] = UNKNOWN_ID
+        ids[UNKNOWN_ID] = UNKNOWN_ID
+        return ids
+
+
+def read_class_map(path: Path, coding: IdCoding, extent: Extent | None = None) -> ClassMap:
+    """An image of class ids, gray or with a palette; of 1, 2 or 4 bits the values as they are.
+
+    Raises DataError for a broken file, a value without a meaning, a mask of another size than its image (`extent`),
+    and for masks of 0 and 255 alone in a whole folder: 255 would be "unknown", and no pixel the second class.
+    """
+    stored = read_ids(path)
+    if stored.ndim != 2 or stored.dtype != np.uint8:
+        raise DataError(
+            f"{path} holds {stored.dtype} {stored.shape}, expected one byte per pixel: class ids; convert it"
+        )
+    stored = fitted_map(path, stored, extent)
+    present = np.flatnonzero(cv2.calcHist([stored], [0], None, [256], [0, 256]).ravel())
+    table = coding.table()
+    foreign = [int(value) for value in present if table[value] < 0]
+    if foreign:
+        known = sorted(map(int, coding.values)) if coding.values else None
+        void = f", {list(coding.void)}" if coding.void else ""
+        wanted = f"one of {known}" if known else f"0..{len(coding.classes) - 1}{void} or {UNKNOWN_ID}"
+        raise DataError(
+            f"{path} holds class ids {foreign[:20]}, expected {wanted}; correct the file or the data set's class list"
+        )
+    if not coding.values and len(coding.classes) > 1 and present.tolist() in ([0, 255], [255]):
+        _check_binary(path, coding)
+    return ClassMap(cv2.LUT(stored, np.where(table < 0, UNKNOWN_ID, table).astype(np.uint8)))
+
+
+def _check_binary(path: Path, coding: IdCoding) -> None:
+    if _is_binary(path.parent, path.suffix):
+        first, second = coding.classes[:2]
+        raise DataError(
+            f"{path} and the masks beside it hold 0 and 255 alone, and 255 means unknown; say what they mean, such as "
+            f"values={{0: {first!r}, 255: {second!r}}}, or values={{0: {first!r}, 255: None}} where it is right"
+        )
+
+
+@cache
+def _is_binary(folder: Path, suffix: str) -> bool:
+    """Whether the masks of a folder hold 255 and nothing between 0 and 255, as far as they are looked at."""
+    beside = islice((path for path in folder.iterdir() if path.suffix == suffix), LOOKED_AT)
+    for path in beside:
+        try:
+            stored = read_ids(path)
+        except DataError:
+            continue
+        if stored.dtype != np.uint8 or bool(((stored > 0) & (stored < UNKNOWN_ID)).any()):
+            return False
+    return True
+
+
+def fitted_map(path: Path, values: np.ndarray, extent: Extent | None) -> np.ndarray:
+    """A label map (h w ...) over its upright image; one of the stored, unturned image is turned with it.
+
+    Raises DataError where it has another size, and where its shape cannot tell whether it is turned.
+    """
+    if extent is None or (extent.orientation == 1 and values.shape[:2] == extent.size):
+        return values
+    if values.shape[:2] not in (extent.size, extent.stored):
+        check_size(path, values, extent.size)
+    if extent.orientation not in SIDEWAYS or extent.size == extent.stored:
+        raise DataError(
+            f"the image of {path} has EXIF orientation {extent.orientation}, and the shape of the map cannot tell "
+            f"whether it is turned, too; {TURN_CURE}"
+        )
+    return values if values.shape[:2] == extent.size else turn(values, extent.orientation)
+
+
+def check_size(path: Path, values: np.ndarray, size: Sequence[int]) -> None:
+    """Raises DataError where a label map (h w ...) is not as large as its image (height, width)."""
+    if values.shape[:2] != tuple(size):
+        raise DataError(
+            f"{path} is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}; they must be of one size"
+        )

@@ -1,0 +1,217 @@
+"""What the header of an image file states, read before anything is decoded: a small file can declare a huge image.
+
+PNG (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), TIFF 6.0 and BigTIFF, EXIF 2.3 (CIPA DC-008), WebP (RFC 9649), BMP,
+GIF89a, PNM (Netpbm), AVIF (ISO/IEC 23008-12: the `ispe` property).
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+PALETTE, GRAY = 3, 0
+"""Color types of PNG: pixels are indices of colors; pixels are gray."""
+START_OF_SCAN, APP1 = 0xDA, 0xE1
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG segments that state the size."""
+ARITHMETIC = 0xC9
+"""From this frame marker on the entropy coder is arithmetic, which has no least length of a block."""
+WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG = 256, 257, 258, 274
+AVIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
+"""EXIF orientation by quarter turns counterclockwise (`irot`) and then no mirror, axis 0 or axis 1 (`imir`)."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file declares about its first image.
+
+    size:        height and width in pixels as stored.
+    orientation: EXIF's 1..8, how to turn the stored pixels upright; 1 = as they are.
+    bits:        bits per sample that the values fill, where the format states it; 0 = not stated.
+    color_type:  of a PNG, else -1.
+    least_bytes: a whole file is not shorter.
+    """
+
+    format: str
+    size: tuple[int, int]
+    orientation: int = 1
+    bits: int = 0
+    color_type: int = -1
+    least_bytes: int = 0
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header of a file, None where it is damaged or of no format that is read here."""
+    for start, parse in PARSERS:
+        if re.match(start, data, re.DOTALL):
+            try:
+                header = parse(data)
+            except (struct.error, ValueError, IndexError):
+                return None
+            return header if header is not None and min(header.size) > 0 else None
+    return None
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, begin and end of the content of every chunk of a PNG, as far as they go."""
+    place = len(PNG)
+    while place + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        yield data[place + 4 : place + 8], place + 8, place + 8 + length
+        place += 12 + length
+
+
+def _png(data: bytes) -> Header:
+    width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
+    orientation = 1
+    for name, begin, end in png_chunks(data):
+        if name == b"eXIf":
+            orientation = _exif_orientation(data[begin:end])
+    return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type)
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, begin and end of the content of every segment of a JPEG before its first scan, and of that scan."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a length
+            place += 2
+        else:
+            end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            yield marker, place + 4, end
+            if marker == START_OF_SCAN:
+                return
+            place = end
+
+
+def _jpeg(data: bytes) -> Header | None:
+    size, orientation, least = None, 1, 0
+    for marker, begin, end in jpeg_segments(data):
+        if marker in FRAMES and size is None:
+            size = struct.unpack_from(">HH", data, begin + 1)
+            # every 8x8 block of the largest component costs at least one bit
+            least = -(-size[0] // 8) * -(-size[1] // 8) // 8 if marker < ARITHMETIC else 0
+        if marker == APP1 and data[begin : begin + 6] == b"Exif\0\0":
+            orientation = _exif_orientation(data[begin + 6 : end])
+    return None if size is None else Header("JPEG", size, orientation, 8, least_bytes=least)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A whole number in a TIFF: the value, where it lies in the file, and its code for `struct`."""
+
+    value: int
+    place: int
+    code: str
+
+
+def tiff_tags(data: bytes) -> dict[int, Tag]:
+    """The first value of every whole-number tag in the first directory of a TIFF or an EXIF block.
+
+    Raises struct.error or ValueError for a damaged one.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        raise ValueError("no byte order")
+    (version,) = struct.unpack_from(order + "H", data, 2)
+    big = version == 43
+    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+    place += 8 if big else 2
+    entry, offset = (20, 12) if big else (12, 8)
+    tags = {}
+    for i in range(min(count, (len(data) - place) // entry)):
+        at = place + i * entry
+        tag, kind = struct.unpack_from(order + "HH", data, at)
+        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
+        (number,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + 4)
+        if code is None or not number:
+            continue
+        where, length = at + offset, struct.calcsize(order + code)
+        if length * number > entry - offset:  # the values lie elsewhere
+            (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, where)
+        if where + length <= len(data):
+            (value,) = struct.unpack_from(order + code, data, where)
+            tags[tag] = Tag(value, where, order + code)
+    return tags
+
+
+def _exif_orientation(block: bytes) -> int:
+    try:
+        tags = tiff_tags(block)
+    except (struct.error, ValueError):
+        return 1
+    value = tags[ORIENTATION_TAG].value if ORIENTATION_TAG in tags else 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _tiff(data: bytes) -> Header:
+    tags = {tag: one.value for tag, one in tiff_tags(data).items()}
+    bits = tags.get(BITS_TAG, 1)
+    filled = 16 if 8 < bits < 16 else bits if bits <= 8 else 0  # OpenCV widens 10, 12, 14 bits to 16
+    size = tags.get(HEIGHT_TAG, 0), tags.get(WIDTH_TAG, 0)
+    return Header("TIFF", size, _exif_orientation(data), filled)
+
+
+def _bmp(data: bytes) -> Header:
+    (length,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if length == 12 else "<ii", data, 18)
+    return Header("BMP", (abs(height), abs(width)), bits=8)
+
+
+def _gif(data: bytes) -> Header:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return Header("GIF", (height, width), bits=8)
+
+
+def _webp(data: bytes) -> Header | None:
+    size, orientation, place = None, 1, 12
+    while place + 8 <= len(data):
+        name, (length,) = data[place : place + 4], struct.unpack_from("<I", data, place + 4)
+        body = data[place + 8 : place + 8 + (length if name == b"EXIF" else 10)]
+        if name == b"EXIF":
+            orientation = _exif_orientation(body.removeprefix(b"Exif\0\0"))
+        elif name == b"VP8X":
+            size = int.from_bytes(body[7:10], "little") + 1, int.from_bytes(body[4:7], "little") + 1
+        elif name == b"VP8 " and size is None:
+            width, height = struct.unpack_from("<HH", body, 6)
+            size = height & 0x3FFF, width & 0x3FFF
+        elif name == b"VP8L" and size is None:
+            (packed,) = struct.unpack_from("<I", body, 1)
+            size = (packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1
+        place += 8 + length + length % 2
+    return None if size is None else Header("WebP", size, orientation, 8)
+
+
+def _pnm(data: bytes) -> Header | None:
+    word = rb"(?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9})"
+    lines = re.match(rb"P([1-6])" + word * 2 + rb"(?:" + word + rb")?", data[:4096])
+    if lines is None:
+        return None
+    greatest = int(lines[4] or 255) if lines[1] not in b"14" else 255
+    return Header("PNM", (int(lines[3]), int(lines[2])), bits=max(greatest.bit_length(), 8))
+
+
+def _avif(data: bytes) -> Header | None:
+    head = data[: 1 << 16]
+    sizes = [struct.unpack_from(">II", head, place.end() + 4) for place in re.finditer(b"ispe", head)]
+    turned, mirrored = re.search(b"irot(.)", head, re.DOTALL), re.search(b"imir(.)", head, re.DOTALL)
+    orientation = AVIF_TURNS[turned[1][0] & 3 if turned else 0][1 + (mirrored[1][0] & 1) if mirrored else 0]
+    return Header("AVIF", (max(h for _, h in sizes), max(w for w, _ in sizes)), orientation, 8) if sizes else None
+
+
+PARSERS: tuple[tuple[bytes, Callable[[bytes], Header | None]], ...] = (
+    (re.escape(PNG), _png),
+    (re.escape(JPEG), _jpeg),
+    (rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]", _tiff),
+    (rb"BM", _bmp),
+    (rb"GIF8[79]a", _gif),
+    (rb"RIFF....WEBP", _webp),
+    (rb"P[1-6]\s", _pnm),
+    (rb"....ftypavi[fs]", _avif),
+)
+"""What a file of each format begins with, and how its header is read."""

@@ -1,0 +1,59 @@
+"""A folder with an image that the network cannot take: it is named, and the others are predicted."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commands import hydranet
+from hydranet.annotations import Annotation, ClassMap
+from hydranet.core.sample import DataError
+from hydranet.deploy.video.frames import Frames, find_frames
+from hydranet.deploy.video.stopwatch import Pace
+from hydranet.deploy.video.video_file import VideoFile
+from hydranet.deploy.writer import Writer
+from hydranet.inference.pipeline import run_pipeline
+
+
+class OfOneSize:
+    """A predictor that takes 24x40 pixels alone, as an exported file of one size does."""
+
+    classes: Mapping[str, Sequence[str]] = {"road": ("other", "road")}
+
+    def __call__(self, image: np.ndarray, /) -> Mapping[str, Annotation]:
+        if image.shape != (24, 40, 3):
+            raise DataError(f"got an image of {image.shape[:2]}, expected (24, 40); scale it")
+        return {"road": ClassMap(np.zeros((24, 40), np.uint8))}
+
+
+def predicted(source: Frames, out: Path) -> tuple[list[str], list[DataError]]:
+    notes: list[DataError] = []
+    predictor = OfOneSize()
+    with Writer(out, predictor.classes, source.fps, images="none") as writer:
+        names = [frame.name for frame in run_pipeline(source, predictor, writer, Pace(), notes.append)]
+    return names, notes
+
+
+def test_an_image_of_another_size_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    for name, size in (("a1", (40, 24)), ("a2", (64, 48)), ("a10", (40, 24))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    names, notes = predicted(find_frames(str(tmp_path)), tmp_path / "out")
+    assert names == ["a1", "a10"]
+    assert [str(note) for note in notes] == ["a2: got an image of (48, 64), expected (24, 40); scale it"]
+
+
+def test_a_video_of_another_size_ends_at_once(tmp_path: Path) -> None:
+    video = VideoFile(tmp_path / "a.mp4", 10)
+    for _ in range(3):
+        video.add(np.zeros((48, 64, 3), np.uint8))
+    video.close()
+    with pytest.raises(DataError, match=r"got an image of \(48, 64\), expected \(24, 40\)"):
+        predicted(find_frames(str(tmp_path / "a.mp4")), tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", [("predict", "nowhere", "nothing"), ("data", "check", "nothing")])
+def test_the_pixel_limit_can_be_given(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRANET_MAX_PIXELS", "7")
+    assert "--max-pixels" in hydranet(*command, "--max-pixels", "0").err
