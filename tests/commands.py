@@ -56,7 +56,7 @@ class Ended:
 def hydranet(*arguments: object) -> Ended:
     """Runs a command."""
     out, err = io.StringIO(), io.StringIO()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     argv = patch.object(sys, "argv", ["hydranet", *map(str, arguments)])
     with argv, patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err):
         try:

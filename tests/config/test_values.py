@@ -12,7 +12,7 @@ from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.schedule import Cosine, OneCycle
-from hydranet.core.json_text import BrokenJson, parse_json
+from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.spec import Part, SpecError
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.heads.faster_rcnn import TwoStage

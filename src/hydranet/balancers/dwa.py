@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from hydranet.core.balancer import LossBalancer, Losses
-from hydranet.core.ranges import check_range
+from hydranet.core.checks.ranges import check_range
 
 
 class DWA(LossBalancer):

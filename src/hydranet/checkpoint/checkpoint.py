@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from hydranet.config.moved import modern_tensor
 from hydranet.config.recipe import Recipe
-from hydranet.core.class_lookup import ForeignClass
+from hydranet.core.checks.class_lookup import ForeignClass
+from hydranet.core.checks.json_text import parse_json
+from hydranet.core.errors import UserError
 from hydranet.core.fixed_after_training import FixedAfterTraining
-from hydranet.core.json_text import parse_json
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.models.hydranet import HydraNet
 
@@ -31,29 +32,81 @@ USUAL_FOCAL = "usual_focal"
 MODEL, RECIPE, STATE, SOURCE = "model.safetensors", "recipe.json", "state.safetensors", "recipe.py"
 
 
+class NotFinite(UserError, RuntimeError):
+    """Weights that are no numbers any more; they are never saved."""
+
+
+DIGEST = "sha256"
+"""Name, in a file's header, of the digest of all that it holds."""
+
+TEXTS = frozenset({"recipe", "run", USUAL_FOCAL})
+"""Names of the texts in the headers of our files."""
+
+
 def pack(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
-    """Tensors and text as one safetensors file."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, dict(header))
+    """Tensors and text as one safetensors file, with a digest of both in its header."""
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = {name: value for name, value in header.items() if name != DIGEST}
+    return _in_order(save(stored, {**text, DIGEST: _content(stored, text)}))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with the texts of its header in one order; safetensors writes them in another order every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def _content(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    """SHA-256 of every bit of some tensors, their names, types and shapes, and of texts."""
+    made = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        made.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return made.hexdigest()
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the text of a file. Raises CheckpointError where there is none or it is damaged."""
+    """The tensors and the text of a file.
+
+    Raises CheckpointError where there is none, it is damaged, or its digest is another; files of earlier versions and
+    of others have no digest and open without.
+    """
     if not path.is_file():
         raise CheckpointError(f"no file {path}; give a run folder that holds {path.name}")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        return {modern_tensor(name): tensor for name, tensor in load_file(path).items()}, header
-    except (SafetensorError, OSError) as error:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); use another checkpoint") from error
+    ours = "recipe" in header or "run" in header
+    stated = header.pop(DIGEST, None)
+    if (stated is not None and stated != _content(tensors, header)) or (ours and not header.keys() <= TEXTS):
+        raise CheckpointError(
+            f"{path} is damaged: what it holds is not what was written (its digest differs); restore it from a copy, "
+            "use another checkpoint, or train again"
+        )
+    return {modern_tensor(name): tensor for name, tensor in tensors.items()}, header
 
 
 def save_model(folder: Path, model: HydraNet, recipe: Recipe) -> None:
     """Writes the weights to use, the recipe, and what training saw of cameras (`HydraNet.usual_focal`)."""
+    put_model(folder, model.state_dict(), recipe, model.usual_focal)
+
+
+def put_model(folder: Path, tensors: Mapping[str, Tensor], recipe: Recipe, usual_focal: float | None) -> None:
+    """Writes weights, the recipe and `HydraNet.usual_focal`, except for a file that is there and holds just that."""
     text = recipe.to_json()
-    write(folder / RECIPE, text.encode())
-    cameras = {} if model.usual_focal is None else {USUAL_FOCAL: repr(model.usual_focal)}
-    write(folder / MODEL, pack(model.state_dict(), {"recipe": text, **cameras}))
+    cameras = {} if usual_focal is None else {USUAL_FOCAL: repr(usual_focal)}
+    for name, data in {RECIPE: text.encode(), MODEL: pack(tensors, {"recipe": text, **cameras})}.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != data:
+            write(path, data)
 
 
 def digest(path: Path | str) -> str:
@@ -138,7 +191,7 @@ def check_meaning(trained: Recipe, wanted: Recipe) -> None:
 
 
 def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Raises CheckpointError for NaN or infinity: a damaged disk leaves no other trace, the format has no checksum."""
+    """Raises CheckpointError for NaN or infinity: a damaged disk leaves no other trace, old files have no digest."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             count = int((~torch.isfinite(tensor)).sum())
@@ -146,6 +199,18 @@ def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
                 f"{file} is damaged: {count} of the {tensor.numel()} numbers of {name} are not finite; restore the "
                 "file from a copy or train again"
             )
+
+
+def check_saveable(parts: Mapping[str, Mapping[str, Tensor]], step: int) -> None:
+    """Raises NotFinite, naming a tensor, where weights or what the optimizer keeps are no finite numbers."""
+    for part, tensors in parts.items():
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                count = int((~torch.isfinite(tensor)).sum())
+                raise NotFinite(
+                    f"after step {step}, {count} of the {tensor.numel()} numbers of {part} {name} are not finite, so "
+                    "nothing was saved; lower optim.lr or look at the losses before. A checkpoint saved before was kept"
+                )
 
 
 def without_pretrained(recipe: Recipe) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any
 from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
 from hydranet.config.catalog import members
 from hydranet.config.recipe import Recipe
-from hydranet.core.class_lookup import import_file
+from hydranet.core.checks.class_lookup import import_file
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.core import class_lookup
+from hydranet.core.checks import class_lookup
 
 
 def _allow(names: list[str] | None) -> list[str] | None:

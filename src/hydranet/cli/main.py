@@ -81,6 +81,7 @@ def main() -> None:
     warnings.formatwarning = lambda message, category, *where: (
         f"warning: {message}\n" if category is UserWarning else usual(message, category, *where)
     )
+    terminal.end_on_signal()
     try:
         app()
     except terminal.Stopped as stopped:

@@ -41,7 +41,7 @@ def say(what: Any) -> None:
 def stop_on_signal(
     says: str = "stopping after this step; once more stops at once\n", run: "Path | None" = None
 ) -> list[int]:
-    """A list that the first Ctrl-C (or SIGTERM) fills; the second one ends the program at once.
+    """A list that the first Ctrl-C (or SIGTERM, or SIGHUP) fills; the second one ends the program at once.
 
     run: the folder of a training run; the last message then says whether a checkpoint was kept.
     """
@@ -57,9 +57,32 @@ def stop_on_signal(
         signals.append(number)
         os.write(2, says.encode())  # print() must not be entered twice
 
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
+    for number in _stopping():
+        signal.signal(number, note)
     return signals
+
+
+def _stopping() -> list[int]:
+    """Signals that stop a program; SIGHUP, which a closed terminal sends, unless it is ignored, as under nohup."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    return [*numbers, *([hangup] if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN else [])]
+
+
+def end_on_signal() -> None:
+    """Until a command says otherwise, a signal ends the program with one line, also while it imports."""
+    process = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() != process:  # a worker process ends as it would without us
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        os.write(2, b"error: stopped\n")
+        raise SystemExit(INTERRUPTED)
+
+    for number in _stopping():
+        signal.signal(number, end)
 
 
 def _left(run: "Path | None") -> str:

@@ -1,5 +1,6 @@
 """hydranet train"""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,10 @@ from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from hydranet.config.recipe import Recipe
+    from hydranet.training.log import RunLog
     from hydranet.training.train import Progress
 
 EARLY = 50
@@ -77,6 +81,7 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
 def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
+    from hydranet.checkpoint import checkpoint
     from hydranet.distillation import leakage
     from hydranet.reporting import tables
     from hydranet.training.log import RunLog
@@ -88,6 +93,8 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
     if leakage.due(chosen) and not resume:
         say("leakage check: every image of teachers, training and validation is read once")
     with terminal.bar() as bar, RunLog(folder) as log:
+        if resume and os.environ.get("RANK", "0") == "0" and (folder / checkpoint.STATE).is_file():
+            _catch_up(chosen, folder, device, bar, log)
         job = bar.add_task("training", total=chosen.steps, note="")
         for progress in steps:
             ending = progress.run.processes.any(bool(stop))  # a signal reaches the processes at different steps
@@ -112,13 +119,38 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
             if due and chosen.validation and not stop:
                 report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
                 if report:
-                    log.report(progress.step, report)
                     report.save((folder / "stages" / stage if stage else folder) / "report")
+                    log.report(progress.step, report)  # after the file: what is logged is there
                     say(tables.scores(report))
                     for line in report.ledger.sentences():
                         say(line)
             if ending or (stop and (last or progress.run.processes.world == 1)):  # it may come while evaluating
                 _stopped(progress, again, folder)
+
+
+def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "Bar", log: "RunLog") -> None:
+    """The evaluation that was due at the saved step, where a stop came between the save and its report."""
+    from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.io.lock import locked
+    from hydranet.reporting import tables
+    from hydranet.training.mend import mend, stage_ended
+
+    with locked(folder):
+        step = mend(folder)
+        stage = stage_ended(chosen.stages, step)
+        place = folder / "stages" / stage if stage else folder
+        keeps = bool(stage) or step == chosen.steps
+        due = keeps or (chosen.evaluate_every and step % chosen.evaluate_every == 0)
+        there = log.has_report(step) and (not keeps or (place / "report.json").is_file())
+        if not due or not chosen.validation or there:
+            return
+        model = load_model(place)[0].to(device)
+        report = terminal.evaluated(bar, model, chosen, folder.name)
+        assert report  # nothing stops this evaluation
+        report.save(place / "report")
+        if not log.has_report(step):
+            log.report(step, report)
+        say(tables.scores(report))
 
 
 def _introduce(progress: "Progress") -> None:

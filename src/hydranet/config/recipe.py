@@ -16,11 +16,11 @@ from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
 from hydranet.config.words import swapped
 from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
+from hydranet.core.checks.json_text import BrokenJson, parse_json
+from hydranet.core.checks.names import check_classes, check_name, check_names
+from hydranet.core.checks.ranges import check_numbers, check_range
 from hydranet.core.dataset import Dataset, MissingDataset
 from hydranet.core.features import Decoder, Encoder, Trunk
-from hydranet.core.json_text import BrokenJson, parse_json
-from hydranet.core.names import check_classes, check_name, check_names
-from hydranet.core.ranges import check_numbers, check_range
 from hydranet.core.spec import Component, Part, SpecError, StandIns, flatten, from_json, override, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.models.hydranet import HydraNet

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from hydranet.core.ranges import check_range
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.spec import Component, SpecError
 
 

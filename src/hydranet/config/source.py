@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from hydranet.core.checks.names import check_name, check_names
 from hydranet.core.dataset import Dataset
-from hydranet.core.names import check_name, check_names
 from hydranet.core.spec import Component, SpecError
 from hydranet.transforms.augment import Augment
 

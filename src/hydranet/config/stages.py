@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hydranet.config.schedule import Schedule
-from hydranet.core.names import check_name
+from hydranet.core.checks.names import check_name
 from hydranet.core.spec import Component, SpecError, unknown
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hydranet.core.names import check_names
+from hydranet.core.checks.names import check_names
 from hydranet.core.spec import Component, SpecError, unknown
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType, UnionType
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from hydranet.core.class_lookup import Allowed, ForeignClass, resolve_class
+from hydranet.core.checks.class_lookup import Allowed, ForeignClass, resolve_class
+from hydranet.core.checks.json_text import BrokenJson, parse_json
+from hydranet.core.checks.names import shown
+from hydranet.core.checks.ranges import check_numbers
 from hydranet.core.errors import SpecError, UserError
-from hydranet.core.json_text import BrokenJson, parse_json
-from hydranet.core.names import shown
-from hydranet.core.ranges import check_numbers
 
 T = TypeVar("T")
 LONG_VALUE = 1000

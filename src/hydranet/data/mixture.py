@@ -175,11 +175,19 @@ def load(mixture: Mixture, start: int = 0) -> Iterator[list[Batch]]:
         pin_memory=False,
         multiprocessing_context="fork" if workers and not torch.cuda.is_available() else None,
     )
-    for step in loader:
-        if isinstance(step, Broken):
-            raise DataError(step.message)
-        mixture.observed += step.observed
-        yield step.batches
+    try:
+        for step in loader:
+            if isinstance(step, Broken):
+                raise DataError(step.message)
+            mixture.observed += step.observed
+            yield step.batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            f"a process that reads images was ended from outside ({str(error).partition('.')[0]}), most often because "
+            "memory is short; use fewer (workers=0 = none) or a smaller batch, and go on with --resume"
+        ) from error
 
 
 def cores() -> int:

@@ -12,9 +12,9 @@ import numpy as np
 
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
+from hydranet.core.checks.json_text import parse_json
+from hydranet.core.checks.names import check_classes, check_names, is_name, shown
 from hydranet.core.errors import UserError
-from hydranet.core.json_text import parse_json
-from hydranet.core.names import check_classes, check_names, is_name, shown
 from hydranet.core.spec import check_fields
 from hydranet.deploy.camera_input import CAMERA, CameraInput
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from hydranet.core.checks.json_text import parse_json
 from hydranet.core.errors import UserError
-from hydranet.core.json_text import parse_json
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
 from hydranet.deploy.onnx_subgraph import reads_other_files
@@ -104,7 +104,7 @@ def _check_alone(path: Path) -> None:
         elsewhere = reads_other_files(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ManifestError(
-            f"{path} cannot be opened by ONNX Runtime or any other, it is damaged or no ONNX file ({error}); export "
+            f"{path} cannot be opened by ONNX Runtime or any other: it is damaged or no ONNX file ({error}); export "
             "the run again"
         ) from error
     if elsewhere:

@@ -8,9 +8,9 @@ from pathlib import Path
 from hydranet.checkpoint.checkpoint import load_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
+from hydranet.core.checks.json_text import parse_json
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError, UserError
-from hydranet.core.json_text import parse_json
 from hydranet.core.sample import DataError
 from hydranet.core.spec import check_fields, to_json
 from hydranet.datasets.pseudo import Pseudo

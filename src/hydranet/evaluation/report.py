@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hydranet.core.checks.json_text import parse_json
 from hydranet.core.dataset import Dataset
-from hydranet.core.json_text import parse_json
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, check_fields, dotted, to_json
@@ -100,8 +100,8 @@ class Report:
 
     def save(self, path: Path) -> None:
         """Writes `path`.json and `path`.csv, each whole or not at all. Raises CheckpointError where that fails."""
-        write(path.with_name(path.name + ".json"), self.to_json().encode())
         write(path.with_name(path.name + ".csv"), self.to_csv().encode())
+        write(path.with_name(path.name + ".json"), self.to_json().encode())  # last: where it is, both are
 
 
 def read_report(path: Path) -> Report:

@@ -20,7 +20,7 @@ def write(path: Path, data: bytes) -> None:
 
     Raises CheckpointError where it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from hydranet.core.checks.names import shown
 from hydranet.core.errors import UserError
-from hydranet.core.names import shown
 
 LONGEST_PART, LONGEST = 255, 1024
 """Bytes of one part of a name and of a whole one; more, no usual file system takes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.annotations import Annotation
-from hydranet.core.names import check_names
+from hydranet.core.checks.names import check_names
 from hydranet.core.sample import DataError
 from hydranet.core.spec import check_fields
 from hydranet.io.box_rows import is_number, quoted

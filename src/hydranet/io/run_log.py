@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hydranet.core.json_text import BrokenJson, parse_json
+from hydranet.core.checks.json_text import BrokenJson, parse_json
 
 LOG = "log.jsonl"
 GROUPS = {"losses": 1, "parts": 2, "weights": 1, "cosines": 1}

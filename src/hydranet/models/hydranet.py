@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
+from hydranet.core.checks.names import check_names
 from hydranet.core.features import Pyramid, Trunk
-from hydranet.core.names import check_names
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Cameras, Raw, Task
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hydranet.core.json_text import parse_json
+from hydranet.core.checks.json_text import parse_json
 from hydranet.deploy.manifest import Manifest
 from hydranet.export.export import MANIFEST
 from hydranet.export.parity import Parity, save

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from hydranet.distillation import leakage
 from hydranet.distillation.teachers import Teachers
 from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
+from hydranet.io.lock import Lock, locked
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup, gather
@@ -29,6 +31,7 @@ from hydranet.training.ema import Average
 from hydranet.training.feature_gradients import parameter_users
 from hydranet.training.gradients import StepContext, StepResult, step_gradients
 from hydranet.training.losses import NonFiniteLoss, Reduce
+from hydranet.training.mend import mend, step_line
 from hydranet.training.optimizer import optimizer
 from hydranet.training.stages import Staging
 
@@ -79,6 +82,8 @@ class Run:
         self.first_look = FirstLook()
         self.observed = Observed()
         self.step = 0
+        self.line: dict[str, Any] = {}
+        """What the log says about the last step; saved, since a stop may come between the state and the log."""
 
     def evaluated(self) -> HydraNet:
         """The network to evaluate and to ship: the averaged one where the recipe averages, in eval mode."""
@@ -105,7 +110,10 @@ class Run:
             "ema": self.ema.tensors if self.ema else {},
         }
         header = {"step": self.step, "recipe": self.recipe.to_json(), "scaler": self.scaler.state_dict()}
-        header["teachers"] = self.teachers.digests
+        header["teachers"], header["log"] = self.teachers.digests, self.line
+        header[checkpoint.USUAL_FOCAL] = self.model.usual_focal
+        learned = {"balancer": dict(self.balancer.named_parameters())}  # its buffers may hold NaN for "not yet"
+        checkpoint.check_saveable({**parts, **learned}, self.step)
         header["observed"] = self.observed.to_json()
         checkpoint.save_state(folder, parts, header)
         self.save_model(folder)
@@ -153,11 +161,24 @@ def train(
     """Trains a recipe into a folder and yields after every step; a `break` or a kill loses at most `save_every` steps.
 
     resume: go on from the folder's last state, to the same weights, bit by bit, as without the stop.
-    Raises Diverged (task and images named; the last good checkpoint stays), DataError, CheckpointError, SpecError.
+    Raises NonFiniteLoss (task and images named) and NotFinite, both of which leave the last good checkpoint, DataError,
+    SpecError, and CheckpointError, also where another process trains into the folder.
     """
     folder = Path(folder)
     device = ProcessGroup.device(device)
     processes = ProcessGroup.init(device)
+    if processes.rank or (resume and not folder.is_dir()):  # without a folder there is no run: `restore` says so
+        yield from _train(recipe, folder, device, processes, resume, None)
+        return
+    with locked(folder) as lock:
+        if resume:
+            mend(folder)
+        yield from _train(recipe, folder, device, processes, resume, lock)
+
+
+def _train(
+    recipe: Recipe, folder: Path, device: str, processes: ProcessGroup, resume: bool, lock: Lock | None
+) -> Iterator[Progress]:
     if not resume:
         _claim(folder, recipe, processes)
         if processes.rank == 0:
@@ -184,7 +205,11 @@ def train(
         if processes.rank == 0:
             mixture.observed += Observed(learned=dict.fromkeys(result.losses, 1))
         run.observed = mixture.observed
+        run.line = step_line(run.step, result, lr, norm)
         saved = recipe.save_every and run.step % recipe.save_every == 0
+        if lock:
+            lock.touch()
+            _check_there(folder)
         if saved or run.step == recipe.steps:
             run.observed = sum(gather(processes, mixture.observed), start=Observed())
             run.save(folder)
@@ -193,6 +218,15 @@ def train(
         now = time.perf_counter()
         yield Progress(run.step, recipe.steps, result, lr, norm, recipe.batch, now - began, waited - began, run)
         began = time.perf_counter()
+
+
+def _check_there(folder: Path) -> None:
+    """Raises CheckpointError for a folder that is gone; to make it anew would hide that everything else is lost."""
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder} is gone: it was deleted or moved while the run was in it; put it back and go on with --resume, "
+            "or start anew"
+        )
 
 
 def _claim(folder: Path, recipe: Recipe, processes: ProcessGroup) -> None:

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
-from hydranet.core.ranges import check_range
 
 
 class ChainedResidualPooling(nn.Module):

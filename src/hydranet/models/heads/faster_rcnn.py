@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hydranet.annotations import Boxes
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Features, Pyramid
-from hydranet.core.ranges import check_range
 from hydranet.core.task import Loss, Raw
 from hydranet.models.heads.assignment import Match, by_overlap
 from hydranet.models.heads.box_head import BoxHead, Truth, levels_of, truth

@@ -8,9 +8,9 @@ import numpy as np
 from torch import nn
 
 from hydranet.annotations import OTHER_CLASS, Annotation, Boxes, rows
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features
-from hydranet.core.ranges import check_range
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Loss, PerImage, Raw, Stats, Task

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
+from hydranet.core.checks.names import shown
 from hydranet.core.errors import SpecError
-from hydranet.core.names import shown
 
 ALLOW = "HYDRANET_ALLOW"
 """Environment variable: modules whose classes a recipe may name, separated by commas: NAME, FILE.py, NAME=FILE.py."""
@@ -128,7 +128,7 @@ def _is_torch(name: str) -> bool:
 def _own(name: str) -> ModuleType | None:
     """A module of the package that lies there as a file of exactly that name."""
     *folders, last = name.split(".")[1:] or [""]
-    if last.startswith("__") or not Path(__file__).parents[1].joinpath(*folders, f"{last}.py").is_file():
+    if last.startswith("__") or not Path(__file__).parents[2].joinpath(*folders, f"{last}.py").is_file():
         return None
     try:
         return importlib.import_module(name)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hydranet.core.checks.names import check_classes, check_name, is_name
 from hydranet.core.errors import SpecError
-from hydranet.core.names import check_classes, check_name, is_name
 
 
 @pytest.mark.parametrize("name", ["depth", "held-out", "A_1", "x" * 100])
