@@ -5,8 +5,9 @@
 One network (MobileNet-v2, light decoder, one segmentation head per task) and one batch; each round runs every balancer
 once, in turn, so that a busy machine slows all of them alike. The table shows a balancer's time divided by the plain
 sum's of the same round, as a median over rounds.
-"at parameters" is what most libraries do (LibMTL among them): a backward pass through the whole network for each task.
-"a look" is a step in which a meta-learned balancer looks at held-out images, "every 10" its share of ten steps.
+A balancer that compares gradients every k steps is timed over k steps. "at all parameters, every step" is what most
+libraries do (LibMTL among them): a backward pass through the whole trunk per task. "in a step that looks" is a step in
+which a meta-learned balancer looks at held-out images, "every 10 steps" its share of ten steps.
 """
 
 import argparse
@@ -15,19 +16,25 @@ import sys
 import time
 
 import torch
-from hydranet.balancers.aggregated import Aggregated
 
 from hydranet.annotations import ClassMap
+from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.auto_lambda import AutoLambda
+from hydranet.balancers.cagrad import CAGrad
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
 from hydranet.balancers.gradnorm import GradNorm
+from hydranet.balancers.imtl_g import IMTLG
 from hydranet.balancers.meta_weights import MetaWeights
+from hydranet.balancers.mgda import MGDA
+from hydranet.balancers.nash_mtl import NashMTL
+from hydranet.balancers.pcgrad import PCGrad
 from hydranet.balancers.rlw import RLW
 from hydranet.balancers.uncertainty import Uncertainty
 from hydranet.balancers.uniform import Uniform
-from hydranet.core.balancer import Balancer
+from hydranet.balancers.upgrad import UPGrad
+from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
 from hydranet.core.spec import Part
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
@@ -35,18 +42,19 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.feature_gradients import ParameterUsers, parameter_users
+from hydranet.training.gradients import EVERY, StepContext, step_gradients
 
-METHODS = ("pcgrad", "mgda", "cagrad", "upgrad", "imtlg", "alignedmtl", "nashmtl")
+GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL)
 BALANCERS: dict[str, Part] = {
     "plain sum": Part(Uniform),
-    **{balancer.__name__: Part(balancer) for balancer in (Uncertainty, DWA, RLW, GLS, FAMO, GradNorm)},
-    **{method: Part(Aggregated, method=method) for method in METHODS},
-    "MetaWeights, a look": Part(MetaWeights, every=1),
-    "AutoLambda, a look": Part(AutoLambda, every=1),
-    "pcgrad at parameters": Part(Aggregated, method="pcgrad", at="parameters"),
-    "upgrad at parameters": Part(Aggregated, method="upgrad", at="parameters"),
-    "GradNorm at parameters": Part(GradNorm, at="parameters"),
+    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO)},
+    **{made.__name__: Part(made) for made in GRADIENTS},
+    "MetaWeights, in a step that looks": Part(MetaWeights, every=1),
+    "AutoLambda, in a step that looks": Part(AutoLambda, every=1),
+    "UPGrad at all parameters": Part(UPGrad, at="parameters"),
+    "UPGrad, every step": Part(UPGrad, every=1),
+    "UPGrad at all parameters, every step": Part(UPGrad, at="parameters", every=1),
 }
 
 
@@ -73,13 +81,13 @@ def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Ba
     return batch.to(torch.device(device))
 
 
-def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
+def seconds(model: HydraNet, given: Batch, balancer: Balancer, users: ParameterUsers) -> float:
     """Time of forward and backward pass; with one thread its processor time, which other programs do not lengthen."""
     model.zero_grad(set_to_none=True)
     balancer.zero_grad(set_to_none=True)
     clock = time.perf_counter if given.image.is_cuda or torch.get_num_threads() > 1 else time.process_time
     began = clock()
-    step_gradients(StepContext(model, [given], balancer))
+    step_gradients(StepContext(model, [given], balancer, users=users))
     if given.image.is_cuda:
         torch.cuda.synchronize()
     return clock() - began
@@ -88,18 +96,26 @@ def seconds(model: HydraNet, given: Batch, balancer: Balancer) -> float:
 def ratios(tasks: int, size: tuple[int, int], rounds: int, device: str) -> tuple[float, dict[str, float]]:
     """Median seconds of the plain sum, and each balancer's median ratio to the plain sum of its round."""
     model, given = network(tasks, device), batch(tasks, size, device)
-    balancers = {name: part(tuple(model.tasks)).to(device) for name, part in BALANCERS.items()}
-    times: dict[str, list[float]] = {name: [] for name in balancers}
-    for turn in range(rounds + 2):
-        for name, balancer in balancers.items():
-            spent = seconds(model, given, balancer)
-            if turn >= 2:
+    made = {name: part(tuple(model.tasks)).to(device) for name, part in BALANCERS.items()}
+    times: dict[str, list[float]] = {name: [] for name in made}
+    users = parameter_users(model.trunk)  # a run finds it out once
+    for turn in range(rounds + 1):
+        for name, balancer in made.items():
+            spent = statistics.mean(seconds(model, given, balancer, users) for _ in range(period(balancer)))
+            if turn:
                 times[name].append(spent)
     plain = times["plain sum"]
     medians = {n: statistics.median(t / p for t, p in zip(ts, plain, strict=True)) for n, ts in times.items()}
-    looks = {n.replace("a look", "every 10"): 1 + (ratio - 1) / 10 for n, ratio in medians.items() if "a look" in n}
-    medians |= looks
-    return statistics.median(plain), medians
+    looking = "in a step that looks"
+    every = {n.replace(looking, "every 10 steps"): 1 + (ratio - 1) / 10 for n, ratio in medians.items() if looking in n}
+    return statistics.median(plain), medians | every
+
+
+def period(balancer: Balancer) -> int:
+    """Steps after which a balancer has done everything that it does: those from one comparison to the next."""
+    if not isinstance(balancer, GradientBalancer):
+        return 1
+    return balancer.every or EVERY["parameters" if balancer.at == "parameters" else "decoder"]
 
 
 def main() -> None:
@@ -117,10 +133,10 @@ def main() -> None:
         columns.append(ratios(tasks, size, options.rounds, options.device))
         print(f"{tasks} tasks are done", file=sys.stderr, flush=True)
     heads = "".join(f"{f'{tasks} tasks':>10}" for tasks in options.tasks)
-    print(f"{size[0]}x{size[1]}, batch 4, {options.device}, median of {options.rounds} rounds\n{'':24}{heads}")
+    print(f"{size[0]}x{size[1]}, batch 4, {options.device}, median of {options.rounds} rounds\n{'':40}{heads}")
     for name in columns[0][1]:
-        print(f"{name:24}" + "".join(f"{medians[name]:10.2f}" for _, medians in columns))
-    print(f"{'plain sum, seconds':24}" + "".join(f"{plain:10.3f}" for plain, _ in columns))
+        print(f"{name:40}" + "".join(f"{medians[name]:10.2f}" for _, medians in columns))
+    print(f"{'plain sum, seconds':40}" + "".join(f"{plain:10.3f}" for plain, _ in columns))
 
 
 if __name__ == "__main__":

@@ -162,10 +162,9 @@ def test_what_is_refused() -> None:
     with pytest.raises(SpecError, match=r"got start=-1, most=10\.0, look_ahead=0\.001, expected 0 <= start <= most"):
         AutoLambda(TASKS, start=-1)
     sources = (Source("many", Noise(), (32, 64)), Source("aside", Noise(), (32, 64)))
-    recipe = replace(toy_recipe(sources), balancer=Part(MetaWeights, held_out=("asid",)))
     with pytest.raises(
         SpecError, match=r"no source \(in the balancer's held_out\) is called 'asid'; did you mean 'aside'"
     ):
-        recipe.build_balancer()
+        replace(toy_recipe(sources), balancer=Part(MetaWeights, held_out=("asid",))).build_balancer()
     with pytest.raises(SpecError, match="every source is held out, none is left to train on"):
-        replace(recipe, balancer=Part(MetaWeights, held_out=("aside", "many"))).build_balancer()
+        replace(toy_recipe(sources), balancer=Part(MetaWeights, held_out=("aside", "many"))).build_balancer()
