@@ -95,3 +95,31 @@ def test_unknown_network() -> None:
 def test_a_network_that_is_no_pyramid() -> None:
     with pytest.raises(SpecError, match=r"mixer_s16_224 has levels of strides \[16, 16, .*choose a convolutional"):
         Timm("mixer_s16_224", weights=None)
+
+
+def test_mobilenetv2_is_timms_to_the_last_bit() -> None:
+    """Random numbers of a seed, names and order of tensors, what comes out, and how many numbers were drawn."""
+    import timm
+
+    from hydranet.models.encoders.mobilenetv2 import Classifier, MobileNetV2
+
+    torch.manual_seed(5)
+    theirs, drawn = timm.create_model("mobilenetv2_100"), torch.rand(3)
+    torch.manual_seed(5)
+    ours = Classifier()
+    assert torch.equal(torch.rand(3), drawn)
+    wanted = theirs.state_dict()
+    assert list(ours.state_dict()) == list(wanted)
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.state_dict().items())
+    encoder, image = MobileNetV2(weights=None).train(), torch.rand(2, 3, 64, 96)
+    encoder.stem[0], encoder.stem[1], encoder.stages = ours.conv_stem, ours.bn1, ours.blocks
+    x = theirs.train().bn1(theirs.conv_stem(encoder.normalize(image)))
+    levels = []
+    for stage in theirs.blocks:
+        x = stage(x)
+        levels.append(x)
+    for found, expected in zip(encoder(image), levels[1:], strict=True):
+        assert torch.equal(found, expected)
+    cfg = theirs.pretrained_cfg
+    assert torch.equal(encoder.normalize.mean.flatten(), torch.tensor(cfg["mean"]))
+    assert torch.equal(encoder.normalize.std.flatten(), torch.tensor(cfg["std"]))

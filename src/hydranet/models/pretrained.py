@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
@@ -187,10 +187,30 @@ def classifier(model: str, weights: str | None) -> Network:
     raise WeightsError(f"no weights at {file}; give a .safetensors file, 'imagenet' or None")
 
 
+def load_classifier(network: nn.Module, model: str, weights: str) -> None:
+    """Fills a network that is written out here, under timm's names, with weights; as `classifier`, without timm.
+
+    weights: "imagenet" = the cached file if there is one, else timm's own from the hub; a path = safetensors.
+    Raises WeightsError where weights cannot be obtained or do not fit.
+    """
+    file = cached(model) if weights == "imagenet" else Path(weights).expanduser()
+    if file.is_file():
+        _fill(network, model, file)
+    elif weights == "imagenet":
+        network.load_state_dict(_from_hub(model).state_dict())
+    else:
+        raise WeightsError(f"no weights at {file}; give a .safetensors file, 'imagenet' or None")
+
+
 def _from_file(model: str, file: Path) -> Network:
     import timm
 
     network = timm.create_model(model)
+    _fill(network, model, file)
+    return network
+
+
+def _fill(network: nn.Module, model: str, file: Path) -> None:
     try:
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
@@ -199,7 +219,6 @@ def _from_file(model: str, file: Path) -> Network:
             f"{file} holds no weights of timm's {model} ({reason:.160}); delete it and get it again, or "
             "give another file"
         ) from error
-    return network
 
 
 def _from_hub(model: str) -> Network:

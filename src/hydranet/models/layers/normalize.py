@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's images in RGB, 0..1."""
+
 
 class Normalize(nn.Module):
     """(image - mean) / std for RGB in 0..1: the first layer of every encoder, so that no caller can forget it."""
