@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.recipes.demo import demo
 from hydranet.tasks.detection.task import Detection
+from hydranet.training.train import train
 from toys import toy_recipe
 
 
@@ -33,8 +35,6 @@ from toys import toy_recipe
         ('tasks.detection.classes=["car", "car"]', "got two classes named 'car', expected every name once"),
         ("optim.clip=0", "got optim.clip=0, expected a number > 0, such as 10; null = no clipping"),
         ("optim.lr=1e308", r"got optim.lr=1e\+308, expected a number > 0, such as 1e-3, and at most 1e6"),
-        ("optim.algorithm.betas=[2, 2]", "AdamW refuses .*Invalid beta"),
-        ("optim.algorithm.weight_decay=-1", "AdamW refuses .*Invalid weight_decay"),
         ("optim.algorithm.weight_decay=inf", "got AdamW.weight_decay=inf, expected a finite number"),
         ("batch=1000000000", "got batch=1000000000, expected a number from 0 to 65536"),
         ("workers=100000", "got workers=100000, expected a number from 0 to 1024"),
@@ -51,9 +51,20 @@ def test_on_the_command_line(setting: str, sentence: str) -> None:
         demo().changed([setting])
 
 
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        (Part(torch.optim.AdamW, betas=(2, 2)), "got optim.algorithm AdamW.*which AdamW refuses .*Invalid beta"),
+        (Part(torch.optim.AdamW, weight_decay=-1.0), "AdamW refuses .*Invalid weight_decay"),
+        (Part(torch.optim.Adam, eps=-1.0), "which Adam refuses"),
+    ],
+)
+def test_what_an_algorithm_refuses_is_said_before_the_first_step(part: Part, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=sentence):
+        next(train(replace(toy_recipe(), optim=Optim(algorithm=part)), tmp_path / "run"))
+
+
 def test_in_python() -> None:
-    with pytest.raises(SpecError, match=r"got optim.algorithm Adam.*which Adam refuses"):
-        Optim(algorithm=Part(torch.optim.Adam, eps=-1.0))
     with pytest.raises(SpecError, match=r"got AdamW.weight_decay=nan, expected a finite number"):
         Part(torch.optim.AdamW, weight_decay=math.nan)
     with pytest.raises(SpecError, match=r"got ema=nan, expected a finite number"):

@@ -36,13 +36,6 @@ class Optim(Component):
                 raise SpecError(f"got optim.factors.{part}={factor}, expected a number >= 0; 1 = the rate of optim.lr")
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise SpecError(f"got optim.clip={self.clip}, expected a number > 0, such as 10; null = no clipping")
-        try:
-            self.algorithm([torch.nn.Parameter(torch.zeros(1))])
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise SpecError(
-                f"got optim.algorithm {self.algorithm}, which {self.algorithm.cls.__name__} refuses ({error}); see its "
-                "documentation for the ranges"
-            ) from error
 
     def rate(self, part: str) -> float:
         """The learning rate of a part of the network at its peak."""

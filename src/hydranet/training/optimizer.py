@@ -10,7 +10,10 @@ from hydranet.models.hydranet import HydraNet
 
 
 def optimizer(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.optim.Optimizer:
-    """An optimizer with a group for each part of the network; biases, norms and the balancer are not decayed."""
+    """An optimizer with a group for each part of the network; biases, norms and the balancer are not decayed.
+
+    Raises SpecError for options that the algorithm refuses, and for a part that the network does not have.
+    """
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         parts = name.split(".")
@@ -26,4 +29,10 @@ def optimizer(settings: Optim, model: HydraNet, balancer: Balancer) -> torch.opt
         for (part, decayed), parameters in groups.items()
         if parameters
     ]
-    return settings.algorithm([{**group, "lr": settings.rate(str(group["part"]))} for group in described])
+    try:
+        return settings.algorithm([{**group, "lr": settings.rate(str(group["part"]))} for group in described])
+    except (TypeError, ValueError, RuntimeError) as error:  # asked here: building one imports half of torch
+        raise SpecError(
+            f"got optim.algorithm {settings.algorithm}, which {settings.algorithm.cls.__name__} refuses ({error}); see "
+            "its documentation for the ranges"
+        ) from error
