@@ -51,6 +51,8 @@ def test_values_without_a_meaning_are_refused(tmp_path: Path) -> None:
         read_class_map(tmp_path / "a.png", IdCoding(LANES.classes, values={0: "background", 255: "lane"}))
     with pytest.raises(SpecError, match=r"got stored value 256 in values, expected 0..255"):
         IdCoding(LANES.classes, values={256: "lane"})
+    with pytest.raises(SpecError, match="got 254 classes of masks, expected at most 253"):
+        IdCoding(tuple(map(str, range(254))))
     with pytest.raises(SpecError, match="did you mean 'lane'"):
         IdCoding(LANES.classes, values={1: "lanes"})
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.io.images import TURN_CURE, read_ids
 from hydranet.io.orientation import SIDEWAYS, Extent, turn
 
+FOREIGN = UNKNOWN_ID - 1
+"""Marks a stored value that means nothing, in tables."""
 LOOKED_AT = 64
 """Masks of a folder that are looked at before 0 and 255 are taken for the two classes of binary masks."""
 
@@ -37,15 +39,20 @@ class IdCoding:
     values: Values = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if len(self.classes) >= FOREIGN:
+            raise SpecError(
+                f"got {len(self.classes)} classes of masks, expected at most {FOREIGN - 1}: bytes hold no more"
+            )
         for stored, name in self.values.items():
             if not (str(stored).isascii() and str(stored).isdecimal() and int(str(stored)[:5]) < 256):
                 raise SpecError(f"got stored value {stored!r:.40} in values, expected 0..255; correct it")
             if name is not None and name not in self.classes:
                 raise SpecError(unknown(name, self.classes, "class of the masks (in values)"))
 
+    @cached_property
     def table(self) -> np.ndarray:
-        """int16 256: the class id of every stored value, 255 = unknown, -1 = an error."""
-        ids = np.full(256, -1, dtype=np.int16)
+        """uint8 256: the class id of every stored value, 255 = unknown, 254 = an error."""
+        ids = np.full(256, FOREIGN, dtype=np.uint8)
         if self.values:
             for stored, name in self.values.items():
                 ids[int(stored)] = UNKNOWN_ID if name is None else self.classes.index(name)
@@ -68,19 +75,24 @@ def read_class_map(path: Path, coding: IdCoding, extent: Extent | None = None) -
             f"{path} holds {stored.dtype} {stored.shape}, expected one byte per pixel: class ids; convert it"
         )
     stored = fitted_map(path, stored, extent)
-    present = np.flatnonzero(cv2.calcHist([stored], [0], None, [256], [0, 256]).ravel())
-    table = coding.table()
-    foreign = [int(value) for value in present if table[value] < 0]
-    if foreign:
+    ids = cv2.LUT(stored, coding.table)
+    if bool((ids == FOREIGN).any()):
+        foreign = np.unique(stored[ids == FOREIGN]).tolist()
         known = sorted(map(int, coding.values)) if coding.values else None
         void = f", {list(coding.void)}" if coding.void else ""
         wanted = f"one of {known}" if known else f"0..{len(coding.classes) - 1}{void} or {UNKNOWN_ID}"
         raise DataError(
             f"{path} holds class ids {foreign[:20]}, expected {wanted}; correct the file or the data set's class list"
         )
-    if not coding.values and len(coding.classes) > 1 and present.tolist() in ([0, 255], [255]):
+    binary = not _holds_ids(stored[::8, ::8]) and not _holds_ids(stored) and bool((stored == UNKNOWN_ID).any())
+    if binary and not coding.values and len(coding.classes) > 1:
         _check_binary(path, coding)
-    return ClassMap(cv2.LUT(stored, np.where(table < 0, UNKNOWN_ID, table).astype(np.uint8)))
+    return ClassMap(ids)
+
+
+def _holds_ids(stored: np.ndarray) -> bool:
+    """Whether there is anything but 0 and 255."""
+    return bool(((stored > 0) & (stored < UNKNOWN_ID)).any())
 
 
 def _check_binary(path: Path, coding: IdCoding) -> None:
@@ -101,7 +113,7 @@ def _is_binary(folder: Path, suffix: str) -> bool:
             stored = read_ids(path)
         except DataError:
             continue
-        if stored.dtype != np.uint8 or bool(((stored > 0) & (stored < UNKNOWN_ID)).any()):
+        if stored.dtype != np.uint8 or _holds_ids(stored):
             return False
     return True
 
