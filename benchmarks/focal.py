@@ -39,9 +39,9 @@ CANONICAL_PX = 0.7 * SIZE[1]
 
 
 def camera(focal: float, count: int, seed: int) -> Source:
-    """Scenes of one focal length."""
+    """Scenes of one focal length, a share of the width."""
     scenes = Scenes(count=count, seed=seed, size=SIZE, labels=("depth",), focal=focal)
-    return Source(f"focal {focal:g}", scenes, SIZE)
+    return Source(f"focal-{round(100 * focal)}", scenes, SIZE)
 
 
 def recipe(canonical: bool, steps: int, seed: int) -> Recipe:

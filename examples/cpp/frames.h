@@ -13,7 +13,7 @@
 #include <tuple>
 #include <vector>
 
-// A picture: 8-bit RGB, row by row, as `hydranet export` expects it (layout bhwc).
+// An image: 8-bit RGB, row by row, as `hydranet export` expects it (layout bhwc).
 struct Frame {
   int height = 0, width = 0;
   std::vector<uint8_t> rgb;
@@ -30,7 +30,7 @@ inline Frame read_ppm(const std::string& path) {
   frame.rgb.resize(static_cast<size_t>(std::max(0, frame.height)) * static_cast<size_t>(std::max(0, frame.width)) * 3);
   file.read(reinterpret_cast<char*>(frame.rgb.data()), static_cast<std::streamsize>(frame.rgb.size()));
   if (!file || kind != "P6" || most != 255 || frame.rgb.empty())
-    throw std::runtime_error(path + " is no binary 8-bit PPM picture (P6)");
+    throw std::runtime_error(path + " is no binary 8-bit PPM image (P6)");
   return frame;
 }
 

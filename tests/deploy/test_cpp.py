@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hydranet.deploy.session import open_session
 from hydranet.export.export import export
 from hydranet.export.graph import Shape
 from hydranet.postprocess.nms import nms
+from hydranet.tasks.depth.task import Depth
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cpp"
 LEAST, MOST = 0.1, 0.5
@@ -89,8 +91,23 @@ def same_rows(found: np.ndarray, wanted: np.ndarray, task: str) -> None:
     assert apart[linear_sum_assignment(apart)].max(initial=0) < 6e-3, task
 
 
-def exported(folder: Path, target: str, heads: list[str] | None, suppress: str) -> Path:
+def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
+    """A file with a second input that these programs do not fill."""
+    model = exported(folder, target, ["depth"], "outside", canonical_focal_px=50.0)
+    ended = run(program, model, save_ppm(folder / "frame.ppm", frame()), folder / "out")
+    sentence = "error: this file takes a camera as an input; export it with --focal-px for yours\n"
+    assert (ended.returncode, ended.stderr) == (1, sentence)
+
+
+def exported(
+    folder: Path, target: str, heads: list[str] | None, suppress: str, canonical_focal_px: float | None = None
+) -> Path:
     recipe = every_recipe()
+    tasks = tuple(
+        replace(task, canonical_focal_px=canonical_focal_px) if isinstance(task, Depth) else task
+        for task in recipe.tasks
+    )
+    recipe = replace(recipe, tasks=tasks)
     shape = Shape(SIZE, nms=suppress)
     return export(shaken(recipe.build()), recipe, folder, targets=[target], shape=shape, heads=heads, name="toy")[1][0]
 
@@ -100,6 +117,7 @@ def test_openvino(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
     model = exported(tmp_path, "onnx", ["depth", "semantic", "yolov8"], "outside")
     same(program, model, "openvino", tmp_path)
+    refuses_a_camera(program, "onnx", tmp_path / "camera")
     (tmp_path / "text.ppm").write_text("no image")
     ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
     assert (ended.returncode, ended.stderr) == (
@@ -124,6 +142,7 @@ def test_openvino_with_every_head(tmp_path: Path) -> None:
 def test_libtorch_with_every_head(tmp_path: Path) -> None:
     """torch/script.h takes a compiler 40 seconds."""
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
+    refuses_a_camera(program, "torchscript", tmp_path / "camera")
     for suppress in ("outside", "inside"):
         same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
 

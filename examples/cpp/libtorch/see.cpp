@@ -55,6 +55,9 @@ int main(int count, char** words) try {
   torch::jit::Module model = torch::jit::load(model_path, torch::kCPU, inside);
   const std::vector<std::string> names = output_names(inside["hydranet.json"]);
 
+  if (std::regex_search(inside["hydranet.json"], std::regex("\n  \"camera\": \\{[^}]*\"fixed\": null")))
+    throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
+
   Frame frame = read_ppm(words[2]);
   const auto image = torch::from_blob(frame.rgb.data(), {1, frame.height, frame.width, 3}, torch::kUInt8);
   std::vector<torch::jit::IValue> inputs{image};

@@ -32,6 +32,9 @@ int main(int count, char** words) try {
   // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
   ov::CompiledModel model = core.compile_model(model_path, "CPU", ov::hint::inference_precision(ov::element::f32),
                                                ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
+  for (const auto& input : model.inputs())
+    if (input.get_names().count("camera"))
+      throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
   ov::InferRequest request = model.create_infer_request();
 
   Frame frame = read_ppm(words[2]);

@@ -16,6 +16,10 @@ CameraLike = Camera | float
 """The camera of an image in its own pixels; a number is a focal length, of a camera that looks through the middle."""
 
 
+CamerasGiven = CameraLike | Sequence[CameraLike | None] | None
+"""One camera for all images, or one for each; None = nobody says."""
+
+
 class CameraError(UserError, ValueError):
     """A camera that a network does not take, or lacks."""
 
@@ -58,9 +62,7 @@ class CallersCameras:
             )
         return camera
 
-    def each(
-        self, given: CameraLike | Sequence[CameraLike | None] | None, default: CameraLike | None, count: int
-    ) -> Sequence[CameraLike | None]:
+    def each(self, given: CamerasGiven, default: CameraLike | None, count: int) -> Sequence[CameraLike | None]:
         """The camera of each of several images, one given for all or one for each; None where nobody says.
 
         Raises CameraError for another number of cameras.

@@ -14,7 +14,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
-from hydranet.deploy.cameras import CallersCameras, CameraLike
+from hydranet.deploy.cameras import CallersCameras, CameraLike, CamerasGiven
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session
@@ -23,8 +23,9 @@ from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
+Images = Sequence[np.ndarray]
 Answers = dict[str, Annotation]
-"""The annotation of each task, in the image's own pixels and in meters."""
+"""Each task's annotation in pixels of the image and meters; boxes have `distance_m` where a head gives meters per pixel."""
 
 
 class PredictorError(UserError, ValueError):
@@ -53,10 +54,8 @@ class SessionPredictor:
                stream of its own, and `stream()` makes one for each of several cameras in a thread.
     size:      height and width the network sees, where it leaves the choice; default: of the sizes it was trained at,
                the one whose shape is nearest to the image's.
-    camera:    of the images, in their own pixels, or its focal length in pixels, for heads whose answers depend on it
-               (metric depth in a canonical focal length); others take no notice. Also at call time. Without it such a
-               head answers for the mean focal length of the images it was trained on, and a warning says so once.
-    Where a head gives meters for every pixel, boxes have a `distance_m` (`postprocess.distance`).
+    camera:    of the images, in their pixels, or its focal length, for heads whose answers depend on it (depth in a
+               canonical focal length). Also at call time. Default: the mean one of training, and a warning, once.
     Several threads may call one predictor at once. A process that forks opens its own: runtimes do not survive a fork.
     Raises PredictorError for what the network cannot do.
     """
@@ -97,10 +96,7 @@ class SessionPredictor:
         return self._stream.ages
 
     def stream(self, camera: CameraLike | None = None) -> Self:
-        """The same open network for another camera: its heads with a rate rest and repeat on their own.
-
-        camera: of this stream's images; default: that of this predictor.
-        """
+        """The same open network for another camera (default: this one's): its rates count on their own."""
         other = copy.copy(self)
         other._stream = _Stream()
         other._camera = self._camera if camera is None else self._cameras.allowed(camera)
@@ -113,26 +109,18 @@ class SessionPredictor:
 
     @overload
     def __call__(
-        self,
-        image: np.ndarray,
-        threshold: float | None = None,
-        iou: float | None = None,
-        camera: CameraLike | None = None,
+        self, image: np.ndarray, threshold: float | None = None, iou: float | None = None, camera: CamerasGiven = None
     ) -> Answers: ...
     @overload
     def __call__(
-        self,
-        image: Sequence[np.ndarray],
-        threshold: float | None = None,
-        iou: float | None = None,
-        camera: CameraLike | Sequence[CameraLike | None] | None = None,
+        self, image: Images, threshold: float | None = None, iou: float | None = None, camera: CamerasGiven = None
     ) -> list[Answers]: ...
     def __call__(
         self,
-        image: np.ndarray | Sequence[np.ndarray],
+        image: np.ndarray | Images,
         threshold: float | None = None,
         iou: float | None = None,
-        camera: CameraLike | Sequence[CameraLike | None] | None = None,
+        camera: CamerasGiven = None,
     ) -> Answers | list[Answers]:
         """The predictions for an image, or for each of several images (a sequence, or an array of four axes).
 
@@ -163,8 +151,8 @@ class SessionPredictor:
             step = self.manifest.input.batch or len(indices)
             for first in range(0, len(indices), step):
                 chunk = indices[first : first + step]
-                seen = [image[i] for i in chunk], [cameras[i] for i in chunk]
-                results = self._see(*seen, list(self.every), least, iou)
+                known = [cameras[i] for i in chunk]
+                results = self._see([image[i] for i in chunk], known, list(self.every), least, iou)
                 answers |= dict(zip(chunk, results, strict=True))
         return [with_distances(answers[index]) for index in range(len(image))]
 
