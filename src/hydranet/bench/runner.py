@@ -110,7 +110,7 @@ class Runner:
     def _arrays(self, images: Sequence[np.ndarray], view: View, frame: np.ndarray) -> dict[str, np.ndarray]:
         """What a file takes for a frame; a camera of any focal length costs the same."""
         manifest, size = self.sessions[0].manifest, (frame.shape[0], frame.shape[1])
-        if not manifest.takes_camera:
+        if CAMERA not in manifest.inputs:
             return {IMAGE: np.stack(images)}
         camera = usual_camera(manifest, view, size) or Camera.centered(float(size[1]), size)
         return {IMAGE: np.stack(images), CAMERA: camera_array(manifest, [view], [camera])}

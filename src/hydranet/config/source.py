@@ -7,6 +7,7 @@ from typing import Literal
 
 from hydranet.core.checks.names import check_name, check_names
 from hydranet.core.dataset import Dataset
+from hydranet.core.sample import Camera, Sample
 from hydranet.core.spec import Component, SpecError
 from hydranet.transforms.augment import Augment
 
@@ -58,6 +59,10 @@ class Source(Component):
                 f"source {self.name!r} has focal_px={self.focal_px}, expected a focal length above 0 in pixels of its "
                 "images, or null for what the data set says"
             )
+
+    def with_camera(self, sample: Sample) -> Sample:
+        """A sample of its data set with the camera that this source names, if it does."""
+        return sample if self.focal_px is None else sample.but(camera=Camera.centered(self.focal_px, sample.size))
 
     def only(self, tasks: Iterable[str]) -> "Source":
         """The same source for a network that has only these tasks."""

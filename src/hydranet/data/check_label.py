@@ -19,6 +19,7 @@ from hydranet.annotations import (
     UnknownKind,
 )
 from hydranet.core.sample import DataError, Sample
+from hydranet.core.task import Task
 
 
 def check_labels(sample: Sample) -> None:
@@ -160,3 +161,17 @@ def _(label: Tag, size: tuple[int, int]) -> None:
 @check_label.register
 def _(label: Quantity, size: tuple[int, int]) -> None:
     _expect("value", label.value, FLOAT, (), "give one number, NaN where nobody knows")
+
+
+def check_camera(sample: Sample, task: Task, source: str) -> None:
+    """Raises DataError for an image of unknown camera where the task needs it; `source` is named."""
+    if task.needs_camera and sample.camera is None:
+        raise DataError(without_camera(task.name, source))
+
+
+def without_camera(task: str, source: str) -> str:
+    """What is wrong with an image of unknown camera, for a task that needs it."""
+    return (
+        f"{task!r} needs the camera, got an image without one; set focal_px of source {source!r} (focal length in "
+        "pixels of its images), or let its data set read the calibration"
+    )

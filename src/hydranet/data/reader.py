@@ -27,10 +27,10 @@ from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger, Omission
-from hydranet.core.sample import Camera, DataError, Sample
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Task
-from hydranet.data.check_label import check_labels
+from hydranet.data.check_label import check_camera, check_labels
 from hydranet.data.observed import class_counts
 
 SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1
@@ -205,18 +205,15 @@ class Reader:
     def use(self, sample: Sample, index: str = "") -> Sample:
         """A sample of the data set with the labels that the tasks can use. Raises DataError as above."""
         check_ids(sample, self.source.dataset.classes, f"{self.source.name}:{sample.key or index}")
-        if self.source.focal_px is not None:
-            sample = sample.but(camera=Camera.centered(self.source.focal_px, sample.size))
-        labels: dict[str, Annotation] = {}
-        ledger = sample.ledger
+        sample = self.source.with_camera(sample)
+        labels, ledger = dict[str, Annotation](), sample.ledger
         for name, label_name in self.label_of.items():
             if label_name in sample.labels:
                 label = sample.labels[label_name]
                 try:
                     labels[name] = self.tables[name].apply(label) if name in self.tables else label
                     self.tasks[name].check(labels[name])
-                    if self.tasks[name].needs_camera and sample.camera is None:
-                        raise DataError(without_camera(name, self.source.name))
+                    check_camera(sample, self.tasks[name], self.source.name)
                 except DataError as error:
                     raise DataError(f"{self.source.name}:{sample.key or index}: {error}") from error
                 ledger += self._foreign(label, name)
@@ -250,10 +247,8 @@ class Reader:
         own = self.source.dataset.classes[self.label_of[name] or name]
         counts = zip(own, class_counts(label, len(own)).tolist(), self.tables[name].target, strict=True)
         foreign = {one: count for one, count, target in counts if count and target == UNMAPPED}
-        where = f"{self.source.name}, {name}"
-        if not foreign:
-            return Ledger()
-        return Ledger().noted(Omission.LABEL_IGNORED, where, FOREIGN, *foreign, count=sum(foreign.values()))
+        where, count = f"{self.source.name}, {name}", sum(foreign.values())
+        return Ledger().noted(Omission.LABEL_IGNORED, where, FOREIGN, *foreign, count=count) if foreign else Ledger()
 
 
 def _refuse_unmapped(
@@ -281,14 +276,6 @@ def check_ids(sample: Sample, classes: Mapping[str, Sequence[str]], where: str) 
                 f"{where}: {name!r} holds class ids {present}, expected 0..{count - 1} or {UNKNOWN_ID} (unknown); "
                 "correct the label file or the data set's class list"
             )
-
-
-def without_camera(task: str, source: str) -> str:
-    """What is wrong with an image of unknown camera, for a task that needs it."""
-    return (
-        f"{task!r} needs the camera, got an image without one; set focal_px of source {source!r} (focal length in "
-        "pixels of its images), or let its data set read the calibration"
-    )
 
 
 @singledispatch

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from hydranet.core.spec import check_fields
+
 CAMERA = "camera"
 """Name of the input that takes cameras: float32 (batch, 4), fx, fy, cx, cy in pixels of the images in `image`."""
 
@@ -22,6 +24,7 @@ class CameraInput:
     usual: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         fixed = self.fixed or (1.0,) * 4
         if len(fixed) != 4 or not min(*fixed[:2], 1.0 if self.usual is None else self.usual) > 0:
             raise ValueError(

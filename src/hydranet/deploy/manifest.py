@@ -115,11 +115,10 @@ class Head:
 class Manifest:
     """Everything that an exported file says about itself.
 
-    camera: None where no head needs one.
     name: of the run.    recipe: digest of the recipe.    data: sources the weights were trained on.
     protocol: source -> task -> how its report was measured; empty where there is no report.
     precision: of the weights.    versions: of the packages that made the file.
-    files: file name -> sha256; only in `manifest.json`, since no file can hold its own.
+    files: file name -> sha256; only in `manifest.json`, since no file can hold its own.    camera: None = not needed.
     """
 
     name: str
@@ -141,14 +140,9 @@ class Manifest:
         return any(head.inside for head in self.heads.values())
 
     @property
-    def takes_camera(self) -> bool:
-        """Whether the graph takes cameras as an input."""
-        return self.camera is not None and self.camera.fixed is None
-
-    @property
     def inputs(self) -> dict[str, tuple[str, tuple[int | None, ...]]]:
         """Type and shape of each input by name, in the graph's order; None for axes whose length varies."""
-        camera = {CAMERA: ("float32", (self.input.batch, 4))} if self.takes_camera else {}
+        camera = {CAMERA: ("float32", (self.input.batch, 4))} if self.camera and not self.camera.fixed else {}
         thresholds = dict.fromkeys((SCORE, IOU), ("float32", (1,))) if self.thresholds else {}
         return {IMAGE: (self.input.dtype, self.image_shape), **camera, **thresholds}
 

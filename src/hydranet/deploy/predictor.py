@@ -25,7 +25,7 @@ from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
 Images = Sequence[np.ndarray]
 Answers = dict[str, Annotation]
-"""Each task's annotation in pixels of the image and meters; boxes have `distance_m` where a head gives meters per pixel."""
+"""Each task's annotation in pixels of the image and meters; boxes have `distance_m` where a head gives meters."""
 
 
 class PredictorError(UserError, ValueError):
@@ -189,7 +189,7 @@ class SessionPredictor:
         batch = self.manifest.input.batch or len(fitted)
         padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}
-        if self.manifest.takes_camera:
+        if CAMERA in self.manifest.inputs:
             filled = self._cameras.array(cameras, [image.shape[:2] for image in images], views, tasks)
             arrays[CAMERA] = np.concatenate([filled, filled[-1:].repeat(batch - len(filled), 0)])
         if self.manifest.thresholds:

@@ -17,7 +17,8 @@ from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Cameras, Task, to_numpy
-from hydranet.data.reader import ClassTable, class_table, without_camera
+from hydranet.data.check_label import without_camera
+from hydranet.data.reader import ClassTable, class_table
 from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
 from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model

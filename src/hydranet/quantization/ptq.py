@@ -87,7 +87,7 @@ def write(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = _opened(network, target)
     # decoding stays in floats, so that the camera it is given does not matter to any range
-    others = {CAMERA: example(network.graph.shape, (CAMERA,))[0].numpy()} if manifest.takes_camera else {}
+    others = {CAMERA: example(network.graph.shape, (CAMERA,))[0].numpy()} if CAMERA in manifest.inputs else {}
     names = [node.name for node in model.graph.node] if target == "onnx" else _nodes(model)
     # NNCF draws bars of its own, and makes torch look for CUDA, which is not needed (nncf.torch.extensions)
     with kept_signal_stack(), redirect_stdout(io.StringIO()), quiet("torch.utils.cpp_extension"):

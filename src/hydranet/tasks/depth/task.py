@@ -32,6 +32,11 @@ FARTHEST = 8.0
 """Beyond e^8 times the middle of the range, squared errors only overflow."""
 
 
+def canonical(focal_px: float, camera: Cameras) -> Float[Tensor, "b 1 1"]:
+    """By how much canonical meters exceed those of each image: f_c / f; NaN where an image has no camera."""
+    return (focal_px / (camera[:, 0] * camera[:, 1]).sqrt())[:, None, None]
+
+
 @dataclass(frozen=True)
 class Depth(CameraTask, FixedAfterTraining):
     """The head predicts z, the distance is d = sqrt(min_m max_m) exp(z) meters.
@@ -107,12 +112,6 @@ class Depth(CameraTask, FixedAfterTraining):
         z = z + (z.clamp(-FARTHEST, FARTHEST) - z).detach()
         return math.sqrt(self.min_m * self.max_m) * z.exp()
 
-    def _canonical(self, camera: Cameras | None) -> Float[Tensor, "b 1 1"]:
-        """By how much canonical meters exceed those of each image: f_c / f; NaN where an image has no camera."""
-        cameras = self.given(camera)
-        assert self.canonical_focal_px is not None
-        return (self.canonical_focal_px / (cameras[:, 0] * cameras[:, 1]).sqrt())[:, None, None]
-
     def loss(self, raw: Raw, label: Annotation, camera: Cameras | None = None) -> Loss:
         """Sum over images of the objective on their pixels with a label inside the range; there may be no such pixel.
 
@@ -123,8 +122,8 @@ class Depth(CameraTask, FixedAfterTraining):
         wanted = label.values.float()
         # Comparing with NaN gives False.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
-        if self.needs_camera:
-            wanted = wanted * self._canonical(camera)
+        if self.canonical_focal_px is not None:
+            wanted = wanted * canonical(self.canonical_focal_px, self.given(camera))
             valid = valid & wanted.isfinite()
         objective = LOSSES[self.objective]
         images = zip(self.meters(full_size(raw)), wanted, valid, strict=True)
@@ -133,7 +132,11 @@ class Depth(CameraTask, FixedAfterTraining):
 
     def decode(self, raw: Raw, camera: Cameras | None = None) -> Annotation:
         meters = self.meters(decoded_size(raw))
-        meters = meters / self._canonical(camera) if self.needs_camera else meters
+        meters = (
+            meters / canonical(self.canonical_focal_px, self.given(camera))
+            if self.canonical_focal_px is not None
+            else meters
+        )
         meters = torch.where(is_broken(raw)[:, 0], float("nan"), meters.clamp(self.min_m, self.max_m))
         return ScalarMap(meters, unit="m")
 
