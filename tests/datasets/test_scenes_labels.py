@@ -195,4 +195,4 @@ def test_nothing_stands_behind_the_camera() -> None:
     for index in range(40):
         points = in_world(build(np.random.default_rng(index)).things).points
         for pitch in (-0.125, 0.125):  # the steepest that options and jitter allow
-            assert Lens(192, 640, 370, 1.5, pitch).seen(points)[..., 2].min() > 0.1
+            assert Lens(192, 640, 370, 1.5, pitch).to_camera(points)[..., 2].min() > 0.1

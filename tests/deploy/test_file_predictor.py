@@ -97,7 +97,7 @@ def test_only_the_heads_asked_for_are_computed() -> None:
 
 def test_a_head_that_rests_repeats_its_last_answer_and_says_how_old_it_is() -> None:
     fake = Fake()
-    predictor = SessionPredictor(fake, ["far", "bright"], every={"far": 3})
+    predictor = SessionPredictor(fake, ["far", "bright"]).stream({"far": 3})
     values = []
     for value in (10, 20, 30, 40):
         seen = predictor(picture(32, 64, value))
@@ -108,11 +108,11 @@ def test_a_head_that_rests_repeats_its_last_answer_and_says_how_old_it_is() -> N
     with pytest.raises(PredictorError, match="several images at once"):
         predictor([picture(32, 64)])
     with pytest.raises(PredictorError, match=r"expected \{head: 1, 2"):
-        SessionPredictor(fake, every={"far": 0})
+        SessionPredictor(fake).stream({"far": 0})
 
 
 def test_a_frame_of_another_size_ends_a_rest() -> None:
-    predictor = SessionPredictor(Fake(), ["far"], every={"far": 5})
+    predictor = SessionPredictor(Fake(), ["far"]).stream({"far": 5})
     assert predictor(picture(32, 64))["far"].values.shape == (32, 64)
     assert predictor(picture(50, 40))["far"].values.shape == (50, 40)
     assert predictor.ages == {"far": 0}
@@ -212,7 +212,7 @@ def test_thresholds_are_numbers_from_0_to_1(wrong: Any) -> None:
 def test_rates_are_whole_numbers_and_heads_count_once() -> None:
     for wrong in (1.5, True, "2", -1):
         with pytest.raises(PredictorError, match=r"expected \{head: 1, 2"):
-            SessionPredictor(Fake(), every={"far": wrong})  # type: ignore[dict-item]
+            SessionPredictor(Fake()).stream({"far": wrong})  # type: ignore[dict-item]
     fake = Fake()
     SessionPredictor(fake, ["bright", "bright"])(picture(32, 64))
     assert fake.asked == [("bright.value",)]
@@ -222,7 +222,7 @@ def test_rates_are_whole_numbers_and_heads_count_once() -> None:
 
 
 def test_what_is_written_into_an_answer_is_not_repeated() -> None:
-    predictor = SessionPredictor(Fake(), ["far"], every={"far": 3})
+    predictor = SessionPredictor(Fake(), ["far"]).stream({"far": 3})
     for _ in range(3):
         values = predictor(picture(32, 64, 10))["far"].values
         assert (values == 10).all()

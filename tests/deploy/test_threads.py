@@ -103,7 +103,7 @@ def test_heads_that_rest_repeat_what_their_own_thread_saw(folder: Path) -> None:
     name = "onnx"
     alone = opened(folder, name)
     expected = [alone(image(3 * seed)) for seed in range(THREADS)]
-    shared = SessionPredictor(alone.session, every={"depth": 5})
+    shared = SessionPredictor(alone.session).stream({"depth": 5})
 
     def work(number: int) -> list[bool]:
         rows = []
@@ -117,7 +117,7 @@ def test_heads_that_rest_repeat_what_their_own_thread_saw(folder: Path) -> None:
 
 def test_two_streams_in_one_thread(folder: Path) -> None:
     alone = opened(folder, "onnx")
-    left = SessionPredictor(alone.session, ["depth"], every={"depth": 2})
+    left = SessionPredictor(alone.session, ["depth"]).stream({"depth": 2})
     right = left.stream()
     a, b = alone(image(0))["depth"].values, alone(image(3))["depth"].values
     for age in (0, 1, 0):

@@ -12,13 +12,19 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Loss
 from hydranet.distillation.certainty import agreed, mirrored, sure
 from hydranet.distillation.feature_matching import FeatureMatching, relative_error
-from hydranet.models.heads.box_distillation import Gains, alike, by_logits, class_divergence, localization_divergence
+from hydranet.models.heads.box_distillation import (
+    Gains,
+    by_logits,
+    class_divergence,
+    localization_divergence,
+    same_outputs,
+)
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.soft import softened_divergence
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.training.losses import joined
+from hydranet.training.losses import combined
 
 
 def kl(p: list[float], q: list[float]) -> float:
@@ -94,13 +100,13 @@ def test_without_temperature_the_decisions_are_the_label() -> None:
 def test_joined_is_one_weighted_mean() -> None:
     labeled = Loss(torch.tensor(6.0), torch.tensor(3.0), {"box": torch.tensor(6.0)})
     raw_output = Loss(torch.tensor(10.0), torch.tensor(2.0))
-    both = joined(labeled, raw_output, 0.5)
+    both = combined(labeled, raw_output, 0.5)
     assert float(both.mean()) == pytest.approx((6 + 5) / (3 + 1))
     assert {name: float(value) for name, value in both.parts.items()} == {"box": 6.0, "distilled": 5.0}
-    twice = joined(both, raw_output, 1.0)
+    twice = combined(both, raw_output, 1.0)
     assert float(twice.mean()) == pytest.approx((6 + 5 + 10) / (3 + 1 + 2))
     assert sum(map(float, twice.parts.values())) == pytest.approx(float(twice.total))
-    assert float(joined(None, raw_output, 0.5).mean()) == pytest.approx(5.0)
+    assert float(combined(None, raw_output, 0.5).mean()) == pytest.approx(5.0)
 
 
 def test_numbers_are_believed_where_the_mirrored_picture_agrees() -> None:
@@ -156,9 +162,9 @@ def test_classes_of_a_teacher_are_mapped() -> None:
 
 
 def test_heads_are_alike_when_their_cells_and_bins_are() -> None:
-    assert alike(YoloV8(), YoloV8(width="xs", separable=True))
-    assert not alike(YoloV8(), YoloV8(reg_max=8))
-    assert not alike(YoloV8(), Ssd())
+    assert same_outputs(YoloV8(), YoloV8(width="xs", separable=True))
+    assert not same_outputs(YoloV8(), YoloV8(reg_max=8))
+    assert not same_outputs(YoloV8(), Ssd())
 
 
 def test_a_doubted_box_is_neither_object_nor_background() -> None:

@@ -253,7 +253,7 @@ def test_a_cache_carries_what_its_teacher_knows(teacher: Path, tmp_path: Path) -
     nameless = Pseudo(Blocks(count=2, seed=5, labels=()), str(tmp_path / "nameless"))
     found = check(replace(recipe, data=(Source("blocks", nameless, SIZE),)))
     assert found[0].images == -1
-    assert "not compared" in found[0].said()
+    assert "not compared" in found[0].sentence()
 
 
 def test_pictures_with_pseudo_labels_must_not_be_validated_on(teacher: Path, tmp_path: Path) -> None:

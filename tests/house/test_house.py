@@ -12,30 +12,55 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hydranet"
 FILES = sorted(SOURCE.rglob("*.py"))
-FIRST_READ = ("annotations.py", "core/*.py", "model.py", "gradients.py", "train.py")
+ENTRIES = 30
+"""Files and folders directly under the package, at most: what a newcomer looks over at once."""
+
+ALLOWED = {"weather.py": {"warm"}}
+"""Ordinary words where they mean what they say: the warmth of light."""
+
+PARAMETERS = 7
+"""Of a function outside command-line entry points, at most; beyond that they belong into a dataclass."""
+
+RETIRED_WORDS = """
+Voice voice hear heard tell Said Hints hints Lesson lesson lessons told HeldOutBalancer Cut pull price Outcome
+Unmoved Diverged Shelf doubt lone Tally tally Started Proof prove Seer Shipped Calibrated Processes joined alike
+_elsewhere Looker Lost finish finished least_score NEIGHBOUR FOREIGN Seen found seen said warm colour colours
+centre centred grey labelled unlabelled optimiser normalise quantise metres picture pictures
+"""
+RETIRED = frozenset(RETIRED_WORDS.split())
+"""Names that were replaced by what the field calls these things, or by what a variable holds."""
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
     yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
-def is_method(node: ast.stmt) -> bool:
-    """Whether a class does something here; properties are values, and dunder methods belong to the language."""
-    if not isinstance(node, ast.FunctionDef) or node.name.startswith("__"):
-        return False
-    return not any("property" in ast.dump(decorator) for decorator in node.decorator_list)
+def test_the_package_is_looked_over_at_once() -> None:
+    entries = [path.name for path in SOURCE.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= ENTRIES, entries
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_files_functions_and_classes_are_small(path: Path) -> None:
-    text = path.read_text()
-    tree = ast.parse(text)
-    assert len(text.splitlines()) <= 300
-    long = [f.name for f in functions(tree) if (f.end_lineno or 0) - f.lineno + 1 > 50]
-    assert not long, f"functions over 50 lines: {long}"
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    big = [c.name for c in classes if sum(map(is_method, c.body)) > 10]
-    assert not big, f"classes with more than 10 methods: {big}"
+def test_names_are_those_of_the_field(path: Path) -> None:
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    retired = {token.string for token in tokens if token.type == tokenize.NAME} & (
+        RETIRED - ALLOWED.get(path.name, set())
+    )
+    assert not retired
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_functions_take_few_parameters(path: Path) -> None:
+    if path.parent.name == "cli":
+        return  # an option of a command is a parameter
+    many = {}
+    for function in functions(ast.parse(path.read_text())):
+        arguments = function.args
+        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        given = [name for name in names if name not in ("self", "cls")]
+        if len(given) > PARAMETERS:
+            many[function.name] = given
+    assert not many
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
@@ -53,28 +78,6 @@ def test_docstrings_and_bans(path: Path) -> None:
     assert "hasattr" not in calls
     if path.relative_to(SOURCE) != Path("cli/main.py"):
         assert "print" not in calls
-
-
-def code_lines(path: Path) -> int:
-    """Lines that hold code: no blank lines, comments or docstrings."""
-    text = path.read_text()
-    lines: set[int] = set()
-    quiet = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    statement: list[tokenize.TokenInfo] = []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in quiet:
-            statement.append(token)
-        elif token.type in (tokenize.NEWLINE, tokenize.ENDMARKER):
-            if not (len(statement) == 1 and statement[0].type == tokenize.STRING):
-                lines |= {n for t in statement for n in range(t.start[0], t.end[0] + 1)}
-            statement = []
-    return len(lines)
-
-
-def test_what_a_newcomer_reads_first_stays_short() -> None:
-    paths = [path for name in FIRST_READ for path in sorted(SOURCE.glob(name))]
-    counts = {str(p.relative_to(SOURCE)): code_lines(p) for p in paths}
-    assert sum(counts.values()) <= 1000, counts
 
 
 def test_help_is_quick_because_it_imports_no_torch() -> None:

@@ -46,7 +46,7 @@ def hand_made() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Boxes]:
 
 def test_task_aligned_assignment_by_hand() -> None:
     scores, boxes, points, label = hand_made()
-    match = task_aligned(scores, boxes, points, truth(label, 2), topk=10, alpha=0.5, beta=1.0)
+    match = task_aligned(scores, boxes, points, truth(label, 2), topk=10, powers=(0.5, 1.0))
     # object 0: IoU 0.5, 1.0 and score .9, .5 (square roots) -> t = .45, .5; targets t / .5 * best IoU 1.0
     # object 1: IoU 1.0, 0.75 and score .8, .4 -> t = .8, .3; targets t / .8 * 1.0
     assert match.positive.tolist() == [[True] * 4]
@@ -56,7 +56,7 @@ def test_task_aligned_assignment_by_hand() -> None:
 
 def test_only_the_topk_best_aligned_anchors_are_taken() -> None:
     scores, boxes, points, label = hand_made()
-    match = task_aligned(scores, boxes, points, truth(label, 2), topk=1, alpha=0.5, beta=1.0)
+    match = task_aligned(scores, boxes, points, truth(label, 2), topk=1, powers=(0.5, 1.0))
     assert match.positive.tolist() == [[False, True, True, False]]
     torch.testing.assert_close(match.target[0], torch.tensor([[0.0, 0], [1.0, 0], [0, 1.0], [0, 0]]))
 
@@ -64,7 +64,7 @@ def test_only_the_topk_best_aligned_anchors_are_taken() -> None:
 def test_an_anchor_wanted_twice_goes_to_the_object_it_overlaps_more() -> None:
     scores, boxes, points, _ = hand_made()
     label = Boxes(torch.tensor([[[0.0, 0, 16, 8], [0, 0, 8, 8]]]), torch.tensor([[0, 1]]))
-    match = task_aligned(scores, boxes, points, truth(label, 2), beta=1.0)
+    match = task_aligned(scores, boxes, points, truth(label, 2), powers=(0.5, 1.0))
     assert match.row[0, :2].tolist() == [1, 0]
     assert match.positive.tolist() == [[True, True, False, False]]
 

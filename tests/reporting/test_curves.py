@@ -17,7 +17,7 @@ from hydranet.reporting.curves import curves, losses, write_report
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
 from hydranet.visualization import charts
-from hydranet.visualization.charts import Line, bar_chart, binned, line_chart, log_ticks, said, ticks
+from hydranet.visualization.charts import Line, bar_chart, binned, line_chart, log_ticks, ticks
 from toys import toy_recipe
 
 NAMES = ("first & best", "second")
@@ -97,7 +97,14 @@ def test_ticks_are_round() -> None:
     assert ticks(-1, 1, 4) == [-1, -0.5, 0, 0.5, 1]
     assert log_ticks(0.1, 10) == [0.1, 0.2, 0.5, 1, 2, 5, 10]
     assert log_ticks(1e-4, 1e2) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100])
-    assert [said(v) for v in (0, 0.25, 1e-4, 2.5e-5, 123456, 40)] == ["0", "0.25", "1e-4", "2.5e-5", "1.2e5", "40"]
+    assert [axis_label(v) for v in (0, 0.25, 1e-4, 2.5e-5, 123456, 40)] == [
+        "0",
+        "0.25",
+        "1e-4",
+        "2.5e-5",
+        "1.2e5",
+        "40",
+    ]
 
 
 def test_lines_lie_where_their_values_are() -> None:

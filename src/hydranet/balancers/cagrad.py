@@ -42,10 +42,10 @@ def cagrad(gramian: Square, c: float) -> Vector:
     def objective(x: Vector) -> tuple[Vector, Square]:
         # |g_w| = min_s (|g_w|^2 / s + s) / 2 over s > 0: smooth also where |g_w| is 0.
         w, s = x[:-1], x[-1]
-        pull = regular @ w
-        square = w @ pull
-        gradient = np.append(gramian @ mean + radius * pull / s, radius * (1 - square / s**2) / 2)
-        side = -radius * pull[:, None] / s**2
+        slope = regular @ w
+        square = w @ slope
+        gradient = np.append(gramian @ mean + radius * slope / s, radius * (1 - square / s**2) / 2)
+        side = -radius * slope[:, None] / s**2
         return gradient, np.block([[radius * regular / s, side], [side.T, np.full((1, 1), radius * square / s**3)]])
 
     w = minimize(objective, np.append(mean, 1.0), np.append(np.ones(count), 0.0))[:-1]

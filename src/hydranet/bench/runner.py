@@ -16,7 +16,7 @@ from hydranet.core.sample import Camera
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import camera_array, usual_camera
 from hydranet.deploy.manifest import IMAGE
-from hydranet.deploy.predictor import Answers, answer, prepared
+from hydranet.deploy.predictor import Answers, answer, first_image, prepared
 from hydranet.deploy.session import Session, open_session
 from hydranet.transforms.view import View
 
@@ -100,7 +100,7 @@ class Runner:
         outputs = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
         answers = {
-            task: answer(arrays, task, head, 0, view, frame.shape[:2], self.threshold)
+            task: answer(first_image(arrays), task, head, view, frame.shape[:2], self.threshold)
             for session, arrays in zip(self.sessions, outputs, strict=True)
             for task, head in session.manifest.heads.items()
         }

@@ -139,15 +139,15 @@ def renamed(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[st
     heads = {name.partition(".")[0] for name in tensors}
     strip = f"{next(iter(heads))}." if len(heads) == 1 else ""
     parts = dict.fromkeys("".join(f"{p}." for p in name.split(".")[:i]) for name in own for i in (1, 2, 3))
-    choices = [("", ""), (strip, ""), *((cut, part) for part in parts for cut in dict.fromkeys(("", strip)))]
+    choices = [("", ""), (strip, ""), *((prefix, part) for part in parts for prefix in dict.fromkeys(("", strip)))]
     shapes = {name: tensor.shape for name, tensor in own.items()}
 
     def fitting(choice: tuple[str, str]) -> int:
-        cut, part = choice
-        return sum(shapes.get(part + name.removeprefix(cut)) == tensor.shape for name, tensor in tensors.items())
+        prefix, part = choice
+        return sum(shapes.get(part + name.removeprefix(prefix)) == tensor.shape for name, tensor in tensors.items())
 
-    cut, part = max(choices, key=fitting)
-    return {part + name.removeprefix(cut): tensor for name, tensor in tensors.items()}
+    prefix, part = max(choices, key=fitting)
+    return {part + name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def class_rows(task: Task, features: Features) -> dict[str, bool]:

@@ -55,7 +55,7 @@ def bench(
     folder = out or Path("runs") / f"{first.name}-bench"
     folder.mkdir(parents=True, exist_ok=True)
     notes += files.notes([first, *others], pairs)
-    _compare(networks, pairs, shape, folder, images, Pace(rounds, frames, threads, threshold), where, notes)
+    _compare(networks, pairs, shape, folder, (images, where), Pace(rounds, frames, threads, threshold), notes)
 
 
 def _compare(
@@ -63,18 +63,18 @@ def _compare(
     pairs: list[tuple[str, str]],
     size: tuple[int, int],
     folder: Path,
-    images: "list[np.ndarray]",
+    source: "tuple[list[np.ndarray], str]",
     pace: "Pace",
-    where: str,
     notes: list[str],
 ) -> None:
-    """Measures, shows and keeps the result."""
+    """Measures, shows and keeps the result; `source` is images and where they come from."""
     from hydranet.bench import plan, table
     from hydranet.bench.compare import load
     from hydranet.bench.result import Result, busy, markdown
     from hydranet.io.atomic import write
     from hydranet.models.profile import costs
 
+    images, where = source
     before = load()  # before this program keeps the processor busy
     spent = costs({n: [m.network() for m in members] for n, members in networks.items()}, size, rounds=1)
     rows = _measure(networks, pairs, size, folder, images, pace, notes)

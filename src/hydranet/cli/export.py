@@ -101,8 +101,8 @@ def export(
         protocol=exporting.report_of(place),
         precision=precision,
     )
-    prove = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
-    paths, proofs = _proven(draft, folder, prove)
+    compare_with_torch = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
+    paths, proofs = _proven(draft, folder, compare_with_torch)
     _end(proofs, folder, paths, [] if images else exporting.other_sizes(recipe, shape.size))
     _tell(paths, nvidia)
 
@@ -119,7 +119,7 @@ def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, fra
 def _proven(
     draft: "Callable[[Path], tuple[ExportGraph, list[Path]]]",
     folder: Path,
-    prove: "Callable[[ExportGraph, list[Path]], list[Parity]]",
+    compare_with_torch: "Callable[[ExportGraph, list[Path]], list[Parity]]",
 ) -> "tuple[list[Path], list[Parity]]":
     """Files that passed their proof, moved into the folder; and all proofs. Drafts lie in a temporary folder."""
     from hydranet.export.export import settle
@@ -127,7 +127,7 @@ def _proven(
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=folder) as place:
         graph, drafts = draft(Path(place))
-        proofs = prove(graph, drafts)
+        proofs = compare_with_torch(graph, drafts)
         failed = {parity.file for parity in proofs if parity.failures}
         return settle(drafts, folder, [path for path in drafts if path.name not in failed]), proofs
 

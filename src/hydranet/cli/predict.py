@@ -102,12 +102,12 @@ def predict(
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
-    predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, every=rates, size=shape, runtime=chosen)
+    predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, size=shape, runtime=chosen)
     broken = list["DataError"]()
     for name, source in sources.items():
         rate = source.fps or fps or None
         writer = Writer(out / name, predictor.classes, rate, arrays=arrays, images=draw, record=_beside(record, name))
-        steps = partial(run_pipeline, source, predictor.stream(focal_px), writer, note=broken.append)
+        steps = partial(run_pipeline, source, predictor.stream(rates, focal_px), writer, note=broken.append)
         _watch(partial(steps, tracks=Tracks() if track else None), writer, stop, limit, source.count)
         if stop and not isinstance(source, Live):
             _end(broken, True, f"{writer.count} of {source.count or 'all'} frames")

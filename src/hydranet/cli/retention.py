@@ -7,7 +7,7 @@ import typer
 
 from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
 from hydranet.cli.terminal import say
-from hydranet.cli.train import learn
+from hydranet.cli.train import run_training_loop
 
 
 def retention(
@@ -40,7 +40,7 @@ def retention(
             raise CheckpointError(f"{run} holds another recipe ({'; '.join(differs[:3])}); choose another --out")
         if not (run / "report.json").is_file():
             resume = (run / "state.safetensors").is_file()
-            learn(variant, run, device=available_device(device), resume=resume, again=again)
+            run_training_loop(variant, run, device=available_device(device), resume=resume, again=again)
     models = {name: load_model(run)[0].to(device) for name, run in runs.items()}
     alone = [model for name, model in models.items() if name != SHARED]
     size = chosen.data[0].size

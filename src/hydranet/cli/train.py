@@ -45,7 +45,7 @@ def train(
     if resume:
         _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])
-    learn(chosen, folder, device=available_device(device), resume=resume, again=again)
+    run_training_loop(chosen, folder, device=available_device(device), resume=resume, again=again)
     _keep_source(recipe, folder)
     say(f"done: hydranet predict {folder} IMAGES   |   hydranet evaluate {folder} --gallery {folder}/gallery.html")
 
@@ -79,7 +79,7 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
         )
 
 
-def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
+def run_training_loop(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
     from hydranet.checkpoint import checkpoint
     from hydranet.distillation import leakage
@@ -106,7 +106,7 @@ def learn(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: s
                 continue
             if progress.step == 1:
                 for finding in leakage.read(folder):
-                    say(finding.said())
+                    say(finding.sentence())
             log.step(progress)
             _introduce(progress)
             _omissions(progress)

@@ -129,20 +129,20 @@ class Recipe(Component):
         """Height and width of the network's input for each source, validation first, each size once."""
         return tuple(dict.fromkeys((source.size[0], source.size[1]) for source in (*self.validation, *self.data)))
 
-    def build(self, also: Sequence[Task] = ()) -> HydraNet:
+    def build(self, extra_tasks: Sequence[Task] = ()) -> HydraNet:
         """The network, with pretrained weights if the encoder asks for them; deterministic by `seed`.
 
         also: further tasks, such as those that exist only in training.
         """
-        tasks = (*self.tasks, *also)
+        tasks = (*self.tasks, *extra_tasks)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             trunk = self.sharing({task.name: task.reads for task in tasks}, self.encoder, self.decoder)
             return HydraNet(trunk, tasks)
 
-    def build_balancer(self, also: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
+    def build_balancer(self, extra_tasks: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
         """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that it does not have."""
-        balancer = self.balancer(tuple(task.name for task in (*self.tasks, *also)))
+        balancer = self.balancer(tuple(task.name for task in (*self.tasks, *extra_tasks)))
         if isinstance(balancer, MetaBalancer):
             names = [source.name for source in self.data]
             for name in balancer.held_out:

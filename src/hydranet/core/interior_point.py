@@ -27,8 +27,8 @@ def minimize(
             break
         center = 0.1 * (x @ z) / count
         matrix = np.block([[hessian + np.diag(z / x), normal.T], [normal, corner]])
-        found = np.linalg.solve(matrix, np.concatenate([center / x - z - residual, np.zeros(edge)]))
-        dx, dprice = found[:count], found[count:]
+        change = np.linalg.solve(matrix, np.concatenate([center / x - z - residual, np.zeros(edge)]))
+        dx, dprice = change[:count], change[count:]
         dz = (center - z * dx) / x - z
         length = min([1.0, *(-0.99 * x[dx < 0] / dx[dx < 0]), *(-0.99 * z[dz < 0] / dz[dz < 0])])
         x, z, loss_weights = x + length * dx, z + length * dz, loss_weights + length * dprice

@@ -186,7 +186,7 @@ def add_up(statistics: Sequence[LabelStatistics], names: Sequence[str]) -> Label
             in_images[name] = in_images.get(name, 0) + 1
         for name, some in one.ranges.items():
             values.setdefault(name, []).append(some)
-    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+    values_by_name = {name: np.concatenate(parts) for name, parts in values.items()}
     return LabelReport(
         kind=statistics[0].kind,
         images=len(statistics),
@@ -195,7 +195,7 @@ def add_up(statistics: Sequence[LabelStatistics], names: Sequence[str]) -> Label
         classes=classes,
         in_images=in_images,
         unit=statistics[0].unit,
-        ranges={name: _range(all_values) for name, all_values in joined.items() if all_values.size},
+        ranges={name: _range(all_values) for name, all_values in values_by_name.items() if all_values.size},
     )
 
 

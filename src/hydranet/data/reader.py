@@ -38,7 +38,7 @@ SIMILAR, UNMAPPED, BACKGROUND = -3, OTHER_CLASS, -1
 (SIMILAR - k), unknown, or known to be none of its classes."""
 
 SKIPPED = "each broken, on_error='skip'"
-FOREIGN = "objects of classes that the task does not have; their boxes are neither object nor background"
+IGNORED_CLASSES = "objects of classes that the task does not have; their boxes are neither object nor background"
 
 
 @dataclass(frozen=True)
@@ -247,8 +247,10 @@ class Reader:
         own = self.source.dataset.classes[self.label_of[name] or name]
         counts = zip(own, class_counts(label, len(own)).tolist(), self.tables[name].target, strict=True)
         foreign = {one: count for one, count, target in counts if count and target == UNMAPPED}
-        where, count = f"{self.source.name}, {name}", sum(foreign.values())
-        return Ledger().noted(Omission.LABEL_IGNORED, where, FOREIGN, *foreign, count=count) if foreign else Ledger()
+        where = f"{self.source.name}, {name}"
+        if not foreign:
+            return Ledger()
+        return Ledger().noted(Omission.LABEL_IGNORED, where, IGNORED_CLASSES, *foreign, count=sum(foreign.values()))
 
 
 def _refuse_unmapped(

@@ -32,8 +32,8 @@ def usual_camera(manifest: Manifest, view: View, size: Size) -> Camera | None:
     """
     if manifest.camera is None or manifest.camera.usual is None:
         return None
-    seen = Camera.centered(manifest.camera.usual * view.size[1], view.size)
-    return warp_camera(seen, view.inverse(size))
+    network_camera = Camera.centered(manifest.camera.usual * view.size[1], view.size)
+    return warp_camera(network_camera, view.inverse(size))
 
 
 def camera_array(manifest: Manifest, views: Sequence[View], cameras: Sequence[Camera]) -> np.ndarray:

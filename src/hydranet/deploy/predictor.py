@@ -49,9 +49,6 @@ class SessionPredictor:
     threshold: boxes and lines below this score are left out; default: each task's own. Also at call time.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
                own. Also at call time.
-    every:     {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
-               copy), and `ages` says how old it is. For a stream of single images; each thread that calls has a
-               stream of its own, and `stream()` makes one for each of several cameras in a thread.
     size:      height and width the network sees, where it leaves the choice; default: of the sizes it was trained at,
                the one whose shape is nearest to the image's.
     camera:    of the images, in their pixels, or its focal length, for heads whose answers depend on it (depth in a
@@ -67,7 +64,6 @@ class SessionPredictor:
         *,
         threshold: float | None = None,
         iou: float | None = None,
-        every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
         camera: CameraLike | None = None,
     ) -> None:
@@ -78,12 +74,10 @@ class SessionPredictor:
                 f"got file {self.manifest.name!r} without heads, expected one at least; export it again"
             )
         names = list(dict.fromkeys(heads)) if heads else list(self.manifest.heads)
-        self.every = dict.fromkeys(names, 1) | dict(every or {})
-        for name in self.every:
+        for name in names:
             if name not in self.manifest.heads:
                 raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
-        if not all(map(_is_rate, self.every.values())) or not set(self.every) <= set(names):
-            raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {', '.join(names)}")
+        self.every = dict.fromkeys(names, 1)
         self.size = size
         _check_size(size, self.manifest)
         self._cameras = CallersCameras(self.manifest)
@@ -95,10 +89,22 @@ class SessionPredictor:
         """For each head how many images of this thread ago its last answer was computed; 0 = for the last image."""
         return self._stream.ages
 
-    def stream(self, camera: CameraLike | None = None) -> Self:
-        """The same open network for another camera (default: this one's): its rates count on their own."""
+    def stream(self, every: Mapping[str, int] | None = None, camera: CameraLike | None = None) -> Self:
+        """The same open network for the single images of one camera, one after another.
+
+        every:  {head: 2} computes a head for every second image only; in between, its last answer is repeated (as a
+                copy), and `ages` says how old it is. Each thread that calls has a stream of its own.
+        camera: of this stream's images; default: that of this predictor.
+        Raises PredictorError for a head that this predictor does not compute, or a rate below 1.
+        """
         other = copy.copy(self)
-        other._stream = _Stream()
+        other.every, other._stream = self.every | dict(every or {}), _Stream()
+        for name in other.every:
+            if name not in self.manifest.heads:
+                raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
+        if not all(map(_is_rate, other.every.values())) or not set(other.every) <= set(self.every):
+            heads = ", ".join(self.every)
+            raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {heads}")
         other._camera = self._camera if camera is None else self._cameras.allowed(camera)
         return other
 
@@ -196,10 +202,11 @@ class SessionPredictor:
             arrays |= self._thresholds(least, iou)
         names = [name for task in tasks for name in self.manifest.outputs_of(task)]
         outputs = self.session(arrays, names)
+        apart = [{name: array[i] for name, array in outputs.items()} for i in range(len(images))]
         heads = {task: self.manifest.heads[task] for task in tasks}
         return [
-            {task: answer(outputs, task, head, i, view, image.shape[:2], least, iou) for task, head in heads.items()}
-            for i, (image, view) in enumerate(zip(images, views, strict=True))
+            {task: answer(one, task, head, view, image.shape[:2], least, iou) for task, head in heads.items()}
+            for one, image, view in zip(apart, images, views, strict=True)
         ]
 
     def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
@@ -272,21 +279,25 @@ def prepared(
     return list(images), [make((image.shape[0], image.shape[1]), size) for image in images]
 
 
+def first_image(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A graph's arrays without their batch axis, for the first image."""
+    return {name: array[0] for name, array in outputs.items()}
+
+
 def answer(
     outputs: Mapping[str, np.ndarray],
     task: str,
     head: Head,
-    index: int,
     view: View,
     size: Sequence[int],
     least: float | None,
     iou: float | None = None,
 ) -> Annotation:
-    """One image's annotation of a task, from a graph's arrays, in pixels of the image, whose (h, w) is `size`.
+    """One image's annotation of a task, from its part of a graph's arrays, in pixels of the image (h, w = `size`).
 
     least: least score that is kept; None = the task's own.    Raises PredictorError for an answer that is none (NaN).
     """
-    prediction = head.annotation({name: outputs[f"{task}.{name}"][index] for name in head.fields})
+    prediction = head.annotation({name: outputs[f"{task}.{name}"] for name in head.fields})
     if broken := broken_field(prediction):
         raise PredictorError(
             f"head {task!r} gave {broken} that are no numbers (NaN or infinite), expected finite ones: the weights are "

@@ -45,16 +45,16 @@ class Finding:
     images: int
     validation: int
     same: tuple[tuple[str, str], ...] = ()
-    alike: tuple[tuple[str, str], ...] = ()
+    similar: tuple[tuple[str, str], ...] = ()
     allowed: bool = False
     cure: str = ""
 
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The finding in one line."""
         if self.images < 0:
             return f"leakage: {self.what}: not compared, since nobody knows on which images it was trained"
-        counts = f"{len(self.same)} the same, {len(self.alike)} look alike"
-        pairs = "; ".join(f"{a} = {b}" for a, b in (*self.same, *self.alike)[:NAMED])
+        counts = f"{len(self.same)} the same, {len(self.similar)} look alike"
+        pairs = "; ".join(f"{a} = {b}" for a, b in (*self.same, *self.similar)[:NAMED])
         return f"leakage: {self.what}: {self.images} images against {self.validation} of validation: {counts}" + (
             f" ({pairs})" if pairs else ""
         )
@@ -139,8 +139,8 @@ def _caches(dataset: Dataset) -> Iterator[Pseudo]:
 def _compared(what: str, theirs: Images | None, validation: Images, allowed: bool, cure: str) -> Finding:
     if theirs is None:
         return Finding(what, -1, len(validation), allowed=allowed, cure=cure)
-    same, alike = overlap(validation, theirs)
-    return Finding(what, len(theirs), len(validation), same, alike, allowed, cure)
+    same, similar = overlap(validation, theirs)
+    return Finding(what, len(theirs), len(validation), same, similar, allowed, cure)
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -152,15 +152,15 @@ def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
     names, looks = list(theirs), bits([one[1] for one in theirs.values()])
     distance, place = nearest(bits([one[1] for one in validation.values()]), looks)
     same: list[tuple[str, str]] = []
-    alike: list[tuple[str, str]] = []
+    similar: list[tuple[str, str]] = []
     for (name, (pixels, _)), far, index in zip(validation.items(), distance, place, strict=True):
         if pixels in by_content:
             same.append((name, by_content[pixels]))
         elif far <= NEAR_BITS:
             other = names[index]
             renamed = name.partition(":")[2] == other.partition(":")[2]
-            (same if renamed else alike).append((name, other))
-    return tuple(same), tuple(alike)
+            (same if renamed else similar).append((name, other))
+    return tuple(same), tuple(similar)
 
 
 def _of_run(path: str, cached: dict[str, Images]) -> Images | None:

@@ -64,7 +64,7 @@ class Teachers:
                 )
 
     @property
-    def hints(self) -> tuple[Task, ...]:
+    def feature_matching(self) -> tuple[Task, ...]:
         """The tasks that exist while training only: one for each teacher whose features are matched."""
         return tuple(one.feature_matching for one in self.teaching if one.feature_matching)
 

@@ -17,7 +17,7 @@ from hydranet.data.reader import Reader
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import camera_array, usual_camera
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
-from hydranet.deploy.predictor import answer, prepared
+from hydranet.deploy.predictor import answer, first_image, prepared
 from hydranet.deploy.session import Session
 from hydranet.evaluation.evaluate import MetricAccumulator
 from hydranet.evaluation.report import finite
@@ -203,12 +203,15 @@ def _predictions(
     batch = manifest.input.batch or 1
     given = _given(graph, np.stack(images * batch), _cameras(manifest, sample, view).repeat(batch, 0))
     mine = _ours(graph, manifest, given)
-    yield {task: answer(mine, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+    yield {task: answer(first_image(mine), task, head, view, sample.size, 0.0) for task, head in manifest.heads.items()}
     for session, parity in zip(sessions, parities, strict=True):
         theirs = _theirs(session, parity, given)
         parity.images += 1
         parity.add(manifest, mine, theirs, 0, manifest.input.size)
-        yield {task: answer(theirs, task, head, 0, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+        yield {
+            task: answer(first_image(theirs), task, head, view, sample.size, 0.0)
+            for task, head in manifest.heads.items()
+        }
 
 
 def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], parities: Sequence[Parity], sample: Sample) -> None:

@@ -1,6 +1,6 @@
 """A trained network as a function of an image: one class for run folders and exported files, in every runtime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydranet.core.extras import needing
@@ -22,11 +22,11 @@ class Predictor(SessionPredictor):
     threshold: boxes and lines below this score are left out; default: each task's own, which a file holds, too.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
                own. Threshold and iou may also be given with each image.
-    every:     {head: 2} computes a head for every second image only; see `SessionPredictor`.
     size:      height and width the network sees; default: the training size nearest to the image in shape.
     runtime:   what computes, and how: a name such as "openvino", or a `Runtime` with device, threads, precision.
     camera:    of the images: a `Camera` in their pixels, or its focal length in pixels; see `SessionPredictor`.
-    Several threads may call one predictor at once. A process that forks opens its own.
+    A predictor remembers nothing from image to image, so several threads may call one at once; `stream(every={"depth":
+    2})` makes one that computes a head for every second image only. A process that forks opens its own.
     Raises PredictorError for a path that names no network and for what the network cannot do, ManifestError for what
     is no export, CheckpointError for a damaged run, ImportError naming the extra that is not installed.
     """
@@ -38,13 +38,12 @@ class Predictor(SessionPredictor):
         *,
         threshold: float | None = None,
         iou: float | None = None,
-        every: Mapping[str, int] | None = None,
         size: tuple[int, int] | None = None,
         runtime: str | Runtime = "",
         camera: CameraLike | None = None,
     ) -> None:
         session = open_path(path, Runtime(runtime) if isinstance(runtime, str) else runtime)
-        super().__init__(session, heads, threshold=threshold, iou=iou, every=every, size=size, camera=camera)
+        super().__init__(session, heads, threshold=threshold, iou=iou, size=size, camera=camera)
 
 
 def open_path(path: Path | str, runtime: Runtime) -> Session:

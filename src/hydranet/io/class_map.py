@@ -16,7 +16,7 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.io.images import TURN_CURE, read_ids
 from hydranet.io.orientation import SIDEWAYS, Extent, turn
 
-FOREIGN = UNKNOWN_ID - 1
+UNLISTED = UNKNOWN_ID - 1
 """Marks a stored value that means nothing, in tables."""
 LOOKED_AT = 64
 """Masks of a folder that are looked at before 0 and 255 are taken for the two classes of binary masks."""
@@ -39,9 +39,9 @@ class IdCoding:
     values: Values = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.classes) >= FOREIGN:
+        if len(self.classes) >= UNLISTED:
             raise SpecError(
-                f"got {len(self.classes)} classes of masks, expected at most {FOREIGN - 1}: bytes hold no more"
+                f"got {len(self.classes)} classes of masks, expected at most {UNLISTED - 1}: bytes hold no more"
             )
         for stored, name in self.values.items():
             if not (str(stored).isascii() and str(stored).isdecimal() and int(str(stored)[:5]) < 256):
@@ -52,7 +52,7 @@ class IdCoding:
     @cached_property
     def table(self) -> np.ndarray:
         """uint8 256: the class id of every stored value, 255 = unknown, 254 = an error."""
-        ids = np.full(256, FOREIGN, dtype=np.uint8)
+        ids = np.full(256, UNLISTED, dtype=np.uint8)
         if self.values:
             for stored, name in self.values.items():
                 ids[int(stored)] = UNKNOWN_ID if name is None else self.classes.index(name)
@@ -76,8 +76,8 @@ def read_class_map(path: Path, coding: IdCoding, extent: Extent | None = None) -
         )
     stored = fitted_map(path, stored, extent)
     ids = cv2.LUT(stored, coding.table)
-    if bool((ids == FOREIGN).any()):
-        foreign = np.unique(stored[ids == FOREIGN]).tolist()
+    if bool((ids == UNLISTED).any()):
+        foreign = np.unique(stored[ids == UNLISTED]).tolist()
         known = sorted(map(int, coding.values)) if coding.values else None
         void = f", {list(coding.void)}" if coding.void else ""
         wanted = f"one of {known}" if known else f"0..{len(coding.classes) - 1}{void} or {UNKNOWN_ID}"

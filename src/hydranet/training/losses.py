@@ -23,32 +23,34 @@ class NonFiniteLoss(UserError, RuntimeError):
 
 def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str, Loss]:
     """The loss of every task that has labels or lessons in the batch and an output."""
-    found: dict[str, Loss] = {}
+    losses: dict[str, Loss] = {}
     with torch.autocast(batch.image.device.type, enabled=False):
         for name, label in batch.labels.items():
             if name in raw:
                 rows = batch.rows[name]
-                found[name] = model.tasks[name].with_camera(batch.camera[rows]).loss(pick(raw[name], rows), label)
+                losses[name] = model.tasks[name].with_camera(batch.camera[rows]).loss(pick(raw[name], rows), label)
         for distilled_target in batch.distillation:
             if distilled_target.task in raw:
                 rows = distilled_target.rows
                 task = model.tasks[distilled_target.task].with_camera(batch.camera[rows])
-                heard = task.distill(pick(raw[distilled_target.task], rows), distilled_target)
-                found[distilled_target.task] = joined(found.get(distilled_target.task), heard, distilled_target.weight)
-    return found
+                distilled_loss = task.distill(pick(raw[distilled_target.task], rows), distilled_target)
+                losses[distilled_target.task] = combined(
+                    losses.get(distilled_target.task), distilled_loss, distilled_target.weight
+                )
+    return losses
 
 
-def joined(labeled: Loss | None, heard: Loss, weight: float) -> Loss:
+def combined(labeled: Loss | None, distilled_loss: Loss, weight: float) -> Loss:
     """One loss of a task: its mean is over labeled elements, and over a teacher's with `weight` each.
 
     (T + w T') / (N + w N') with totals T and counts N: both are sums over images, so it is exact over any split of a
     step, and a balancer sees one loss a task, as without teachers. The part "distilled" is w T'.
     """
-    distilled = {"distilled": weight * heard.total}
+    distilled = {"distilled": weight * distilled_loss.total}
     if labeled is None:
-        return Loss(weight * heard.total, weight * heard.count, distilled)
+        return Loss(weight * distilled_loss.total, weight * distilled_loss.count, distilled)
     before = labeled.parts or {"labeled": labeled.total}
-    total, count = labeled.total + weight * heard.total, labeled.count + weight * heard.count
+    total, count = labeled.total + weight * distilled_loss.total, labeled.count + weight * distilled_loss.count
     return Loss(total, count, {**before, "distilled": before.get("distilled", 0) + distilled["distilled"]})
 
 
@@ -93,21 +95,23 @@ class Means:
         return self.total[name] / self.count[name]
 
 
-def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch], reduce: Reduce) -> Means:
-    """Adds losses up over batches and processes. Raises Diverged, on every process, for one that is not finite."""
+def means(
+    tasks: Sequence[str], per_batch: Sequence[dict[str, Loss]], batches: Sequence[Batch], reduce: Reduce
+) -> Means:
+    """Adds losses up over batches and processes. Raises NonFiniteLoss, on every process, for one that is not finite."""
     device = batches[0].image.device if batches else torch.device("cpu")
     sums = torch.zeros(len(tasks), 2, dtype=torch.float64, device=device)
-    for losses in found:
+    for losses in per_batch:
         for name, loss in losses.items():
             sums[tasks.index(name)] += torch.stack([loss.total.detach().double(), loss.count.detach().double()])
     own = {name: row[1].float() for name, row in zip(tasks, sums.clone(), strict=True)}
     sums = reduce(sums)
     bad = [name for name, row in zip(tasks, sums, strict=True) if not torch.isfinite(row).all()]
     if bad:
-        raise NonFiniteLoss(_blame(bad, found, batches))
+        raise NonFiniteLoss(_blame(bad, per_batch, batches))
     present = [name for name, row in zip(tasks, sums, strict=True) if row[1] > 0]
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in present}
-    for losses in found:
+    for losses in per_batch:
         for name in losses.keys() & set(present):
             for part, value in losses[name].parts.items():
                 share = value.detach() / own[name].clamp(min=1e-12)
@@ -119,9 +123,9 @@ def means(tasks: Sequence[str], found: Sequence[dict[str, Loss]], batches: Seque
     )
 
 
-def _blame(bad: list[str], found: Sequence[dict[str, Loss]], batches: Sequence[Batch]) -> str:
+def _blame(bad: list[str], per_batch: Sequence[dict[str, Loss]], batches: Sequence[Batch]) -> str:
     where = []
-    for losses, batch in zip(found, batches, strict=True):
+    for losses, batch in zip(per_batch, batches, strict=True):
         for name in bad:
             if name in losses and not torch.isfinite(losses[name].total):
                 rows = (batch.rows[name] if name in batch.rows else torch.arange(len(batch.key))).tolist()

@@ -115,7 +115,7 @@ def _slopes(
     if not before.count or not 0 < square < float("inf"):
         return {}
     if balancer.exact:
-        found = {
+        losses = {
             name: -(
                 direction @ _gradient(model, parameters, rest, before, {name: torch.ones_like(count)}, seed, reduce)
             )
@@ -127,8 +127,8 @@ def _slopes(
             above = _means(model, rest, seed, reduce)
         with Shifted(parameters, -reach * direction):
             below = _means(model, rest, seed, reduce)
-        found = {name: (below.value(name) - above.value(name)) / (2 * reach) for name in before.count}
-    return {name: slope / square for name, slope in found.items()}
+        losses = {name: (below.value(name) - above.value(name)) / (2 * reach) for name in before.count}
+    return {name: slope / square for name, slope in losses.items()}
 
 
 class Shifted(nullcontext[None]):
@@ -153,8 +153,8 @@ class Shifted(nullcontext[None]):
 
 @torch.no_grad()
 def _means(model: HydraNet, batches: Sequence[Batch], seed: int, reduce: Reduce) -> Means:
-    found = [forward(model, batch, nullcontext, seed + i) for i, batch in enumerate(batches)]
-    return means(list(model.tasks), found, batches, reduce)
+    losses = [forward(model, batch, nullcontext, seed + i) for i, batch in enumerate(batches)]
+    return means(list(model.tasks), losses, batches, reduce)
 
 
 def _gradient(

@@ -65,14 +65,14 @@ class Run:
         self.processes = processes or ProcessGroup()
         self.teachers = Teachers(recipe, self.device)
         self.focal_px = cameras.focal_lengths(recipe)
-        model = recipe.build(self.teachers.hints)
+        model = recipe.build(self.teachers.feature_matching)
         model.usual_focal = cameras.usual_focal(recipe, self.focal_px)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.sync_norm:
             synchronize(self.model.trunk)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
-        self.balancer: Balancer = recipe.build_balancer(self.teachers.hints).to(self.device)
+        self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
         self.users = parameter_users(self.model.trunk) if isinstance(self.balancer, GradientBalancer) else None
         self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None

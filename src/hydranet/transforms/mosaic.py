@@ -120,7 +120,7 @@ def mosaic(
     scale, rotate_rad, flip: as in `Augment`.
     """
     middle = [round(side * rng.uniform(*CENTER)) for side in size]
-    heights, widths = ([cut, side - cut] for cut, side in zip(middle, size, strict=True))
+    heights, widths = ([middle_px, side - middle_px] for middle_px, side in zip(middle, size, strict=True))
     tiles = []
     for corner, which in enumerate(rng.permutation(TILES)):
         sample, to = samples[which], (heights[corner // 2], widths[corner % 2])

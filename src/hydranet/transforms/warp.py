@@ -182,8 +182,8 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     if lost.any():
         kept = replace(kept, ignore=lost | (False if kept.ignore is None else kept.ignore))
     if kept.truncation is not None:
-        cut = kept.truncation
-        kept = replace(kept, truncation=cut + (1 - cut) * (1 - visible).astype(cut.dtype))
+        truncation = kept.truncation
+        kept = replace(kept, truncation=truncation + (1 - truncation) * (1 - visible).astype(truncation.dtype))
     return kept
 
 

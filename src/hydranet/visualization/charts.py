@@ -68,7 +68,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [value for value in candidates if low * 0.999 <= value <= high * 1.001]
 
 
-def said(value: float) -> str:
+def axis_label(value: float) -> str:
     """A short number for an axis."""
     if value == 0:
         return "0"
@@ -102,9 +102,9 @@ def line_chart(lines: Sequence[Line], *, log: bool = False, bounds: tuple[float,
     parts = []
     for mark in marks:
         x, y = place(first, mark).split(",")
-        parts += [_rule(x, y, mark == 0 and low < 0), _text(LEFT - 6, float(y) + 3.5, said(mark), "end")]
+        parts += [_rule(x, y, mark == 0 and low < 0), _text(LEFT - 6, float(y) + 3.5, axis_label(mark), "end")]
     for mark in ticks(first, last, 4):
-        parts.append(_text(float(place(mark, low).split(",")[0]), HEIGHT - 8, said(mark), "middle"))
+        parts.append(_text(float(place(mark, low).split(",")[0]), HEIGHT - 8, axis_label(mark), "middle"))
     for i, line in enumerate(drawn):
         if len(lines) <= 6 and any(s.low < s.high for s in line):
             edge = [place(s.x, s.low) for s in line] + [place(s.x, s.high) for s in reversed(line)]
@@ -129,7 +129,7 @@ def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> st
                 f'<rect x="{left:.1f}" y="{y}" width="{wide:.1f}" height="{tall - 2}" rx="2" fill="{color(g)}"/>'
             )
             parts.append(
-                _text(left + wide + 5, y + tall / 2 + 3, said(value) if math.isfinite(value) else "–", "start")
+                _text(left + wide + 5, y + tall / 2 + 3, axis_label(value) if math.isfinite(value) else "–", "start")
             )
     return f'<svg viewBox="0 0 {WIDTH} {len(names) * row}" role="img">{"".join(parts)}</svg>'
 

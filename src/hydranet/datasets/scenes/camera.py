@@ -47,7 +47,7 @@ class Lens:
         matrix = np.array([[self.focal_px, 0, x], [0, self.focal_px, y], [0, 0, 1]])
         return Camera(matrix, height_m=self.height_m, pitch_rad=self.pitch_rad)
 
-    def seen(self, points: np.ndarray) -> np.ndarray:
+    def to_camera(self, points: np.ndarray) -> np.ndarray:
         """World points (x right, y up, z forward from the ground below) to camera axes; float ... 3."""
         c, s = np.cos(self.pitch_rad), np.sin(self.pitch_rad)
         below = self.height_m - points[..., 1]

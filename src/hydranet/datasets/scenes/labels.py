@@ -137,7 +137,7 @@ def keypoints(view: View) -> Keypoints:
     shown = np.bincount(owner.ravel() + 1, minlength=len(things) + 1)[1:]
     rows = [k for k, thing in enumerate(things) if thing.keypoints is not None and shown[k] > 0]
     world = np.array([things[k].keypoints for k in rows]).reshape(-1, len(MIRROR), 3)
-    camera = lens.seen(world)
+    camera = lens.to_camera(world)
     xy = lens.project(camera)
     inside = ((xy >= 0) & (xy < (lens.width_px, lens.height_px))).all(axis=-1)
     visible = np.where(inside, 1, 0)

@@ -58,7 +58,7 @@ def faces_of(things: Sequence[Thing], lens: Lens) -> Faces:
     scene = in_world(things)
     sizes = np.array([len(thing.shape) for thing in things])
     owner, starts = np.repeat(np.arange(len(things)), sizes), np.cumsum(sizes) - sizes
-    points = lens.seen(scene.points)
+    points = lens.to_camera(scene.points)
     pixels = lens.project(points)
     normal = lens.turned(_normals(scene.points))[scene.plane]
     toward = np.sum(normal * points[:, 0], axis=1)

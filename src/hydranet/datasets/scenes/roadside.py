@@ -83,11 +83,11 @@ def trees(road: Road, kind: str, side: int, leaf: Color, rng: np.random.Generato
         tint, pick = shade(leaf, rng.uniform(0.75, 1.25)), 1.0 if kind == "city" else rng.random()
         variant = int(rng.integers(plants.VARIANTS))
         if pick < 0.2:
-            things.append(flat_thing(plants.bush(variant), x, z, classes.VEGETATION, tint, size, 1.0, 1.2))
+            things.append(flat_thing(plants.bush(variant), (x, z), classes.VEGETATION, tint, size, 1.0, 1.2))
         elif pick < 0.45:
-            things.append(flat_thing(plants.conifer(variant), x, z, classes.VEGETATION, tint, 1.2 * size, 1.0, 7.0))
+            things.append(flat_thing(plants.conifer(variant), (x, z), classes.VEGETATION, tint, 1.2 * size, 1.0, 7.0))
         else:
-            things.append(flat_thing(plants.broadleaf(variant), x, z, classes.VEGETATION, tint, size, 1.3, 5.0))
+            things.append(flat_thing(plants.broadleaf(variant), (x, z), classes.VEGETATION, tint, size, 1.3, 5.0))
         z += rng.uniform(6, 13) if kind == "city" else 3 + rng.exponential(9)
     return things
 
@@ -118,7 +118,7 @@ def posts(road: Road, side: int, rng: np.random.Generator) -> list[Thing]:
     things, z = [], rng.uniform(8, 28)
     while z < FARTHEST_M:
         x = _edge(road, side) + float(road.center(z))
-        things.append(flat_thing(shape, x, z, classes.POLE, street.STEEL, 1.0, 0.08, height))
+        things.append(flat_thing(shape, (x, z), classes.POLE, street.STEEL, 1.0, 0.08, height))
         z += rng.uniform(22, 32)
     return things
 
@@ -131,7 +131,7 @@ def plates(road: Road, side: int, radius_m: float, rng: np.random.Generator) -> 
         x = _edge(road, side) + side * rng.uniform(0, 0.4) + float(road.center(z))
         radius, center = radius_m * rng.uniform(0.85, 1.15), rng.uniform(2.1, 2.7)
         label = int(rng.integers(len(signs.CLASSES)))
-        things.append(flat_thing(street.pole(), x, z, classes.POLE, street.STEEL, center / street.POLE_M, 0.06, 2.5))
+        things.append(flat_thing(street.pole(), (x, z), classes.POLE, street.STEEL, center / street.POLE_M, 0.06, 2.5))
         where = standing(x, z, 0.5 * facing(x, z), (radius, radius, 1.0))  # half towards us, half along the road
         where[1, 3] = center
         things.append(Thing(street.plate(label), where, street.STEEL, classes.SIGN, classes.DETECTION.index("sign")))

@@ -90,7 +90,7 @@ def _shadows(ground: Ground, world: World, weather: Weather) -> np.ndarray:
             hull = cv2.convexHull(np.concatenate([thing.footprint, moved]).astype(np.float32))[:, 0]
             outlines.append(hull if hull[:, 1].min() >= NEAR_M else _clipped(hull))
     flat = np.concatenate([*outlines, np.zeros((0, 2))])
-    pixels = lens.project(lens.seen(np.column_stack([flat[:, 0], np.zeros(len(flat)), flat[:, 1]])))
+    pixels = lens.project(lens.to_camera(np.column_stack([flat[:, 0], np.zeros(len(flat)), flat[:, 1]])))
     fixed = np.round((np.clip(pixels, -4000, 4000) - 0.5) * 16).astype(np.int32)  # OpenCV: pixel centers are whole
     for outline in np.split(fixed, np.cumsum([len(outline) for outline in outlines])[:-1]):
         if len(outline) > 2:

@@ -49,10 +49,10 @@ def rectangle(half_m: float, near_m: float, far_m: float, where: np.ndarray) -> 
     return (corners @ where[:, :3].T + where[:, 3])[:, [0, 2]]
 
 
-def flat_thing(  # one call per object: a wrapper object would hide the measures
-    shape: Mesh, x_m: float, z_m: float, semantic: int, paint: Color, size: float, half_m: float, height_m: float
+def flat_thing(
+    shape: Mesh, place_m: tuple[float, float], semantic: int, paint: Color, size: float, half_m: float, height_m: float
 ) -> Thing:
-    """A flat image that looks at the camera; `half_m`, `height_m` measure the shadow of a unit-size object."""
-    where = standing(x_m, z_m, facing(x_m, z_m), (size, size, size))
+    """A flat image at x, z that looks at the camera; `half_m`, `height_m` measure the shadow of a unit-size object."""
+    where = standing(*place_m, facing(*place_m), (size, size, size))
     foot = rectangle(half_m, -half_m / 2, half_m / 2, where)
     return Thing(shape, where, paint, semantic, footprint=foot, height_m=height_m * size)

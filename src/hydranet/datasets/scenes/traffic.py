@@ -100,6 +100,6 @@ def people(road: Road, rng: np.random.Generator) -> list[Thing]:
         shape, size = plants.person(int(rng.integers(plants.VARIANTS))), rng.uniform(0.86, 1.1)
         red, green, blue = rng.uniform(0.08, 0.75, 3).tolist()
         x = u + float(road.center(z))
-        walker = flat_thing(shape, x, z, classes.PERSON, (red, green, blue), size, 0.22, 1.7)
+        walker = flat_thing(shape, (x, z), classes.PERSON, (red, green, blue), size, 0.22, 1.7)
         things.append(replace(walker, box=classes.DETECTION.index("person")))
     return things

@@ -55,8 +55,7 @@ def task_aligned(
     points: Float[Tensor, "b a 2"],
     truth: Truth,
     topk: int = 10,
-    alpha: float = 0.5,
-    beta: float = 6.0,
+    powers: tuple[float, float] = (0.5, 6.0),
     least_px: float = 0.0,
 ) -> Assignment:
     """Anchors that are best at class and place at once (TOOD, arXiv 2108.07755, section 3.2).
@@ -65,6 +64,7 @@ def task_aligned(
     best aligned anchors whose point lies in its box; an anchor wanted by several goes to the one it overlaps most.
     Its target is t, scaled so that the object's best anchor aims at the object's best IoU.
 
+    powers:   alpha and beta.
     scores:   class probabilities. boxes: predicted boxes in pixels. points: anchor centers.
     least_px: boxes narrower than this count as this wide when points are looked for, so that each has some.
     """
@@ -72,12 +72,12 @@ def task_aligned(
         parts = []
         for i in range(len(scores)):
             (objects, rows), one = _objects(truth, i), slice(i, i + 1)
-            part = task_aligned(scores[one], boxes[one], points[one], objects, topk, alpha, beta, least_px)
+            part = task_aligned(scores[one], boxes[one], points[one], objects, topk, powers, least_px)
             parts.append(part._replace(row=rows[part.row] * part.positive))
         return Assignment(*map(torch.cat, zip(*parts, strict=True)))
     overlap = iou(truth.xyxy, boxes)
     by_object = truth.label[..., None].expand(-1, -1, scores.shape[1])
-    aligned = scores.transpose(1, 2).gather(1, by_object).pow(alpha) * overlap.pow(beta)
+    aligned = scores.transpose(1, 2).gather(1, by_object).pow(powers[0]) * overlap.pow(powers[1])
     allowed = inside(points, truth.xyxy, least_px) & truth.object[..., None]
 
     best = aligned.masked_fill(~allowed, -1).topk(min(topk, aligned.shape[2]), dim=2).indices

@@ -19,7 +19,7 @@ class Gains(NamedTuple):
     dfl: float
 
 
-def alike(student: BoxHead, teacher: BoxHead) -> bool:
+def same_outputs(student: BoxHead, teacher: BoxHead) -> bool:
     """Whether the cells and bins of two heads mean the same, so that their logits can be compared."""
     if not (isinstance(student, YoloV8) and isinstance(teacher, YoloV8)):
         return False

@@ -199,8 +199,8 @@ class TwoStageHead(nn.Module):
         image = torch.arange(batch, device=level.device, dtype=torch.float32).repeat_interleave(count)[:, None]
         rois = torch.cat((image, proposals.flatten(0, 1)), 1)
         # in float32: half precision would move a corner at 600 px by two pixels
-        cut = self.cut_out(level.float(), rois, (CELLS, CELLS), 1 / stride, sampling_ratio=2, aligned=True)
-        known = self.inspect(cut.to(level.dtype))
+        regions = self.cut_out(level.float(), rois, (CELLS, CELLS), 1 / stride, sampling_ratio=2, aligned=True)
+        known = self.inspect(regions.to(level.dtype))
         return {
             "objectness": objectness,
             "deltas": deltas,

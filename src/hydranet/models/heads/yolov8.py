@@ -68,7 +68,7 @@ class YoloV8(BoxHead):
             boxes, known = self._boxes(raw), truth(label, classes)
             least_px = float(self.strides[0])
             match = task_aligned(
-                scores.sigmoid(), boxes, raw["points"], known, self.topk, self.alpha, self.beta, least_px
+                scores.sigmoid(), boxes, raw["points"], known, self.topk, (self.alpha, self.beta), least_px
             )
             judged = known.judged(raw["points"]) | (match.target > 0)
             classed = (F.binary_cross_entropy_with_logits(scores, match.target, reduction="none") * judged).sum()

@@ -17,7 +17,7 @@ from hydranet.core.task import Loss, PerImage, Raw, Stats, Task
 from hydranet.metrics.coco import coco_scores
 from hydranet.metrics.kitti import NEIGHBORS, kitti_scores
 from hydranet.metrics.voc import road_scores, voc_scores
-from hydranet.models.heads.box_distillation import Gains, alike, by_logits
+from hydranet.models.heads.box_distillation import Gains, by_logits, same_outputs
 from hydranet.models.heads.box_head import BoxHead
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
@@ -165,7 +165,7 @@ class Detection(Task):
         the rest is background.
         """
         teacher, head = distilled_target.teacher, self.box_head
-        if distilled_target.temperature and isinstance(teacher, Detection) and alike(head, teacher.box_head):
+        if distilled_target.temperature and isinstance(teacher, Detection) and same_outputs(head, teacher.box_head):
             assert isinstance(head, YoloV8)
             least = (distilled_target.least or teacher.score_threshold) / 2
             gains = Gains(head.class_gain, head.dfl_gain)
