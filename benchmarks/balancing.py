@@ -42,8 +42,8 @@ from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
-from hydranet.training.feature_gradients import ParameterUsers, parameter_users
-from hydranet.training.gradients import EVERY, StepContext, step_gradients
+from hydranet.training.feature_gradients import ParameterUsers, Place, parameter_users
+from hydranet.training.gradients import StepContext, comparison_interval, step_gradients
 
 GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL)
 BALANCERS: dict[str, Part] = {
@@ -115,7 +115,8 @@ def period(balancer: Balancer) -> int:
     """Steps after which a balancer has done everything that it does: those from one comparison to the next."""
     if not isinstance(balancer, GradientBalancer):
         return 1
-    return balancer.every or EVERY["parameters" if balancer.at == "parameters" else "decoder"]
+    place: Place = "parameters" if balancer.at == "parameters" else "decoder"
+    return balancer.every or comparison_interval(place, len(balancer.tasks))
 
 
 def main() -> None:

@@ -169,7 +169,14 @@ def main() -> None:
         print(f"{name:44}{np.abs(values - truth).mean():10.3f}{whole.mean():14.3f}{whole.max():9.3f}")
     print(f"\n{'step over the plain sum':44}" + "".join(f"{f'{tasks} tasks':>10}" for tasks in (2, 4, 8)))
     columns = [costs(tasks, options.rounds) for tasks in (2, 4, 8)] if options.rounds else []
-    for name, every in (("decoder", 1), ("decoder", 2), ("parameters", 1), ("parameters", 8)):
+    for name, every in (
+        ("decoder", 1),
+        ("decoder", 2),
+        ("parameters", 1),
+        ("parameters", 2),
+        ("parameters", 4),
+        ("parameters", 8),
+    ):
         cells = "".join(f"{1 + (column[name] - 1) / every:10.2f}" for column in columns)
         print(f"{f'{name}, every {every}':44}{cells}")
 

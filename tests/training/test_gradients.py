@@ -72,7 +72,7 @@ def assert_equal(a: dict[str, Tensor | None], b: dict[str, Tensor | None], toler
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch.compile looks at it
 @pytest.mark.parametrize("balancer", [Uniform(TASKS), Halves(TASKS)], ids=["sum", "gradients"])
 def test_a_compiled_network_has_the_same_gradients(balancer: Balancer) -> None:
-    """Tasks that read one level must get one tensor from the compiled trunk, too: the cut adds up by identity."""
+    """Tasks that read one level must get one tensor from the compiled trunk, too: copies are told apart by identity."""
     model = network()
     wanted = gradients(model, mixed(), balancer)
     for part in (model.trunk, *model.heads.values()):

@@ -13,8 +13,8 @@ class GradNorm(GradientBalancer):
     r_t is the task's L_t / L_t(first step it was seen in) over its mean: slow tasks get longer gradients. The target
     is a constant (no gradient), and the weights of all tasks always add up to T, which the paper reaches by dividing
     after each update. z learns with the run's optimizer at `optim.factors["balancer"]` times its rate, without
-    weight decay, and an absent task's z does not move. Lengths are taken at the cut; the paper's last shared layer
-    is one step further in.
+    weight decay, and an absent task's z does not move. The paper takes lengths at the last shared
+    layer, here they are taken where gradients are compared.
     """
 
     scale = "invariant"

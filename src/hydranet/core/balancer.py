@@ -93,8 +93,9 @@ class GradientBalancer(nn.Module, ABC):
     at:    where gradients are compared: at the "decoder"'s parameters, at all shared "parameters" as in the papers,
            or "auto": at the decoder's where every task passes them, else at all. One backward pass per task through
            that part of the trunk.
-    every: steps from one comparison to the next; between them the last Gramian counts on. None = 2 at the decoder,
-           8 at all parameters (docs/balancing.md has the table of cost and error).
+    every: steps from one comparison to the next; between them the last Gramian counts on. None = every step up to
+           four tasks and every second one up to eight at the decoder, every T-th step of T tasks at all parameters
+           (docs/balancing.md has the table of cost and error).
     Raises SpecError for another word, or every < 1.
     """
 

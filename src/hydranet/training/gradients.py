@@ -4,7 +4,7 @@ Whatever the number of processes, sources and micro-batches, a step has one mean
 L_t = (sum of totals) / (sum of counts), and the balancer sees exactly these. Its weights are w_t = d objective / d L_t.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -22,8 +22,16 @@ from hydranet.training.feature_gradients import DetachedFeatures, ParameterUsers
 from hydranet.training.losses import Autocast, Means, Reduce, detached, forward, frozen_buffers, losses_of, means
 from hydranet.training.meta_gradients import update
 
-EVERY: Mapping[Place, int] = {"decoder": 2, "parameters": 8}
-"""Steps from one comparison of task gradients to the next, where a balancer leaves it open (docs/balancing.md)."""
+TASKS_PER_STEP = 4
+"""So many tasks may be compared at the decoder in every step for about a fifth of a step's time (docs/balancing.md)."""
+
+
+def comparison_interval(place: Place, tasks: int) -> int:
+    """Steps from one comparison of task gradients to the next, where a balancer leaves it open.
+
+    The cost of a comparison grows with the number of tasks; these intervals keep it below a third of a step.
+    """
+    return -(-tasks // TASKS_PER_STEP) if place == "decoder" else max(tasks, 1)
 
 
 def _alone(tensor: Tensor) -> Tensor:
@@ -253,7 +261,7 @@ class _Shared:
     def gramian(self) -> tuple[Tensor, bool]:
         """float64 t t of the tasks present, and whether it was taken in this step or is one of an earlier step."""
         names = tuple(self.shares)
-        every = self.balancer.every or EVERY[self.place]
+        every = self.balancer.every or comparison_interval(self.place, len(self.users.tasks))
         if (known := self.balancer.recall(names, every)) is not None:
             return known, False
         compared = self._compared()
