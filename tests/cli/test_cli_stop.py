@@ -84,8 +84,9 @@ def test_killed_at_any_step(process: Process, whole: Path) -> None:
     ends_like(whole, process)
 
 
-def test_interrupted(process: Process, whole: Path) -> None:
-    code, err = process.at_step(3).stopped_by(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted(process: Process, whole: Path, number: int) -> None:
+    code, err = process.at_step(3).stopped_by(number)
     assert code == 130, err
     first, last = err.splitlines()
     assert first == "stopping after this step; once more stops at once"
@@ -96,13 +97,31 @@ def test_interrupted(process: Process, whole: Path) -> None:
     ends_like(whole, process)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_while_it_imports(number: int) -> None:
+    """A signal before the command has begun its work is one line, not a traceback."""
+    code = (
+        "import builtins, os, sys\n"
+        "real = builtins.__import__\n"
+        "def meets(name, *rest):\n"
+        f"    if name == 'torch': os.kill(os.getpid(), {int(number)})\n"
+        "    return real(name, *rest)\n"
+        "from hydranet.cli.main import main\n"
+        "builtins.__import__ = meets\n"
+        "sys.argv = ['hydranet', 'train', 'demo']\n"
+        "main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stderr) == (130, "error: stopped\n")
+
+
 @pytest.mark.parametrize(
     ("state", "said"), [(True, "the last checkpoint was kept"), (False, "no checkpoint was written yet: start anew")]
 )
 def test_the_last_words_are_true(tmp_path: Path, capfd: pytest.CaptureFixture[str], state: bool, said: str) -> None:
     if state:
         (tmp_path / checkpoint.STATE).touch()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         terminal.stop_on_signal(run=tmp_path)
         signal.raise_signal(signal.SIGINT)

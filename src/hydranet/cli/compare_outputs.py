@@ -1,4 +1,4 @@
-"""hydranet same"""
+"""hydranet compare-outputs"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def same(
 ) -> None:
     """Prove that two networks answer alike, bit by bit, in the tasks that both have; exit code 1 where they do not.
 
-    For example, that training another head left the old ones as they were: hydranet same runs/old runs/new
+    For example, that training another head left the old ones as they were: hydranet compare-outputs runs/old runs/new
     """
     from hydranet.checkpoint.checkpoint import load_model
     from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs

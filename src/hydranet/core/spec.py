@@ -3,15 +3,16 @@
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from types import MappingProxyType, UnionType
-from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 from hydranet.core.checks.class_lookup import Allowed, ForeignClass, resolve_class
 from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.checks.names import shown
 from hydranet.core.checks.ranges import check_numbers
+from hydranet.core.checks.types import OfClass, describe, fits
 from hydranet.core.errors import SpecError, UserError
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Component:
     """Marks the frozen dataclasses that a recipe may hold (tasks, data sets, schedules, detection heads, ...)."""
 
 
-class Part(Generic[T]):
+class Part(OfClass, Generic[T]):
     """A class and its options, to be built later: `Part(MobileNetV2, weights="imagenet")`.
 
     Options are checked against the constructor at once, with a suggestion for a misspelled one.
@@ -59,14 +60,6 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def check_fields(value: Any) -> None:
-    """Raises SpecError for a field of a dataclass whose value is clearly of another type; for values out of files."""
-    for one in fields(value):
-        given = getattr(value, one.name)
-        if not fits(given, one.type):
-            raise SpecError(f"got {one.name}={shown(given)} for {type(value).__name__}, expected {_describe(one.type)}")
-
-
 def _check_options(cls: type, options: Mapping[str, Any]) -> None:
     """Raises SpecError for an option that the class does not have, or whose value is clearly of another type."""
     known = _parameters(cls)
@@ -75,59 +68,7 @@ def _check_options(cls: type, options: Mapping[str, Any]) -> None:
             raise SpecError(unknown(name, known, f"option of {cls.__name__}"))
         wanted = known[name].annotation
         if not fits(value, wanted):
-            raise SpecError(f"got {name}={shown(value)} for {cls.__name__}, expected {_describe(wanted)}")
-
-
-def fits(value: Any, wanted: Any) -> bool:
-    """Whether a value may stand where a type is wanted: numbers, text, choices, classes, parts of a class, and tuples,
-    mappings and unions of them. Where a type is not known, the answer is yes.
-    """
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if wanted is Any:
-        return True
-    if wanted in (int, float):
-        return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
-    if origin is Literal:
-        return any(type(value) is type(one) and value == one for one in inner)
-    if origin in (Union, UnionType):
-        return any(fits(value, one) for one in inner)
-    if origin is tuple:
-        return isinstance(value, tuple | list) and _each_fits(value, inner)
-    if origin is Part:
-        return isinstance(value, Part) and _is_kind_of(value.cls, inner[0])
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(fits(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())
-    plain = isinstance(wanted, type) and origin is None and wanted is not inspect.Parameter.empty
-    return not plain or isinstance(value, wanted)
-
-
-def _each_fits(values: Sequence[Any], wanted: tuple[Any, ...]) -> bool:
-    every = wanted[:1] * len(values) if wanted and wanted[-1] is ... else wanted
-    return len(every) == len(values) and all(map(fits, values, every))
-
-
-def _is_kind_of(cls: type, wanted: Any) -> bool:
-    kinds = get_args(wanted) or (wanted,)
-    return any(not isinstance(kind, type) or issubclass(cls, kind) for kind in kinds)
-
-
-def _describe(wanted: Any) -> str:
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if origin is Part:
-        return f"a part that is a kind of {_describe(inner[0])}"
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return f"a table of {_describe(inner[0])} to {_describe(inner[1])}"
-    if origin is tuple:
-        return str(wanted) if not any(isinstance(one, type) for one in inner) else _describe_tuple(inner)
-    if not inner:
-        return wanted.__name__ if isinstance(wanted, type) else str(wanted)
-    words = [str(one) if origin is Literal else _describe(one) for one in inner]
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
-
-
-def _describe_tuple(inner: tuple[Any, ...]) -> str:
-    names = [_describe(one) for one in inner if one is not ...]
-    return f"a list of {names[0]}" if ... in inner else f"[{', '.join(names)}]"
+            raise SpecError(f"got {name}={shown(value)} for {cls.__name__}, expected {describe(wanted)}")
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:

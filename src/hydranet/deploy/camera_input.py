@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hydranet.core.spec import check_fields
+from hydranet.core.checks.types import check_fields
 
 CAMERA = "camera"
 """Name of the input that takes cameras: float32 (batch, 4), fx, fy, cx, cy in pixels of the images in `image`."""

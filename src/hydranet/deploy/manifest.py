@@ -14,9 +14,10 @@ import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.names import check_classes, check_names, is_name, shown
+from hydranet.core.checks.types import check_fields
 from hydranet.core.errors import UserError
-from hydranet.core.spec import check_fields
 from hydranet.deploy.camera_input import CAMERA, CameraInput
+from hydranet.deploy.moved import modern_manifest
 
 FORMAT = 3
 """Version of this layout; readers refuse a newer one and translate an older one."""
@@ -30,15 +31,6 @@ IMAGE = "image"
 SCORE, IOU = "score_threshold", "iou_threshold"
 """Names of the inputs of a graph that suppresses boxes itself: float32 of shape (1,)."""
 
-
-_FORMAT_1 = {"colour": "color", "colours": "colors", "post": "postprocess", "score": "score_threshold"}
-_FORMAT_1_STEPS = {
-    "score": "score_threshold",
-    "iou": "iou_threshold",
-    "limit": "max_detections",
-    "candidates": "pre_nms_topk",
-}
-"""What format 1 called the fields of input and heads, and the options of the steps after the graph."""
 
 CURE = "export the run again"
 
@@ -169,7 +161,7 @@ class Manifest:
                 raise ManifestError(
                     f"got a manifest of format {tree['format']}, expected at most {FORMAT}; update hydranet"
                 )
-            tree = _modern(tree)
+            tree = modern_manifest(tree) if tree["format"] < FORMAT else tree
             return _sound(
                 Manifest(
                     **_tuples(tree)
@@ -185,20 +177,6 @@ class Manifest:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error
-
-
-def _modern(tree: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of any format, translated to the current one."""
-    if tree["format"] >= FORMAT:
-        return tree
-    heads = {}
-    for name, old in tree["heads"].items():
-        head = {_FORMAT_1.get(key, key): value for key, value in old.items()}
-        steps = head.get("postprocess", {}).items()
-        head["postprocess"] = {step: {_FORMAT_1_STEPS.get(k, k): v for k, v in given.items()} for step, given in steps}
-        heads[name] = head
-    given = {_FORMAT_1.get(key, key): value for key, value in tree["input"].items()}
-    return {**tree, "format": FORMAT, "input": given, "heads": heads}
 
 
 def kind_named(name: str) -> type[Annotation]:

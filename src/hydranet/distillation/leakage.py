@@ -9,10 +9,11 @@ from hydranet.checkpoint.checkpoint import load_recipe
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.checks.json_text import parse_json
+from hydranet.core.checks.types import check_fields
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError, UserError
 from hydranet.core.sample import DataError
-from hydranet.core.spec import check_fields, to_json
+from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.distillation.teacher_model import Network, TeacherModel

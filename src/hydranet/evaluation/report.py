@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.core.checks.json_text import parse_json
+from hydranet.core.checks.types import check_fields
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
-from hydranet.core.spec import SpecError, check_fields, dotted, to_json
+from hydranet.core.spec import SpecError, dotted, to_json
 from hydranet.io.atomic import write
 
 NOT_MEASURED = Omission.CLASS_NOT_MEASURED
@@ -82,6 +83,7 @@ class Report:
             ledger = Ledger.from_json(tree.get("ledger", ()))  # reports of before have none
             report = Report(**{**tree, "scores": scores, "headlines": headlines, "ledger": ledger})
             check_fields(report)
+            _check_whole(report)
             return report
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
@@ -114,6 +116,20 @@ def read_report(path: Path) -> Report:
     except (DataError, UnicodeDecodeError) as error:
         run = file.parent if file.name == "report.json" else "RUN"
         raise DataError(f"{file} is damaged: {error}; make it again with `hydranet evaluate {run}`") from error
+
+
+def _check_whole(report: Report) -> None:
+    """Raises ValueError for a report that names a score without what belongs to it."""
+    for source, tasks in report.protocol.items():
+        for task, how in tasks.items():
+            if not isinstance(how.get("images", 0), int) or not isinstance(how.get("classes", []), list):
+                raise ValueError(f"the protocol of {source}/{task} has no number of images, or no list of classes")
+    for source, tasks in report.scores.items():
+        for task, metrics in tasks.items():
+            if task not in report.headlines or task not in report.protocol.get(source, {}):
+                raise ValueError(f"{source}/{task} has no headline or no protocol")
+            if report.headlines[task][0] not in metrics:
+                raise ValueError(f"{source}/{task} lacks its headline {report.headlines[task][0]}")
 
 
 def digest(value: Any) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from hydranet.annotations import Annotation
 from hydranet.core.checks.names import check_names
+from hydranet.core.checks.types import check_fields
 from hydranet.core.sample import DataError
-from hydranet.core.spec import check_fields
 from hydranet.io.box_rows import is_number, quoted
 from hydranet.io.files import read_json
 from hydranet.io.paths import inside

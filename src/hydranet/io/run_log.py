@@ -29,7 +29,7 @@ def _line(text: str) -> dict[str, Any]:
         line = parse_json(text)
     except BrokenJson:
         return {}
-    if not isinstance(line, dict) or not _is_number(line.get("step")):
+    if not isinstance(line, dict) or not _is_step(line.get("step")):
         return {}
     if "scores" in line:
         return line if _numbers(line["scores"], 3) else {}
@@ -42,6 +42,10 @@ def _numbers(value: Any, levels: int) -> bool:
     if levels == 0:
         return value is None or _is_number(value)
     return isinstance(value, dict) and all(_numbers(inner, levels - 1) for inner in value.values())
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

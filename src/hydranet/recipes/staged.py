@@ -26,7 +26,7 @@ def staged() -> Recipe:
     """Dense tasks; then encoder, decoder and dense heads frozen under a new detector; then everything, more gently.
 
     Command: hydranet train staged. The proof that the second stage moved no bit of the dense tasks:
-    hydranet same runs/staged/stages/dense runs/staged/stages/detection --tasks semantic,depth
+    hydranet compare-outputs runs/staged/stages/dense runs/staged/stages/detection --tasks semantic,depth
     and their scores: hydranet compare runs/staged/stages/dense runs/staged/stages/detection
     """
     scenes, held_out = Scenes(count=2000, seed=1, size=SIZE), Scenes(count=64, seed=99, size=SIZE)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:  # tables of files and names are made in a second: they wait for no torch
@@ -30,19 +31,32 @@ def losses(progress: "Progress") -> str:
 def scores(report: "Report") -> Table:
     """One row per source and task; the headline first."""
     table = Table(
-        "source", "task", "images", "headline", "more", title=f"{report.model}  (protocol {report.protocol_hash})"
+        "source",
+        "task",
+        "images",
+        "headline",
+        "more",
+        title=f"{escape(report.model)}  (protocol {report.protocol_hash})",
     )
     for source, tasks in report.scores.items():
         for task, metrics in tasks.items():
             name, better = report.headlines[task]
             arrow = "↑" if better == "higher" else "↓"
             rest = {k: v for k, v in metrics.items() if k != name and "/" not in k}
-            more = "  ".join(f"{k} {number(v)}" for k, v in rest.items())
+            more = escape("  ".join(f"{k} {number(v)}" for k, v in rest.items()))
             made = report.protocol[source][task].get("labels")
-            more = f"[bold]agreement with a teacher, no ground truth[/bold]: {made}  {more}" if made else more
+            more = (
+                f"[bold]agreement with a teacher, no ground truth[/bold]: {escape(str(made))}  {more}" if made else more
+            )
             more = "; ".join(filter(None, (report.measured(source, task), more)))
             images = str(report.protocol[source][task]["images"])
-            table.add_row(source, task, images, f"{name} {arrow} [bold]{number(metrics[name])}[/bold]", more)
+            table.add_row(
+                escape(source),
+                escape(task),
+                images,
+                f"{escape(name)} {arrow} [bold]{number(metrics[name])}[/bold]",
+                more,
+            )
     return table
 
 
@@ -53,20 +67,21 @@ def classes(report: "Report") -> list[Table]:
         for task, metrics in tasks.items():
             rows = {k: v for k, v in metrics.items() if "/" in k}
             if rows:
-                table = Table("class", "value", title=f"{source}: {task}")
+                table = Table("class", "value", title=escape(f"{source}: {task}"))
                 for name, value in rows.items():
-                    table.add_row(name, number(value))
+                    table.add_row(escape(name), number(value))
                 tables.append(table)
     return tables
 
 
 def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
     """One row per metric: both values, and the difference, green where the second is better."""
-    table = Table("source", "task", "metric", *names, "difference")
+    table = Table("source", "task", "metric", *map(escape, names), "difference")
     for row in rows:
         color = {True: "green", False: "red", None: "white"}[row.better]
         difference = f"[{color}]{row.difference:+.4g}[/{color}]" if math.isfinite(row.difference) else "–"
-        table.add_row(row.source, row.task, row.metric, number(row.first), number(row.second), difference)
+        where = (escape(row.source), escape(row.task), escape(row.metric))
+        table.add_row(*where, number(row.first), number(row.second), difference)
     return table
 
 
@@ -84,7 +99,7 @@ def parts(lines: "Sequence[PartInfo]", size: tuple[int, int]) -> Table:
             f"{line.macs / 1e9:.3f}",
             f"{line.macs / whole:.0%}",
         )
-        table.add_row("  " * line.depth + line.name, line.kind, *values, style=style)
+        table.add_row("  " * line.depth + escape(line.name), escape(line.kind), *values, style=style)
     return table
 
 
@@ -96,10 +111,10 @@ def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
         table.add_column(column, justify="right")
     rows = {name: (c.parameters / 1e6, c.macs / 1e9, c.network_ms, c.memory_bytes / 1e6) for name, c in spent.items()}
     for name, values in rows.items():
-        table.add_row(name, *(number(value) for value in values))
+        table.add_row(escape(name), *(number(value) for value in values))
     first, *_, last = rows
     ratios = (f"{mine / theirs:.2f}" for mine, theirs in zip(rows[first], rows[last], strict=True))
-    table.add_row(f"{first} / {last}", *ratios, style="bold")
+    table.add_row(escape(f"{first} / {last}"), *ratios, style="bold")
     return table
 
 
@@ -110,7 +125,7 @@ def kept(rows: "Sequence[Kept]") -> Table:
         arrow = "↑" if row.better == "higher" else "↓"
         share = f"{row.share:.1%}" if math.isfinite(row.share) else number(row.share)
         values = (number(row.alone), number(row.shared), share)
-        table.add_row(row.source, row.task, f"{row.metric} {arrow}", *values)
+        table.add_row(escape(row.source), escape(row.task), f"{escape(row.metric)} {arrow}", *values)
     return table
 
 
