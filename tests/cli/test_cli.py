@@ -114,7 +114,7 @@ def test_predict_writes_pictures_json_and_arrays(run: Path, pictures: Path, tmp_
 
 def test_predict_some_heads(run: Path, pictures: Path, tmp_path: Path) -> None:
     assert hydranet("predict", run, pictures / "1.png", "--out", tmp_path / "seen", "--heads", "glow").code == 0
-    assert {p.name for p in (tmp_path / "seen").iterdir()} == {"1.all.png", "1.glow.png", "1.json"}
+    assert {p.name for p in (tmp_path / "seen").iterdir()} == {"1.all.png", "1.glow.png", "1.json", "ledger.json"}
 
 
 def test_predict_a_video(run: Path, tmp_path: Path) -> None:

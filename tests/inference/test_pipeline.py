@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -18,10 +20,14 @@ import torch
 from commands import Ended, hydranet, refused
 from hydranet.annotations import Annotation, Boxes
 from hydranet.checkpoint import checkpoint
+from hydranet.core.ledger import Omission
 from hydranet.core.task import Raw
 from hydranet.deploy.video.frames import find_frames
+from hydranet.deploy.video.live import Live
 from hydranet.deploy.video.stopwatch import Pace
 from hydranet.deploy.video.video_file import VideoFile
+from hydranet.deploy.writer import Writer
+from hydranet.inference.pipeline import run_pipeline
 from toys import Brightness, toy_recipe
 
 
@@ -232,3 +238,87 @@ def test_pace_counts_what_is_said() -> None:
     assert pace.summary() == (
         "2 frames in 2.0 s: 1.0 fps over the whole run, 1.0 median; reading 10 %, network 80 %, writing 10 %"
     )
+
+
+def unused(folder: Path) -> set[tuple[str, str, int]]:
+    """What ledger.json counts: kind, place and number."""
+    return {(one["what"], one["where"], one["count"]) for one in json.loads((folder / "ledger.json").read_text())}
+
+
+def test_images_and_heads_that_were_not_used_are_counted(run: Path, tmp_path: Path) -> None:
+    images, out = tmp_path / "images", tmp_path / "seen"
+    images.mkdir()
+    for name in ("a", "b", "ledger"):
+        cv2.imwrite(str(images / f"{name}.png"), np.full((32, 64, 3), 9, np.uint8))
+    (images / "broken.png").write_text("no image")
+    given = ("--heads", "bright,cars", "--every", "cars=2", "--draw", "none")
+    ended = hydranet("predict", run, images, "--out", out, *given)
+    assert ended.code == 1
+    assert "images: 1 image left out, cannot be read (broken.png)" in ended.out
+    assert "head cars not computed in 1 frame, its last answer stands there (every=2)" in ended.out
+    assert "head glow not computed in 3 frames, not among the heads asked for" in ended.out
+    assert unused(out) == {
+        ("image left out", str(images), 1),
+        ("head not computed", "cars", 1),
+        ("head not computed", "glow", 3),
+    }
+    assert json.loads((out / "ledger.png.json").read_text())["name"] == "ledger.png"
+    (images / "broken.png").unlink()
+    assert hydranet("predict", run, images, "--out", out, "--draw", "none").code == 0
+    assert not (out / "ledger.json").exists()
+
+
+def test_the_rest_of_a_damaged_video_is_counted(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    video = VideoFile(tmp_path / "drive.mp4", 10)
+    for i in range(200):
+        video.add(np.random.default_rng(i).integers(0, 255, (32, 64, 3), dtype=np.uint8))
+    video.close()
+    frames = find_frames(str(tmp_path / "drive.mp4"))
+    data = (tmp_path / "drive.mp4").read_bytes()
+    begin = data.index(b"mdat") + len(data) // 2
+    (tmp_path / "drive.mp4").write_bytes(data[:begin] + bytes(len(data) // 4) + data[begin + len(data) // 4 :])
+    ended = hydranet("predict", run, tmp_path / "drive.mp4", "--out", tmp_path / "seen", "--draw", "none")
+    assert ended.code == 1
+    lost = frames.count - len(lines(tmp_path / "seen"))
+    assert unused(tmp_path / "seen") == {("frame dropped", "drive.mp4", max(lost, 1))}
+
+
+class Slow:
+    """A predictor that takes longer than a camera of 100 frames a second waits."""
+
+    classes: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    def __call__(self, image: np.ndarray, /) -> dict[str, Annotation]:
+        time.sleep(0.05)
+        return {}
+
+
+class Hundred:
+    """A camera of 100 frames a second."""
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, property: int) -> float:
+        return 0.0
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        time.sleep(0.01)
+        return True, np.zeros((8, 8, 3), np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_frames_that_a_slow_network_missed_are_counted(tmp_path: Path) -> None:
+    stop: list[int] = []
+    source, last = Live("camera:0", stop, open_=lambda _: Hundred()), 0
+    with Writer(tmp_path, {}, 10, images="none") as writer:
+        for frame in run_pipeline(source, Slow(), writer, Pace(), pytest.fail):
+            last = frame.index
+            if writer.count == 5:
+                stop.append(2)
+    assert writer.ledger.count(Omission.FRAME_DROPPED) == last + 1 - 5 > 5
+    (sentence,) = writer.ledger.sentences()
+    assert re.fullmatch(r"camera:0: \d+ frames dropped, the network was slower than the source", sentence)

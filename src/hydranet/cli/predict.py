@@ -12,6 +12,7 @@ from hydranet.cli.arguments import Allow, Device, MaxPixels
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
+    from hydranet.core.ledger import Ledger
     from hydranet.core.sample import DataError
     from hydranet.deploy.video.frames import Frame
     from hydranet.deploy.video.stopwatch import Pace
@@ -87,7 +88,7 @@ def predict(
     focal_px: FocalPx = None,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Look at images or a video: one image (video) per task, one of all, and JSON.
+    """Look at images or a video: one image (video) per task, one of all, JSON, and ledger.json: what was not used.
 
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network slower than the camera gets the
     newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
@@ -103,22 +104,22 @@ def predict(
     sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, size=shape, runtime=chosen)
-    broken = list["DataError"]()
+    broken, ledgers = list["DataError"](), list["Ledger"]()
     for name, source in sources.items():
-        rate = source.fps or fps or None
+        rate, stream = source.fps or fps or None, predictor.stream(rates, focal_px)
         writer = Writer(out / name, predictor.classes, rate, arrays=arrays, images=draw, record=_beside(record, name))
-        steps = partial(run_pipeline, source, predictor.stream(rates, focal_px), writer, note=broken.append)
-        _watch(partial(steps, tracks=Tracks() if track else None), writer, stop, limit, source.count)
+        steps = partial(run_pipeline, source, stream, writer, note=broken.append, tracks=Tracks() if track else None)
+        ledgers.append(_watch(steps, writer, stop, limit, source.count) + stream.ledger)
         if stop and not isinstance(source, Live):
-            _end(broken, True, f"{writer.count} of {source.count or 'all'} frames")
-    _end(broken, False, "")
+            _end(out, broken, ledgers, f"{writer.count} of {source.count or 'all'} frames")
+    _end(out, broken, ledgers, "")
 
 
 def _watch(
     steps: "Callable[[Pace], Iterator[Frame]]", writer: "Writer", stop: Sequence[int], limit: int, count: int | None
-) -> None:
+) -> "Ledger":
     """Goes through all frames with a progress bar, until `stop` is filled or `limit` were written (0 = no limit); says
-    how fast. count: of frames as a header has it, a hint for the bar alone."""
+    how fast. count: of frames as a header has it, a hint for the bar alone. What of the source was not used."""
     from hydranet.deploy.video.stopwatch import Pace
 
     with terminal.bar() as bar, writer:
@@ -128,6 +129,7 @@ def _watch(
             if stop or writer.count == limit:
                 break
     say(f"{writer.count} {'frames' if writer.fps else 'images'} -> {writer.folder}\n{pace.summary()}")
+    return writer.ledger
 
 
 def _beside(record: Path | None, name: str) -> Path | None:
@@ -135,14 +137,22 @@ def _beside(record: Path | None, name: str) -> Path | None:
     return record.with_stem(f"{record.stem}-{name.replace('/', '-')}") if record and name else record
 
 
-def _end(broken: "Sequence[DataError]", stopped: bool, done: str) -> None:
-    """A line for each image that could not be read; the last one, or having been stopped, ends the program."""
+def _end(out: Path, broken: "Sequence[DataError]", ledgers: "Iterable[Ledger]", stopped_after: str) -> None:
+    """What was not used, and a line for each image that could not be read; the last one, or having been stopped, ends
+    the program."""
+    from hydranet.core.ledger import add_up
+    from hydranet.deploy.writer import save_ledger
+
+    ledger = add_up(ledgers)
+    save_ledger(out, ledger)
+    for line in ledger.sentences():
+        say(line)
     for one in broken[:-1]:
         typer.echo(f"error: {one}", err=True)
     if broken:
         raise broken[-1]
-    if stopped:
-        raise terminal.Stopped(f"stopped after {done}")
+    if stopped_after:
+        raise terminal.Stopped(f"stopped after {stopped_after}")
 
 
 def _names(heads: str) -> list[str] | None:

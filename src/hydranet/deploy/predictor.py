@@ -2,7 +2,6 @@
 
 import copy
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Self, overload
@@ -11,6 +10,7 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
@@ -18,6 +18,7 @@ from hydranet.deploy.cameras import CallersCameras, CameraLike, CamerasGiven
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.session import Session
+from hydranet.deploy.stream import Stream
 from hydranet.postprocess.distance import with_distances
 from hydranet.postprocess.nms import above, postprocess
 from hydranet.postprocess.padding import unpadded
@@ -30,15 +31,6 @@ Answers = dict[str, Annotation]
 
 class PredictorError(UserError, ValueError):
     """A request that the predictor's network cannot fulfill."""
-
-
-class _Stream(threading.local):
-    """What a predictor remembers of the images before; each thread sees values of its own."""
-
-    def __init__(self) -> None:
-        self.count, self.last = 0, Answers()
-        self.shape: tuple[int, ...] = ()
-        self.ages: dict[str, int] = {}
 
 
 class SessionPredictor:
@@ -82,12 +74,17 @@ class SessionPredictor:
         _check_size(size, self.manifest)
         self._cameras = CallersCameras(self.manifest)
         self._camera = self._cameras.allowed(camera)
-        self._stream, self._process = _Stream(), os.getpid()
+        self._stream, self._process = Stream(), os.getpid()
 
     @property
     def ages(self) -> dict[str, int]:
         """For each head how many images of this thread ago its last answer was computed; 0 = for the last image."""
         return self._stream.ages
+
+    @property
+    def ledger(self) -> Ledger:
+        """Heads that were not computed for images of this thread: not asked for, or resting between two images."""
+        return self._stream.ledger(self.manifest.heads, self.every)
 
     def stream(self, every: Mapping[str, int] | None = None, camera: CameraLike | None = None) -> Self:
         """The same open network for the single images of one camera, one after another.
@@ -98,7 +95,7 @@ class SessionPredictor:
         Raises PredictorError for a head that this predictor does not compute, or a rate below 1.
         """
         other = copy.copy(self)
-        other.every, other._stream = self.every | dict(every or {}), _Stream()
+        other.every, other._stream = self.every | dict(every or {}), Stream()
         for name in other.every:
             if name not in self.manifest.heads:
                 raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
@@ -152,6 +149,7 @@ class SessionPredictor:
         groups: dict[tuple[int, int], list[int]] = {}  # a batch has one size
         for index, one in enumerate(image):
             groups.setdefault(self._size(one), []).append(index)
+        self._stream.images += len(image)
         answers: dict[int, Answers] = {}
         for indices in groups.values():
             step = self.manifest.input.batch or len(indices)
@@ -176,8 +174,7 @@ class SessionPredictor:
         due = [name for name, n in self.every.items() if stream.count % n == 0]
         if due:  # no runtime computes a network without outputs
             stream.last |= self._see([image], [camera], due, least, iou)[0]
-        stream.ages = {name: 0 if name in due else stream.ages[name] + 1 for name in self.every}
-        stream.count += 1
+        stream.advance(due, self.every)
         # callers may write into an answer, so answers that are repeated later are handed out as copies
         return with_distances(
             {name: stream.last[name] if n == 1 else copy.deepcopy(stream.last[name]) for name, n in self.every.items()}

@@ -15,11 +15,12 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
-from hydranet.deploy.video.frames import Frame
+from hydranet.deploy.video.frames import LEDGER_STEM, Frame
 from hydranet.deploy.video.video_file import VideoFile
 from hydranet.visualization.draw import captioned, composite
 
@@ -43,6 +44,7 @@ class Writer:
     images:   "each" = an image (or video) per task and one of all; "all" = only the one of all; "none"; by default
               "each" for still images and "all" for videos.
     record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
+    `ledger` is for whoever drives it: what of the source was not used.
     Raises SpecError for other `images`, DataError for another suffix of a recording and for what cannot be written,
     ImportError where an extra is missing.
     """
@@ -60,6 +62,7 @@ class Writer:
         if images and images not in IMAGES:
             raise SpecError(f"got images {images!r}, expected one of {', '.join(IMAGES)}")
         self.folder, self.classes, self.fps, self.arrays, self.count = folder, classes, fps, arrays, 0
+        self.ledger = Ledger()
         self.images = images or ("all" if fps else "each")
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, VideoFile] = {}
@@ -141,6 +144,18 @@ class Writer:
         if self._recording and self._record:
             with named(self._record):
                 self._recording.close()
+
+
+def save_ledger(folder: Path, ledger: Ledger) -> None:
+    """Writes FOLDER/ledger.json, what was not used; where all was used there is none, and one of before goes.
+
+    Raises DataError where it cannot be written.
+    """
+    path = folder / f"{LEDGER_STEM}.json"
+    if ledger:
+        save(path, json.dumps(ledger.to_json(), indent=1).encode())
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

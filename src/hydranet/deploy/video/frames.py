@@ -13,6 +13,9 @@ from hydranet.deploy.video.video_reader import decode, probe
 from hydranet.io.images import IMAGES, read_rgb
 from hydranet.io.listing import natural
 
+LEDGER_STEM = "ledger"
+"""The file beside the predictions that says what was not used: LEDGER_STEM.json."""
+
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 
@@ -31,6 +34,14 @@ class Frame:
     clock_s: float | None = None
 
 
+class ImageLeftOut(DataError):
+    """An image that was not looked at: its name, and why, as the end of a sentence for the ledger."""
+
+    def __init__(self, image: str, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.image, self.reason = image, reason
+
+
 @dataclass(frozen=True)
 class Frames:
     """Images to go through. fps is None for still images; for a video, it is the usual rate and `Frame.time_s` has the
@@ -43,12 +54,17 @@ class Frames:
     fps: float | None
     count: int | None
 
+    @property
+    def name(self) -> str:
+        """The video, or the folder of the images, for messages."""
+        return self.paths[0].name if self.fps is not None else os.path.commonpath([p.parent for p in self.paths])
+
     def __iter__(self) -> Iterator[Frame]:
         """Raises DataError for an image that cannot be read."""
         return self.readable(_raise)
 
     def readable(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
-        """The frames that can be read; `note` gets an error for each image that cannot, so that the others are kept.
+        """The frames that can be read; `note` gets an `ImageLeftOut` for each that cannot; the others are kept.
 
         For a video that breaks off, it gets an error after the last frame.
         """
@@ -59,7 +75,7 @@ class Frames:
             try:
                 image = read_rgb(path)
             except DataError as error:
-                note(error)
+                note(ImageLeftOut(path.name, "cannot be read", str(error)))
             else:
                 yield Frame(name, image, index)
 
@@ -74,9 +90,10 @@ def _raise(error: DataError) -> None:
 
 def names(paths: tuple[Path, ...]) -> list[str]:
     """A name for each image that no other has: its stem, or where stems repeat, its path below the common folder, such
-    as "left/0.png", so that what is written about it lies in a folder of the same name."""
+    as "left/0.png", so that what is written about it lies in a folder of the same name. "ledger" is the name of another
+    file beside the predictions and counts as repeated."""
     stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
+    if len({*stems, LEDGER_STEM}) == len(stems) + 1:
         return stems
     common = os.path.commonpath([path.parent for path in paths])
     return [Path(os.path.relpath(path, common)).as_posix() for path in paths]
