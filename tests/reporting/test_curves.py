@@ -17,7 +17,7 @@ from hydranet.reporting.curves import curves, losses, write_report
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
 from hydranet.visualization import charts
-from hydranet.visualization.charts import Line, bar_chart, binned, line_chart, log_ticks, ticks
+from hydranet.visualization.charts import Line, axis_label, bar_chart, binned, line_chart, log_ticks, ticks
 from toys import toy_recipe
 
 NAMES = ("first & best", "second")

@@ -36,11 +36,11 @@ class Bare(ExportGraph):
 
 
 def manifest(graph: Bare, name: str) -> Manifest:
-    """Names "raw0", "raw1", ...; no heads, since nobody can read these arrays without a task."""
+    """Names "raw.t0", "raw.t1", ...; no heads, since nobody can read these arrays without a task."""
     shape = graph.shape
     with torch.no_grad():
         raw = graph(*example(shape))
     outputs = {
-        f"raw{i}": Output(str(array.dtype).removeprefix("torch."), tuple(array.shape)) for i, array in enumerate(raw)
+        f"raw.t{i}": Output(str(array.dtype).removeprefix("torch."), tuple(array.shape)) for i, array in enumerate(raw)
     }
     return Manifest(name=f"{name} without decoding", input=Input(shape.size), heads={}, outputs=outputs)
