@@ -48,7 +48,10 @@ def label(
     names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
-    index = replace(index, trained_on=trained_on(teacher, say))
+    with terminal.bar() as bar:
+        job = bar.add_task("fingerprints of the teacher's images (kept for the next time)", total=None, note="")
+        known = trained_on(teacher, say, lambda done, total: bar.update(job, completed=done, total=total))
+    index = replace(index, trained_on=known)
     steps = run_labeling(teacher, dataset, index, out, focal_px=focal if focal_px is None else focal_px)
     _show(steps, out, list(index.labels))
 

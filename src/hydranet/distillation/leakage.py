@@ -16,9 +16,10 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import to_json
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
+from hydranet.distillation.fingerprint_cache import Show, fingerprints
 from hydranet.distillation.teacher_model import Network, TeacherModel
 from hydranet.io.atomic import write
-from hydranet.io.fingerprint import NEAR_BITS, bits, content, nearest, perceptual_hash
+from hydranet.io.fingerprint import NEAR_BITS, bits, nearest
 
 FILE = "leakage.json"
 NAMED = 3
@@ -164,6 +165,10 @@ def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
     return tuple(same), tuple(similar)
 
 
+def _silent(done: int, total: int) -> None:
+    """Shows nothing."""
+
+
 def _of_run(path: str, cached: dict[str, Images]) -> Images | None:
     try:
         return _of_sources(load_recipe(path).data, cached)
@@ -171,12 +176,14 @@ def _of_run(path: str, cached: dict[str, Images]) -> Images | None:
         return None
 
 
-def _of_sources(sources: "tuple[Source, ...] | list[Source]", cached: dict[str, Images]) -> Images:
+def _of_sources(
+    sources: "tuple[Source, ...] | list[Source]", cached: dict[str, Images], show: Show = _silent
+) -> Images:
     images: dict[str, tuple[str, str]] = {}
     for source in sources:
         known = json.dumps(to_json(_bare(source.dataset)), sort_keys=True)
         if known not in cached:
-            cached[known] = fingerprints(_bare(source.dataset))
+            cached[known] = fingerprints(_bare(source.dataset), show)
         images |= {f"{source.name}:{key}": one for key, one in cached[known].items()}
     return images
 
@@ -186,23 +193,13 @@ def _bare(dataset: Dataset) -> Dataset:
     return _bare(dataset.dataset) if isinstance(dataset, Pseudo) else dataset
 
 
-def fingerprints(dataset: Dataset) -> dict[str, tuple[str, str]]:
-    """Content and look of every image by key. Broken images are left out: nobody trains on them either."""
-    prints = {}
-    for index in range(len(dataset)):
-        try:
-            sample = dataset[index]
-        except DataError:
-            continue
-        prints[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
-    return prints
-
-
-def trained_on(teacher_model: TeacherModel, note: Callable[[str], None]) -> dict[str, tuple[str, str]] | None:
+def trained_on(
+    teacher_model: TeacherModel, note: Callable[[str], None], show: Show = _silent
+) -> dict[str, tuple[str, str]] | None:
     """Fingerprints of the images that a teacher model was trained on; None, with a note, where that is not known."""
     if isinstance(teacher_model, Network):
         try:
-            images = _of_sources(teacher_model.recipe.data, {})
+            images = _of_sources(teacher_model.recipe.data, {}, show)
             note(f"leakage check: fingerprints of the teacher's {len(images)} training images go into the cache")
             return dict(images)
         except (DataError, SpecError) as error:

@@ -1,0 +1,140 @@
+"""Fingerprints of a data set's images, kept on disk: reading and hashing a training set takes minutes, once.
+
+They lie in $HYDRANET_CACHE/fingerprints, else ~/.cache/hydranet/fingerprints: one file per data set. A file is used
+while all of this is as it was: the identities of the images (`Dataset.identities`: options and index), path, size and
+time of change of every file under a folder that the options name, the code of the data set, and hydranet's version.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hydranet.core.dataset import Dataset
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError, to_json
+from hydranet.io.atomic import CheckpointError, write
+from hydranet.io.files import FileDataset, folder_of, read_json
+from hydranet.io.fingerprint import content, perceptual_hash
+from hydranet.models.pretrained import cache
+
+Fingerprints = dict[str, tuple[str, str]]
+"""Content and look of images (`io.fingerprint`) by key."""
+
+Show = Callable[[int, int], None]
+"""Gets how many images were read, of how many."""
+
+
+def fingerprints(dataset: Dataset, show: Show) -> Fingerprints:
+    """Content and look of every image by key. Broken images are left out: nobody trains on them either.
+
+    Images are read only where the cache has nothing for this state of the data set.
+    """
+    path = _place(dataset)
+    kept = _kept(path) if path else None
+    if kept is not None:
+        return kept
+    prints = Fingerprints()
+    for index in range(len(dataset)):
+        show(index, len(dataset))
+        try:
+            sample = dataset[index]
+        except DataError:
+            continue
+        prints[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
+    show(len(dataset), len(dataset))
+    if path:
+        with suppress(CheckpointError):  # a cache that cannot be written costs time, nothing else
+            write(path, json.dumps(prints).encode())
+    return prints
+
+
+def _kept(path: Path) -> Fingerprints | None:
+    """What a file of the cache holds; None where there is none, or no whole one."""
+    try:
+        tree = read_json(path)
+    except DataError:
+        return None
+    if not isinstance(tree, Mapping) or not all(_is_pair(one) for one in tree.values()):
+        return None
+    return {key: (one[0], one[1]) for key, one in tree.items()}
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+
+
+def _place(dataset: Dataset) -> Path | None:
+    """The file for this state of a data set; None for one that no other process can recognize."""
+    try:
+        to_json(dataset)
+    except SpecError:
+        return None
+    state = hashlib.sha256()
+    with suppress(PackageNotFoundError):  # a checkout that is not installed
+        state.update(version("hydranet").encode())
+    for part in _parts(dataset):
+        for line in (*_code(type(part)), *_files(part)):
+            state.update(f"{line}\n".encode(errors="surrogateescape"))
+    for one in dataset.identities():
+        state.update(f"{one}\n".encode(errors="surrogateescape"))
+    return cache() / "fingerprints" / f"{state.hexdigest()[:32]}.json"
+
+
+def _parts(dataset: Dataset) -> Iterator[Dataset]:
+    """The data set and those that it wraps."""
+    yield dataset
+    for one in fields(dataset):
+        inner = vars(dataset)[one.name]
+        if isinstance(inner, Dataset):
+            yield from _parts(inner)
+
+
+def _code(kind: type) -> Iterator[str]:
+    """Digests of the code that makes the images: the module, and where it lies in a package, the modules beside it."""
+    with suppress(TypeError, OSError):
+        module = Path(inspect.getfile(kind))
+        beside = sorted(module.parent.glob("*.py")) if (module.parent / "__init__.py").is_file() else [module]
+        for path in beside:
+            yield f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _files(dataset: Dataset) -> Iterator[str]:
+    """Path, size and time of change of all files that a data set may read."""
+    if isinstance(dataset, FileDataset):
+        yield from _stamps(dataset.folder)
+    for one in fields(dataset):
+        value = vars(dataset)[one.name]
+        if isinstance(value, str) and value:
+            with suppress(OSError, DataError, ValueError):
+                path = Path(value).expanduser()
+                yield from _stamps(path if path.is_file() else folder_of(value, type(dataset).__name__))
+
+
+def _stamps(root: Path) -> Iterator[str]:
+    """The files below a folder, also below linked ones, each folder once; or the file itself."""
+    if root.is_file():
+        yield _stamp(root)
+    entered = set[str]()
+    for folder, inside, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            inside.clear()
+            continue
+        entered.add(real)
+        inside.sort()
+        for name in sorted(names):
+            yield _stamp(Path(folder, name))
+
+
+def _stamp(path: Path) -> str:
+    try:
+        state = path.stat()
+    except OSError:
+        return f"{path} gone"
+    return f"{path} {state.st_size} {state.st_mtime_ns}"
