@@ -8,13 +8,15 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hydranet.models.layers.active_norm import after_norm
+
 
 def folded(network: nn.Module, *example: UInt8[Tensor, "..."]) -> nn.Module:
     """A copy in eval mode in which every BatchNorm that directly follows a convolution is part of its weights.
 
     One forward pass on `example` shows which norm follows which convolution, so that it does not matter how the
-    network is written. A convolution or norm that runs more than once, and a convolution that several norms read, are
-    left alone.
+    network is written. A convolution or norm that runs more than once, a convolution that several norms read, and a
+    norm of an unknown class, which might do more than normalize, are left alone.
     """
     copied = copy.deepcopy(network).eval()
     for conv, norm in _pairs(copied, example):
@@ -45,16 +47,13 @@ def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> list[tuple[nn.Con
     for hook in hooks:
         hook.remove()
     once = [conv for norm, conv in pairs.items() if runs[norm] == runs[conv] == 1]
-    sound = {norm: conv for norm, conv in pairs.items() if once.count(conv) == 1 and norm.track_running_stats}
+    sound = {
+        norm: conv
+        for norm, conv in pairs.items()
+        if once.count(conv) == 1 and norm.track_running_stats and after_norm(norm) is not None
+    }
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and child in sound:
-                setattr(parent, name, _rest(child))
+                setattr(parent, name, after_norm(child))
     return [(conv, norm) for norm, conv in sound.items()]
-
-
-def _rest(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a norm does beside normalizing: timm's norms carry their activation."""
-    from timm.layers import BatchNormAct2d
-
-    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

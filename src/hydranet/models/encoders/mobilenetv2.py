@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 
 from hydranet.core.features import Encoder, FeatureSpec, Pyramid
+from hydranet.models.layers.active_norm import ActiveNorm
 from hydranet.models.layers.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 from hydranet.models.pretrained import load_classifier
 
@@ -15,16 +16,9 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 """Expansion, channels, blocks, and stride of the first block, by stage (arXiv 1801.04381, table 2)."""
 
 
-class Norm(nn.BatchNorm2d):
-    """BatchNorm, followed by ReLU6 where `active`."""
-
-    def __init__(self, channels: int, active: bool = True) -> None:
-        super().__init__(channels)
-        self.active = active
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x)
-        return nn.functional.relu6(x, inplace=True) if self.active else x
+def norm(channels: int) -> ActiveNorm:
+    """BatchNorm and ReLU6."""
+    return ActiveNorm(channels, nn.ReLU6(inplace=True))
 
 
 class DepthwiseSeparable(nn.Module):
@@ -33,9 +27,9 @@ class DepthwiseSeparable(nn.Module):
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.conv_dw = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.bn1 = Norm(channels)
+        self.bn1 = norm(channels)
         self.conv_pw = nn.Conv2d(channels, out, 1, bias=False)
-        self.bn2 = Norm(out, active=False)
+        self.bn2 = ActiveNorm(out)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn2(self.conv_pw(self.bn1(self.conv_dw(x))))
@@ -48,11 +42,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         wide = channels * expansion
         self.conv_pw = nn.Conv2d(channels, wide, 1, bias=False)
-        self.bn1 = Norm(wide)
+        self.bn1 = norm(wide)
         self.conv_dw = nn.Conv2d(wide, wide, 3, stride, padding=1, groups=wide, bias=False)
-        self.bn2 = Norm(wide)
+        self.bn2 = norm(wide)
         self.conv_pwl = nn.Conv2d(wide, out, 1, bias=False)
-        self.bn3 = Norm(out, active=False)
+        self.bn3 = ActiveNorm(out)
         self.residual = stride == 1 and channels == out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +61,7 @@ class Classifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False)
-        self.bn1 = Norm(32)
+        self.bn1 = norm(32)
         for _ in range(2):
             nn.Conv2d(8, 8, 1)  # timm draws one to look at it; drawn here, too, so that a seed gives the same weights
         stages, channels = [], 32
@@ -83,7 +77,7 @@ class Classifier(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.blocks = nn.Sequential(*stages)
         self.conv_head = nn.Conv2d(320, 1280, 1, bias=False)
-        self.bn2 = Norm(1280)
+        self.bn2 = norm(1280)
         self.classifier = nn.Linear(1280, 1000)
         for module in self.modules():  # as the authors' TensorFlow code begins
             if isinstance(module, nn.Conv2d):

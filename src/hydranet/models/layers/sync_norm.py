@@ -6,6 +6,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from hydranet.core.spec import SpecError
+from hydranet.models.layers.active_norm import ActiveNorm, after_norm
+
 
 class Total(torch.autograd.Function):
     """The sum over all processes; so is its gradient, since every process uses the sum."""
@@ -23,27 +26,30 @@ class Total(torch.autograd.Function):
         return total
 
 
-class SyncNorm(nn.BatchNorm2d):
+class SyncNorm(ActiveNorm):
     """BatchNorm over the images of all processes while it trains and `together` is set; else over its own.
 
     Parameters and buffers are those of the norm whose place it takes. torch's own SyncBatchNorm works on GPUs only.
     Mean and variance are taken in two passes, in float32 at least, so that a large mean costs no digits.
-    after: what follows; timm's norms end in an activation of their own.
+    after: what follows the norm, as in `ActiveNorm`. Raises SpecError for a norm of which nobody knows it.
     """
 
     def __init__(self, old: nn.BatchNorm2d) -> None:
-        from timm.layers import BatchNormAct2d
-
-        super().__init__(old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats)
+        after = after_norm(old)
+        if after is None:
+            raise SpecError(
+                f"sync_norm got a {type(old).__name__}, expected a BatchNorm2d, an ActiveNorm or one of timm's: it "
+                "might do more than normalize; set sync_norm=false"
+            )
+        super().__init__(old.num_features, after, like=old)
         self.weight, self.bias = old.weight, old.bias
         for name, value in old.named_buffers():
             self.register_buffer(name, value)
         self.training, self.together = old.training, True
-        self.after = nn.Sequential(old.drop, old.act) if isinstance(old, BatchNormAct2d) else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and self.together and dist.is_initialized() and dist.get_world_size() > 1):
-            return self.after(super().forward(x))
+            return super().forward(x)
         wide = x if x.dtype == torch.float64 else x.float()
         axes, own = (0, 2, 3), wide.new_tensor([wide.numel() / wide.shape[1]])
         sums = Total.apply(torch.cat([wide.sum(axes), own]))
