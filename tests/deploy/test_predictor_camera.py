@@ -61,7 +61,7 @@ def test_a_number_is_the_focal_length_of_a_camera_that_looks_through_the_middle(
 def test_a_call_or_a_stream_may_have_another_camera() -> None:
     predictor = SessionPredictor(Fake(), camera=100.0)
     assert far(predictor, camera=300.0) == 75
-    assert far(predictor.stream(200.0)) == 50
+    assert far(predictor.stream(camera=200.0)) == 50
     assert far(predictor.stream()) == far(predictor) == 25
     answers = predictor([WIDE, WIDE[:, :128], WIDE], camera=[40.0, None, Camera.centered(80.0, (64, 256))])
     assert [float(np.nanmedian(one["far"].values)) for one in answers] == [10, 50, 20]
