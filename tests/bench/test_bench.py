@@ -16,7 +16,7 @@ from commands import RECIPES, hydranet, refused
 from export_toys import SIZE, every_recipe, shaken
 from hydranet.bench import plan
 from hydranet.bench.compare import Pace, measured
-from hydranet.bench.files import ArtifactCache, Candidate, images, sets, single_head, unchecked
+from hydranet.bench.files import ArtifactCache, Candidate, images, prepare, sets, single_head, unchecked
 from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
@@ -217,6 +217,24 @@ def test_the_command_prints_and_keeps_the_table(tmp_path: Path) -> None:
     assert [row["network"] for row in kept["rows"]] == ["toy", "toy", "toy separate", "toy separate"]
     assert kept["costs"]["toy separate"]["parameters"] > kept["costs"]["toy"]["parameters"]
     assert "| toy | onnx fp32 |" in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_a_runtime_that_is_not_installed_is_left_out_with_a_note(
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    networks, pairs = sets(candidate, False), [plan.BASELINE, ("openvino", "fp32")]
+    variant, note = prepare(networks, pairs, SIZE, tmp_path / "some", [])
+    assert not isinstance(variant, str)
+    assert (variant.runtime, variant.precision) == plan.BASELINE
+    assert note == (
+        f"left out: {candidate.name} in openvino, fp32: writing OpenVINO files needs openvino; pip install "
+        '"hydranet[export]"'
+    )
+    with pytest.raises(ImportError, match="writing OpenVINO files needs openvino"):
+        list(prepare(networks, pairs[1:], SIZE, tmp_path / "none", []))
 
 
 def test_unknown_words_are_refused() -> None:

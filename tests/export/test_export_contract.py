@@ -1,5 +1,6 @@
 """What every export must do: every task of the package, every detection head, every runtime, one proof."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+import hydranet as hydranet_package
+from commands import hydranet
 from export_toys import SIZE, every_recipe, pictures, samples, shaken
+from hydranet.checkpoint import checkpoint
+from hydranet.cli.export import NVIDIA
 from hydranet.core.errors import UserError
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.runtimes import openvino
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
-from hydranet.export.export import export
+from hydranet.export import targets
+from hydranet.export.export import NO_RUNTIME, export, settle, target_names
 from hydranet.export.graph import ExportGraph, Shape
 from hydranet.export.parity import Bounds, Parity, compare
+from toys import toy_recipe
 
 pytest.importorskip("onnxscript")
 
@@ -40,8 +47,93 @@ def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
     return {(path.name, name): open_session(path, name, 1) for path in paths for name in runtimes_for(path)}
 
 
+def rows(text: str) -> list[tuple[str, ...]]:
+    """Cells of tables as a terminal shows them, row by row."""
+    cells = [re.split("[│┃]", line)[1:-1] for line in text.splitlines()]
+    return [tuple(cell.strip() for cell in line) for line in cells if line]
+
+
 def test_every_runtime_has_a_target() -> None:
-    assert {"onnx", "openvino", "torchscript"} <= set(TARGETS)
+    assert {"onnx", "openvino", "torchscript"} <= set(TARGETS) <= set(target_names())
+    assert set(NVIDIA) <= set(target_names())
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_a_target_returns_the_files_that_belong_together_and_says_whether_they_are_proven(
+    tmp_path: Path, name: str
+) -> None:
+    recipe = toy_recipe()
+    drafts, place = tmp_path / "drafts", tmp_path / "out"
+    place.mkdir()
+    _, paths = export(shaken(recipe.build()), recipe, drafts, targets=[name], shape=Shape(SIZE))
+    assert Manifest.from_json((drafts / "manifest.json").read_text()).targets[name].proof != "proven"
+    delivered = settle(drafts, place, paths)
+    assert delivered[name].proof == ("proven" if name in TARGETS else "not proven on this machine: no runtime")
+    on_disk = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()} - {"manifest.json"}
+    assert set(delivered[name].files) == on_disk
+    beside = Manifest.from_json((place / "manifest.json").read_text())
+    assert set(beside.files) == on_disk
+    assert beside.targets == delivered
+
+
+def test_what_fails_its_proof_keeps_its_parts_together_and_an_earlier_export_in_place(tmp_path: Path) -> None:
+    recipe, place = toy_recipe(), tmp_path / "out"
+    model = shaken(recipe.build())
+    place.mkdir()
+    for name in ("openvino", "triton", "onnx"):
+        _, paths = export(model, recipe, tmp_path / name, targets=[name], shape=Shape(SIZE))
+        settle(tmp_path / name, place, paths)
+    assert list(Manifest.from_json((place / "manifest.json").read_text()).targets) == ["openvino", "triton", "onnx"]
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    export(model, recipe, tmp_path / "again", targets=["openvino"], shape=Shape(SIZE))
+    assert settle(tmp_path / "again", place, []) == {}
+    assert {path.name for path in place.iterdir() if path.suffix == ".failed"} == {
+        "model.xml.failed",
+        "model.bin.failed",
+    }
+    assert {path: path.read_bytes() for path in before} == before
+
+
+TOY_TARGET = """
+SUFFIX = ".toy"
+PRECISIONS = ("fp32",)
+
+def write(graph, given, path, manifest):
+    path.write_bytes(bytes(500_000))
+    path.with_suffix(".weights").write_bytes(bytes(1_500_000))
+    return path, path.with_suffix(".weights")
+"""
+
+
+def test_a_new_target_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets" / "toy_target.py").write_text(TOY_TARGET)
+    monkeypatch.setattr(targets, "__path__", [*targets.__path__, str(tmp_path / "targets")])
+    recipe, place = toy_recipe(), tmp_path / "run"
+    checkpoint.save_model(place, recipe.build(), recipe)
+    ended = hydranet("export", place, "--to", "toy_target,onnx", "--limit", 2)
+    assert ended.code == 0, ended.err
+    assert ("toy_target", "model.toy + model.weights", "2.0 MB", NO_RUNTIME) in rows(ended.out)
+    assert any(row[:2] == ("onnx", "model.onnx") and row[3:] == ("proven",) for row in rows(ended.out))
+    files = {path.name for path in (place / "export").iterdir()}
+    assert files == {"model.toy", "model.weights", "model.onnx", "manifest.json", "parity.json"}
+    assert hydranet_package.export(place, tmp_path / "alone", targets=["toy_target"]) == [
+        tmp_path / "alone" / "model.toy"
+    ]
+
+
+def test_the_table_says_what_nothing_here_could_prove(tmp_path: Path) -> None:
+    recipe = toy_recipe()
+    checkpoint.save_model(tmp_path, recipe.build(), recipe)
+    ended = hydranet("export", tmp_path, "--to", "openvino", "--nvidia", "--limit", 2)
+    assert ended.code == 0, ended.err
+    proofs = {row[0]: row[3] for row in rows(ended.out) if len(row) == 4}
+    assert proofs["openvino"] == "proven"
+    assert {name: proofs[name] for name in NVIDIA} == dict.fromkeys(NVIDIA, NO_RUNTIME)
+    (row,) = (row for row in rows(ended.out) if row[0] == "openvino")
+    assert row[1] == "model.xml + model.bin"
+    sizes = [(tmp_path / "export" / name).stat().st_size for name in ("model.xml", "model.bin")]
+    assert row[2] == f"{sum(sizes) / 1e6:.1f} MB"
 
 
 def test_every_output_of_every_task_equals_pytorch_in_every_runtime(exported: tuple[ExportGraph, list[Path]]) -> None:

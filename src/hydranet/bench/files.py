@@ -84,17 +84,29 @@ def prepare(
     size: tuple[int, int],
     folder: Path,
     frames: Sequence[np.ndarray],
-) -> Iterator[Variant]:
-    """Writes what each pair of runtime and precision needs and yields the variants, network by network.
+) -> Iterator[Variant | str]:
+    """Writes what each pair of runtime and precision needs and yields the variants, network by network; a sentence for
+    one that needs a package that is not installed.
 
     INT8 files are those that were accepted for a run; without, everything is quantized for the sake of its speed,
     with ranges from `frames`, and its accuracy is unknown.
-    Raises ImportError where the extra is missing, SpecError for what cannot be exported.
+    Raises SpecError for what cannot be exported, ImportError naming the extra where nothing else remains.
     """
+    missing: ImportError | None = None
+    written = 0
     for name, members in networks.items():
         caches = [ArtifactCache(member, size, folder / member.name, frames) for member in members]
         for runtime, precision in pairs:
-            yield Variant(name, runtime, precision, tuple(cache.files(runtime, precision) for cache in caches))
+            try:
+                files = tuple(cache.files(runtime, precision) for cache in caches)
+            except ImportError as error:
+                missing = error
+                yield f"left out: {name} in {runtime}, {precision}: {error}"
+            else:
+                written += 1
+                yield Variant(name, runtime, precision, files)
+    if missing and not written:
+        raise missing
 
 
 class ArtifactCache:

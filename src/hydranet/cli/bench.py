@@ -135,6 +135,9 @@ def _measure(
         job = bar.add_task("writing files", total=None, note="")
         variants = []
         for variant in prepare(networks, pairs, size, folder, images):
+            if isinstance(variant, str):
+                notes.append(variant)
+                continue
             bar.update(job, note=variant.name)
             variants.append(variant)
         notes += unchecked(variants)

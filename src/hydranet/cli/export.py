@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
     from hydranet.config.recipe import Recipe
     from hydranet.core.sample import Sample
+    from hydranet.deploy.manifest import TargetFiles
     from hydranet.export.graph import ExportGraph, Shape
     from hydranet.export.parity import Bounds, Parity
+
+NVIDIA = ("tensorrt", "triton", "deepstream")
 
 FAILED = "parity.failed.json"
 """Name of the file with the proofs that failed."""
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas")]
-To = Annotated[str, typer.Option(help="onnx, openvino, torchscript; several by commas")]
+To = Annotated[str, typer.Option(help="onnx, openvino, torchscript, tensorrt, triton, deepstream; several by commas")]
 Size = Annotated[
     str, typer.Option(help="What the network sees, HEIGHTxWIDTH; default: the recipe's first validation size")
 ]
@@ -51,7 +54,7 @@ Limit = Annotated[int, typer.Option(min=0, help="Images of each source in the pr
 ArrayBound = Annotated[float, typer.Option(help="Largest relative difference of an array")]
 MetricBound = Annotated[float, typer.Option(help="Largest difference of a metric; 0.001 = 0.1 point")]
 Nvidia = Annotated[
-    bool, typer.Option("--nvidia", help="Also a Triton repository, DeepStream's files and all TensorRT findings")
+    bool, typer.Option("--nvidia", help="The same as tensorrt, triton and deepstream beside what --to names")
 ]
 
 
@@ -94,7 +97,7 @@ def export(
         exporting.export,
         model,
         recipe,
-        targets=_names(to),
+        targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
         shape=shape,
         heads=_names(heads),
         name=place.name,
@@ -102,9 +105,8 @@ def export(
         precision=precision,
     )
     compare_with_torch = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
-    paths, proofs = _proven(draft, folder, compare_with_torch)
-    _end(proofs, folder, paths, [] if images else exporting.other_sizes(recipe, shape.size))
-    _tell(paths, nvidia)
+    delivered, proofs = _proven(draft, folder, compare_with_torch)
+    _end(proofs, folder, delivered, [] if images else exporting.other_sizes(recipe, shape.size))
 
 
 def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, frame: str, nms: str) -> "Shape":
@@ -120,8 +122,11 @@ def _proven(
     draft: "Callable[[Path], tuple[ExportGraph, list[Path]]]",
     folder: Path,
     compare_with_torch: "Callable[[ExportGraph, list[Path]], list[Parity]]",
-) -> "tuple[list[Path], list[Parity]]":
-    """Files that passed their proof, moved into the folder; and all proofs. Drafts lie in a temporary folder."""
+) -> "tuple[dict[str, TargetFiles], list[Parity]]":
+    """Files that passed their proof or cannot be proven here, moved into the folder, by target; and all proofs.
+
+    Drafts lie in a temporary folder.
+    """
     from hydranet.export.export import settle
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +134,7 @@ def _proven(
         graph, drafts = draft(Path(place))
         proofs = compare_with_torch(graph, drafts)
         failed = {parity.file for parity in proofs if parity.failures}
-        return settle(drafts, folder, [path for path in drafts if path.name not in failed]), proofs
+        return settle(Path(place), folder, [path for path in drafts if path.name not in failed]), proofs
 
 
 def _names(text: str) -> list[str]:
@@ -167,6 +172,8 @@ def _prove(
     from hydranet.export.parity import compare, measure
 
     sessions = opened(files)
+    if not sessions:
+        return []
     if images is not None:
         return compare(graph, sessions, images, bounds)
     proofs: list[Parity] = []
@@ -180,20 +187,20 @@ def _prove(
     return proofs
 
 
-def _end(proofs: "list[Parity]", folder: Path, paths: list[Path], notes: list[str]) -> None:
+def _end(proofs: "list[Parity]", folder: Path, delivered: "dict[str, TargetFiles]", notes: list[str]) -> None:
     """Shows tables, and raises ParityError where anything failed. Proofs that passed and that failed are kept apart."""
-    from hydranet.deploy.session import parts_of
+    from hydranet.export.nvidia.artifacts import problems
     from hydranet.export.parity import ParityError, save
-    from hydranet.export.table import arrays, metrics
+    from hydranet.export.table import arrays, metrics, written
 
-    for path in paths:
-        files = parts_of(path)
-        size_mb = sum(file.stat().st_size for file in files) / 1e6
-        say(f"{' + '.join([str(path), *(file.name for file in files[1:])])}  {size_mb:.1f} MB")
+    say(written(folder, delivered))
     for note in notes:
         say(f"note: {note}")
+    for line in problems([folder / made.files[0] for made in delivered.values()]):
+        say(line)
     failed = {parity.file for parity in proofs if parity.failures}
-    say(arrays(proofs))
+    if proofs:
+        say(arrays(proofs))
     if any(parity.metrics for parity in proofs):
         say(metrics(proofs))
     if passed := [parity for parity in proofs if parity.file not in failed]:
@@ -208,11 +215,3 @@ def _end(proofs: "list[Parity]", folder: Path, paths: list[Path], notes: list[st
             f"{failures[0]}{more}; the file was renamed to .failed: use another runtime, or if the difference is "
             "harmless, allow it with --array-bound or --metric-bound"
         )
-
-
-def _tell(paths: list[Path], nvidia: bool) -> None:
-    """Shows what NVIDIA's programs would report, and writes the files for them."""
-    from hydranet.export.nvidia.artifacts import by_products
-
-    for line in by_products(paths, files=nvidia):
-        say(line)

@@ -104,13 +104,27 @@ class Head:
 
 
 @dataclass(frozen=True)
+class TargetFiles:
+    """What an export target wrote.
+
+    files: those that belong together, the model first, by their names below the folder of the export.
+    proof: whether they were compared with the network in PyTorch on the machine that made them.
+    """
+
+    files: tuple[str, ...]
+    proof: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything that an exported file says about itself.
 
     name: of the run.    recipe: digest of the recipe.    data: sources the weights were trained on.
     protocol: source -> task -> how its report was measured; empty where there is no report.
     precision: of the weights.    versions: of the packages that made the file.
-    files: file name -> sha256; only in `manifest.json`, since no file can hold its own.    camera: None = not needed.
+    files: file name, below the folder of the export -> sha256; only in `manifest.json`, since no file can hold its own.
+    targets: export target -> its files, and whether they were proven; only in `manifest.json`.
+    camera: None = not needed.
     """
 
     name: str
@@ -123,6 +137,7 @@ class Manifest:
     precision: str = "fp32"
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, TargetFiles] = field(default_factory=dict)
     camera: CameraInput | None = None
     format: int = FORMAT
 
@@ -169,6 +184,7 @@ class Manifest:
                         "input": Input(**_tuples(tree["input"])),
                         "heads": {name: Head(**_tuples(head)) for name, head in tree["heads"].items()},
                         "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
+                        "targets": {name: TargetFiles(**_tuples(one)) for name, one in tree.get("targets", {}).items()},
                         "camera": CameraInput(**_tuples(camera)) if (camera := tree.get("camera")) else None,
                     }
                 )
@@ -209,6 +225,7 @@ def _sound(manifest: Manifest) -> Manifest:
         manifest.input,
         *manifest.heads.values(),
         *manifest.outputs.values(),
+        *manifest.targets.values(),
         *filter(None, (manifest.camera,)),
     ):
         check_fields(part)

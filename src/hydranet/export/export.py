@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +13,10 @@ from typing import Any
 from hydranet.config.recipe import Recipe
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
-from hydranet.deploy.manifest import Manifest
-from hydranet.deploy.session import Session, known, open_session, parts_of, runtimes_for
+from hydranet.deploy.manifest import Manifest, TargetFiles
+from hydranet.deploy.session import Session, open_session, runtimes_for
 from hydranet.evaluation.report import read_report
+from hydranet.export import targets as targets_folder
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import ExportGraph, Shape, example, plain, shipped
 from hydranet.io.atomic import write
@@ -22,17 +24,28 @@ from hydranet.models.hydranet import HydraNet
 
 MANIFEST = "manifest.json"
 
+PROVEN, UNPROVEN, NO_RUNTIME = "proven", "not proven", "not proven on this machine: no runtime"
+"""What a manifest says of the files of a target: compared with PyTorch, not yet compared, nothing here opens them."""
+
 
 class ExportError(UserError):
     """A file that could not be written; nothing was shipped."""
 
 
-def target(name: str) -> ModuleType:
-    """The file of this package that writes for a runtime: it has `SUFFIX`, `PRECISIONS` and `write`.
+def target_names() -> list[str]:
+    """Names of all targets: the files in `targets/`."""
+    return sorted(module.name for module in pkgutil.iter_modules(targets_folder.__path__))
 
+
+def target(name: str) -> ModuleType:
+    """The file in `targets/` that writes this format.
+
+    It has `write(graph, example inputs, path, manifest)`, which returns the files that belong together, the model
+    first; `SUFFIX` of `path`, by which a runtime in `hydranet.deploy.runtimes` may know it, or "" where `path` is a
+    folder with the target's name; and `PRECISIONS`, in which weights can be stored.
     Raises SpecError with a suggestion for an unknown name.
     """
-    names = [runtime for runtime, _ in known()]
+    names = target_names()
     if name not in names:
         raise SpecError(unknown(name, names, "target of an export"))
     return importlib.import_module(f"hydranet.export.targets.{name}")
@@ -51,7 +64,8 @@ def export(
     precision: str = "fp32",
 ) -> tuple[ExportGraph, list[Path]]:
     """Writes the chosen heads for each target, and manifest.json; returns the network as it was trained, which the
-    files are compared with, and the model files. `settle` then moves the files that passed into place.
+    files are compared with, and the model files that a runtime here opens. `settle` then moves the files that passed,
+    and those that nothing here opens, into place.
 
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing, ExportError where a
     runtime cannot write its file or a weight is no finite number.
@@ -69,18 +83,26 @@ def export(
     manifest = described(graph, recipe, name or recipe.name, protocol, precision)
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    digests: dict[str, str] = {}
+    written: dict[str, TargetFiles] = {}
     for one, module in zip(targets, modules, strict=True):
-        path = folder / f"model{module.SUFFIX}"
+        path = folder / (f"model{module.SUFFIX}" if module.SUFFIX else one)
         try:
             files = module.write(graph, example(shape, graph.inputs), path, manifest)
         except (OSError, RuntimeError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ExportError(f"cannot write {path.name} for {one}: {lines[-1]}; nothing was shipped") from error
-        paths.append(files[0])
-        digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
+        readers = runtimes_for(path)
+        paths += files[:1] if readers else ()
+        names = tuple(file.relative_to(folder).as_posix() for file in files)
+        written[one] = TargetFiles(names, UNPROVEN if readers else NO_RUNTIME)
+    digests = {name: _digest(folder / name) for made in written.values() for name in made.files}
+    write(folder / MANIFEST, replace(manifest, files=digests, targets=written).to_json().encode())
     return plain(model, heads, shape), paths
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened_file:
+        return hashlib.file_digest(opened_file, "sha256").hexdigest()
 
 
 def _check_weights(model: HydraNet) -> None:
@@ -94,34 +116,45 @@ def _check_weights(model: HydraNet) -> None:
             )
 
 
-def settle(paths: Sequence[Path], folder: Path, proven: Sequence[Path]) -> list[Path]:
-    """Moves files that `export` wrote into one folder to `folder`: proven ones, with the manifest, over those of an
-    earlier export; the others as NAME.failed. Returns the new paths of the proven ones.
+def settle(drafts: Path, folder: Path, proven: Sequence[Path]) -> dict[str, TargetFiles]:
+    """Moves what `export` wrote into the folder `drafts` to `folder`, over what an earlier export left there.
+
+    proven: model files that passed their comparison. They get their names, with all files that belong to them; so do
+    files that no runtime here opens; all others are called NAME.failed.    Returns what was delivered, by target.
     """
-    if not paths:
-        return []
-    manifest = Manifest.from_json((paths[0].parent / MANIFEST).read_text())
-    digests = _before(folder, manifest)
-    for path in paths:
-        for file in parts_of(path):
-            failed = folder / f"{file.name}.failed"
-            if path in proven:
-                digests[file.name] = manifest.files[file.name]
+    manifest = Manifest.from_json((drafts / MANIFEST).read_text())
+    passed = {path.relative_to(drafts).as_posix() for path in proven}
+    delivered: dict[str, TargetFiles] = {}
+    for name, made in manifest.targets.items():
+        if made.files[0] in passed:
+            made = replace(made, proof=PROVEN)
+        ready = made.proof != UNPROVEN
+        for file in made.files:
+            place, failed = folder / file, folder / f"{file}.failed"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if ready:
                 failed.unlink(missing_ok=True)
-            file.replace(folder / file.name if path in proven else failed)
-    if proven:
-        write(folder / MANIFEST, replace(manifest, files=digests).to_json().encode())
-    return [folder / path.name for path in proven]
+            (drafts / file).replace(place if ready else failed)
+        if ready:
+            delivered[name] = made
+    if delivered:
+        digests, targets = _before(folder, manifest)
+        digests |= {file: manifest.files[file] for made in delivered.values() for file in made.files}
+        merged = replace(manifest, files=digests, targets={**targets, **delivered})
+        write(folder / MANIFEST, merged.to_json().encode())
+    return delivered
 
 
-def _before(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Digests of files from an earlier export of the same thing into the same folder."""
+def _before(folder: Path, manifest: Manifest) -> tuple[dict[str, str], dict[str, TargetFiles]]:
+    """Digests of files, and targets that are whole, from an earlier export of the same thing into the same folder."""
     try:
         earlier = Manifest.from_json((folder / MANIFEST).read_text())
     except (OSError, ValueError):  # none, or a damaged one
-        return {}
-    same = replace(earlier, files={}, versions={}) == replace(manifest, files={}, versions={})
-    return {name: digest for name, digest in earlier.files.items() if same and (folder / name).is_file()}
+        return {}, {}
+    if replace(earlier, files={}, versions={}, targets={}) != replace(manifest, files={}, versions={}, targets={}):
+        return {}, {}
+    files = {name: digest for name, digest in earlier.files.items() if (folder / name).is_file()}
+    return files, {name: made for name, made in earlier.targets.items() if files.keys() >= set(made.files)}
 
 
 def opened(paths: Sequence[Path]) -> dict[tuple[str, str], Session]:

@@ -19,10 +19,12 @@ def export_run(
     shape: Shape | None = None,
     limit: int = 100,
 ) -> list[Path]:
-    """Writes a run for each target, proves that every runtime answers the same, and returns the files.
+    """Writes a run for each target, proves that every runtime answers the same, and returns the model files.
+
+    Files of a target that no runtime here opens are not proven; manifest.json says so.
 
     run:     a run folder or model.safetensors.    folder: of the files; default: export/ in the run.
-    targets: such as "onnx", "openvino", "torchscript".    heads: tasks in the files; default: all.
+    targets: files in `hydranet.export.targets`, such as "onnx", "triton".    heads: tasks in the files; default: all.
     shape:   what the files take; default: one image at a time, of the first validation size.
     limit:   images of each validation source in the proof, evenly spread; 0 = all.
     Raises ParityError where a file does not answer the same, which is then kept as NAME.failed; CheckpointError for
@@ -45,13 +47,14 @@ def export_run(
             protocol=report_of(place),
         )
         proofs: list[Parity] = []
-        for step in measure(graph, opened(drafts), recipe.validation or recipe.data, Bounds(), limit or None):
-            proofs = step if isinstance(step, list) else proofs
+        if sessions := opened(drafts):
+            for step in measure(graph, sessions, recipe.validation or recipe.data, Bounds(), limit or None):
+                proofs = step if isinstance(step, list) else proofs
         failed = {proof.file for proof in proofs if proof.failures}
-        paths = settle(drafts, target, [path for path in drafts if path.name not in failed])
+        delivered = settle(Path(draft), target, [path for path in drafts if path.name not in failed])
     if passed := [proof for proof in proofs if proof.file not in failed]:
         save(target / "parity.json", passed)
     if failed:
         reason = next(failure for proof in proofs for failure in proof.failures)
         raise ParityError(f"{reason}; the file was renamed to .failed: use another runtime")
-    return paths
+    return [target / made.files[0] for made in delivered.values()]

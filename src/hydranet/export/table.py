@@ -1,11 +1,25 @@
 """The proof of an export as tables for a terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
+from hydranet.deploy.manifest import TargetFiles
 from hydranet.export.parity import Parity
+
+
+def written(folder: Path, delivered: Mapping[str, TargetFiles]) -> Table:
+    """One row per target: its files below the folder, the size of them all, and whether they were proven."""
+    table = Table("target", Column("files", overflow="fold"), title=f"files in {escape(str(folder))}")
+    table.add_column("size", justify="right")
+    table.add_column("proof")
+    for name, made in delivered.items():
+        size = sum((folder / file).stat().st_size for file in made.files)
+        table.add_row(name, escape(" + ".join(made.files)), f"{size / 1e6:.1f} MB", made.proof)
+    return table
 
 
 def arrays(parities: Sequence[Parity]) -> Table:

@@ -1,38 +1,27 @@
-"""What an exported .onnx file needs on NVIDIA's side: checked, and written beside it on request."""
+"""What TensorRT would refuse in exported .onnx files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from hydranet.core.errors import UserError
-from hydranet.export.nvidia.deepstream import write_configs
-from hydranet.export.nvidia.tensorrt_rules import command, findings
-from hydranet.export.nvidia.triton import write_repository
-from hydranet.export.targets.onnx import SUFFIX
-
-QUIET = ("problem",)
-"""Levels of findings that are reported even where no files are asked for."""
+from hydranet.export.nvidia.tensorrt_rules import NOTES, command, findings
 
 
-def by_products(paths: Sequence[Path], *, files: bool) -> Iterator[str]:
-    """Lines about each .onnx file: what TensorRT would refuse; with `files` all findings, and the files written.
-
-    files: also writes triton/ and deepstream/ beside the .onnx file. One that cannot be made is reported in a line.
+def problems(models: Sequence[Path]) -> list[str]:
+    """Lines about .onnx files, each line once: what TensorRT would refuse; for a folder of the TensorRT target all
+    findings, and the command that builds an engine.
     """
     import onnx
 
     from hydranet.deploy.manifest import KEY, parse
 
-    for path in (path for path in paths if path.suffix == SUFFIX):
+    lines: dict[str, None] = {}
+    for path in (path for path in models if path.suffix == ".onnx"):
         model = onnx.load(str(path))
-        manifest = parse({entry.key: entry.value for entry in model.metadata_props}.get(KEY), path)
+        own = path.with_name(NOTES).is_file()
         for finding in findings(model):
-            if files or finding.level in QUIET:
-                yield f"TensorRT {finding.level}: {finding.text}"
-        if not files:
-            continue
-        yield f"TensorRT engine: {command(manifest, path.name)}"
-        for name, write in {"triton": write_repository, "deepstream": write_configs}.items():
-            try:
-                yield from map(str, write(path, manifest, path.parent / name))
-            except UserError as error:
-                yield f"no {name}: {error}"
+            if own or finding.level == "problem":
+                lines[f"TensorRT {finding.level}: {finding.text}"] = None
+        if own:
+            manifest = parse({entry.key: entry.value for entry in model.metadata_props}.get(KEY), path)
+            lines[f"TensorRT engine: {command(manifest, path.name)}"] = None
+    return list(lines)

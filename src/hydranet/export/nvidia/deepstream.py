@@ -18,21 +18,27 @@ LIBRARY = "/opt/nvidia/deepstream/deepstream/lib/gst-plugins/libcustom2d_preproc
 def write_configs(onnx: Path, manifest: Manifest, folder: Path) -> list[Path]:
     """Writes FOLDER/nvinfer.txt, FOLDER/nvdspreprocess.txt and FOLDER/labels_TASK.txt for tasks with classes.
 
-    Raises SpecError for a file with thresholds or cameras as inputs, or of any size: DeepStream fills one input of
-    one size.
+    Raises SpecError as `check` does.
     """
-    if len(manifest.inputs) > 1 or manifest.input.dynamic:
-        raise SpecError(
-            "got a file with thresholds or cameras as inputs or of any size, expected one input of one size for "
-            "DeepStream; export with --nms outside, with --focal-px where a head needs the camera, and without "
-            "--dynamic-size"
-        )
+    check(manifest)
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"nvinfer.txt": nvinfer(onnx, manifest), "nvdspreprocess.txt": nvdspreprocess(manifest)}
     texts |= {f"labels_{task}.txt": "\n".join(h.classes) + "\n" for task, h in manifest.heads.items() if h.classes}
     for name, text in texts.items():
         (folder / name).write_text(text)
     return [folder / name for name in texts]
+
+
+def check(manifest: Manifest) -> None:
+    """Raises SpecError for a file with thresholds or cameras as inputs, or of any size: DeepStream fills one input of
+    one size.
+    """
+    if len(manifest.inputs) > 1 or manifest.input.dynamic:
+        raise SpecError(
+            "got a file with thresholds or cameras as inputs or of any size, expected one input of one size for "
+            "DeepStream; export with --nms outside, with --focal-px where a head needs the camera, and without "
+            "--dynamic-size, or leave this target out"
+        )
 
 
 def nvinfer(onnx: Path, manifest: Manifest) -> str:

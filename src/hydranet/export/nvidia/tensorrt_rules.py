@@ -11,6 +11,9 @@ from typing import Any
 
 from hydranet.deploy.manifest import Manifest
 
+NOTES = "findings.txt"
+"""Name of the file with all findings, beside a model for TensorRT."""
+
 _NAMES = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast CastLike Ceil Celu Clip
 Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum
