@@ -140,7 +140,7 @@ def test_a_head_alone_is_exported_where_sources_map_the_labels_of_others(tmp_pat
 
 def test_without_pictures_nothing_is_exported(tmp_path: Path) -> None:
     recipe = toy_recipe()
-    absent = Source("a camera", Folder(str(tmp_path / "away")), (32, 64))
+    absent = Source("camera", Folder(str(tmp_path / "away")), (32, 64))
     checkpoint.save_model(tmp_path / "run", recipe.build(), replace(recipe, validation=(absent,)))
     ended = hydranet("export", tmp_path / "run")
     refused(ended, "no data folder.*or prove the export on other images, without scores: --images FOLDER")
