@@ -14,7 +14,7 @@ from commands import hydranet
 from hydranet.checkpoint import resolve
 from hydranet.config import catalog
 from hydranet.deploy.predictor import SessionPredictor
-from hydranet.deploy.video.frames import VideoFile
+from hydranet.deploy.video.video_file import VideoFile
 from hydranet.evaluation.report import Report
 from hydranet.export.graph import Shape
 from hydranet.inference.predictor import Predictor
