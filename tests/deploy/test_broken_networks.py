@@ -12,7 +12,7 @@ from hydranet.deploy.finite import broken_field
 from hydranet.deploy.predictor import PredictorError
 from hydranet.deploy.predictor import SessionPredictor as Predictor
 from hydranet.deploy.session import open_session
-from hydranet.export.export import ExportError, export
+from hydranet.export.export import ExportError, ExportPlan, export
 from hydranet.export.graph import Shape
 
 HEADS = ("semantic", "depth", "normals", "yolov8")
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 parameter.fill_(float("nan"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hydranet.export.export._check_weights", lambda model: None)
-        export(model, recipe, place, targets=tuple(FILES), shape=Shape(SIZE), heads=HEADS, name="broken")
+        export(model, recipe, place, ExportPlan(tuple(FILES), Shape(SIZE), HEADS), name="broken")
     return place
 
 
@@ -50,7 +50,7 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path) -> None:
     with torch.no_grad():
         next(model.heads["depth"].parameters()).view(-1)[0] = float("nan")
     with pytest.raises(ExportError, match=r"got 1 number that is NaN or infinite in heads\.depth\..*; export"):
-        export(model, recipe, tmp_path, targets=("onnx",), shape=Shape(SIZE), heads=["depth"], name="broken")
+        export(model, recipe, tmp_path, ExportPlan(("onnx",), Shape(SIZE), ["depth"]), name="broken")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ from export_toys import SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Boxes
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE
 from hydranet.deploy.session import open_session
-from hydranet.export.export import export
+from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
 from hydranet.postprocess.nms import nms
 from hydranet.tasks.depth.task import Depth
@@ -109,7 +109,7 @@ def exported(
     )
     recipe = replace(recipe, tasks=tasks)
     shape = Shape(SIZE, nms=suppress)
-    return export(shaken(recipe.build()), recipe, folder, targets=[target], shape=shape, heads=heads, name="toy")[1][0]
+    return export(shaken(recipe.build()), recipe, folder, ExportPlan([target], shape, heads), name="toy")[1][0]
 
 
 @needs_compiler

@@ -14,7 +14,7 @@ from export_toys import SIZE, every_recipe, shaken
 from hydranet.annotations import Annotation
 from hydranet.deploy.predictor import PredictorError, SessionPredictor
 from hydranet.deploy.session import open_session, runtimes_for
-from hydranet.export.export import export
+from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
 
 THREADS, CALLS = 8, 50
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("openvino")
     recipe, place = every_recipe(), tmp_path_factory.mktemp("export")
     targets = ("onnx", "openvino", "torchscript")
-    export(shaken(recipe.build()), recipe, place, targets=targets, shape=Shape(SIZE), heads=HEADS, name="toy")
+    export(shaken(recipe.build()), recipe, place, ExportPlan(targets, Shape(SIZE), HEADS), name="toy")
     return place
 
 

@@ -13,7 +13,7 @@ from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
 from hydranet.distillation.leakage import check
 from hydranet.distillation.teachers import Teachers
-from hydranet.export.export import export
+from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
 from hydranet.training.train import Run
 
@@ -28,7 +28,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_tells_what_its_run_tells(teacher: Path, tmp_path: Path, target: str) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(target, "torch"))
     model, recipe = load_model(teacher)
-    _, (path, *_) = export(model, recipe, tmp_path, targets=[target], shape=Shape(SIZE, batch=None))
+    _, (path, *_) = export(model, recipe, tmp_path, ExportPlan([target], Shape(SIZE, batch=None)))
     batch = collate([Blocks(seed=5, labels=())[i] for i in range(3)])
     target = []
     for teacher_model in (path, teacher):

@@ -13,7 +13,7 @@ from hydranet.core.spec import SpecError
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import IMAGE, InputError, Manifest, ManifestError
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
-from hydranet.export.export import export
+from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import ExportGraph, Shape
 from hydranet.export.nvidia.deepstream import write_configs
 from hydranet.export.nvidia.triton import config
@@ -44,7 +44,7 @@ def network(focal: float | None = 50.0) -> HydraNet:
 
 def exported(folder: Path, shape: Shape, targets: list[str] = TARGETS) -> tuple[ExportGraph, list[Path]]:
     recipe = every_recipe()
-    return export(network(), recipe, folder, targets=targets, shape=shape, heads=["depth", "yolov8"], name="toy")
+    return export(network(), recipe, folder, ExportPlan(targets, shape, ["depth", "yolov8"]), name="toy")
 
 
 def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:

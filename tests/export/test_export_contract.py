@@ -20,7 +20,7 @@ from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.runtimes import openvino
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.export import targets
-from hydranet.export.export import NO_RUNTIME, export, settle, target_names
+from hydranet.export.export import NO_RUNTIME, ExportPlan, export, settle, target_names
 from hydranet.export.graph import ExportGraph, Shape
 from hydranet.export.parity import Bounds, Parity, compare
 from toys import toy_recipe
@@ -40,7 +40,7 @@ def exported(
 ) -> tuple[ExportGraph, list[Path]]:
     shape, heads = KINDS[request.param]
     recipe, folder = every_recipe(), tmp_path_factory.mktemp("export")
-    return export(shaken(recipe.build()), recipe, folder, targets=TARGETS, shape=shape, heads=heads, name="toy")
+    return export(shaken(recipe.build()), recipe, folder, ExportPlan(TARGETS, shape, heads), name="toy")
 
 
 def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
@@ -65,7 +65,7 @@ def test_a_target_returns_the_files_that_belong_together_and_says_whether_they_a
     recipe = toy_recipe()
     drafts, place = tmp_path / "drafts", tmp_path / "out"
     place.mkdir()
-    _, paths = export(shaken(recipe.build()), recipe, drafts, targets=[name], shape=Shape(SIZE))
+    _, paths = export(shaken(recipe.build()), recipe, drafts, ExportPlan([name], Shape(SIZE)))
     assert Manifest.from_json((drafts / "manifest.json").read_text()).targets[name].proof != "proven"
     delivered = settle(drafts, place, paths)
     assert delivered[name].proof == ("proven" if name in TARGETS else "not proven on this machine: no runtime")
@@ -81,11 +81,11 @@ def test_what_fails_its_proof_keeps_its_parts_together_and_an_earlier_export_in_
     model = shaken(recipe.build())
     place.mkdir()
     for name in ("openvino", "triton", "onnx"):
-        _, paths = export(model, recipe, tmp_path / name, targets=[name], shape=Shape(SIZE))
+        _, paths = export(model, recipe, tmp_path / name, ExportPlan([name], Shape(SIZE)))
         settle(tmp_path / name, place, paths)
     assert list(Manifest.from_json((place / "manifest.json").read_text()).targets) == ["openvino", "triton", "onnx"]
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-    export(model, recipe, tmp_path / "again", targets=["openvino"], shape=Shape(SIZE))
+    export(model, recipe, tmp_path / "again", ExportPlan(["openvino"], Shape(SIZE)))
     assert settle(tmp_path / "again", place, []) == {}
     assert {path.name for path in place.iterdir() if path.suffix == ".failed"} == {
         "model.xml.failed",
@@ -178,7 +178,10 @@ def test_half_precision_takes_half_the_space(tmp_path: Path) -> None:
     for precision in ("fp32", "fp16"):
         folder = tmp_path / precision
         graph, paths = export(
-            model, recipe, folder, targets=["openvino"], shape=Shape(SIZE), heads=["depth"], precision=precision
+            model,
+            recipe,
+            folder,
+            ExportPlan(["openvino"], Shape(SIZE), ["depth"], precision=precision),
         )
         sizes[precision] = (folder / "model.bin").stat().st_size
         session = open_session(paths[0])
@@ -203,7 +206,7 @@ def test_a_session_may_compute_in_half_precision(exported: tuple[ExportGraph, li
 def test_dynamic_files_take_every_size(heads: list[str], tmp_path: Path) -> None:
     """The proof itself looks at other sizes and at batches; here at more of them."""
     recipe, shape = every_recipe(), Shape(SIZE, dynamic=True, batch=None)
-    graph, paths = export(shaken(recipe.build()), recipe, tmp_path, targets=TARGETS, shape=shape, heads=heads)
+    graph, paths = export(shaken(recipe.build()), recipe, tmp_path, ExportPlan(TARGETS, shape, heads))
     sessions = opened(paths)
     assert not any(parity.failures for parity in compare(graph, sessions, samples(1), Bounds(arrays=1e-3)))
     for size, count in (((32, 32), 3), ((96, 64), 1), ((160, 224), 2)):

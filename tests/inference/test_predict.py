@@ -21,7 +21,7 @@ from hydranet.deploy.predictor import PredictorError, nearest_size
 from hydranet.deploy.session import Runtime
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import predict_batch
-from hydranet.export.export import export
+from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
 from hydranet.inference.predictor import Predictor, parse_size
 from hydranet.reporting.gallery import shown
@@ -153,7 +153,7 @@ def test_options_serve_run_folders_and_exported_files_alike(run: Path, good: Pat
         refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once per head")
     pytest.importorskip("onnxscript")
     model, recipe = checkpoint.load_model(run)
-    file = export(model, recipe, tmp_path / "export", targets=["onnx"], shape=Shape((32, 64)))[1][0]
+    file = export(model, recipe, tmp_path / "export", ExportPlan(["onnx"], Shape((32, 64))))[1][0]
     network = run if kind == "run" else file
     twin = good.with_name("twin.png")
     save_image(twin, picture(32, 64) // 2)

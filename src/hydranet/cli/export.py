@@ -97,12 +97,14 @@ def export(
         exporting.export,
         model,
         recipe,
-        targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
-        shape=shape,
-        heads=_names(heads),
+        plan=exporting.ExportPlan(
+            targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
+            shape=shape,
+            heads=_names(heads),
+            precision=precision,
+        ),
         name=place.name,
         protocol=exporting.report_of(place),
-        precision=precision,
     )
     compare_with_torch = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
     delivered, proofs = _proven(draft, folder, compare_with_torch)

@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,17 +51,28 @@ def target(name: str) -> ModuleType:
     return importlib.import_module(f"hydranet.export.targets.{name}")
 
 
+@dataclass(frozen=True)
+class ExportPlan:
+    """What is written.
+
+    targets: files in `hydranet.export.targets`, such as "onnx".    shape: what the files take.
+    heads:   tasks in the files; none = all.    precision: of the stored weights, as the targets offer it.
+    """
+
+    targets: Sequence[str]
+    shape: Shape
+    heads: Sequence[str] | None = None
+    precision: str = "fp32"
+
+
 def export(
     model: HydraNet,
     recipe: Recipe,
     folder: Path,
+    plan: ExportPlan,
     *,
-    targets: Sequence[str],
-    shape: Shape,
-    heads: Sequence[str] | None = None,
     name: str = "",
     protocol: Mapping[str, Any] | None = None,
-    precision: str = "fp32",
 ) -> tuple[ExportGraph, list[Path]]:
     """Writes the chosen heads for each target, and manifest.json; returns the network as it was trained, which the
     files are compared with, and the model files that a runtime here opens. `settle` then moves the files that passed,
@@ -70,6 +81,7 @@ def export(
     Raises SpecError for an unknown head, target or shape, ImportError where the extra is missing, ExportError where a
     runtime cannot write its file or a weight is no finite number.
     """
+    targets, shape, heads, precision = plan.targets, plan.shape, plan.heads, plan.precision
     if not targets or len(set(heads or ())) < len(heads or ()):
         given = f"got targets {list(targets)} and heads {list(heads or ())}"
         raise SpecError(f"{given}, expected at least one target, and each name once; list them")

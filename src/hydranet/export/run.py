@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hydranet.checkpoint.checkpoint import load_model
-from hydranet.export.export import export, opened, report_of, settle
+from hydranet.export.export import ExportPlan, export, opened, report_of, settle
 from hydranet.export.graph import Shape
 from hydranet.export.parity import Bounds, Parity, ParityError, measure, save
 
@@ -36,16 +36,8 @@ def export_run(
     model, recipe = load_model(run)
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=target) as draft:
-        graph, drafts = export(
-            model,
-            recipe,
-            Path(draft),
-            targets=targets,
-            shape=shape or Shape(recipe.sizes[0]),
-            heads=heads,
-            name=place.name,
-            protocol=report_of(place),
-        )
+        plan = ExportPlan(targets, shape or Shape(recipe.sizes[0]), heads)
+        graph, drafts = export(model, recipe, Path(draft), plan, name=place.name, protocol=report_of(place))
         proofs: list[Parity] = []
         if sessions := opened(drafts):
             for step in measure(graph, sessions, recipe.validation or recipe.data, Bounds(), limit or None):
