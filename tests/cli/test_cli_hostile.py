@@ -48,7 +48,7 @@ def test_broken_pictures_do_not_cost_the_others(run: Path, picture: Path, tmp_pa
     assert ended.code == 1
     said = ended.err.splitlines()
     assert [line.startswith("error: ") for line in said] == [True] * 3
-    assert "a_text.png (14 bytes cannot be decoded); leave it out" in said[0]
+    assert "a_text.png (14 bytes cannot be decoded); restore it or leave it out" in said[0]
     assert "1 images" in ended.out
     assert json.loads((tmp_path / "seen" / "good.json").read_text())["width"] == 64
 
@@ -79,7 +79,8 @@ def test_impossible_input_size(run: Path, picture: Path, size: str) -> None:
 
 
 def test_unknown_head(run: Path, picture: Path) -> None:
-    refused(hydranet("predict", run, picture, "--heads", "glow,brigth"), "no task .* 'brigth'; did you mean 'bright'")
+    ended = hydranet("predict", run, picture, "--heads", "glow,brigth")
+    refused(ended, "no head of this network is called 'brigth'; did you mean 'bright'")
 
 
 def test_folder_that_cannot_be_written(recipes: Path, run: Path, picture: Path) -> None:

@@ -57,10 +57,10 @@ def test_road_scores_take_every_class_for_one_and_count_from_a_stated_confidence
 
 
 def test_more_scores_are_asked_for_by_word_and_stated() -> None:
-    task = Detection("boxes", CLASSES, also=("kitti", "voc", "road"))
+    task = Detection("boxes", CLASSES, extra_metrics=("kitti", "voc", "road"))
     truth = boxes([0, 50], [0, 1])
     scores = task.score(task.measure(truth, truth))
     assert {"ap50", "kitti_r40/car/easy", "voc_ap50", "road_recall"} <= set(scores)
     assert {"kitti", "voc", "road"} <= set(task.protocol())
     with pytest.raises(SpecError, match="did you mean 'kitti'"):
-        Detection("boxes", CLASSES, also=("kiti",))
+        Detection("boxes", CLASSES, extra_metrics=("kiti",))

@@ -62,7 +62,7 @@ def test_strongest_takes_pairs_of_box_and_class() -> None:
 def test_nms_equals_torchvision(seed: int, n: int, threshold: float) -> None:
     boxes = random_candidates(seed, n)
     kept = batched_nms(*(torch.from_numpy(np.asarray(v)) for v in (boxes.xyxy, boxes.score, boxes.label)), threshold)
-    ours = nms(boxes, score=0.0, iou=threshold, limit=1000)
+    ours = nms(boxes, score=0.0, iou=threshold, max_detections=1000)
     assert np.array_equal(ours.xyxy, boxes.xyxy[kept.numpy()])
     assert np.array_equal(ours.label, boxes.label[kept.numpy()])
 
@@ -82,9 +82,9 @@ def test_a_higher_threshold_after_nms_equals_one_before(threshold: float) -> Non
 
 def test_nms_looks_at_the_best_candidates_and_keeps_the_best() -> None:
     boxes = random_candidates(4, 60)
-    few = nms(boxes, score=0.0, iou=1.0, limit=5, candidates=10)
+    few = nms(boxes, score=0.0, iou=1.0, max_detections=5, pre_nms_topk=10)
     assert np.allclose(few.score, np.sort(boxes.score)[::-1][:5])
-    assert nms(boxes, score=0.0, iou=1.0, candidates=7).xyxy.shape == (7, 4)
+    assert nms(boxes, score=0.0, iou=1.0, pre_nms_topk=7).xyxy.shape == (7, 4)
 
 
 def test_padding_rows_are_no_answers() -> None:

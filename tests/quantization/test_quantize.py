@@ -110,7 +110,7 @@ def test_budgets_have_defaults_by_metric_and_can_be_set() -> None:
 
 
 def test_a_budget_knows_which_way_every_metric_is_better() -> None:
-    boxes = Detection("boxes", ("car",), also=tuple(SCORING))
+    boxes = Detection("boxes", ("car",), extra_metrics=tuple(SCORING))
     maps = Semantic("maps", ("road", "sky"))
     normals = Normals("normals")
     found = {

@@ -47,7 +47,7 @@ def test_every_source_serves_the_tasks(name: str) -> None:
         ("evaluate_every=-5", "got evaluate_every=-5, .*0 = at the end only"),
         ("ema=1", "got ema=1, expected a decay above 0 and below 1, such as 0.998; null = none"),
         ("ema=-0.1", "got ema=-0.1, expected a decay"),
-        ("ema=NaN", "got ema=nan, expected a decay"),
+        ("ema=NaN", "got ema=nan, expected a finite number"),
         ("optim.lr=0", "got optim.lr=0, expected a number > 0, such as 1e-3"),
         ("optim.lr=-1e-3", "got optim.lr=-0.001, expected a number > 0"),
         ("optim.lr=nan", "got optim.lr=nan, expected a number > 0"),
@@ -64,6 +64,6 @@ def test_numbers_that_cannot_be_are_refused(setting: str, sentence: str) -> None
 
 def test_numbers_that_switch_off_stay() -> None:
     off = resolve.recipe("demo").changed(
-        ["ema=0.0", "optim.clip=0", "save_every=0", "workers=0", "optim.factors.encoder=0"]
+        ["ema=0.0", "optim.clip=null", "save_every=0", "workers=0", "optim.factors.encoder=0"]
     )
-    assert (off.ema, off.optim.clip, off.save_every, off.workers) == (0.0, 0, 0, 0)
+    assert (off.ema, off.optim.clip, off.save_every, off.workers) == (0.0, None, 0, 0)

@@ -84,7 +84,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or take it out of the split") from error
+        raise DataError(f"missing file {path}; restore it or leave it out") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); restore or convert it"

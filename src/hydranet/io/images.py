@@ -116,12 +116,12 @@ def read_whole(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or take it out of the split") from error
+        raise DataError(f"missing file {path}; restore it or leave it out") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot read {path}: {reason}; check its name, its owner and its disk") from error
     if not is_whole(data):
-        raise DataError(f"{path} is cut off ({len(data)} bytes without an end); restore it or take it out of the split")
+        raise DataError(f"{path} is cut off ({len(data)} bytes without an end); restore it or leave it out")
     return data
 
 
@@ -167,9 +167,7 @@ def _decode(path: Path, data: bytes, flags: int, header: Header) -> np.ndarray:
 
 
 def _broken(path: Path, data: bytes) -> DataError:
-    return DataError(
-        f"broken image {path} ({len(data)} bytes cannot be decoded); restore it or take it out of the split"
-    )
+    return DataError(f"broken image {path} ({len(data)} bytes cannot be decoded); restore it or leave it out")
 
 
 def _in_rgb(pixels: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ L_t = (sum of totals) / (sum of counts), and the balancer sees exactly these. It
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -118,7 +118,8 @@ def step_gradients(step: StepContext) -> StepResult:
     balancer = step.balancer
     if isinstance(balancer, GradientBalancer):
         if any(p.requires_grad for p in step.model.trunk.parameters()):
-            result = _by_gradients(step, balancer)
+            with _graphs_kept(step.model.trunk):
+                result = _by_gradients(step, balancer)
         else:  # a frozen trunk: heads get their own gradient, nothing is to be balanced
             result = _by_losses(step, Uniform(balancer.tasks))
     else:
@@ -129,6 +130,16 @@ def step_gradients(step: StepContext) -> StepResult:
         if parameter.grad is not None:
             parameter.grad *= step.factor
     return result
+
+
+def _graphs_kept(trunk: nn.Module) -> AbstractContextManager[object]:
+    """Within it torch.compile makes graphs that may be gone back through several times: once for each task."""
+    if trunk._compiled_call_impl is None:
+        return nullcontext()
+    from torch._functorch import config
+
+    patched: AbstractContextManager[object] = config.patch(donated_buffer=False)
+    return patched
 
 
 def _by_losses(step: StepContext, balancer: LossBalancer) -> StepResult:
