@@ -15,11 +15,26 @@ from typing import Any
 
 from hydranet.bench.plan import Work
 from hydranet.bench.runner import Opened, Runner, Times
+from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.checks.class_lookup import ALLOW
 from hydranet.core.errors import UserError
+from hydranet.core.features import Decoder, Encoder, Trunk
+from hydranet.core.spec import Component
 
 
 class BenchError(UserError, RuntimeError):
     """A variant that cannot be measured: which, and its runtime's message."""
+
+
+def allowed_parts() -> str:
+    """What HYDRANET_ALLOW says to a worker: what it says here, and modules of parts that this program imported."""
+    modules, queue = set[str](), list[type]([Component, Encoder, Decoder, Trunk, LossBalancer, GradientBalancer])
+    while queue:
+        part = queue.pop()
+        queue += part.__subclasses__()
+        modules.add(part.__module__)
+    own = sorted(name for name in modules if name.partition(".")[0] not in ("hydranet", "torch", "__main__"))
+    return ",".join(dict.fromkeys([*filter(None, os.environ.get(ALLOW, "").split(",")), *own]))
 
 
 class Worker:
@@ -35,7 +50,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(work.threads)},
+            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(work.threads), ALLOW: allowed_parts()},
         )
         try:
             self.opened = Opened(**self._ask(work.tree()))
