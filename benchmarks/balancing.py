@@ -43,7 +43,9 @@ from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.feature_gradients import ParameterUsers, Place, parameter_users
-from hydranet.training.gradients import StepContext, comparison_interval, step_gradients
+from hydranet.training.gradients import step_gradients
+from hydranet.training.shared_gradients import comparison_interval
+from hydranet.training.step import StepContext
 
 GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL)
 BALANCERS: dict[str, Part] = {

@@ -34,9 +34,10 @@ from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.models.hydranet import HydraNet
 from hydranet.recipes.demo import demo
 from hydranet.training.feature_gradients import DetachedFeatures, ParameterUsers, detach_features, parameter_users
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.gradients import step_gradients
 from hydranet.training.losses import frozen_buffers, losses_of
 from hydranet.training.meta_gradients import select_images
+from hydranet.training.step import StepContext
 
 SIZE = (96, 320)
 Place = Callable[[HydraNet, Pyramid, Pyramid], Sequence[Tensor]]

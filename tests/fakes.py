@@ -120,7 +120,7 @@ FAKES: dict[type[Annotation], Callable[[np.random.Generator, int, int], Annotati
 
 
 def picture(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
-    """uint8 h w 3: smooth colors, so that a image and its resampled version can be compared."""
+    """uint8 h w 3: smooth colors, so that an image and its resampled version can be compared."""
     y, x = np.mgrid[0:h, 0:w]
     phase = rng.uniform(0, 6, 3)
     return (127 + 120 * np.sin(phase + (x / w * 5 + y / h * 3)[..., None])).astype(np.uint8)

@@ -24,7 +24,7 @@ from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.rlw import RLW
 from hydranet.balancers.upgrad import UPGrad, upgrad
 from hydranet.core.spec import SpecError
-from hydranet.training.gradients import StepResult
+from hydranet.training.step import StepResult
 
 CLASSES = {
     "sum": PlainSum,

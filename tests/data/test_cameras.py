@@ -52,8 +52,8 @@ def test_cameras_that_differ_by_more_than_a_tenth_are_worth_a_sentence() -> None
     )
     near = recipe(source("a", 100.0), source("b", 109.0))
     assert warnings(near, focal_lengths(near)) == []
-    told = recipe(source("a", 100.0), source("b", 200.0), canonical_focal_px=53.0)
-    assert warnings(told, focal_lengths(told)) == []
+    canonical = recipe(source("a", 100.0), source("b", 200.0), canonical_focal_px=53.0)
+    assert warnings(canonical, focal_lengths(canonical)) == []
     alone = recipe(source("a", 100.0), source("b", None))
     assert warnings(alone, focal_lengths(alone)) == []
 

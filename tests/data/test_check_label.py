@@ -97,7 +97,9 @@ def test_labels_that_are_not_what_their_kind_says(label: Annotation, message: st
 
 def test_ignored_regions_may_have_any_shape() -> None:
     boxes = Boxes(np.array([[70.0, 2, 90, 1], [1, 1, 9, 9]]), np.array([-1, 0]), ignore=np.array([True, False]))
-    check_labels(Sample(IMAGE, {"label": boxes}))
+    assert check_labels(Sample(IMAGE, {"label": boxes})) is None
+    with pytest.raises(DataError, match="label"):
+        check_labels(Sample(IMAGE, {"label": replace(boxes, label=np.array([0, 0]), ignore=None)}))
 
 
 def test_a_new_kind_must_say_how_it_is_checked_and_counted() -> None:

@@ -1,4 +1,4 @@
-"""A network as a function of a image: the caller's pixels, the heads asked for, thresholds at call time."""
+"""A network as a function of an image: the caller's pixels, the heads asked for, thresholds at call time."""
 
 import errno
 import subprocess

@@ -1,5 +1,7 @@
 """The detection task as a whole: what its heads promise, whichever is chosen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -173,9 +175,10 @@ def test_labels_that_cannot_be_learned_from_are_named(xyxy: list, label: list, m
 
 
 def test_an_ignored_region_may_belong_to_no_class() -> None:
-    Detection("boxes", CLASSES).check(
-        Boxes(np.array([[0, 0, 5, 5]], np.float32), np.array([-1]), ignore=np.array([True]))
-    )
+    region = Boxes(np.array([[0, 0, 5, 5]], np.float32), np.array([-1]), ignore=np.array([True]))
+    assert Detection("boxes", CLASSES).check(region) is None
+    with pytest.raises(DataError, match="got class id -1"):
+        Detection("boxes", CLASSES).check(replace(region, ignore=None))
 
 
 def test_mistakes_in_a_recipe_are_named_with_the_cure() -> None:

@@ -18,7 +18,8 @@ from hydranet import balancers
 from hydranet.checkpoint import checkpoint
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.batch import Batch, collate
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.gradients import step_gradients
+from hydranet.training.step import StepContext
 from hydranet.training.train import train
 from toys import Noise, toy_recipe
 from two_processes import HERE, torchrun

@@ -18,8 +18,9 @@ from hydranet.core.spec import Part, SpecError
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.training.feature_gradients import parameter_users
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.gradients import step_gradients
 from hydranet.training.losses import NonFiniteLoss
+from hydranet.training.step import StepContext
 from toys import Glow, Noise, ToyHead, toy_recipe
 
 TASKS = ("bright", "glow")
@@ -262,7 +263,7 @@ class Adapted(HardSharing):
         return {task: [self.adapters[task](pyramids[task][0]), *pyramids[task][1:]] for task in tasks}
 
 
-@pytest.mark.parametrize("weights", [(0.5, 2.0), (0.0, 2.0)])
+@pytest.mark.parametrize("weights", [(0.5, 2.0), (0.0, 2.0), (1e-9, 2.0)])
 @pytest.mark.parametrize("at", ["auto", "parameters"])
 def test_what_one_task_owns_gets_its_own_gradient(at: str, weights: tuple[float, float]) -> None:
     model = replace(toy_recipe(norm=False), sharing=Part(Adapted)).build().train()
@@ -286,6 +287,20 @@ def test_gradients_are_compared_every_few_steps_and_the_last_comparison_counts_b
     fresh = Halves(TASKS, every=3)
     step_gradients(StepContext(model, alone, fresh))
     assert step_gradients(StepContext(model, mixed(), fresh)).gramian is not None  # a task that was not seen before
+
+
+def test_tasks_that_take_turns_are_each_compared_again() -> None:
+    """A comparison of some tasks must not keep the last one of others alive, nor be put together with it."""
+    balancer = Halves(("a", "b", "c"), every=2)
+    for step in range(4):
+        assert balancer.recall(("a", "b"), 2) is None, step
+        balancer.remember(("a", "b"), torch.eye(2))
+        assert balancer.recall(("b", "c"), 2) is None, step
+        balancer.remember(("b", "c"), torch.eye(2))
+    balancer.remember(("a", "c"), torch.eye(2))
+    assert not torch.isnan(balancer.last_gramian).any()
+    assert balancer.recall(("a", "b", "c"), 100) is None  # known in pairs, of three different steps
+    assert balancer.recall(("a", "c"), 100) is not None
 
 
 def test_where_gradients_are_compared_is_one_of_a_few_words() -> None:

@@ -15,9 +15,10 @@ from hydranet.core.batch import Batch, collate
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.spec import Part, SpecError
 from hydranet.models.hydranet import HydraNet
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.gradients import step_gradients
 from hydranet.training.losses import losses_of
 from hydranet.training.meta_gradients import select_images, update
+from hydranet.training.step import StepContext
 from toys import Noise, toy_recipe
 
 TASKS = ("bright", "glow")

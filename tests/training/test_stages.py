@@ -21,8 +21,9 @@ from hydranet.core.batch import collate
 from hydranet.core.spec import Part, SpecError
 from hydranet.models.freeze import Frozen, freeze
 from hydranet.training.ema import Average
-from hydranet.training.gradients import StepContext, step_gradients
+from hydranet.training.gradients import step_gradients
 from hydranet.training.stages import weigh
+from hydranet.training.step import StepContext
 from hydranet.training.train import Progress, Run, train
 from staged_runs import bits, staged
 from toys import Noise, toy_recipe

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -255,7 +256,7 @@ def save_state(folder: Path, parts: Mapping[str, Mapping[str, Tensor]], header: 
     write(folder / STATE, pack(tensors, {"run": json.dumps(header)}))
 
 
-def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, object]]:
+def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """The inverse of `save_state`."""
     if not (folder / STATE).is_file():
         raise CheckpointError(

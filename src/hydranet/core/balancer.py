@@ -100,7 +100,7 @@ class GradientBalancer(nn.Module, ABC):
     """
 
     scale: ClassVar[Scale]
-    KEPT: ClassVar[tuple[str, ...]] = ("last_gramian", "gramian_age")
+    KEPT: ClassVar[tuple[str, ...]] = ("last_gramian", "gramian_taken", "gramian_clock")
     """Names of the buffers that hold the last comparison."""
 
     def __init__(self, tasks: tuple[str, ...], at: At = "auto", every: int | None = None) -> None:
@@ -111,24 +111,31 @@ class GradientBalancer(nn.Module, ABC):
             raise SpecError(f"got every={every}, expected a number of steps >= 1, or null for the default of the place")
         self.tasks, self.at, self.every = tasks, at, every
         self.register_buffer("last_gramian", torch.full((len(tasks), len(tasks)), torch.nan))
-        self.register_buffer("gramian_age", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("gramian_taken", torch.zeros(len(tasks), len(tasks), dtype=torch.int64))
+        self.register_buffer("gramian_clock", torch.zeros((), dtype=torch.int64))
         self.last_gramian: Tensor
-        self.gramian_age: Tensor
+        self.gramian_taken: Tensor
+        self.gramian_clock: Tensor
 
     def recall(self, names: Sequence[str], every: int) -> Float[Tensor, "t t"] | None:
-        """The last Gramian of these tasks; None where it served `every` steps or does not hold all of them."""
+        """The last Gramian of these tasks; None where it is `every` steps old, or not of one comparison of them all.
+
+        Inner products of different steps put together need not be those of any vectors.
+        """
         places = [self.tasks.index(name) for name in names]
-        known = self.last_gramian[places][:, places]
-        if int(self.gramian_age) + 1 >= every or bool(torch.isnan(known).any()):
+        taken = self.gramian_taken[places][:, places]
+        first, last = int(taken.min()), int(taken.max())
+        if not first or first != last or int(self.gramian_clock) + 1 - first >= every:
             return None
-        self.gramian_age += 1
-        return known
+        self.gramian_clock += 1
+        return self.last_gramian[places][:, places]
 
     def remember(self, names: Sequence[str], gramian: Float[Tensor, "t t"]) -> None:
         """Keeps a Gramian for the steps until the next comparison; those of absent tasks stay as they were."""
         places = torch.tensor([self.tasks.index(name) for name in names], device=self.last_gramian.device)
+        self.gramian_clock += 1
         self.last_gramian[places[:, None], places] = gramian.to(self.last_gramian)
-        self.gramian_age.zero_()
+        self.gramian_taken[places[:, None], places] = self.gramian_clock
 
     @abstractmethod
     def forward(self, gramian: Float[Tensor, "t t"], losses: Losses) -> Float[Tensor, " t"]:

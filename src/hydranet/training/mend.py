@@ -11,7 +11,7 @@ from hydranet.config.stages import Stage
 from hydranet.evaluation.report import finite
 from hydranet.io.atomic import write
 from hydranet.io.run_log import LOG, read
-from hydranet.training.gradients import StepResult
+from hydranet.training.step import StepResult
 
 
 def step_line(step: int, result: StepResult, lr: float, gradient_norm: float) -> dict[str, Any]:

@@ -29,11 +29,12 @@ from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup, gather
 from hydranet.training.ema import Average
 from hydranet.training.feature_gradients import parameter_users
-from hydranet.training.gradients import StepContext, StepResult, step_gradients
+from hydranet.training.gradients import step_gradients
 from hydranet.training.losses import NonFiniteLoss, Reduce
 from hydranet.training.mend import mend, step_line
 from hydranet.training.optimizer import optimizer
 from hydranet.training.stages import Staging
+from hydranet.training.step import StepContext, StepResult
 
 RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
 """Parts of a recipe that may change on resume without changing what is learned."""
@@ -145,10 +146,10 @@ class Run:
         if self.ema:
             self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
         if header["scaler"]:
-            self.scaler.load_state_dict(header["scaler"])  # type: ignore[arg-type]
-        self.step = int(header["step"])  # type: ignore[call-overload]
+            self.scaler.load_state_dict(header["scaler"])
+        self.step = int(header["step"])
         if "observed" in header:  # runs of before have none
-            self.observed = Observed.from_json(header["observed"])  # type: ignore[arg-type]
+            self.observed = Observed.from_json(header["observed"])
 
 
 def train(

@@ -8,7 +8,8 @@ from hydranet.core.errors import SpecError
 
 @pytest.mark.parametrize("name", ["depth", "held-out", "A_1", "x" * 100])
 def test_plain_words(name: str) -> None:
-    check_name(name, "task")
+    assert is_name(name)
+    assert check_name(name, "task") in (None, name)
 
 
 @pytest.mark.parametrize(
