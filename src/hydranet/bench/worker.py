@@ -15,11 +15,8 @@ from typing import Any
 
 from hydranet.bench.plan import Work
 from hydranet.bench.runner import Opened, Runner, Times
-from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.checks.class_lookup import ALLOW
 from hydranet.core.errors import UserError
-from hydranet.core.features import Decoder, Encoder, Trunk
-from hydranet.core.spec import Component
 
 
 class BenchError(UserError, RuntimeError):
@@ -28,6 +25,10 @@ class BenchError(UserError, RuntimeError):
 
 def allowed_parts() -> str:
     """What HYDRANET_ALLOW says to a worker: what it says here, and modules of parts that this program imported."""
+    from hydranet.core.balancer import GradientBalancer, LossBalancer  # a worker itself may do without torch
+    from hydranet.core.features import Decoder, Encoder, Trunk
+    from hydranet.core.spec import Component
+
     modules, queue = set[str](), list[type]([Component, Encoder, Decoder, Trunk, LossBalancer, GradientBalancer])
     while queue:
         part = queue.pop()
