@@ -4,6 +4,7 @@ import ast
 import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hydranet.core.errors import UserError
@@ -49,7 +50,7 @@ def members(kind: str) -> list[Found]:
     parts: list[Found] = []
     for name, path in modules(kind):
         try:
-            tree = ast.parse(path.read_bytes())
+            tree = _parsed(path)
         except (SyntaxError, OSError) as error:
             parts.append(Found(name.rpartition(".")[2], name, f"cannot be read: {error}"))
             continue
@@ -74,11 +75,22 @@ def _bases() -> dict[str, set[str]]:
     for wing in ("core", "io", *(package.partition(".")[0] for package in OPEN.values())):
         for path in (_package() / wing).rglob("*.py"):
             try:
-                tree = ast.parse(path.read_bytes())
-            except SyntaxError:
+                tree = _parsed(path)
+            except (SyntaxError, OSError):
                 continue  # `members` reports it
-            bases |= {node.name: _named(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+            bases |= {node.name: _named(node) for node in tree.body if isinstance(node, ast.ClassDef)}
     return bases
+
+
+def _parsed(path: Path) -> ast.Module:
+    """The file's syntax, read once for as long as the file stays as it is."""
+    stat = path.stat()
+    return _syntax(path, (stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=1024)
+def _syntax(path: Path, version: tuple[int, int]) -> ast.Module:
+    return ast.parse(path.read_bytes())
 
 
 def _named(node: ast.ClassDef) -> set[str]:
