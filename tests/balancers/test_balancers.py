@@ -12,6 +12,7 @@ from torchjd.aggregation import AlignedMTLWeighting, IMTLGWeighting, MGDAWeighti
 
 from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.cagrad import CAGrad, cagrad
+from hydranet.balancers.curriculum import Curriculum
 from hydranet.balancers.dwa import DWA
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
@@ -245,3 +246,30 @@ def test_cosines_name_every_pair_once() -> None:
     result = StepResult({"a": 1.0, "b": 1.0, "c": 0.0}, {}, {}, products)
     assert result.cosines() == {"a/b": -0.5, "a/c": 0.0, "b/c": 0.0}
     assert StepResult({"a": 1.0}, {}, {}).cosines() == {}
+
+
+def test_a_curriculum_lets_a_task_in_along_a_line() -> None:
+    balancer = Curriculum(("a", "b", "c"), plan={"a": [(2, 0), (4, 1)], "b": [(0, 3)]})
+    seen = [weights(balancer, a=1.0, b=1.0, c=1.0) for _ in range(6)]
+    assert [w["a"] for w in seen] == [0, 0, 0, 0.5, 1, 1]
+    assert [w["b"] for w in seen] == [3.0] * 6
+    assert [w["c"] for w in seen] == [1.0] * 6
+    resumed = Curriculum(("a", "b", "c"), plan={"a": [(2, 0), (4, 1)]})
+    resumed.load_state_dict(balancer.state_dict())
+    assert resumed.weight("a", int(resumed.step)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"x": [(0, 1)]}, "plan"),
+        ({"a": [(5, 1), (5, 2)]}, "growing numbers from 0"),
+        ({"a": [(0, -1)]}, "expected a number from 0"),
+        ({"a": []}, "expected pairs"),
+        ({"a": [(0, 1, 2)]}, "expected pairs"),
+        ({"a": "01"}, "expected pairs"),
+    ],
+)
+def test_a_curriculum_refuses_plans_that_mean_nothing(plan: dict, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Curriculum(("a", "b"), plan=plan)
