@@ -4,7 +4,7 @@ import torch
 
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.sharing.hard import HardSharing
-from hydranet.models.summary import count, parts
+from hydranet.models.summary import alone, count, parts
 from toys import Brightness, Glow, ToyDecoder, ToyEncoder
 
 
@@ -40,3 +40,16 @@ def test_counting_changes_nothing():
 def test_shared_weights_count_once():
     model = network()
     assert count(model.subset("glow")) == count(model) - 7
+
+
+def test_one_task_alone_costs_its_own_layers_only():
+    tasks = (Brightness("bright", reads="encoder"), Glow("glow"))
+    model = HydraNet(HardSharing({"bright": "encoder", "glow": "decoder"}, ToyEncoder, ToyDecoder), tasks)
+    lines = {line.name: line for line in parts(model, (32, 64))}
+    bright, glow = alone(model, (32, 64))
+    assert (bright.name, glow.name) == ("bright", "glow")
+    assert bright.parameters == lines["encoder"].parameters + lines["head bright"].parameters
+    assert bright.macs == lines["encoder"].macs + lines["head bright"].macs
+    assert glow.parameters == lines["trunk (shared)"].parameters + lines["head glow"].parameters
+    assert glow.macs == lines["whole network"].macs - lines["head bright"].macs
+    assert not any(module._forward_hooks for module in model.modules())

@@ -16,8 +16,8 @@ Plan = Sequence[Sequence[float]]
 class Curriculum(LossBalancer):
     """sum_t w_t(k) L_t, where w_t(k) at step k is read off a line through the task's (step, weight) pairs.
 
-    plan: {task: [(step, weight), ...]}, steps counted from 0 and growing, weights >= 0. Before the first pair its weight
-          holds, after the last one its weight; a task without a plan weighs 1. Two tasks one after the other:
+    plan: {task: [(step, weight), ...]}, steps counted from 0 and growing, weights >= 0. Before the first pair its
+          weight holds, after the last one its weight; a task without a plan weighs 1. One task after the others:
           {"depth": [(0, 0), (500, 1)]} lets depth in slowly, while the others have the network to themselves.
     A task that weighs 0 teaches nothing, but optimizers with weight decay still shrink its head.
     Raises SpecError for an unknown task, steps that do not grow, or a weight that is none.

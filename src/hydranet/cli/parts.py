@@ -31,9 +31,13 @@ def info(
     from hydranet.checkpoint import resolve
     from hydranet.checkpoint.checkpoint import without_pretrained
     from hydranet.inference.predictor import parse_size
-    from hydranet.models.summary import parts
+    from hydranet.models import summary
     from hydranet.reporting import tables
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size
-    say(tables.parts(parts(without_pretrained(chosen).build(), shape), shape))
+    model = without_pretrained(chosen).build()
+    lines = summary.parts(model, shape)
+    say(tables.parts(lines, shape))
+    if len(model.tasks) > 1:
+        say(tables.alone(summary.alone(model, shape), lines[-1]))

@@ -1,5 +1,6 @@
 """Parameters and multiply-accumulates of a network, counted per part: what is shared, and what each head adds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +45,39 @@ def parts(model: HydraNet, size: tuple[int, int]) -> list[PartInfo]:
     heads = [(n, model.heads[n], flops.get(f"heads.{n}", 0)) for n in model.tasks]
     lines += [_line(f"head {name}", head, 0, macs) for name, head, macs in heads]
     return [*lines, PartInfo("whole network", type(model).__name__, 0, count(model), counter.get_total_flops() // 2)]
+
+
+@torch.no_grad()
+def alone(model: HydraNet, size: tuple[int, int]) -> list[PartInfo]:
+    """What each task costs when it is the only one asked for: `model(image, tasks=(name,))`.
+
+    Parameters are those of the layers that such a call runs.
+    """
+    training = model.training
+    image = torch.zeros(1, 3, *size, device=next(model.parameters()).device)
+    model.eval()
+    lines = []
+    for name in model.tasks:
+        used: dict[int, int] = {}
+        hooks = [layer.register_forward_hook(_note(used)) for layer in model.modules()]
+        counter = FlopCounterMode(display=False)
+        with counter:
+            model(image, tasks=(name,))
+        for hook in hooks:
+            hook.remove()
+        kind = type(model.heads[name]).__name__
+        lines.append(PartInfo(name, kind, 0, sum(used.values()), counter.get_total_flops() // 2))
+    model.train(training)
+    return lines
+
+
+def _note(used: dict[int, int]) -> Callable[..., None]:
+    """A hook that notes the parameters of the layers that run, by identity: a shared one counts once."""
+
+    def hook(layer: nn.Module, *_: object) -> None:
+        used.update({id(parameter): parameter.numel() for parameter in layer.parameters(recurse=False)})
+
+    return hook
 
 
 def _line(name: str, module: nn.Module, depth: int, flops: int) -> PartInfo:

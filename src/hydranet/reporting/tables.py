@@ -103,6 +103,18 @@ def parts(lines: "Sequence[PartInfo]", size: tuple[int, int]) -> Table:
     return table
 
 
+def alone(lines: "Sequence[PartInfo]", whole: "PartInfo") -> Table:
+    """What each task costs when it is asked for alone, beside all of them together."""
+    table = Table("asked for alone", "head", title="layers that run for one task; the others cost nothing")
+    for column in ("parameters", "M", "GMAC", "share of MACs"):
+        table.add_column(column, justify="right")
+    for line in lines:
+        share = f"{line.macs / max(whole.macs, 1):.0%}"
+        numbers = (f"{line.parameters:,}", f"{line.parameters / 1e6:.2f}", f"{line.macs / 1e9:.3f}", share)
+        table.add_row(escape(line.name), escape(line.kind), *numbers)
+    return table
+
+
 def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
     """One row per network, or per set of networks that run one after another."""
     title = f"one image of {size[0]} x {size[1]}, eager PyTorch; times were interleaved: compare ratios"
