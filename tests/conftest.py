@@ -1,6 +1,8 @@
 """What every test run shares: no hub, one thread per operator, the folder of real data."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -11,10 +13,22 @@ import pytest
 import torch
 
 from commands import write_recipes
+from hydranet.io.cache_folder import VARIABLE, cache
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder() -> Iterator[None]:
+    """What tests keep stays out of the user's own cache; weights that were fetched before are used."""
+    kept = cache()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for path in kept.glob("*.safetensors"):
+            (Path(folder) / path.name).symlink_to(path)
+        patch.setenv(VARIABLE, folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from hydranet.io.cache_folder import cache
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
-from hydranet.models.pretrained import WeightsError, cache, cached, classifier, write
+from hydranet.models.pretrained import WeightsError, cached, classifier, write
 
 
 @pytest.fixture(autouse=True)

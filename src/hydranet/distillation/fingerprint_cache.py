@@ -19,9 +19,9 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, to_json
 from hydranet.io.atomic import CheckpointError, write
+from hydranet.io.cache_folder import cache
 from hydranet.io.files import FileDataset, folder_of, read_json
 from hydranet.io.fingerprint import content, perceptual_hash
-from hydranet.models.pretrained import cache
 
 Fingerprints = dict[str, tuple[str, str]]
 """Content and look of images (`io.fingerprint`) by key."""

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
+from hydranet.io.cache_folder import cache
 
 Network = Any
 """A network of timm: an nn.Module whose attributes depend on its family."""
@@ -71,11 +72,6 @@ PACKAGED: Mapping[str, Packaged] = {
         "Apache-2.0",
     ),
 }
-
-
-def cache() -> Path:
-    """The folder where weights are kept."""
-    return Path(os.environ.get("HYDRANET_CACHE") or Path.home() / ".cache" / "hydranet")
 
 
 def cached(model: str) -> Path:
