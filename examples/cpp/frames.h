@@ -58,7 +58,7 @@ struct Box {
   float score;
 };
 
-// What becomes of a head's candidates: the numbers stand in manifest.json under "heads", "post", "nms".
+// What becomes of a head's candidates: the numbers stand in manifest.json under "heads", "postprocess", "nms".
 struct Limits {
   float least_score = 0.3f;   // boxes below are dropped ("score")
   double most_overlap = 0.65;  // of two boxes of a class that overlap more, the better one stays ("iou")
@@ -94,7 +94,7 @@ inline bool better(const Box& a, const Box& b) {
   return key(a) < key(b);
 }
 
-// Greedy non-maximum suppression within each class: what `hydranet.deploy.post.nms` does. Files exported with
+// Greedy non-maximum suppression within each class: what `hydranet.postprocess.nms.nms` does. Files exported with
 // --nms inside did it themselves: with their limit or a larger one it changes nothing there.
 inline std::vector<Box> suppressed(const float* xyxy, const int64_t* label, const float* score, size_t count,
                                    const Limits& limits) {

@@ -9,7 +9,7 @@ import torch
 from export_toys import SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Boxes, ClassMap, Quantity, ScalarMap
 from hydranet.deploy.finite import broken_field
-from hydranet.deploy.predictor import PredictorError
+from hydranet.deploy.options import PredictorError
 from hydranet.deploy.predictor import SessionPredictor as Predictor
 from hydranet.deploy.session import open_session
 from hydranet.export.export import ExportError, ExportPlan, export

@@ -14,7 +14,8 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, check_arrays, parse
 from hydranet.deploy.onnx_subgraph import part
-from hydranet.deploy.predictor import PredictorError, SessionPredictor
+from hydranet.deploy.options import PredictorError
+from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session
 
 NMS = {"nms": {"score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 10.0, "pre_nms_topk": 100.0}}
@@ -84,6 +85,60 @@ def test_thresholds_at_call_time() -> None:
     counts = [len(predictor(picture(32, 64), least)["cars"].score) for least in (None, 0.0, 0.85, 0.95)]
     assert counts == [1, 2, 1, 0]
     assert len(predictor(picture(32, 64), 0.0, iou=0.95)["cars"].score) == 3
+
+
+def test_options_of_what_follows_a_head_at_construction_and_per_call() -> None:
+    see = SessionPredictor(Fake(), threshold=0.0, options={"cars": {"iou_threshold": 1.0}})
+    assert len(see(picture(32, 64))["cars"].label) == 3
+    assert len(see(picture(32, 64), options={"cars": {"max_detections": 2}})["cars"].label) == 2
+    assert len(see(picture(32, 64), iou=0.1)["cars"].label) == 3, "an option of a head goes before the general one"
+    assert len(see(picture(32, 64), options={"cars": {"iou_threshold": 0.1}})["cars"].label) == 2
+    assert len(see(picture(32, 64), options={"cars": {"score_threshold": 0.85}})["cars"].label) == 1
+    assert len(see(picture(32, 64))["cars"].label) == 3, "options of one call are not those of the next"
+    low = SessionPredictor(Fake(), threshold=0.5, options={"cars": {"score_threshold": 0.1, "pre_nms_topk": 2}})
+    assert len(low(picture(32, 64))["cars"].label) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"cats": {"iou_threshold": 1.0}}, "no head of this predictor is called 'cats'; did you mean 'cars'"),
+        ({"cars": {"limit": 3}}, "got option 'limit' of head 'cars', expected score_threshold, iou_threshold, max_det"),
+        ({"far": {"score_threshold": 0.5}}, "got option 'score_threshold' of head 'far', expected none: it has no"),
+        ({"cars": {"max_detections": 0}}, "got cars.max_detections=0, expected a whole number from 1 to 100000"),
+        ({"cars": {"max_detections": 1.5}}, "got cars.max_detections=1.5, expected a whole number"),
+        ({"cars": {"iou_threshold": float("nan")}}, "got cars.iou_threshold=nan, expected a number from 0 to 1"),
+        ({"cars": {"score_threshold": 2}}, "got cars.score_threshold 2, expected a number from 0 to 1"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PredictorError, match=sentence):
+        SessionPredictor(Fake(), options=options)
+    with pytest.raises(PredictorError, match=sentence):
+        SessionPredictor(Fake())(picture(32, 64), options=options)
+
+
+def test_a_graph_that_suppresses_itself_takes_thresholds_alone() -> None:
+    head = replace(MANIFEST.heads["cars"], inside=True)
+    session = Fake(replace(MANIFEST, heads={**MANIFEST.heads, "cars": head}))
+    see = SessionPredictor(session, options={"cars": {"score_threshold": 0.6}})
+    see(picture(32, 64))
+    np.testing.assert_allclose(session.given["score_threshold"], 0.6)
+    with pytest.raises(PredictorError, match="expected score_threshold; its graph suppresses by itself, export with"):
+        see(picture(32, 64), options={"cars": {"max_detections": 2}})
+
+
+def test_a_manifest_with_steps_that_are_not_known_is_refused() -> None:
+    for steps, sentence in (
+        ({"peaks_of_2040": {}}, "head 'cars': got step 'peaks_of_2040', expected one of .*; update hydranet"),
+        ({"os": {}}, "got step 'os', expected one of"),
+        ({"nms": {"max_detections": 10**400}}, "got nms.max_detections=1000.*, expected a whole number from 1 to"),
+        ({"nms": {"limits": 1.0}}, "got option 'limits' of step 'nms', expected one of score_threshold, "),
+        ({"nms": 3}, "got steps .* of head 'cars', expected a table of tables"),
+    ):
+        head = replace(MANIFEST.heads["cars"], postprocess=steps)  # type: ignore[arg-type]
+        with pytest.raises(ManifestError, match=sentence):
+            parse(replace(MANIFEST, heads={**MANIFEST.heads, "cars": head}).to_json(), "x.onnx")
 
 
 def test_only_the_heads_asked_for_are_computed() -> None:

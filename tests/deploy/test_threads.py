@@ -12,7 +12,8 @@ import pytest
 
 from export_toys import SIZE, every_recipe, shaken
 from hydranet.annotations import Annotation
-from hydranet.deploy.predictor import PredictorError, SessionPredictor
+from hydranet.deploy.options import PredictorError
+from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session, runtimes_for
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape

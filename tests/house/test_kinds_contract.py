@@ -55,8 +55,9 @@ from hydranet.export.differences import Gap, gaps
 from hydranet.io.pseudo_label_cache import file_of, packed, unpack
 from hydranet.io.pseudo_label_index import Made
 from hydranet.postprocess.distance import measured, meters_of
-from hydranet.postprocess.nms import above, postprocess
+from hydranet.postprocess.nms import above
 from hydranet.postprocess.padding import unpadded
+from hydranet.postprocess.steps import known_steps, postprocess
 from hydranet.transforms import mosaic
 from hydranet.transforms.fast_unletterbox import unfitted
 from hydranet.transforms.warp import can_flip, flip, letterbox, unwarp, warp_annotation
@@ -67,7 +68,6 @@ SIZE, SEEN = (48, 64), (96, 160)
 VIEW = letterbox(SIZE, SEEN)
 NAMES = ("road", "car", "person", "sky")
 IMAGE = picture(np.random.default_rng(0), *SIZE)
-NMS = {"nms": {"score_threshold": 0.1, "iou_threshold": 0.5, "max_detections": 10, "pre_nms_topk": 10}}
 TABLE = ClassTable(np.arange(CLASSES), np.ones(CLASSES, bool))
 KINDS = tuple(FAKES)
 
@@ -112,7 +112,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "threshold": lambda a: above(a, 0.5),
     "map of distances": meters_of,
     "distance": lambda a: measured(a, np.ones(SIZE)),
-    "suppress": lambda a: postprocess(a, NMS),
+    **{f"step {name}": lambda a, name=name: postprocess(a, {name: {}}) for name in known_steps()},
     "unpad": unpadded,
     "statistics": lambda a: label_statistics(a, SIZE),
     "map classes": TABLE.apply,
@@ -141,7 +141,7 @@ STACKED = ("sure", "mirror", "agree")
 NOT_NUMBERS = {ClassMap, Boxes, Polylines, Keypoints, Tag, Quantity}
 REFUSED: dict[str, set[type[Annotation]]] = {
     "mosaic": {Polylines, Tag, Quantity},
-    "suppress": set(KINDS) - {Boxes},
+    **{f"step {name}": set(KINDS) - set(step.kinds) for name, step in known_steps().items()},
     "map classes of pseudo-labels": set(KINDS) - {ClassMap, Boxes},
     "mirror": NOT_NUMBERS,
     "agree": NOT_NUMBERS,

@@ -17,7 +17,8 @@ from hydranet.checkpoint import checkpoint
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
-from hydranet.deploy.predictor import PredictorError, nearest_size
+from hydranet.deploy.options import PredictorError
+from hydranet.deploy.predictor import nearest_size
 from hydranet.deploy.session import Runtime
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import predict_batch
@@ -151,6 +152,9 @@ def test_numbers_out_of_range_are_usage_errors(run: Path, good: Path, option: st
 def test_options_serve_run_folders_and_exported_files_alike(run: Path, good: Path, tmp_path: Path, kind: str) -> None:
     for wrong in ("glow", "glow=0", "glow=1.5", "=2"):
         refused(hydranet("predict", run, good, "--every", wrong), r"got --every .*, expected HEAD=N once per head")
+    for wrong in ("cars", "cars.max_detections", "cars.x=", "cars.x=nan", "=2", ".x=2"):
+        refused(hydranet("predict", run, good, "--option", wrong), r"got --option .*, expected HEAD.OPTION=NUMBER once")
+    refused(hydranet("predict", run, good, "--option", "glow.x=2"), r"got option 'x' of head 'glow', expected none")
     pytest.importorskip("onnxscript")
     model, recipe = checkpoint.load_model(run)
     file = export(model, recipe, tmp_path / "export", ExportPlan(["onnx"], Shape((32, 64))))[1][0]

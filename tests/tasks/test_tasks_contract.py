@@ -23,6 +23,8 @@ from hydranet.core.features import FeatureSpec, Pyramid
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, from_json, to_json
 from hydranet.core.task import Raw, Stats, Task, merge, pick, to_numpy
+from hydranet.distillation.certainty import label_of
+from hydranet.postprocess.steps import kind_after
 
 HEIGHT, WIDTH, IMAGES = 64, 96, 3
 FEATURES = tuple(FeatureSpec(16, stride) for stride in (4, 8, 16, 32))
@@ -66,7 +68,7 @@ def tensors(raw: Raw | Annotation) -> list[Tensor]:
 
 def labels(task: Task, head: nn.Module) -> list[Annotation]:
     """A random label for each image, with the units the task decodes to."""
-    decoded = task.decode(head(pyramid()))
+    decoded = task.postprocess(to_numpy(task.decode(head(pyramid())), 0))
     settings = {name: getattr(decoded, name) for name in task.kind.metadata()}
     rng = np.random.default_rng(0)
     return [replace(FAKES[task.kind](rng, HEIGHT, WIDTH), **settings) for _ in range(IMAGES)]
@@ -122,7 +124,8 @@ def test_raw_outputs_can_be_picked_by_image(task: Task, head: nn.Module) -> None
 def test_decoded_outputs_are_annotations_of_static_shape(task: Task, head: nn.Module) -> None:
     raw = head(pyramid())
     first, second = task.decode(raw), task.decode(pytree.tree_map(lambda t: t.flip(0), raw))
-    assert type(first) is task.kind
+    assert kind_after(type(first), task.postprocess_steps()) is task.kind
+    assert type(task.postprocess(to_numpy(first, 0))) is task.kind
     assert {len(t) for t in tensors(first)} == {IMAGES}
     assert [t.shape for t in tensors(first)] == [t.shape for t in tensors(second)]
     assert all(t.isfinite().all() for t in tensors(first) if t.is_floating_point())
@@ -213,7 +216,8 @@ def test_a_student_can_learn_from_its_teacher(task: Task, head: nn.Module) -> No
     for temperature in (0.0, 3.0):
         with torch.no_grad():
             answer = teacher(pyramid())
-            target = task.to_label(answer, temperature)
+            decoded = task.to_label(answer, temperature)
+            target = label_of(decoded, task.kind, task.postprocess, least=0.0)
         distilled_target = DistillationTarget(
             "task", torch.arange(IMAGES), target, temperature=temperature, raw=answer, teacher=task
         )

@@ -16,6 +16,7 @@ from hydranet.core.sample import Camera
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import camera_array, usual_camera
 from hydranet.deploy.manifest import IMAGE
+from hydranet.deploy.options import chosen_heads
 from hydranet.deploy.predictor import Answers, answer, first_image, prepared
 from hydranet.deploy.session import Session, open_session
 from hydranet.transforms.view import View
@@ -100,9 +101,9 @@ class Runner:
         outputs = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
         answers = {
-            task: answer(first_image(arrays), task, head, view, frame.shape[:2], self.threshold)
+            task: answer(first_image(arrays), task, head, view, frame.shape[:2])
             for session, arrays in zip(self.sessions, outputs, strict=True)
-            for task, head in session.manifest.heads.items()
+            for task, head in chosen_heads(session.manifest.heads, self.threshold).items()
         }
         done = time.perf_counter()
         return (1e3 * (ready - began), 1e3 * (computed - ready), 1e3 * (done - computed)), answers

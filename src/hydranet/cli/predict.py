@@ -43,6 +43,10 @@ Every = Annotated[
     list[str] | None,
     typer.Option(metavar="HEAD=N", help="A head for every Nth image; repeatable"),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="HEAD.OPTION=NUMBER", help="Of what follows a head's network; repeatable"),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime")]
 Size = Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the training size nearest in shape")]
 FocalPx = Annotated[
@@ -82,6 +86,7 @@ def predict(
     device: Device = "cpu",
     iou: Iou = None,
     every: Every = None,
+    option: Options = None,
     threads: Threads = None,
     precision: Precision = "",
     allow: Allow = None,
@@ -93,6 +98,7 @@ def predict(
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network slower than the camera gets the
     newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
     """
+    from hydranet.deploy.options import parse_options
     from hydranet.deploy.session import Runtime
     from hydranet.deploy.video.live import Live, find_sources
     from hydranet.deploy.video.tracking import Tracks
@@ -103,7 +109,15 @@ def predict(
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
-    predictor = Predictor(model, _names(heads), threshold=threshold, iou=iou, size=shape, runtime=chosen)
+    predictor = Predictor(
+        model,
+        _names(heads),
+        threshold=threshold,
+        iou=iou,
+        options=parse_options(option or ()),
+        size=shape,
+        runtime=chosen,
+    )
     broken, ledgers = list["DataError"](), list["Ledger"]()
     for name, source in sources.items():
         rate, stream = source.fps or fps or None, predictor.stream(rates, focal_px)

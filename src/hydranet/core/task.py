@@ -62,7 +62,10 @@ class Learner(Component, ABC):
 
     @abstractmethod
     def decode(self, raw: Raw) -> Annotation:
-        """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported."""
+        """Raw outputs to a stacked annotation in network-input pixels; torch ops with static shapes: it is exported.
+
+        Of the task's kind, or of one that the steps after the graph turn into it.
+        """
 
     def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
         """Raw outputs to a teacher's answers, unknown where it is less sure than `least`.
@@ -91,7 +94,8 @@ class Task(Learner):
     """Whether the head reads decoder levels or encoder taps."""
 
     kind: ClassVar[type[Annotation]]
-    """The kind of its labels and predictions."""
+    """The kind of its labels, of its answers and of what is measured. `decode` may give another kind, which
+    `postprocess_steps` turn into this one: lines of a map."""
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]]
     """The metric that stands for the task in tables, and which direction is better."""
     neighbors: ClassVar[Mapping[str, str]] = {}
@@ -125,11 +129,11 @@ class Task(Learner):
         """A module `Pyramid -> Raw` for levels with these channels and strides."""
 
     def postprocess(self, prediction: Annotation) -> Annotation:
-        """Post-processing of one image's decoded numpy annotation (NMS, peaks); thresholds are fields of the task."""
+        """One image's decoded numpy annotation after `postprocess_steps`, of `kind`; options are fields of the task."""
         return prediction
 
     def postprocess_steps(self) -> dict[str, dict[str, float]]:
-        """What `postprocess` does, as steps of `postprocess.nms.postprocess` with options; exported files hold them."""
+        """What `postprocess` does, as steps of `hydranet.postprocess.steps`; exported files hold them."""
         return {}
 
     @abstractmethod

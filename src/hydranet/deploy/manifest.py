@@ -14,10 +14,12 @@ import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.names import check_classes, check_names, is_name, shown
-from hydranet.core.checks.types import check_fields
+from hydranet.core.checks.types import check_fields, fits
 from hydranet.core.errors import UserError
+from hydranet.core.sample import DataError
 from hydranet.deploy.camera_input import CAMERA, CameraInput
 from hydranet.deploy.moved import modern_manifest
+from hydranet.postprocess.steps import kind_after
 
 FORMAT = 3
 """Version of this layout; readers refuse a newer one and translate an older one."""
@@ -81,10 +83,11 @@ class Output:
 class Head:
     """How the arrays of one task become an annotation, and what its ids mean.
 
-    kind:     name of a class in `hydranet.annotations`.    fields: its arrays that the graph gives, as `task.field`.
+    kind:     of what the graph gives, the name of a class in `hydranet.annotations`; steps after the graph may make
+              another kind of it (`answer_kind`).    fields: its arrays that the graph gives, as `task.field`.
     metadata: the annotation's static fields, such as unit "m".
     classes:  names by id; colors: RGB by id.
-    postprocess: steps of `hydranet.postprocess.nms.postprocess` that come after the graph, with their options.
+    postprocess: steps of `hydranet.postprocess.steps` that come after the graph, with their options.
     inside:   whether the graph did those steps itself.
     score_threshold: boxes and lines below are not shown unless a caller asks for another threshold.
     """
@@ -101,6 +104,11 @@ class Head:
     def annotation(self, arrays: Mapping[str, Any]) -> Annotation:
         """The annotation of arrays by field name."""
         return kind_named(self.kind)(**{name: arrays[name] for name in self.fields}, **_tuples(self.metadata))
+
+    @property
+    def answer_kind(self) -> type[Annotation]:
+        """The kind of the answers: what the steps make of the graph's kind. Raises DataError for wrong steps."""
+        return kind_after(kind_named(self.kind), self.postprocess)
 
 
 @dataclass(frozen=True)
@@ -207,7 +215,7 @@ def _sound(manifest: Manifest) -> Manifest:
     """The manifest itself. Raises ManifestError where its parts contradict each other."""
     check_names(manifest.heads, "head")
     for name, head in manifest.heads.items():
-        kind_named(head.kind)
+        _check_steps(name, head)
         check_classes(head.classes, f"head {name!r}")
     for name in manifest.outputs:
         task, _, of = name.partition(".")
@@ -233,6 +241,22 @@ def _sound(manifest: Manifest) -> Manifest:
     if absent:
         raise ManifestError(f"got heads without their outputs {', '.join(absent)} in the manifest; {CURE}")
     return manifest
+
+
+def _check_steps(name: str, head: Head) -> None:
+    """Raises ManifestError for a kind, a step or an option that is not known, or for steps that do not take the kind.
+
+    Wrong types are left to `check_fields`.
+    """
+    kind_named(head.kind)
+    if not fits(head.postprocess, Mapping[str, Mapping[str, float]]):
+        raise ManifestError(f"got steps {shown(head.postprocess)} of head {shown(name)}, expected a table of tables")
+    if head.inside and "nms" not in head.postprocess:
+        raise ManifestError(f"got head {shown(name)} that suppresses inside its graph without step 'nms'; {CURE}")
+    try:
+        _ = head.answer_kind
+    except DataError as error:
+        raise ManifestError(f"head {shown(name)}: {error}") from error
 
 
 def parse(text: str | bytes | None, path: object) -> Manifest:

@@ -2,14 +2,12 @@
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
-from numbers import Real
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self, overload
 
 import numpy as np
 
 from hydranet.annotations import Annotation
-from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
@@ -17,20 +15,18 @@ from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import CallersCameras, CameraLike, CamerasGiven
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
+from hydranet.deploy.options import HeadOptions, PredictorError, check_share, chosen_heads
 from hydranet.deploy.session import Session
 from hydranet.deploy.stream import Stream
 from hydranet.postprocess.distance import with_distances
-from hydranet.postprocess.nms import above, postprocess
+from hydranet.postprocess.nms import above
 from hydranet.postprocess.padding import unpadded
+from hydranet.postprocess.steps import postprocess, step_named
 from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
 
 Images = Sequence[np.ndarray]
 Answers = dict[str, Annotation]
 """Each task's annotation in pixels of the image and meters; boxes have `distance_m` where a head gives meters."""
-
-
-class PredictorError(UserError, ValueError):
-    """A request that the predictor's network cannot fulfill."""
 
 
 class SessionPredictor:
@@ -41,6 +37,8 @@ class SessionPredictor:
     threshold: boxes and lines below this score are left out; default: each task's own. Also at call time.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
                own. Also at call time.
+    options:   by head, options of what comes after its network: {"cars": {"max_detections": 4}}; they go before
+               threshold and iou. Also at call time.
     size:      height and width the network sees, where it leaves the choice; default: of the sizes it was trained at,
                the one whose shape is nearest to the image's.
     camera:    of the images, in their pixels, or its focal length, for heads whose answers depend on it (depth in a
@@ -56,6 +54,7 @@ class SessionPredictor:
         *,
         threshold: float | None = None,
         iou: float | None = None,
+        options: HeadOptions | None = None,
         size: tuple[int, int] | None = None,
         camera: CameraLike | None = None,
     ) -> None:
@@ -70,7 +69,9 @@ class SessionPredictor:
             if name not in self.manifest.heads:
                 raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
         self.every = dict.fromkeys(names, 1)
-        self.size = size
+        self.options, self.size = dict(options or {}), size
+        asked = {name: self.manifest.heads[name] for name in names}
+        self.heads = chosen_heads(asked, self.threshold, self.iou, self.options)
         _check_size(size, self.manifest)
         self._cameras = CallersCameras(self.manifest)
         self._camera = self._cameras.allowed(camera)
@@ -112,11 +113,21 @@ class SessionPredictor:
 
     @overload
     def __call__(
-        self, image: np.ndarray, threshold: float | None = None, iou: float | None = None, camera: CamerasGiven = None
+        self,
+        image: np.ndarray,
+        threshold: float | None = None,
+        iou: float | None = None,
+        camera: CamerasGiven = None,
+        options: HeadOptions | None = None,
     ) -> Answers: ...
     @overload
     def __call__(
-        self, image: Images, threshold: float | None = None, iou: float | None = None, camera: CamerasGiven = None
+        self,
+        image: Images,
+        threshold: float | None = None,
+        iou: float | None = None,
+        camera: CamerasGiven = None,
+        options: HeadOptions | None = None,
     ) -> list[Answers]: ...
     def __call__(
         self,
@@ -124,13 +135,15 @@ class SessionPredictor:
         threshold: float | None = None,
         iou: float | None = None,
         camera: CamerasGiven = None,
+        options: HeadOptions | None = None,
     ) -> Answers | list[Answers]:
         """The predictions for an image, or for each of several images (a sequence, or an array of four axes).
 
         threshold, iou: least score, and largest overlap of two boxes of one class, for this call.
         camera: of this image, or of these images, one for all or one for each.
+        options: by head, as for the predictor; an option that is not among them is as it was there.
         Raises ValueError for what is no RGB image, DataError for an image of another size than the file takes,
-        PredictorError for a threshold that is no number from 0 to 1, and in a fork of the process that opened it,
+        PredictorError for a threshold or option that is none, and in a fork of the process that opened it,
         CameraError for a camera that the network does not take, or needs and lacks.
         """
         if os.getpid() != self._process:
@@ -138,11 +151,10 @@ class SessionPredictor:
                 f"got a predictor that process {self._process} opened, expected one of this process "
                 f"({os.getpid()}): runtimes do not survive a fork; open the file again in each worker"
             )
-        least = self.threshold if threshold is None else check_share(threshold, "threshold")
-        iou = self.iou if iou is None else check_share(iou, "iou")
+        heads = self.heads if threshold is iou is options is None else self._chosen(threshold, iou, options)
         if isinstance(image, np.ndarray) and image.ndim != 4:
             (own,) = self._cameras.each(camera, self._camera, 1)
-            return self._one(image, own, least, iou)
+            return self._one(image, own, heads)
         if max(self.every.values()) > 1:
             raise PredictorError(f"got several images at once with every={self.every}; give them one by one")
         cameras = self._cameras.each(camera, self._camera, len(image))
@@ -156,7 +168,7 @@ class SessionPredictor:
             for first in range(0, len(indices), step):
                 chunk = indices[first : first + step]
                 known = [cameras[i] for i in chunk]
-                results = self._see([image[i] for i in chunk], known, list(self.every), least, iou)
+                results = self._see([image[i] for i in chunk], known, heads)
                 answers |= dict(zip(chunk, results, strict=True))
         return [with_distances(answers[index]) for index in range(len(image))]
 
@@ -166,14 +178,24 @@ class SessionPredictor:
         sizes = given.sizes if given.dynamic and given.sizes else (given.size,)
         return self.size or nearest_size(sizes, checked(image).shape[:2])
 
-    def _one(self, image: np.ndarray, camera: CameraLike | None, least: float | None, iou: float | None) -> Answers:
+    def _chosen(self, threshold: float | None, iou: float | None, options: HeadOptions | None) -> dict[str, Head]:
+        """The heads with what one call asks for, else what this predictor was asked for."""
+        merged = self.options | {name: {**self.options.get(name, {}), **one} for name, one in (options or {}).items()}
+        return chosen_heads(
+            {name: self.manifest.heads[name] for name in self.heads},
+            self.threshold if threshold is None else threshold,
+            self.iou if iou is None else iou,
+            merged,
+        )
+
+    def _one(self, image: np.ndarray, camera: CameraLike | None, heads: Mapping[str, Head]) -> Answers:
         """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""
         stream = self._stream
         if checked(image).shape != stream.shape:
             stream.count, stream.last, stream.shape = 0, Answers(), image.shape
         due = [name for name, n in self.every.items() if stream.count % n == 0]
         if due:  # no runtime computes a network without outputs
-            stream.last |= self._see([image], [camera], due, least, iou)[0]
+            stream.last |= self._see([image], [camera], {name: heads[name] for name in due})[0]
         stream.advance(due, self.every)
         # callers may write into an answer, so answers that are repeated later are handed out as copies
         return with_distances(
@@ -184,49 +206,46 @@ class SessionPredictor:
         self,
         images: list[np.ndarray],
         cameras: Sequence[CameraLike | None],
-        tasks: list[str],
-        least: float | None,
-        iou: float | None,
+        heads: Mapping[str, Head],
     ) -> list[Answers]:
         fitted, views = prepared(images, self.manifest, self._size(images[0]))
         batch = self.manifest.input.batch or len(fitted)
         padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}
         if CAMERA in self.manifest.inputs:
-            filled = self._cameras.array(cameras, [image.shape[:2] for image in images], views, tasks)
+            filled = self._cameras.array(cameras, [image.shape[:2] for image in images], views, list(heads))
             arrays[CAMERA] = np.concatenate([filled, filled[-1:].repeat(batch - len(filled), 0)])
         if self.manifest.thresholds:
-            arrays |= self._thresholds(least, iou)
-        names = [name for task in tasks for name in self.manifest.outputs_of(task)]
+            asked = [head for head in heads.values() if head.inside]
+            arrays |= thresholds(asked or self.manifest.heads.values())
+        names = [name for task in heads for name in self.manifest.outputs_of(task)]
         outputs = self.session(arrays, names)
         apart = [{name: array[i] for name, array in outputs.items()} for i in range(len(images))]
-        heads = {task: self.manifest.heads[task] for task in tasks}
         return [
-            {task: answer(one, task, head, view, image.shape[:2], least, iou) for task, head in heads.items()}
+            {task: answer(one, task, head, view, image.shape[:2]) for task, head in heads.items()}
             for one, image, view in zip(apart, images, views, strict=True)
         ]
 
-    def _thresholds(self, least: float | None, iou: float | None) -> dict[str, np.ndarray]:
-        """Thresholds for a graph that suppresses boxes itself: the smallest ones that its heads ask for.
 
-        No smaller score than the steps of the heads know: as outside the graph, candidates below are none.
-        """
-        inside = [head for head in self.manifest.heads.values() if head.inside]
-        score = min(max(_floor(head), head.score_threshold if least is None else least) for head in inside)
-        overlap = min(head.postprocess["nms"]["iou_threshold"] for head in inside) if iou is None else iou
-        return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+def thresholds(heads: Iterable[Head]) -> dict[str, np.ndarray]:
+    """Thresholds for a graph that suppresses boxes itself: the smallest ones that its heads ask for.
+
+    No smaller score than the steps of the heads know: as outside the graph, candidates below are none.
+    """
+    inside = [head for head in heads if head.inside]
+    score = min(max(_floor(head), head.score_threshold) for head in inside)
+    overlap = min(_nms(head)["iou_threshold"] for head in inside)
+    return {SCORE: np.array([score], np.float32), IOU: np.array([overlap], np.float32)}
+
+
+def _nms(head: Head) -> Mapping[str, float]:
+    """The options of the suppression after (or at the end of) a head's network."""
+    return step_named("nms").checked(head.postprocess["nms"], "nms")
 
 
 def _floor(head: Head) -> float:
     """The least score that the steps after a head's network look at."""
-    return float(head.postprocess["nms"]["score_threshold"]) if "nms" in head.postprocess else 0.0
-
-
-def check_share(value: float | None, what: str) -> float | None:
-    """The value itself, None for none. Raises PredictorError for what is no number from 0 to 1."""
-    if value is None or (isinstance(value, Real) and 0 <= value <= 1):  # NaN is in no range
-        return value
-    raise PredictorError(f"got {what} {value!r}, expected a number from 0 to 1")
+    return float(_nms(head)["score_threshold"]) if "nms" in head.postprocess else 0.0
 
 
 def nearest_size(sizes: Sequence[tuple[int, int]], size: Sequence[int]) -> tuple[int, int]:
@@ -281,18 +300,11 @@ def first_image(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array[0] for name, array in outputs.items()}
 
 
-def answer(
-    outputs: Mapping[str, np.ndarray],
-    task: str,
-    head: Head,
-    view: View,
-    size: Sequence[int],
-    least: float | None,
-    iou: float | None = None,
-) -> Annotation:
+def answer(outputs: Mapping[str, np.ndarray], task: str, head: Head, view: View, size: Sequence[int]) -> Annotation:
     """One image's annotation of a task, from its part of a graph's arrays, in pixels of the image (h, w = `size`).
 
-    least: least score that is kept; None = the task's own.    Raises PredictorError for an answer that is none (NaN).
+    The steps after the graph come first, in pixels of what the network sees; they may change the kind. Then the way
+    back to the image, then the head's `score_threshold`.    Raises PredictorError for an answer that is none (NaN).
     """
     prediction = head.annotation({name: outputs[f"{task}.{name}"] for name in head.fields})
     if broken := broken_field(prediction):
@@ -300,9 +312,9 @@ def answer(
             f"head {task!r} gave {broken} that are no numbers (NaN or infinite), expected finite ones: the weights are "
             "broken or overflow in this precision; export another checkpoint, or use --precision fp32"
         )
-    score = head.score_threshold if least is None else least
+    score = head.score_threshold
     if head.inside:
         prediction, score = unpadded(prediction), max(score, _floor(head))
     else:
-        prediction = postprocess(prediction, head.postprocess, score, iou)
+        prediction = postprocess(prediction, head.postprocess, score)
     return above(unwarp(prediction, view, (size[0], size[1])), score)

@@ -11,6 +11,7 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
+    Instances,
     Keypoints,
     NormalMap,
     Polylines,
@@ -24,6 +25,7 @@ from hydranet.core.batch import stack
 from hydranet.core.spec import SpecError
 from hydranet.core.task import to_numpy
 from hydranet.postprocess.nms import above, confidence
+from hydranet.postprocess.padding import unpadded
 
 Certainty = Literal["probability", "agreement", "score", "none"]
 """What tells how sure an answer is: the probability of the chosen class; that the answer for the mirrored image is the
@@ -34,8 +36,8 @@ _CERTAINTY: Mapping[type[Annotation], Certainty] = {
     ScalarMap: "agreement",
     NormalMap: "agreement",
     Boxes: "score",
-    Polylines: "none",
-    Keypoints: "none",
+    Polylines: "score",
+    Keypoints: "score",
     Tag: "none",
     Quantity: "none",
 }
@@ -53,33 +55,44 @@ Postprocess = Callable[[Annotation], Annotation]
 
 @singledispatch
 def sure(label: Annotation, postprocess: Postprocess, least: float) -> Annotation:
-    """A stacked answer as a teacher's label: of boxes, those that `postprocess` (NMS) leaves and that it is sure of.
+    """A stacked answer as a teacher's label: of instances, those that `postprocess` leaves and that it is sure of.
 
-    Boxes between half of `least` and `least` are ignored regions: neither objects nor background. Other kinds are
+    Instances between half of `least` and `least` are ignored: neither objects nor background. Other kinds are
     unknown already where the teacher is not sure (`Task.to_label`).
     """
     raise UnknownKind("certainty", type(label), "distillation/certainty.py")
 
 
 @sure.register
-def _(label: Boxes, postprocess: Postprocess, least: float) -> Annotation:
-    images = [_believed(postprocess(to_numpy(label, i)), least) for i in range(len(label.label))]
-    return on_device(stack(images), label.label.device)
+def _(label: Boxes | Polylines | Keypoints, postprocess: Postprocess, least: float) -> Annotation:
+    return _each(label, lambda one: _believed(postprocess(one), least))
 
 
 @sure.register
-def _(
-    label: ClassMap | ScalarMap | NormalMap | Polylines | Keypoints | Tag | Quantity,
-    postprocess: Postprocess,
-    least: float,
-) -> Annotation:
+def _(label: ClassMap | ScalarMap | NormalMap | Tag | Quantity, postprocess: Postprocess, least: float) -> Annotation:
     return label
 
 
-def _believed(boxes: Annotation, least: float) -> Boxes:
-    """One image's boxes that reach half of `least`; those below `least` are ignored regions."""
-    kept = above(boxes, least / 2)
-    assert isinstance(kept, Boxes)
+def label_of(answer: Annotation, kind: type[Annotation], postprocess: Postprocess, least: float) -> Annotation:
+    """A stacked answer of a graph as a stacked label of the task's `kind`, as sure as `sure` says.
+
+    Where the two kinds differ, `postprocess` makes one of the other (lines of a map).
+    """
+    if type(answer) is kind:
+        return sure(answer, postprocess, least)
+    return sure(_each(answer, postprocess), lambda one: one, least)
+
+
+def _each(answer: Annotation, change: Postprocess) -> Annotation:
+    """A stacked answer with each image's annotation changed, as numpy arrays."""
+    first = next(iter(given(answer).values()))
+    return on_device(stack([change(to_numpy(answer, i)) for i in range(len(first))]), first.device)
+
+
+def _believed(answer: Annotation, least: float) -> Annotation:
+    """One image's instances that reach half of `least`; those below `least` are ignored."""
+    kept = above(unpadded(answer), least / 2)
+    assert isinstance(kept, Instances)
     return replace(kept, ignore=confidence(kept) < least)
 
 

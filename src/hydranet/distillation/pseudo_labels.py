@@ -63,7 +63,7 @@ def started(
         if certainty(teacher_model.kind(task)) == "none" or not 0 <= least <= 1:
             raise SpecError(
                 f"got confidence {least} for {task!r} ({teacher_model.kind(task).__name__}), expected 0..1 of a "
-                "class map, numbers, normals or boxes"
+                "class map, numbers, normals or instances"
             )
     labels = {task: _made(teacher_model, task, confidence.get(task, 0.0)) for task in chosen}
     return Index(name, digest(path), labels, size=size)

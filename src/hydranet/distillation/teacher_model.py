@@ -14,10 +14,10 @@ from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Cameras, Raw, Task, pick
-from hydranet.deploy.manifest import Manifest, kind_named
+from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import open_session, runtimes_for
-from hydranet.distillation.certainty import sure
-from hydranet.postprocess.nms import postprocess
+from hydranet.distillation.certainty import label_of
+from hydranet.postprocess.steps import postprocess
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class Network(TeacherModel):
     def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         own = self.model.tasks[task]
         target = own.with_camera(camera).to_label(raw, temperature, least)
-        return sure(target, own.postprocess, least or own.score_threshold)
+        return label_of(target, own.kind, own.postprocess, least or own.score_threshold)
 
 
 class File(TeacherModel):
@@ -118,7 +118,7 @@ class File(TeacherModel):
             )
 
     def kind(self, task: str) -> type[Annotation]:
-        return kind_named(self.manifest.heads[task].kind)
+        return self.manifest.heads[task].answer_kind
 
     def classes(self, task: str) -> tuple[str, ...]:
         return self.manifest.heads[task].classes
@@ -155,7 +155,8 @@ class File(TeacherModel):
 
     def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
-        return sure(raw, lambda answer: postprocess(answer, head.postprocess), least or head.score_threshold)
+        steps = head.postprocess
+        return label_of(raw, head.answer_kind, lambda one: postprocess(one, steps), least or head.score_threshold)
 
 
 def teacher_model(path: str, device: torch.device | str) -> TeacherModel:

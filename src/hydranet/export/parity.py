@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -203,15 +203,13 @@ def _predictions(
     batch = manifest.input.batch or 1
     given = _given(graph, np.stack(images * batch), _cameras(manifest, sample, view).repeat(batch, 0))
     mine = _ours(graph, manifest, given)
-    yield {task: answer(first_image(mine), task, head, view, sample.size, 0.0) for task, head in manifest.heads.items()}
+    heads = {task: replace(head, score_threshold=0.0) for task, head in manifest.heads.items()}
+    yield {task: answer(first_image(mine), task, head, view, sample.size) for task, head in heads.items()}
     for session, parity in zip(sessions, parities, strict=True):
         theirs = _theirs(session, parity, given)
         parity.images += 1
         parity.add(manifest, mine, theirs, 0, manifest.input.size)
-        yield {
-            task: answer(first_image(theirs), task, head, view, sample.size, 0.0)
-            for task, head in manifest.heads.items()
-        }
+        yield {task: answer(first_image(theirs), task, head, view, sample.size) for task, head in heads.items()}
 
 
 def _other_shapes(graph: ExportGraph, sessions: Sequence[Session], parities: Sequence[Parity], sample: Sample) -> None:

@@ -1,4 +1,4 @@
-"""From candidates to answers: what runs after the network, with thresholds given at run time. numpy only."""
+"""From candidates to answers: suppression and thresholds, given at run time. numpy only."""
 
 from collections.abc import Mapping
 from functools import singledispatch
@@ -20,46 +20,33 @@ from hydranet.annotations import (
     row_count,
     rows,
 )
-from hydranet.core.sample import DataError
+from hydranet.core.step import Option, Step
 
-Steps = Mapping[str, Mapping[str, float]]
-"""What comes after the network, by name, with options: {"nms": {"score_threshold", "iou_threshold", "max_detections",
-"pre_nms_topk"}}."""
-
-
-def postprocess(prediction: Annotation, steps: Steps, score: float = 0.0, iou: float | None = None) -> Annotation:
-    """One image's decoded annotation after the steps that its task names (`Task.postprocess_steps`).
-
-    score, iou: thresholds of this call; the score only raises that of the steps.
-    Raises DataError for an unknown step.
-    """
-    for name, options in steps.items():
-        if name != "nms":
-            raise DataError(f"got step {name!r} for a {type(prediction).__name__}, expected 'nms'; update hydranet")
-        prediction = _suppressed(prediction, options, score, iou)
-    return prediction
+MOST_BOXES = 100_000
+"""Of one image: more than any head has candidates for."""
 
 
-@singledispatch
-def _suppressed(prediction: Annotation, options: Mapping[str, float], score: float, iou: float | None) -> Annotation:
-    raise UnknownKind("suppression", type(prediction), "postprocess/nms.py")
+def _suppressed(boxes: Boxes, options: Mapping[str, float]) -> Boxes:
+    return nms(
+        boxes,
+        options["score_threshold"],
+        options["iou_threshold"],
+        int(options["max_detections"]),
+        int(options["pre_nms_topk"]),
+    )
 
 
-@_suppressed.register
-def _(prediction: Boxes, options: Mapping[str, float], score: float, iou: float | None) -> Boxes:
-    overlap = options["iou_threshold"] if iou is None else iou
-    floor = max(score, options["score_threshold"])
-    return nms(prediction, floor, overlap, int(options["max_detections"]), int(options["pre_nms_topk"]))
-
-
-@_suppressed.register
-def _(
-    prediction: ClassMap | ScalarMap | NormalMap | Polylines | Keypoints | Tag | Quantity,
-    options: Mapping[str, float],
-    score: float,
-    iou: float | None,
-) -> Annotation:
-    raise DataError(f"got step 'nms' for a {type(prediction).__name__}, expected it for Boxes only; update hydranet")
+STEP = Step(
+    _suppressed,
+    {
+        "score_threshold": Option(0.25, 0, 1),
+        "iou_threshold": Option(0.65, 0, 1),
+        "max_detections": Option(100, 1, MOST_BOXES, whole=True),
+        "pre_nms_topk": Option(1000, 1, MOST_BOXES, whole=True),
+    },
+    {Boxes: Boxes},
+)
+"""Of boxes of one class that overlap, the best."""
 
 
 def nms(

@@ -22,13 +22,11 @@ from hydranet.models.heads.box_head import BoxHead
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
 from hydranet.models.heads.yolov8 import YoloV8
-from hydranet.postprocess.nms import postprocess
+from hydranet.postprocess.nms import MOST_BOXES
+from hydranet.postprocess.steps import postprocess
 
 HEADS: dict[str, type[BoxHead]] = {"yolov8": YoloV8, "ssd": Ssd, "two_stage": TwoStage}
 """Names that a recipe may use for a head with its default options."""
-
-MOST_BOXES = 100_000
-"""Of one image: more than any head has candidates for."""
 
 Scoring = Callable[[Sequence[PerImage], Sequence[str]], dict[str, float]]
 SCORING: dict[str, tuple[Scoring, str]] = {
