@@ -3,10 +3,10 @@
     python benchmarks/gramian.py [--steps 40] [--rounds 5] [--start RUN] [--threads 1]
 
 Error: four heads (segmentation, depth, normals, boxes) learn generated scenes, 8 images of 96x320 per step, from
-ImageNet weights or from a run of the recipe `demo`; in every second step every way is tried on the same batch. "per
-step": mean distance of a cosine from the one at all parameters in the same step; what is reused between comparisons
-grows old, and that counts. "over the run": the same for cosines averaged over all steps. "largest": of the pairs of
-tasks, over the run.
+ImageNet weights or from a run of the recipe `demo`; in every step every way is tried on the same batch. "per step":
+mean distance of a cosine from the one at all parameters in the same step; what is reused between comparisons grows
+old, and that counts: "every 2" is a step old in every second step. "over the run": the same for cosines averaged over
+all steps. "largest": of the pairs of tasks, over the run.
 Cost: a training step with 2, 4 and 8 segmentation heads on one decoder (as in balancing.py) over the plain sum's,
 median of interleaved rounds; a way that compares every k steps costs 1 + (c - 1) / k.
 """
@@ -81,7 +81,7 @@ def cosines(rows: Tensor) -> np.ndarray:
 
 
 def learn(start: str, steps: int) -> dict[str, np.ndarray]:
-    """float steps p by way: cosines in every second step of a short training."""
+    """float steps p by way: cosines in every step of a short training."""
     recipe = demo()
     scenes = Source("scenes", Scenes(count=2000, seed=5, size=SIZE), SIZE)
     recipe = replace(recipe, data=(scenes,), steps=steps, workers=0, ema=None, precision="fp32")
@@ -89,15 +89,14 @@ def learn(start: str, steps: int) -> dict[str, np.ndarray]:
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4)
     rows: dict[str, list[np.ndarray]] = {}
-    for step, (given,) in enumerate(load(Mixture(recipe))):
-        if step % 2 == 0:
-            with frozen_buffers(model):
-                for name, place in PLACES.items():
-                    rows.setdefault(name, []).append(cosines(vectors(model, given, place).detach()))
-                for images in (2, 4):
-                    part = select_images(given, range(images))
-                    name = f"all parameters, {images} of {len(given.key)} images"
-                    rows.setdefault(name, []).append(cosines(vectors(model, part, PLACES["all parameters"]).detach()))
+    for (given,) in load(Mixture(recipe)):
+        with frozen_buffers(model):
+            for name, place in PLACES.items():
+                rows.setdefault(name, []).append(cosines(vectors(model, given, place).detach()))
+            for images in (2, 4):
+                part = select_images(given, range(images))
+                name = f"all parameters, {images} of {len(given.key)} images"
+                rows.setdefault(name, []).append(cosines(vectors(model, part, PLACES["all parameters"]).detach()))
         optimizer.zero_grad(set_to_none=True)
         step_gradients(StepContext(model, [given], Uniform(tuple(model.tasks))))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
