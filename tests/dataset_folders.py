@@ -12,6 +12,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.kitti_object import KittiObject
@@ -172,6 +173,16 @@ def coco(root: Path) -> Coco:
     return Coco(str(root))
 
 
+def face_keypoints(root: Path) -> FaceKeypoints:
+    lines = ["," + ",".join(map(str, range(136)))]
+    for name in ("p00_1", "p00_2", "p01_1", "p02_1", "p02_2"):
+        write(root / "training" / f"{name}.jpg", noise(channels=3))
+        points = RNG.uniform(0, [WIDTH, HEIGHT], (68, 2)).round(1).reshape(-1).tolist()
+        lines.append(",".join(map(str, [f"{name}.jpg", *points])))
+    write(root / "training_keypoints.csv", "\n".join(lines) + "\n")
+    return FaceKeypoints(str(root))
+
+
 def yolo(root: Path) -> Yolo:
     for name, text in (("a", "1 0.5 0.5 0.25 0.5\n0 0 0 0.5 0.5\n"), ("b", "")):
         write(root / "images/train" / f"{name}.png", noise(channels=3))
@@ -224,6 +235,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Bdd100k: bdd100k,
     Voc: voc,
     Coco: coco,
+    FaceKeypoints: face_keypoints,
     Yolo: yolo,
     Folder: folder,
     PseudoMaps: pseudo_maps,

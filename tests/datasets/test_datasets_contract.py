@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dataset_folders import FOLDERS
-from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
 from hydranet.config import catalog
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger
@@ -70,6 +70,15 @@ def check_label(label: Annotation, size: tuple[int, int]) -> None:
             assert label.xyz.shape == (3, *size)
             length = np.linalg.norm(label.xyz, axis=0)
             assert np.allclose(length[np.isfinite(length)], 1, atol=1e-3)
+        case Keypoints():
+            count, points = label.visible.shape
+            assert label.xy.shape == (count, points, 2)
+            assert np.isin(label.visible, (0, 1, 2)).all()
+            known = label.visible > 0
+            assert np.isfinite(label.xy[known]).all()
+            assert (label.xy[known] >= 0).all()
+            assert (label.xy[known] <= [width, height]).all()
+            assert not label.mirror or sorted(label.mirror) == list(range(points))
         case Boxes():
             assert label.xyxy.shape == (len(label.label), 4)
             assert (label.xyxy >= 0).all()

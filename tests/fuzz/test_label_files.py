@@ -30,6 +30,7 @@ from hydranet.core.spec import SpecError
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.nyuv2 import NyuV2Examples
@@ -84,6 +85,7 @@ READERS = {
     "voc": Reader(Voc, "Annotations/a.xml", "text"),
     "coco": Reader(Coco, "annotations/instances_train2017.json", "json"),
     "coco bytes": Reader(Coco, "annotations/instances_train2017.json", "text"),
+    "face keypoints": Reader(FaceKeypoints, "training_keypoints.csv", "text"),
     "bdd": Reader(Bdd100k, "det_labels.json", "json"),
     "bdd bytes": Reader(Bdd100k, "det_labels.json", "text"),
     "kitti labels": Reader(KittiObject, "training/label_2/000000.txt", "text"),

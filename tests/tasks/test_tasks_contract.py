@@ -5,7 +5,9 @@ import importlib
 import inspect
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
+from functools import singledispatch
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from fakes import CLASSES, FAKES
-from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines
+from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines, rows
 from hydranet.config import catalog
 from hydranet.core.batch import stack
 from hydranet.core.distillation_target import DistillationTarget
@@ -29,16 +31,20 @@ from hydranet.postprocess.steps import kind_after
 HEIGHT, WIDTH, IMAGES = 64, 96, 3
 FEATURES = tuple(FeatureSpec(16, stride) for stride in (4, 8, 16, 32))
 REQUIRED = {"name": "task", "classes": tuple(f"class {i}" for i in range(CLASSES))}
+POINTS = {"points": 3, "mirror": (0, 2, 1)}
+"""As the keypoints of `fakes` have them."""
 
 
 def build(path: str) -> Task:
-    """The task with its default options; with classes only if it asks for them."""
+    """The task with its default options; with classes or points only if it asks for them."""
     module, _, name = path.rpartition(".")
     cls = getattr(importlib.import_module(module), name)
-    try:
-        return cls(name=REQUIRED["name"])
-    except SpecError:
-        return cls(**REQUIRED)
+    options = {field.name for field in dataclasses.fields(cls)}
+    for given in ({"name": REQUIRED["name"]}, REQUIRED, {"name": REQUIRED["name"], **POINTS}):
+        if set(given) <= options:
+            with suppress(SpecError):
+                return cls(**given)
+    return cls(**REQUIRED, **POINTS)
 
 
 TASKS = {found.name: build(found.path) for found in catalog.members("tasks")}
@@ -68,10 +74,25 @@ def tensors(raw: Raw | Annotation) -> list[Tensor]:
 
 def labels(task: Task, head: nn.Module) -> list[Annotation]:
     """A random label for each image, with the units the task decodes to."""
-    decoded = task.postprocess(to_numpy(task.decode(head(pyramid())), 0))
+    candidates = to_numpy(task.decode(head(pyramid())), 0)
+    decoded = task.postprocess(candidates)
     settings = {name: getattr(decoded, name) for name in task.kind.metadata()}
     rng = np.random.default_rng(0)
-    return [replace(FAKES[task.kind](rng, HEIGHT, WIDTH), **settings) for _ in range(IMAGES)]
+    return [fitting(replace(FAKES[task.kind](rng, HEIGHT, WIDTH), **settings), candidates) for _ in range(IMAGES)]
+
+
+@singledispatch
+def fitting(label: Annotation, candidates: Annotation) -> Annotation:
+    """The label of an image that the task can describe."""
+    return label
+
+
+@fitting.register
+def _(label: Keypoints, candidates: Annotation) -> Keypoints:
+    """As many instances as the task has room for; of the only class where the task has no classes."""
+    assert isinstance(candidates, Keypoints)
+    some = rows(label, slice(len(candidates.xy)))
+    return some if candidates.label is not None else replace(some, label=None)
 
 
 def unknown(label: Annotation) -> Annotation:
