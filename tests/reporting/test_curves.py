@@ -13,7 +13,7 @@ from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.upgrad import UPGrad
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
-from hydranet.reporting.curves import curves, losses, write_report
+from hydranet.reporting.curves import Group, curves, grouped, losses, runs_in, write_report
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
 from hydranet.visualization import charts
@@ -65,6 +65,49 @@ def test_several_runs_share_charts(runs: list[Path], tmp_path: Path) -> None:
     assert hydranet("report", *runs, "--out", tmp_path / "both.html").code == 0
     loss = next(one for one in pictures(tmp_path / "both.html") if one.get("role") == "img")
     assert [line.findtext("title") for line in loss.findall("polyline")] == list(NAMES)
+    text = (tmp_path / "both.html").read_text()
+    assert text.count('class="legend') == 1  # one for the whole page
+    assert "<td>1</td><td>0.5</td>" in text
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a sweep leaves it: two recipes, two seeds, evaluated at the end only; one run has not begun."""
+    folder = tmp_path_factory.mktemp("sweep")
+    for rate in (1e-2, 1e-3):
+        for seed in (0, 1):
+            recipe = replace(toy_recipe(steps=2, lr=rate), seed=seed, validation=())
+            run = folder / f"lr-{rate}-s{seed}"
+            scores = {"held-out": {"bright": {"mae": rate + 0.2 * seed}}}
+            with RunLog(run) as log:
+                for progress in train(recipe, run):
+                    log.step(progress)
+                report = Report(run.name, scores, {"held-out": {"bright": {}}}, {"bright": ("mae", "lower")})
+                log.report(progress.step, report)
+            report.save(run / "report")
+    (folder / "lr-1-s0").mkdir()
+    (folder / "lr-1-s0" / "recipe.json").write_text("{}")
+    return folder
+
+
+def test_seeds_of_a_recipe_are_one_line_with_a_band(sweep: Path) -> None:
+    ended = hydranet("report", sweep)
+    assert ended.code == 0, ended.err
+    assert "1 runs have not begun and are not shown" in ended.out
+    page = (sweep / "report.html").read_text()
+    assert "lr-0.001 · lr-0.01" in page
+    assert "<td>2</td><td><b>0.101 ± 0.14</b></td>" in page  # 0.001 and 0.201
+    assert "<td>2</td><td>0.11 ± 0.14</td>" in page
+    assert page.index('class="scores"') < page.index("Losses")
+    loss = next(one for one in pictures(sweep / "report.html") if one.get("role") == "img")
+    assert [line.findtext("title") for line in loss.findall("polyline")] == ["lr-0.001", "lr-0.01"]
+    assert len(loss.findall("polygon")) == 2
+    assert [run.name for run in grouped([curves(run) for run in runs_in(sweep)])] == ["lr-0.001", "lr-0.01"]
+
+
+def test_a_band_reaches_from_the_least_to_the_greatest_repeat() -> None:
+    line = Line("a", [1, 2, 3], [0.0, 1.0, 2.0], [([1, 2, 3], [4.0, 5.0, math.nan]), ([], [])])
+    assert binned(line) == [charts.Stretch(1, 2.0, 0.0, 4.0), charts.Stretch(2, 3.0, 1.0, 5.0)]
 
 
 def test_tasks_may_be_missing_in_some_steps(runs: list[Path], tmp_path: Path) -> None:
@@ -74,7 +117,7 @@ def test_tasks_may_be_missing_in_some_steps(runs: list[Path], tmp_path: Path) ->
         line["cosines"] = {}
     run.steps[5]["gradient_norm"] = None
     write_report([run], tmp_path / "page.html")
-    assert len(losses([run])) == 2
+    assert len(losses([Group("run", [run])])) == 2
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

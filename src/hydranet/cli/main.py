@@ -3,6 +3,8 @@
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -12,14 +14,17 @@ from hydranet.cli import (
     compare,
     compare_outputs,
     data,
+    env,
     evaluate,
     export,
     label,
     parts,
     predict,
     quantize,
+    recipe,
     report,
     retention,
+    sweep,
     terminal,
     train,
     weights,
@@ -40,7 +45,7 @@ def _version(asked: bool) -> None:
 app = typer.Typer(
     name="hydranet",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # plain help and errors: loading rich for them doubles the time they take
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,14 +74,24 @@ app.command("compare-outputs")(compare_outputs.same)
 app.command("same", hidden=True)(compare_outputs.same)
 app.command()(report.report)
 app.command()(retention.retention)
+app.command()(sweep.sweep)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
+app.add_typer(recipe.app, name="recipe")
+app.command()(env.env)
 app.command("list")(parts.list_parts)
 app.command()(parts.info)
 
 
 def main() -> None:
     """Runs a command; errors meant for the user end in one sentence and exit code 1."""
+    with ending_in_a_sentence():
+        app()
+
+
+@contextmanager
+def ending_in_a_sentence() -> Iterator[None]:
+    """Ends the program with one sentence on stderr where an error is meant for the user, or a signal stopped it."""
     for variable, quiet in {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8"}.items():
         os.environ.setdefault(variable, quiet)  # a broken image is one sentence of ours, not a page of OpenCV's
     usual = warnings.formatwarning
@@ -85,7 +100,7 @@ def main() -> None:
     )
     terminal.end_on_signal()
     try:
-        app()
+        yield
     except terminal.Stopped as stopped:
         _fail(str(stopped), terminal.INTERRUPTED)
     except ImportError as error:

@@ -79,15 +79,20 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
         )
 
 
-def run_training_loop(chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str) -> None:
-    """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with."""
+def run_training_loop(
+    chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str, stop: list[int] | None = None
+) -> None:
+    """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with.
+
+    stop: a list that the caller's handler of signals fills; default: signals are handled here.
+    """
     from hydranet.checkpoint import checkpoint
     from hydranet.distillation import leakage
     from hydranet.reporting import tables
     from hydranet.training.log import RunLog
     from hydranet.training.train import train as run_training
 
-    stop = terminal.stop_on_signal(run=folder)
+    stop = terminal.stop_on_signal(run=folder) if stop is None else stop
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
     if leakage.due(chosen) and not resume:

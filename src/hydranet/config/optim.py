@@ -16,8 +16,10 @@ HIGHEST = 1e6
 class Optim(Component):
     """The optimizer and the learning rates.
 
-    lr is the peak for decoder and heads; `factors` multiply it by parts of the network ("encoder", "decoder",
-    "heads", "balancer"). Weight decay spares biases, norms and the balancer. clip: largest gradient norm, or None.
+    lr:        the peak of the learning rate, for decoder and heads.
+    factors:   on it, by part of the network: "encoder", "decoder", "heads", "balancer".
+    algorithm: an optimizer of torch; its weight decay spares biases, norms and the balancer.
+    clip:      largest gradient norm, or None.
     """
 
     lr: float = 1e-3

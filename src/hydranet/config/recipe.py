@@ -38,6 +38,16 @@ STAND_INS: StandIns = {Dataset: MissingDataset}
 class Recipe(Component):
     """Everything that determines a run. Two runs of one recipe on one machine give the same weights.
 
+    name:       of the run's folder and of what is made from it.
+    tasks:      what to learn, a head for each.
+    encoder:    image -> features; a word or a timm model's name on the command line.
+    decoder:    features -> the features that heads read.
+    data:       sources to train on, each with its share of the images.
+    sharing:    what the tasks share of encoder and decoder.
+    balancer:   how the tasks' losses or gradients become one step (docs/balancing.md).
+    augment:    random geometry and light of training images.
+    optim:      optimizer and learning rates.    schedule: the learning rate over the steps.
+    seed:       of everything random.
     steps:      optimizer steps.    batch: images per step, over all sources, micro-batches and processes.
     accumulate: micro-batches per step, in less memory and more time. Losses and their weights are those of the whole
                 step; with BatchNorm the weights still differ, since each micro-batch has its own statistics.

@@ -26,6 +26,9 @@ class OneCycle(Schedule):
     """Cosine up from 1/div to 1 during `warmup`, then down to 1/(div * final_div).
 
     Smith & Topin, "Super-convergence", arXiv 1708.07120, with the cosine form of torch's OneCycleLR.
+
+    warmup:    share of the run in which the rate rises.
+    div:       the rate begins at 1/div of its peak.    final_div: it ends this much lower still.
     """
 
     warmup: float = 0.1
@@ -48,7 +51,10 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Cosine from 1 to `end` (Loshchilov & Hutter, arXiv 1608.03983, without restarts)."""
+    """Cosine from 1 to `end` (Loshchilov & Hutter, arXiv 1608.03983, without restarts).
+
+    end: the last rate, as a share of the first.
+    """
 
     end: float = 0.0
 

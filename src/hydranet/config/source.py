@@ -19,6 +19,7 @@ LARGEST_PX = 16_384
 class Source(Component):
     """Where samples come from, and how their labels serve the tasks.
 
+    name:    its key in overrides, and the source's name in reports.    dataset: images and labels.
     size:    height and width of the network's input for this source; multiples of 32.
     weight:  its share of the samples, relative to the other sources.
     labels:  {task: label of the data set}, where they are called differently; None switches a label off.

@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, str] = {
     "foxglove": "record",
     "mcap": "record",
     "rerun": "viz",
+    "ray": "scale",
     "rclpy": "ros2",
     "fastapi": "serve",
     "uvicorn": "serve",

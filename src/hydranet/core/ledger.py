@@ -18,6 +18,8 @@ class Omission(StrEnum):
     """Validation images that are among the training images. where: whose images they meet."""
     NOT_SCORED = "not scored"
     """Nothing will be, or was, measured. where: the recipe or the task."""
+    NOT_COMPARED = "not compared"
+    """A score or a run that a comparison leaves out. where: the metric or the run."""
     CLASS_NOT_SEEN = "class not seen"
     """A class of a task that no label holds. where: the task; items: classes."""
     CLASS_NOT_MEASURED = "class not measured"
@@ -42,6 +44,7 @@ _PHRASES = {
     Omission.TASK_NOT_LEARNED: "task {where} learns nothing: {reason}",
     Omission.IMAGE_LEAKED: "{where}: {count} validation image{s}, {reason}",
     Omission.NOT_SCORED: "{where} is not scored: {reason}",
+    Omission.NOT_COMPARED: "{where} is not compared, {count} time{s}: {reason}",
     Omission.CLASS_NOT_SEEN: "{where}: {count} class{es} never seen, {reason}",
     Omission.CLASS_NOT_MEASURED: "{where}: {count} class{es} not measured, {reason}",
     Omission.IMAGE_LEFT_OUT: "{where}: {count} image{s} left out, {reason}",

@@ -9,17 +9,23 @@ from rich.table import Table
 
 if TYPE_CHECKING:  # tables of files and names are made in a second: they wait for no torch
     from hydranet.config.catalog import Found
+    from hydranet.config.describe import Described
     from hydranet.evaluation.compare import Change
     from hydranet.evaluation.report import Report
-    from hydranet.evaluation.single_task_baselines import Kept
     from hydranet.models.profile import Cost
     from hydranet.models.summary import PartInfo
+    from hydranet.sweep.results import Results
     from hydranet.training.train import Progress
 
 
 def number(value: float) -> str:
     """Four significant digits, and a dash for what was not measured."""
     return "–" if not math.isfinite(value) else f"{value:.4g}"
+
+
+def _plain(text: str) -> str:
+    """Text without control characters, which would command the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def losses(progress: "Progress") -> str:
@@ -130,14 +136,24 @@ def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
     return table
 
 
-def kept(rows: "Sequence[Kept]") -> Table:
-    """One row per task: its headline alone and in the shared network."""
-    table = Table("source", "task", "metric", "alone", "shared", "kept")
+def sweep(results: "Results") -> Table:
+    """One row per group of runs: mean and spread of every headline, and delta-m."""
+    from hydranet.sweep import table as text
+
+    table = Table()
+    for i, head in enumerate(text.columns(results)):
+        table.add_column(escape(head), justify="right" if i else "left")
+    for cells in text.lines(results):
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def described(rows: "Sequence[Described]") -> Table:
+    """One row per field of a recipe; what differs from its default is bold."""
+    table = Table("field", "value", "default", "meaning", title="any field can be overridden: field=value")
     for row in rows:
-        arrow = "↑" if row.better == "higher" else "↓"
-        share = f"{row.share:.1%}" if math.isfinite(row.share) else number(row.share)
-        values = (number(row.alone), number(row.shared), share)
-        table.add_row(escape(row.source), escape(row.task), f"{escape(row.metric)} {arrow}", *values)
+        cells = (row.key, row.value, row.default, row.meaning)
+        table.add_row(*(escape(_plain(cell)) for cell in cells), style="bold" if row.changed else "")
     return table
 
 

@@ -20,11 +20,16 @@ BINS = 120
 
 @dataclass(frozen=True)
 class Line:
-    """A named series; y may hold NaN where nothing was measured."""
+    """A named series; y may hold NaN where nothing was measured.
+
+    repeats: the same measured again, as (x, y), with other seeds: the line is the mean of all, its band reaches from
+    the least to the greatest.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    repeats: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,15 @@ class Stretch:
 
 
 def binned(line: Line, bins: int = BINS) -> list[Stretch]:
-    """A series in at most `bins` stretches of equally many finite values."""
+    """A series in at most `bins` stretches of equally many finite values.
+
+    The band of a stretch is that of its values, or with repeats that of their means; repeats that are shorter than
+    others, such as runs that are not finished, end all.
+    """
+    if line.repeats:
+        series = [(line.x, line.y), *line.repeats]
+        each = [made for made in (binned(Line(line.name, x, y), bins) for x, y in series) if made]
+        return [_over_repeats(stretches) for stretches in zip(*each, strict=False)]
     points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
     stretches = []
     count = min(bins, len(points))
@@ -48,6 +61,12 @@ def binned(line: Line, bins: int = BINS) -> list[Stretch]:
         low, high = values[round(0.1 * (len(values) - 1))], values[round(0.9 * (len(values) - 1))]
         stretches.append(Stretch(sum(x for x, _ in part) / len(part), sum(values) / len(values), low, high))
     return stretches
+
+
+def _over_repeats(stretches: Sequence[Stretch]) -> Stretch:
+    """One stretch of several repeats."""
+    means = [stretch.mean for stretch in stretches]
+    return Stretch(sum(s.x for s in stretches) / len(means), sum(means) / len(means), min(means), max(means))
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
