@@ -14,6 +14,7 @@ from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
+from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
@@ -21,6 +22,7 @@ from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.subset import Subset
+from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.fingerprint import content as pixels
@@ -127,6 +129,29 @@ def nyuv2_examples(root: Path) -> NyuV2Examples:
     write(root / "joint/segm_gt_000464.png", noise(40))
     write(root / "joint/depth_gt_000464.png", depth_picture())
     return NyuV2Examples(str(root))
+
+
+def gtsrb(root: Path) -> Gtsrb:
+    """Two classes with six tracks of two frames each, and two test images; the tables are of images twice as large."""
+    head = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
+    row = f"{2 * WIDTH};{2 * HEIGHT};10;8;50;40"
+    for label in (14, 33):
+        folder = root / "Final_Training/Images" / f"{label:05d}"
+        names = [f"{track:05d}_{frame:05d}.ppm" for track in range(6) for frame in range(2)]
+        for name in names:
+            write(folder / name, noise(channels=3))
+        write(folder / f"GT-{label:05d}.csv", "\n".join([head, *(f"{name};{row};{label}" for name in names)]))
+    for name in ("00000.ppm", "00001.ppm"):
+        write(root / "Final_Test/Images" / name, noise(channels=3))
+    test = [head, f"00000.ppm;{row};33", f"00001.ppm;{row};0"]
+    write(root / "Final_Test/Images/GT-final_test.csv", "\r\n".join(test))
+    return Gtsrb(str(root))
+
+
+def utkface(root: Path) -> UtkFace:
+    for name in ("26_1_0_20170116.jpg.chip.jpg", "80_0_4_20170117.jpg", "1_1_2_20170118.jpg", "61_3_20170109.jpg"):
+        write(root / name, noise(channels=3))
+    return UtkFace(str(root), split="trainval")
 
 
 def bdd100k(root: Path) -> Bdd100k:
@@ -238,6 +263,8 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     FaceKeypoints: face_keypoints,
     Yolo: yolo,
     Folder: folder,
+    Gtsrb: gtsrb,
+    UtkFace: utkface,
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
     Subset: subset,

@@ -254,10 +254,11 @@ class Tag(Annotation):
 class Quantity(Annotation):
     """One number for the whole image, such as an age.
 
-    value: float (0-d) in the unit the task names; NaN = unknown.
+    value: float (0-d) in `unit`; NaN = unknown.    unit: as people write it, such as "years"; "" = not said.
     """
 
     value: Array = array(IMAGE)
+    unit: str = static("")
 
 
 def row_count(label: Annotation) -> int:

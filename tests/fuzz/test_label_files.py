@@ -31,6 +31,7 @@ from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.face_keypoints import FaceKeypoints
+from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.nyuv2 import NyuV2Examples
@@ -94,6 +95,7 @@ READERS = {
     "tracking labels": Reader(KittiTracking, "label_02/0001.txt", "text"),
     "class map": Reader(CamVid, "trainannot/a.png", "image"),
     "normals": Reader(NyuV2Examples, "three/norm_gt_000433.png", "image"),
+    "signs": Reader(Gtsrb, "Final_Training/Images/00033/GT-00033.csv", "text"),
     "index of a cache": Reader(Pseudo, "cache/index.json", "json"),
     "boxes of a cache": Reader(Pseudo, "cache/cars/b.png.json", "json"),
 }

@@ -113,8 +113,13 @@ def _(label: Boxes | Polylines | Keypoints, table: ClassTable) -> Instances:
 
 @_in_task_ids.register
 def _(label: Tag, table: ClassTable) -> Tag:
-    target = table.ids(np.atleast_1d(label.label))
-    return replace(label, label=np.where(target < 0, UNKNOWN_ID, target)[0], mirror=table.mirror(label.mirror))
+    target = table.ids(np.atleast_1d(label.label))[0]
+    return replace(
+        label,
+        label=np.asarray(UNKNOWN_ID if target < 0 else target),
+        probs=table.probabilities(label.probs),
+        mirror=table.mirror(label.mirror),
+    )
 
 
 @_in_task_ids.register

@@ -62,7 +62,7 @@ def _(prediction: Polylines | Keypoints) -> str:
 
 @broken_field.register
 def _(prediction: Tag) -> str:
-    return _first(probs=prediction.probs)
+    return "label" if int(prediction.label) == UNKNOWN_ID else _first(probs=prediction.probs)
 
 
 @broken_field.register

@@ -123,4 +123,5 @@ def _(annotation: Tag, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 @message.register
 def _(annotation: Quantity, classes: Sequence[str] = ()) -> dict[str, Any]:
-    return {"kind": "Quantity", "value": _numbers(annotation.value)}
+    unit = {"unit": annotation.unit} if annotation.unit else {}
+    return {"kind": "Quantity", "value": _numbers(annotation.value), **unit}

@@ -38,7 +38,7 @@ _CERTAINTY: Mapping[type[Annotation], Certainty] = {
     Boxes: "score",
     Polylines: "score",
     Keypoints: "score",
-    Tag: "none",
+    Tag: "probability",
     Quantity: "none",
 }
 

@@ -123,7 +123,7 @@ def _(annotation: Tag, canvas: np.ndarray, style: Style) -> np.ndarray:
 
 @_drawn.register
 def _(annotation: Quantity, canvas: np.ndarray, style: Style) -> np.ndarray:
-    return headline(canvas, [f"{float(annotation.value):.4g}"])
+    return headline(canvas, [f"{float(annotation.value):.4g} {annotation.unit}".rstrip()])
 
 
 @singledispatch
