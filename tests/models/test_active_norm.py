@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hydranet.core.spec import SpecError
 from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
-from hydranet.models.layers.active_norm import ActiveNorm, after_norm
+from hydranet.models.layers.active_norm import ActiveNorm, after_norm, allow_single_values
 from hydranet.models.layers.sync_norm import SyncNorm, synchronize
 
 
@@ -72,3 +72,37 @@ def test_a_norm_that_might_do_more_is_not_replaced() -> None:
         SpecError, match=r"sync_norm got a Doubling, .* might do more than normalize; set sync_norm=false"
     ):
         SyncNorm(Doubling(8))
+
+
+SINGLE = NORMS | {"of vectors": lambda: nn.BatchNorm1d(8)}
+
+
+@pytest.mark.parametrize("name", SINGLE.keys() - {"unknown"})
+def test_a_single_value_is_normalized_by_the_running_statistics(name: str) -> None:
+    network = nn.Sequential(SINGLE[name]())
+    worn(network).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    x = torch.randn(1, 8) if name == "of vectors" else torch.randn(1, 8, 1, 1)
+    allow_single_values(network)
+    assert network.state_dict().keys() == before.keys()
+    trained = network(x)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    torch.testing.assert_close(trained, network.eval()(x))
+
+
+@pytest.mark.parametrize("name", SINGLE.keys() - {"unknown"})
+def test_two_values_are_normalized_by_their_own(name: str) -> None:
+    network = nn.Sequential(SINGLE[name]())
+    worn(network).train()
+    x = torch.randn(2, 8) if name == "of vectors" else torch.randn(1, 8, 2, 1)
+    wanted = network(x)
+    before = network[0].running_mean.clone()
+    allow_single_values(network)
+    torch.testing.assert_close(network(x), wanted)
+    assert not torch.equal(network[0].running_mean, before)
+
+
+def test_an_unknown_norm_stays_as_it_is() -> None:
+    network = nn.Sequential(Doubling(8))
+    allow_single_values(network)
+    assert type(network[0]) is Doubling

@@ -25,6 +25,7 @@ from hydranet.io import atomic
 from hydranet.io.atomic import CheckpointError
 from hydranet.io.lock import Lock, locked
 from hydranet.models.hydranet import HydraNet
+from hydranet.models.layers.active_norm import allow_single_values
 from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup, gather
 from hydranet.training.ema import Average
@@ -71,6 +72,7 @@ class Run:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.sync_norm:
             synchronize(self.model.trunk)
+        allow_single_values(self.model)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
