@@ -13,8 +13,7 @@ from dataset_folders import FOLDERS
 from hydranet.core.ledger import Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.datasets.gtsrb import Gtsrb, track_of
-from hydranet.datasets.gtsrb_classes import CLASSES, MIRROR
+from hydranet.datasets.gtsrb import CLASSES, MIRROR, Gtsrb, track_of
 from hydranet.datasets.utkface import UtkFace, parse_name
 from hydranet.transforms.warp import can_flip, flip, warp
 

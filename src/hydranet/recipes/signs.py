@@ -4,8 +4,7 @@ from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
-from hydranet.datasets.gtsrb import Gtsrb
-from hydranet.datasets.gtsrb_classes import CLASSES, MIRROR
+from hydranet.datasets.gtsrb import CLASSES, MIRROR, Gtsrb
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.tasks.classification.task import Classification
