@@ -21,7 +21,7 @@ from hydranet.deploy.camera_input import CAMERA, CameraInput
 from hydranet.deploy.moved import modern_manifest
 from hydranet.postprocess.steps import kind_after
 
-FORMAT = 3
+FORMAT = 4
 """Version of this layout; readers refuse a newer one and translate an older one."""
 
 KEY = "hydranet"
@@ -46,6 +46,24 @@ class InputError(UserError, ValueError):
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """How an image is brought to the size the network sees, so that a program without this package does the same.
+
+    scale = min(height / image height, width / image width); each side of the image becomes round(side * scale), at
+    least 1, halves to the even number. What shrinks is averaged by area, what grows is interpolated linearly (OpenCV's
+    INTER_AREA and INTER_LINEAR). The result lies at (size - side) // 2 from the top and from the left, the rest is of
+    the gray value `padding`. docs/shipping.md holds it as a program.
+    """
+
+    method: str = "letterbox"
+    padding: int = 114
+    position: str = "center, rounded down"
+    rounding: str = "half to even"
+    shrink: str = "area"
+    enlarge: str = "linear"
+
+
+@dataclass(frozen=True)
 class Input:
     """The input `image`: uint8 (batch, height, width, 3), RGB.
 
@@ -53,6 +71,7 @@ class Input:
     sizes: those it was trained at, for a choice by the shape of an image, where it is `dynamic`.
     fit:   "none" = images come in the network's size (the predictor letterboxes them); "letterbox" and "stretch" =
            the graph fits frames of size `frame` into `size` itself.
+    fitting: what whoever calls the graph does to images before; None where the graph fits them itself.
     frame: height and width of the images the graph takes, where it fits them itself.
     batch: images at once; None = any number.
     """
@@ -68,6 +87,7 @@ class Input:
     dtype: str = "uint8"
     layout: str = "bhwc"
     color: str = "RGB"
+    fitting: Fitting | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +209,7 @@ class Manifest:
                 Manifest(
                     **_tuples(tree)
                     | {
-                        "input": Input(**_tuples(tree["input"])),
+                        "input": _input(tree["input"]),
                         "heads": {name: Head(**_tuples(head)) for name, head in tree["heads"].items()},
                         "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
                         "targets": {name: TargetFiles(**_tuples(one)) for name, one in tree.get("targets", {}).items()},
@@ -201,6 +221,11 @@ class Manifest:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error
+
+
+def _input(tree: Mapping[str, Any]) -> Input:
+    given = _tuples(tree)
+    return Input(**given | {"fitting": Fitting(**rule) if (rule := given.get("fitting")) else None})
 
 
 def kind_named(name: str) -> type[Annotation]:
@@ -234,6 +259,7 @@ def _sound(manifest: Manifest) -> Manifest:
         *manifest.heads.values(),
         *manifest.outputs.values(),
         *manifest.targets.values(),
+        *filter(None, (manifest.input.fitting,)),
         *filter(None, (manifest.camera,)),
     ):
         check_fields(part)

@@ -1,5 +1,6 @@
 """Annotations as JSON, one function per kind."""
 
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -41,15 +42,30 @@ def _number(value: Any) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
 
 
+LOOKED_AT = 65_536
+"""Pixels of a map that its summary looks at, evenly spaced; a summary of all of a large frame would cost more time than
+the network's own head."""
+
+
+def _thinned(plane: np.ndarray) -> np.ndarray:
+    """Every n-th row and column of ... h w, so that about `LOOKED_AT` pixels are left."""
+    height, width = plane.shape[-2:]
+    step = max(math.ceil(math.sqrt(height * width / LOOKED_AT)), 1)
+    return plane[..., step // 2 :: step, step // 2 :: step]
+
+
 @singledispatch
 def message(annotation: Annotation, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """An annotation as JSON values. Maps are summarized; their pixels belong in an image or an array file."""
+    """An annotation as JSON values. Maps are summarized; their pixels belong in an image or an array file.
+
+    The statistics of maps are those of at most `LOOKED_AT` evenly spaced pixels.
+    """
     raise UnknownKind("message", type(annotation), "deploy/messages.py")
 
 
 @message.register
 def _(annotation: ClassMap, classes: Sequence[str] = ()) -> dict[str, Any]:
-    count = np.bincount(np.asarray(annotation.ids).reshape(-1), minlength=256)
+    count = np.bincount(_thinned(np.asarray(annotation.ids)).reshape(-1), minlength=256)
     known = max(int(count[:UNKNOWN_ID].sum()), 1)
     shares = {_name(classes, int(i)): round(count[i] / known, 4) for i in count[:UNKNOWN_ID].nonzero()[0]}
     return {"kind": "ClassMap", "size": list(annotation.ids.shape), "share": shares}
@@ -57,7 +73,8 @@ def _(annotation: ClassMap, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 @message.register
 def _(annotation: ScalarMap, classes: Sequence[str] = ()) -> dict[str, Any]:
-    values = annotation.values[np.isfinite(annotation.values)]
+    values = _thinned(annotation.values)
+    values = values[np.isfinite(values)]
     range_ = (
         dict(zip(("min", "median", "max"), _numbers(np.quantile(values, (0, 0.5, 1))), strict=True))
         if len(values)
@@ -68,8 +85,9 @@ def _(annotation: ScalarMap, classes: Sequence[str] = ()) -> dict[str, Any]:
 
 @message.register
 def _(annotation: NormalMap, classes: Sequence[str] = ()) -> dict[str, Any]:
-    known = np.isfinite(annotation.xyz).all(0)
-    mean = _numbers(annotation.xyz[:, known].mean(1)) if known.any() else None
+    xyz = _thinned(annotation.xyz)
+    known = np.isfinite(xyz).all(0)
+    mean = _numbers(xyz[:, known].mean(1)) if known.any() else None
     return {"kind": "NormalMap", "size": list(annotation.xyz.shape[1:]), "mean_xyz": mean}
 
 

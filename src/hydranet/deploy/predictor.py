@@ -14,6 +14,7 @@ from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import CallersCameras, CameraLike, CamerasGiven
 from hydranet.deploy.finite import broken_field
+from hydranet.deploy.fitting_hint import SeenShapes
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
 from hydranet.deploy.options import HeadOptions, PredictorError, check_share, chosen_heads
 from hydranet.deploy.session import Session
@@ -76,6 +77,7 @@ class SessionPredictor:
         self._cameras = CallersCameras(self.manifest)
         self._camera = self._cameras.allowed(camera)
         self._stream, self._process = Stream(), os.getpid()
+        self._shapes = SeenShapes()
 
     @property
     def ages(self) -> dict[str, int]:
@@ -209,6 +211,8 @@ class SessionPredictor:
         heads: Mapping[str, Head],
     ) -> list[Answers]:
         fitted, views = prepared(images, self.manifest, self._size(images[0]))
+        for image, view in zip(images, views, strict=True):
+            self._shapes.look(image.shape[:2], view.size, self.manifest.input)
         batch = self.manifest.input.batch or len(fitted)
         padded = fitted + fitted[-1:] * (batch - len(fitted))
         arrays = {IMAGE: np.stack(padded)}

@@ -12,9 +12,10 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.camera_input import CameraInput
-from hydranet.deploy.manifest import Head, Input, Manifest, Output
+from hydranet.deploy.manifest import Fitting, Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import ExportGraph, example, present
+from hydranet.transforms.warp_maps import PAD
 from hydranet.visualization.class_colors import class_colors
 
 PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
@@ -39,6 +40,7 @@ def described(
         shape.batch,
         stride,
         recipe.sizes,
+        fitting=Fitting(padding=PAD) if shape.fit == "none" else None,
     )
     return Manifest(
         name=name,
