@@ -27,6 +27,7 @@ from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.uniform import Uniform
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.source import Source
+from hydranet.core.balancer import PAST
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.data.mixture import Mixture, load
@@ -118,11 +119,20 @@ def smoothed(values: np.ndarray, decay: float = 0.9) -> np.ndarray:
     return np.array(rows)
 
 
+def averaged(values: np.ndarray, decay: float = PAST) -> np.ndarray:
+    """As a balancer knows them with every=2: in every second step anew, in the others a moving average."""
+    rows = held(values, 2).copy()
+    rows[1::2] = smoothed(values[::2], decay)[: len(rows[1::2])]
+    return rows
+
+
 def ways(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every way to look: places, parts of the images, every k steps, smoothed."""
     all_ways = dict(found)
     for name in ("decoder's parameters", "all parameters"):
         all_ways |= {f"{name}, every {k}": held(found[name], k) for k in (2, 4, 8)}
+    for name in ("decoder's parameters", "all parameters"):
+        all_ways[f"{name}, every 2, averaged"] = averaged(found[name])
     small = next(name for name in found if " 2 of " in name)
     return all_ways | {f"{small}, smoothed": smoothed(found[small])}
 

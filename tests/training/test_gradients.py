@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -277,7 +278,7 @@ def test_what_one_task_owns_gets_its_own_gradient(at: str, weights: tuple[float,
     torch.testing.assert_close(balanced[shared], torch.stack(parts).sum(0), rtol=1e-5, atol=1e-7)
 
 
-def test_gradients_are_compared_every_few_steps_and_the_last_comparison_counts_between() -> None:
+def test_gradients_are_compared_every_few_steps() -> None:
     model, balancer = network(), Halves(TASKS, every=3)
     taken = [step_gradients(StepContext(model, mixed(), balancer)).gramian is not None for _ in range(7)]
     assert taken == [True, False, False, True, False, False, True]
@@ -301,6 +302,26 @@ def test_tasks_that_take_turns_are_each_compared_again() -> None:
     assert not torch.isnan(balancer.last_gramian).any()
     assert balancer.recall(("a", "b", "c"), 100) is None  # known in pairs, of three different steps
     assert balancer.recall(("a", "c"), 100) is not None
+
+
+def test_between_comparisons_a_moving_average_of_gramians_counts() -> None:
+    rng = np.random.default_rng(0)
+    first, second, third = (torch.tensor(rows @ rows.T, dtype=torch.float32) for rows in rng.normal(size=(3, 3, 9)))
+    balancer = Halves(("a", "b", "c"), every=2)
+    balancer.remember(("a", "b", "c"), first)
+    torch.testing.assert_close(balancer.recall(("a", "b", "c"), 2), first)
+    balancer.remember(("a", "b", "c"), second)
+    mean = 0.7 * first + 0.3 * second
+    torch.testing.assert_close(balancer.recall(("c", "a"), 2), mean[[2, 0]][:, [2, 0]])
+    balancer.remember(("a", "b"), third[:2, :2])  # that of all three would be of different sums: it begins anew
+    torch.testing.assert_close(balancer.recall(("a", "b"), 2), 0.7 * mean[:2, :2] + 0.3 * third[:2, :2])
+    balancer.remember(("a", "b", "c"), third)
+    torch.testing.assert_close(balancer.recall(("a", "b", "c"), 2), third)
+    again = Halves(("a", "b", "c"), every=2)
+    again.load_state_dict(balancer.state_dict())
+    balancer.remember(("a", "b", "c"), first)
+    again.remember(("a", "b", "c"), first)
+    torch.testing.assert_close(again.recall(("a", "b", "c"), 2), 0.7 * third + 0.3 * first)
 
 
 def test_where_gradients_are_compared_is_one_of_a_few_words() -> None:

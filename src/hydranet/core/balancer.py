@@ -20,6 +20,10 @@ Scale = Literal["invariant", "sensitive"]
 """Whether a loss multiplied by a constant leaves the direction of the step as it was, once the balancer settled."""
 
 
+PAST = 0.7
+"""Weight of earlier comparisons in the moving average of Gramians (docs/experiments.md)."""
+
+
 class LossBalancer(nn.Module, ABC):
     """Losses to objective. Constructed as `Balancer(tasks, **options)` with the names of all tasks.
 
@@ -93,15 +97,19 @@ class GradientBalancer(nn.Module, ABC):
     at:    where gradients are compared: at the "decoder"'s parameters, at all shared "parameters" as in the papers,
            or "auto": at the decoder's where every task passes them, else at all. One backward pass per task through
            that part of the trunk.
-    every: steps from one comparison to the next; between them the last Gramian counts on. None = every step up to
-           four tasks and every second one up to eight at the decoder, every T-th step of T tasks at all parameters
-           (docs/balancing.md has the table of cost and error).
+    every: steps from one comparison to the next; between them a moving average of the last Gramians counts, which is
+           nearer to the step's own than the last one is. None = every step up to four tasks and every second one up
+           to eight at the decoder, every T-th step of T tasks at all parameters (docs/balancing.md has the table of
+           cost and error).
     Raises SpecError for another word, or every < 1.
     """
 
     scale: ClassVar[Scale]
-    KEPT: ClassVar[tuple[str, ...]] = ("last_gramian", "gramian_taken", "gramian_clock")
-    """Names of the buffers that hold the last comparison."""
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("last_gramian", "gramian_taken", "gramian_clock"),
+        *("mean_gramian", "gramian_since"),
+    )
+    """Names of the buffers that hold the last comparisons."""
 
     def __init__(self, tasks: tuple[str, ...], at: At = "auto", every: int | None = None) -> None:
         super().__init__()
@@ -113,12 +121,17 @@ class GradientBalancer(nn.Module, ABC):
         self.register_buffer("last_gramian", torch.full((len(tasks), len(tasks)), torch.nan))
         self.register_buffer("gramian_taken", torch.zeros(len(tasks), len(tasks), dtype=torch.int64))
         self.register_buffer("gramian_clock", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("mean_gramian", torch.full((len(tasks), len(tasks)), torch.nan))
+        self.register_buffer("gramian_since", torch.zeros(len(tasks), len(tasks), dtype=torch.int64))
         self.last_gramian: Tensor
         self.gramian_taken: Tensor
         self.gramian_clock: Tensor
+        self.mean_gramian: Tensor
+        self.gramian_since: Tensor
 
     def recall(self, names: Sequence[str], every: int) -> Float[Tensor, "t t"] | None:
-        """The last Gramian of these tasks; None where it is `every` steps old, or not of one comparison of them all.
+        """The moving average of these tasks' Gramians; None where the last one is `every` steps old, or not of one
+        comparison of them all.
 
         Inner products of different steps put together need not be those of any vectors.
         """
@@ -128,14 +141,25 @@ class GradientBalancer(nn.Module, ABC):
         if not first or first != last or int(self.gramian_clock) + 1 - first >= every:
             return None
         self.gramian_clock += 1
-        return self.last_gramian[places][:, places]
+        return self.mean_gramian[places][:, places]
 
     def remember(self, names: Sequence[str], gramian: Float[Tensor, "t t"]) -> None:
-        """Keeps a Gramian for the steps until the next comparison; those of absent tasks stay as they were."""
+        """Keeps a Gramian for the steps until the next comparison; those of absent tasks stay as they were.
+
+        The moving average begins anew where these tasks were not all compared with each other each time since it began:
+        a sum of Gramians is one (of the gradients side by side), entries of different sums are none.
+        """
         places = torch.tensor([self.tasks.index(name) for name in names], device=self.last_gramian.device)
+        block = places[:, None], places
+        given = gramian.to(self.last_gramian)
+        taken, since = self.gramian_taken[block], self.gramian_since[block]
+        goes_on = bool(taken.min() == taken.max() and taken.min() > 0 and since.min() == since.max())
         self.gramian_clock += 1
-        self.last_gramian[places[:, None], places] = gramian.to(self.last_gramian)
-        self.gramian_taken[places[:, None], places] = self.gramian_clock
+        self.last_gramian[block] = given
+        self.gramian_taken[block] = self.gramian_clock
+        self.mean_gramian[block] = PAST * self.mean_gramian[block] + (1 - PAST) * given if goes_on else given
+        if not goes_on:
+            self.gramian_since[block] = self.gramian_clock
 
     @abstractmethod
     def forward(self, gramian: Float[Tensor, "t t"], losses: Losses) -> Float[Tensor, " t"]:
