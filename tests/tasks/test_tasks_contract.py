@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from fakes import CLASSES, FAKES
-from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines, rows
+from hydranet.annotations import UNKNOWN_ID, Annotation, Boxes, ClassMap, Keypoints, Polylines, ScalarMap, rows
 from hydranet.config import catalog
 from hydranet.core.batch import stack
 from hydranet.core.distillation_target import DistillationTarget
@@ -85,6 +85,17 @@ def labels(task: Task, head: nn.Module) -> list[Annotation]:
 def fitting(label: Annotation, candidates: Annotation) -> Annotation:
     """The label of an image that the task can describe."""
     return label
+
+
+@fitting.register
+def _(label: ScalarMap, candidates: Annotation) -> ScalarMap:
+    """Numbers without a unit are strengths of lines: a tilted one and an upright one, some of the image unknown."""
+    if label.unit:
+        return label
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    start = int(label.values[np.isfinite(label.values)][0]) % 20 + 10  # another place in each image
+    lines = (np.abs(y - x // 2 - start) < 1) | (x == start + 50)
+    return replace(label, values=np.where(y > HEIGHT - 5, np.nan, lines).astype(np.float32))
 
 
 @fitting.register

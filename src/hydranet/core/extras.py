@@ -10,6 +10,7 @@ EXTRAS: Mapping[str, str] = {
     "jaxtyping": "train",
     "torchjd": "train",
     "faster_coco_eval": "train",
+    "scipy": "train",
     "tensorboard": "train",
     "onnx": "export",
     "onnxscript": "export",

@@ -31,7 +31,7 @@ _USUAL: dict[Color, tuple[str, ...]] = {
     (250, 170, 160): ("parking",),
     (255, 255, 255): ("lane marking", "road marking"),
     (70, 200, 160): ("other lane", "adjacent lane"),
-    (0, 220, 220): ("edge", "edges"),
+    (0, 220, 220): ("edge",),
     (0, 0, 0): ("none", "no", "background"),
 }
 """The colors of Cityscapes (Cordts et al. 2016), and what other data sets call its classes."""

@@ -60,6 +60,11 @@ def edges(view: View) -> ClassMap:
     return ClassMap(mask)
 
 
+def edge_strength(view: View) -> ScalarMap:
+    """The same as strengths: 1 on an edge, 0 elsewhere."""
+    return ScalarMap(edges(view).ids.astype(np.float32))
+
+
 def drivable(view: View) -> ClassMap:
     """Visible road surface, markings included: our own lane, other lanes of our direction."""
     table = np.array([DRIVABLE_CLASS.get(s, 0) for s in view.ground.road.strips], dtype=np.uint8)
@@ -160,6 +165,7 @@ LABELS: Mapping[str, Callable[[View], Annotation]] = {
     "lane_mask": lane_mask,
     "drivable": drivable,
     "edges": edges,
+    "edge_strength": edge_strength,
     "keypoints": keypoints,
 }
 """How each label is made."""
