@@ -37,7 +37,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 		{ echo "Python >= 3.11 is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`; try: make PYTHON=python3.12 ..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,train,export,video,track,record]' -c constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,train,export,video,track,record,serve]' -c constraints.txt
 	touch $@
 
 constraints: $(VENV)/.ready

@@ -24,6 +24,7 @@ from hydranet.cli import (
     recipe,
     report,
     retention,
+    serve,
     sweep,
     terminal,
     train,
@@ -68,6 +69,7 @@ app.command()(quantize.quantize)
 app.command("quantise", hidden=True)(quantize.quantize)  # the names of earlier versions
 app.command()(bench.bench)
 app.command()(predict.predict)
+app.command()(serve.serve)
 app.command()(label.label)
 app.command()(compare.compare)
 app.command("compare-outputs")(compare_outputs.same)

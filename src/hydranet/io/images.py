@@ -65,7 +65,28 @@ def read_image(path: Path) -> ImageFile:
     Raises DataError for a missing, cut off or broken file, floating-point samples, or more pixels than `max_pixels`.
     """
     data = read_whole(path)
-    header = _header(path, data)
+    return _image(path, data, _header(path, data, max_pixels()))
+
+
+def header_of(name: str, data: bytes, limit: int) -> Header:
+    """What the bytes of a whole image file declare, before anything is decoded. name: for messages.
+
+    Raises DataError for what `decode_image` would refuse by its header alone: no image, cut off, more pixels than
+    `limit`.
+    """
+    _check_whole(Path(name), data)
+    return _header(Path(name), data, limit)
+
+
+def decode_image(name: str, data: bytes, limit: int) -> np.ndarray:
+    """The bytes of an image file as `read_rgb` reads a file: uint8 h w 3, RGB, upright. Raises DataError.
+
+    name: for messages.    limit: most pixels that it may have.
+    """
+    return _image(Path(name), data, header_of(name, data, limit)).rgb
+
+
+def _image(path: Path, data: bytes, header: Header) -> ImageFile:
     deep = cv2.IMREAD_ANYDEPTH if header.format in ("PNG", "TIFF", "PNM") else 0
     stored = _decode(path, data, cv2.IMREAD_COLOR | deep, header)
     upright = turn(_in_8_bits(path, stored, header.bits), header.orientation)
@@ -91,7 +112,7 @@ def read_unturned(path: Path) -> np.ndarray:
 def read_map(path: Path) -> np.ndarray:
     """A label image: uint8 or uint16 as stored, h w (or h w 3 in RGB order), upright. Raises DataError."""
     data = read_whole(path)
-    header = _header(path, data)
+    header = _header(path, data, max_pixels())
     pixels = _decode(path, data, cv2.IMREAD_UNCHANGED, header)
     return turn(_in_rgb(pixels), header.orientation)
 
@@ -102,7 +123,7 @@ def read_ids(path: Path) -> np.ndarray:
     Raises DataError.
     """
     data = read_whole(path)
-    header = _header(path, data)
+    header = _header(path, data, max_pixels())
     if header.color_type not in (GRAY, PALETTE) or (header.color_type == GRAY and header.bits in (0, 8)):
         return turn(_in_rgb(_decode(path, data, cv2.IMREAD_UNCHANGED, header)), header.orientation)
     # decoders turn indices into colors and stretch few bits to 0..255: so the file is decoded as plain gray
@@ -120,17 +141,20 @@ def read_whole(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot read {path}: {reason}; check its name, its owner and its disk") from error
-    if not is_whole(data):
-        raise DataError(f"{path} is cut off ({len(data)} bytes without an end); restore it or leave it out")
+    _check_whole(path, data)
     return data
 
 
-def _header(path: Path, data: bytes) -> Header:
+def _check_whole(path: Path, data: bytes) -> None:
+    if not is_whole(data):
+        raise DataError(f"{path} is cut off ({len(data)} bytes without an end); restore it or leave it out")
+
+
+def _header(path: Path, data: bytes, limit: int) -> Header:
     header = read_header(data)
     if header is None:
         raise _broken(path, data)
     height, width = header.size
-    limit = max_pixels()
     if height * width > limit:
         raise DataError(
             f"{path} declares {width}x{height} pixels, expected at most {limit / 1e6:g} million; make it smaller, "

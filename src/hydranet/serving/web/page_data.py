@@ -1,0 +1,30 @@
+"""What the page must know of a model to draw its predictions: heads, names and colors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hydranet.deploy.manifest import Manifest
+from hydranet.visualization.class_colors import colors_of, is_background
+from hydranet.visualization.draw_maps import SPAN, turbo
+from hydranet.visualization.style import RANGE_M
+
+
+def page_data(manifest: Manifest, name: str, heads: Sequence[str]) -> dict[str, Any]:
+    """JSON values. scale: 256 colors from far to near, as in the package's drawings, and the distances they span."""
+    shown = {}
+    for head in heads:
+        known = manifest.heads[head]
+        colors = colors_of(known.colors or None, known.classes, 0)
+        shown[head] = {
+            "kind": known.kind,
+            "classes": list(known.classes),
+            "colors": [list(map(int, color)) for color in colors],
+            "background": [is_background(known.classes, i) for i in range(len(known.classes))],
+            "unit": str(known.metadata.get("unit", "")),
+            "score_threshold": known.score_threshold,
+        }
+    low, high = RANGE_M
+    scale = {"low_m": max(low, high / SPAN), "high_m": high, "colors": turbo(np.linspace(0, 1, 256))[0].tolist()}
+    return {"name": name, "size": list(manifest.input.size), "heads": shown, "scale": scale}

@@ -1,0 +1,198 @@
+"""The page in a headless Chromium: files, video, webcam, keys, a phone's width.
+
+Screenshots go to the folder $HYDRANET_SHOTS, where it is set.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed; pip install playwright")
+
+from playwright import sync_api as playwright
+
+from hydranet.deploy.predictor import SessionPredictor
+from web_client import TOY, Toy, image_file, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium"),
+]
+KEY = "a key of this test"
+FLAGS = (
+    "--no-sandbox --disable-background-networking --use-fake-device-for-media-stream --use-fake-ui-for-media-stream "
+    "--disable-gpu"
+)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with serving({"toy": SessionPredictor(Toy()), "second": SessionPredictor(Toy(), ["cars"])}) as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, port: int) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1200, "height": 800}, accept_downloads=True)
+    opened = context.new_page()
+    opened.set_default_timeout(60_000)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(f"http://127.0.0.1:{port}/")
+    opened.wait_for_selector("body[data-ready=yes]")
+    yield opened
+    context.close()
+    assert not errors
+    assert all(url.startswith((f"http://127.0.0.1:{port}/", "blob:", "data:")) for url in asked)  # no internet
+
+
+def shot(page: Any, name: str) -> None:
+    if folder := os.environ.get("HYDRANET_SHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+
+def answers(page: Any, count: int) -> None:
+    page.wait_for_function(f"Number(document.body.dataset.answers || 0) >= {count}")
+
+
+def give(page: Any, data: bytes, name: str = "street.png", kind: str = "image/png") -> None:
+    page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": data})
+
+
+def pixels(page: Any, x: int, y: int) -> list[int]:
+    return page.evaluate(f"[...document.getElementById('drawn').getContext('2d').getImageData({x}, {y}, 1, 1).data]")
+
+
+def test_an_image_its_heads_a_pixel_and_the_json(page: Any, tmp_path: Path) -> None:
+    data, rgb = image_file(6, (240, 480))
+    give(page, data)
+    answers(page, 1)
+    expected = SessionPredictor(Toy())(rgb)
+    for box in page.query_selector_all("#heads input"):
+        if box.is_checked():
+            box.click()
+    drawn = pixels(page, 300, 100)
+    assert drawn[:3] == rgb[100, 300].tolist()  # nothing is drawn on it
+    page.click("#heads input[value=far]")
+    page.click("#heads input[value=area]")
+    page.wait_for_function("document.getElementById('legend').textContent.includes('far')")
+    page.wait_for_function("document.getElementById('legend').textContent.includes('dark')")
+    assert pixels(page, 300, 100)[:3] != drawn[:3]
+    page.focus("#drawn")
+    page.keyboard.press("ArrowRight")  # from the middle
+    page.keyboard.press("Shift+ArrowDown")
+    meters, name = expected["far"].values[130, 241], TOY.heads["area"].classes[expected["area"].ids[130, 241]]
+    assert page.inner_text("#pixel") == f"x 241, y 130 · far: {meters:.2f} m · area: {name}"
+    area = page.locator("#drawn").bounding_box()
+    page.mouse.click(area["x"] + area["width"] * 100.5 / 480, area["y"] + area["height"] * 50.5 / 240)
+    assert page.inner_text("#pixel").startswith(f"x 100, y 50 · far: {expected['far'].values[50, 100]:.2f} m")
+    page.click("#heads input[value=cars]")
+    page.fill("#threshold", "0.05")
+    with page.expect_download() as download:
+        page.keyboard.press("d")
+    path = tmp_path / "answer.json"
+    download.value.save_as(path)
+    said = json.loads(path.read_text())
+    assert (said["name"], said["width"], said["height"]) == ("street.png", 480, 240)
+    assert download.value.suggested_filename == "street.png.json"
+    assert len(said["tasks"]["cars"]["boxes"]) == 2
+    shot(page, "image")
+
+
+def test_keys_side_by_side_thresholds_and_another_model(page: Any) -> None:
+    data, _ = image_file(6, (120, 240))
+    give(page, data)
+    answers(page, 1)
+    page.keyboard.press("s")
+    assert page.is_visible("#plain")
+    before = page.is_checked("#heads input[value=far]")
+    page.keyboard.press("1")
+    assert page.is_checked("#heads input[value=far]") is not before
+    for key in "234567":
+        page.keyboard.press(key)
+    page.wait_for_timeout(200)
+    page.fill("#threshold", "1")
+    assert page.inner_text("#threshold-value") == "1.00"
+    page.select_option("#model", "second")
+    page.wait_for_function("document.querySelectorAll('#heads input').length === 1")
+    answers(page, 2)
+    shot(page, "side")
+    give(page, b"no image", "broken.png")
+    page.wait_for_function("document.getElementById('state').classList.contains('error')")
+
+
+def test_webcam_and_pause(page: Any) -> None:
+    page.keyboard.press("w")
+    answers(page, 3)
+    shot(page, "webcam")
+    page.click("#pause")
+    assert page.get_attribute("#pause", "aria-pressed") == "true"
+    page.click("#webcam")
+    assert page.is_disabled("#pause")
+
+
+def test_a_video(page: Any, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "drive.webm"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 160, "yuv420p"
+        for i in range(20):
+            frame = np.full((160, 320, 3), 40 + 8 * i, np.uint8)
+            cv2.circle(frame, (20 + 12 * i, 80), 20, (255, 0, 0), -1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    give(page, path.read_bytes(), "drive.webm", "video/webm")
+    answers(page, 3)
+    assert page.evaluate("document.getElementById('drawn').width") == 320
+    shot(page, "video")
+
+
+def test_a_phone(browser: Any, port: int) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True)
+    opened = context.new_page()
+    opened.goto(f"http://127.0.0.1:{port}/")
+    opened.wait_for_selector("body[data-ready=yes]")
+    data, _ = image_file(6, (240, 480))
+    give(opened, data)
+    answers(opened, 1)
+    opened.tap("#drawn")
+    assert "x " in opened.inner_text("#pixel")
+    wide = opened.evaluate("document.documentElement.scrollWidth")
+    small = opened.evaluate("Math.min(...[...document.querySelectorAll('button')].map((b) => b.offsetHeight))")
+    shot(opened, "phone")
+    context.close()
+    assert wide <= 360  # nothing to scroll sideways
+    assert small >= 40  # a finger's width
+
+
+def test_a_server_with_a_key_asks_for_it(browser: Any) -> None:
+    with serving({"toy": SessionPredictor(Toy())}, key=KEY) as port:
+        context = browser.new_context()
+        opened = context.new_page()
+        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.wait_for_selector("#key")
+        opened.wait_for_function("!document.getElementById('key-label').hidden")
+        opened.fill("#key", KEY)
+        opened.press("#key", "Tab")
+        opened.wait_for_selector("body[data-ready=yes]")
+        context.close()
