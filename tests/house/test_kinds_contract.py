@@ -57,11 +57,8 @@ from hydranet.io.pseudo_label_index import Made
 from hydranet.postprocess.distance import measured, meters_of
 from hydranet.postprocess.nms import above
 from hydranet.postprocess.padding import unpadded
-<<<<<<< HEAD
 from hydranet.postprocess.steps import known_steps, postprocess
-=======
 from hydranet.serving.web.coco import coco
->>>>>>> 377900d (hydranet serve: the Open Inference Protocol, images in and predictions out, a page, metrics and limits)
 from hydranet.transforms import mosaic
 from hydranet.transforms.fast_unletterbox import unfitted
 from hydranet.transforms.warp import can_flip, flip, letterbox, unwarp, warp_annotation
