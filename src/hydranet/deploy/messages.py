@@ -51,7 +51,7 @@ def _thinned(plane: np.ndarray) -> np.ndarray:
     """Every n-th row and column of ... h w, so that about `LOOKED_AT` pixels are left."""
     height, width = plane.shape[-2:]
     step = max(math.ceil(math.sqrt(height * width / LOOKED_AT)), 1)
-    return plane[..., step // 2 :: step, step // 2 :: step]
+    return np.ascontiguousarray(plane[..., step // 2 :: step, step // 2 :: step])
 
 
 @singledispatch
