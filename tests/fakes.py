@@ -25,7 +25,12 @@ def class_map(rng: np.random.Generator, h: int, w: int) -> ClassMap:
     ids = rng.integers(0, CLASSES, (-(-h // 8), -(-w // 8)), dtype=np.uint8).repeat(8, 0).repeat(8, 1)[:h, :w].copy()
     probs = np.eye(CLASSES, dtype=np.float32)[ids].transpose(2, 0, 1) * 0.8 + 0.2 / CLASSES
     ids[rng.random((h, w)) < 0.1] = UNKNOWN_ID
-    return ClassMap(ids, probs=probs.astype(np.float32), annotated_classes=np.ones(CLASSES, dtype=bool))
+    return ClassMap(
+        ids,
+        probs=probs.astype(np.float32),
+        annotated_classes=np.ones(CLASSES, dtype=bool),
+        confidence=probs.max(0).astype(np.float32),
+    )
 
 
 def scalar_map(rng: np.random.Generator, h: int, w: int) -> ScalarMap:

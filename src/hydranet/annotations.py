@@ -117,11 +117,13 @@ class ClassMap(Annotation):
     probs: float c h w or None; class probabilities, for soft labels.
     annotated_classes: bool c or None; the classes the annotator looked for. None = all of the task's classes.
            A pixel's class is certain only among these: an unlisted class is neither right nor wrong.
+    confidence: float h w or None; the probability of the class in `ids`, 0 where that is unknown. Of predictions.
     """
 
     ids: Array = array(IMAGE)
     probs: Array | None = array(IMAGE, None)
     annotated_classes: Array | None = array(CLASS, None)
+    confidence: Array | None = array(IMAGE, None)
 
 
 @dataclass(frozen=True, eq=False)

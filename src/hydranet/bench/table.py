@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from hydranet.bench.result import Result, Row, dashed
+from hydranet.core.checks.printable import cell
 
 
 def times(result: Result) -> Table:
@@ -13,7 +14,9 @@ def times(result: Result) -> Table:
         f"network {size[0]}x{size[1]}, frames {settings['frame']}, {machine['threads']} threads, "
         f"{settings['rounds']} interleaved rounds: medians in ms"
     )
-    table = Table("network", "runtime", title=title, caption=f"{machine['processor']}; load {machine['load_before']}")
+    table = Table(
+        "network", "runtime", title=title, caption=cell(f"{machine['processor']}; load {machine['load_before']}")
+    )
     for column in ("pre", "network+decode", "network alone", "post", "whole", "vs channels-last", "process MB"):
         table.add_column(column, justify="right")
     last = ""
@@ -23,7 +26,11 @@ def times(result: Result) -> Table:
         steps = (_ms(row, step) for step in ("pre", "network", "bare", "post", "whole"))
         faster = dashed(result.speedup(row), "{:.2f}x")
         table.add_row(
-            row.network, f"{row.runtime} {row.precision}", *steps, faster, f"{row.opened.peak_bytes / 1e6:.0f}"
+            cell(row.network),
+            cell(f"{row.runtime} {row.precision}"),
+            *steps,
+            faster,
+            f"{row.opened.peak_bytes / 1e6:.0f}",
         )
         last = row.network
     return table
@@ -36,7 +43,7 @@ def costs(result: Result) -> Table:
         table.add_column(column, justify="right")
     for name, cost in result.costs.items():
         values = (cost.parameters / 1e6, cost.macs / 1e9, cost.memory_bytes / 1e6)
-        table.add_row(name, *(f"{value:.3g}" for value in values))
+        table.add_row(cell(name), *(f"{value:.3g}" for value in values))
     return table
 
 

@@ -46,6 +46,13 @@ FocalPx = Annotated[
     ),
 ]
 Nms = Annotated[str, typer.Option(help="Non-maximum suppression: outside (the predictor) or inside the graph")]
+Confidence = Annotated[
+    str,
+    typer.Option(
+        help="Heads that also give the probability of the chosen class (maps) or of every class (tags); several by "
+        "commas, or all"
+    ),
+]
 Precision = Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16")]
 Images = Annotated[
     str, typer.Option(help="Images for the proof instead of the run's validation sources: a folder or pattern")
@@ -77,6 +84,7 @@ def export(
     nvidia: Nvidia = False,
     allow: Allow = None,
     focal_px: FocalPx = None,
+    confidence: Confidence = "",
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
@@ -102,6 +110,7 @@ def export(
             shape=shape,
             heads=_names(heads),
             precision=precision,
+            confidence=_names(confidence) or (),
         ),
         name=place.name,
         protocol=exporting.report_of(place),

@@ -31,6 +31,7 @@ from hydranet.cli import (
     weights,
 )
 from hydranet.core import extras
+from hydranet.core.checks.printable import printable
 from hydranet.core.errors import UserError
 
 
@@ -114,7 +115,7 @@ def ending_in_a_sentence() -> Iterator[None]:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 

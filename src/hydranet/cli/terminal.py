@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydranet.core.checks.printable import printable
 from hydranet.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class Stopped(UserError):
 
 
 def say(what: Any) -> None:
-    """Prints a line of text, or a table."""
+    """Prints a line of text, or a table. Names of others in a line cannot command the terminal."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else FILE_COLUMNS
+    what = printable(what) if isinstance(what, str) else what
     Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
 
 

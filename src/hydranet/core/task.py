@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -113,6 +113,13 @@ class Task(Learner):
         The one place where cameras meet tasks: who has images asks this for `loss`, `decode`, `to_label`, `distill`.
         """
         return self
+
+    def with_confidence(self) -> Self | None:
+        """The task with an answer that also says how sure it is, where it otherwise does not; None where it cannot.
+
+        For exports: on some runtimes probabilities cost more than the head itself, so they are a choice.
+        """
+        return None
 
     @property
     def score_threshold(self) -> float:

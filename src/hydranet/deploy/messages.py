@@ -68,7 +68,11 @@ def _(annotation: ClassMap, classes: Sequence[str] = ()) -> dict[str, Any]:
     count = np.bincount(_thinned(np.asarray(annotation.ids)).reshape(-1), minlength=256)
     known = max(int(count[:UNKNOWN_ID].sum()), 1)
     shares = {_name(classes, int(i)): round(count[i] / known, 4) for i in count[:UNKNOWN_ID].nonzero()[0]}
-    return {"kind": "ClassMap", "size": list(annotation.ids.shape), "share": shares}
+    confidence = {}
+    if annotation.confidence is not None:
+        sure = _thinned(np.asarray(annotation.confidence))
+        confidence["mean_confidence"] = _number(sure[np.isfinite(sure)].mean()) if np.isfinite(sure).any() else None
+    return {"kind": "ClassMap", "size": list(annotation.ids.shape), "share": shares, **confidence}
 
 
 @message.register

@@ -57,12 +57,14 @@ class ExportPlan:
 
     targets: files in `hydranet.export.targets`, such as "onnx".    shape: what the files take.
     heads:   tasks in the files; none = all.    precision: of the stored weights, as the targets offer it.
+    confidence: heads that also say how sure they are, or "all".
     """
 
     targets: Sequence[str]
     shape: Shape
     heads: Sequence[str] | None = None
     precision: str = "fp32"
+    confidence: Sequence[str] = ()
 
 
 def export(
@@ -90,6 +92,7 @@ def export(
         if precision not in module.PRECISIONS:
             able = " or ".join(module.PRECISIONS)
             raise SpecError(f"got precision {precision!r} for {one}, expected {able}; export it apart, or as fp32")
+    model = sure(model, plan.confidence, heads)
     _check_weights(model.subset(*heads) if heads else model)
     graph = shipped(model, heads, shape)
     manifest = described(graph, recipe, name or recipe.name, protocol, precision)
@@ -110,6 +113,22 @@ def export(
     digests = {name: _digest(folder / name) for made in written.values() for name in made.files}
     write(folder / MANIFEST, replace(manifest, files=digests, targets=written).to_json().encode())
     return plain(model, heads, shape), paths
+
+
+def sure(model: HydraNet, confidence: Sequence[str], heads: Sequence[str] | None = None) -> HydraNet:
+    """The network, whose chosen heads (or with "all", all that can) also answer how sure they are; it shares weights.
+
+    Raises SpecError for a head that is not exported, or has nothing of the kind to say.
+    """
+    chosen = [name for name in heads or model.tasks if name in model.tasks]
+    able = {name: made for name in chosen if (made := model.tasks[name].with_confidence()) is not None}
+    names = list(able) if list(confidence) == ["all"] else list(confidence)
+    for name in names:
+        if name not in able:
+            raise SpecError(unknown(name, able, "head with a confidence of its own (others have scores, or none)"))
+    smaller = model.subset(*model.tasks)
+    smaller.tasks = {name: able[name] if name in names else task for name, task in model.tasks.items()}
+    return smaller
 
 
 def _digest(file: Path) -> str:

@@ -2,15 +2,16 @@
 
 from rich.table import Table
 
+from hydranet.core.checks.printable import cell
 from hydranet.quantization.sensitivity import Scan
 
 
 def sensitivity(result: Scan, title: str) -> Table:
     """One row per way to quantize; the loss of each limited metric, red where it breaks the budget."""
-    table = Table("quantized", title=title)
+    table = Table("quantized", title=cell(title))
     for one in result.tried[0].metric_drop:
         unit = "" if one.limit.better == "higher" else " rel."
-        table.add_column(f"{one.source} {one.limit.task} {one.limit.metric}{unit} ({one.limit.allowed:g})")
+        table.add_column(cell(f"{one.source} {one.limit.task} {one.limit.metric}{unit} ({one.limit.allowed:g})"))
     table.add_column("")
     for tried in result.tried:
         cells = [
@@ -18,7 +19,7 @@ def sensitivity(result: Scan, title: str) -> Table:
             for one in tried.metric_drop
         ]
         word = "chosen" if result.chosen is tried else "kept" if tried.accepted else "broken"
-        table.add_row(result.name(tried.float_heads), *cells, word)
+        table.add_row(cell(result.name(tried.float_heads)), *cells, word)
     return table
 
 

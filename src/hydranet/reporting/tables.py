@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+
+from hydranet.core.checks.printable import cell
 
 if TYPE_CHECKING:  # tables of files and names are made in a second: they wait for no torch
     from hydranet.config.catalog import Found
@@ -23,11 +24,6 @@ def number(value: float) -> str:
     return "–" if not math.isfinite(value) else f"{value:.4g}"
 
 
-def _plain(text: str) -> str:
-    """Text without control characters, which would command the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def losses(progress: "Progress") -> str:
     """The losses of a step and its speed, in one line."""
     means = "  ".join(f"{name} {value:.3f}" for name, value in progress.result.losses.items())
@@ -42,25 +38,25 @@ def scores(report: "Report") -> Table:
         "images",
         "headline",
         "more",
-        title=f"{escape(report.model)}  (protocol {report.protocol_hash})",
+        title=f"{cell(report.model)}  (protocol {report.protocol_hash})",
     )
     for source, tasks in report.scores.items():
         for task, metrics in tasks.items():
             name, better = report.headlines[task]
             arrow = "↑" if better == "higher" else "↓"
             rest = {k: v for k, v in metrics.items() if k != name and "/" not in k}
-            more = escape("  ".join(f"{k} {number(v)}" for k, v in rest.items()))
+            more = cell("  ".join(f"{k} {number(v)}" for k, v in rest.items()))
             made = report.protocol[source][task].get("labels")
             more = (
-                f"[bold]agreement with a teacher, no ground truth[/bold]: {escape(str(made))}  {more}" if made else more
+                f"[bold]agreement with a teacher, no ground truth[/bold]: {cell(str(made))}  {more}" if made else more
             )
             more = "; ".join(filter(None, (report.measured(source, task), more)))
             images = str(report.protocol[source][task]["images"])
             table.add_row(
-                escape(source),
-                escape(task),
+                cell(source),
+                cell(task),
                 images,
-                f"{escape(name)} {arrow} [bold]{number(metrics[name])}[/bold]",
+                f"{cell(name)} {arrow} [bold]{number(metrics[name])}[/bold]",
                 more,
             )
     return table
@@ -73,20 +69,20 @@ def classes(report: "Report") -> list[Table]:
         for task, metrics in tasks.items():
             rows = {k: v for k, v in metrics.items() if "/" in k}
             if rows:
-                table = Table("class", "value", title=escape(f"{source}: {task}"))
+                table = Table("class", "value", title=cell(f"{source}: {task}"))
                 for name, value in rows.items():
-                    table.add_row(escape(name), number(value))
+                    table.add_row(cell(name), number(value))
                 tables.append(table)
     return tables
 
 
 def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
     """One row per metric: both values, and the difference, green where the second is better."""
-    table = Table("source", "task", "metric", *map(escape, names), "difference")
+    table = Table("source", "task", "metric", *map(cell, names), "difference")
     for row in rows:
         color = {True: "green", False: "red", None: "white"}[row.better]
         difference = f"[{color}]{row.difference:+.4g}[/{color}]" if math.isfinite(row.difference) else "–"
-        where = (escape(row.source), escape(row.task), escape(row.metric))
+        where = (cell(row.source), cell(row.task), cell(row.metric))
         table.add_row(*where, number(row.first), number(row.second), difference)
     return table
 
@@ -105,7 +101,7 @@ def parts(lines: "Sequence[PartInfo]", size: tuple[int, int]) -> Table:
             f"{line.macs / 1e9:.3f}",
             f"{line.macs / whole:.0%}",
         )
-        table.add_row("  " * line.depth + escape(line.name), escape(line.kind), *values, style=style)
+        table.add_row("  " * line.depth + cell(line.name), cell(line.kind), *values, style=style)
     return table
 
 
@@ -117,7 +113,7 @@ def alone(lines: "Sequence[PartInfo]", whole: "PartInfo") -> Table:
     for line in lines:
         share = f"{line.macs / max(whole.macs, 1):.0%}"
         numbers = (f"{line.parameters:,}", f"{line.parameters / 1e6:.2f}", f"{line.macs / 1e9:.3f}", share)
-        table.add_row(escape(line.name), escape(line.kind), *numbers)
+        table.add_row(cell(line.name), cell(line.kind), *numbers)
     return table
 
 
@@ -129,10 +125,10 @@ def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
         table.add_column(column, justify="right")
     rows = {name: (c.parameters / 1e6, c.macs / 1e9, c.network_ms, c.memory_bytes / 1e6) for name, c in spent.items()}
     for name, values in rows.items():
-        table.add_row(escape(name), *(number(value) for value in values))
+        table.add_row(cell(name), *(number(value) for value in values))
     first, *_, last = rows
     ratios = (f"{mine / theirs:.2f}" for mine, theirs in zip(rows[first], rows[last], strict=True))
-    table.add_row(escape(f"{first} / {last}"), *ratios, style="bold")
+    table.add_row(cell(f"{first} / {last}"), *ratios, style="bold")
     return table
 
 
@@ -142,9 +138,9 @@ def sweep(results: "Results") -> Table:
 
     table = Table()
     for i, head in enumerate(text.columns(results)):
-        table.add_column(escape(head), justify="right" if i else "left")
+        table.add_column(cell(head), justify="right" if i else "left")
     for cells in text.lines(results):
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(cell, cells))
     return table
 
 
@@ -153,7 +149,7 @@ def described(rows: "Sequence[Described]") -> Table:
     table = Table("field", "value", "default", "meaning", title="any field can be overridden: field=value")
     for row in rows:
         cells = (row.key, row.value, row.default, row.meaning)
-        table.add_row(*(escape(_plain(cell)) for cell in cells), style="bold" if row.changed else "")
+        table.add_row(*map(cell, cells), style="bold" if row.changed else "")
     return table
 
 
@@ -162,6 +158,6 @@ def catalog_members(sets: "Mapping[str, Sequence[Found]]") -> Table:
     table = Table("set", "name", "what it is", "path")
     for name, members in sets.items():
         for i, member in enumerate(members):
-            table.add_row(name if i == 0 else "", member.name, member.summary, member.path)
+            table.add_row(name if i == 0 else "", *map(cell, (member.name, member.summary, member.path)))
         table.add_section()
     return table

@@ -61,8 +61,12 @@ def _plane(value: np.ndarray, dtype: type, source_size: Size, kind: str) -> np.n
 
 
 def class_map(label: ClassMap, view: View, source_size: Size) -> ClassMap:
-    """Ids by nearest pixel, padding 255. Probabilities are interpolated; in padding they are all 0."""
+    """Ids, and how sure they are, by nearest pixel; padding 255 and 0. Probabilities are interpolated; in padding they
+    are all 0."""
     ids = _nearest(_plane(label.ids, np.uint8, source_size, "ClassMap"), view, UNKNOWN_ID)
+    if label.confidence is not None:
+        sure = _nearest(_plane(label.confidence, np.float32, source_size, "ClassMap"), view, 0)
+        label = replace(label, confidence=sure)
     if label.probs is None:
         return replace(label, ids=ids)
     probs = np.stack([_linear(p, view) for p in _plane(label.probs, np.float32, source_size, "ClassMap")])

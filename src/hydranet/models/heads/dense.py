@@ -73,7 +73,12 @@ def _four_between(x: Tensor, axis: int) -> Tensor:
     return torch.stack(four, axis + 1).flatten(axis, axis + 1)
 
 
+def repeated(values: Float[Tensor, "b h w"], block_px: int) -> Float[Tensor, "b hk wk"]:
+    """Every number repeated over a square of block_px x block_px pixels."""
+    return nn.functional.interpolate(values[:, None], scale_factor=float(block_px), mode="nearest")[:, 0]
+
+
 def in_blocks(ids: UInt8[Tensor, "b h w"], block_px: int) -> UInt8[Tensor, "b hk wk"]:
     """Every id repeated over a square of block_px x block_px pixels."""
     # As numbers to be resized: runtimes have quick code for that, and repeat bytes one by one (1 ms at 192x640).
-    return nn.functional.interpolate(ids[:, None].float(), scale_factor=float(block_px), mode="nearest")[:, 0].byte()
+    return repeated(ids.float(), block_px).byte()

@@ -1,7 +1,7 @@
 """Classification: one class for the whole image, such as a traffic sign's or a gender."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
@@ -93,6 +93,10 @@ class Classification(Task):
         best = probs.max(1).indices
         best = torch.where(torch.isfinite(raw.float().sum(1)), best, UNKNOWN_ID)
         return Tag(best, probs if self.probabilities else None, mirror=self.mirror)
+
+    def with_confidence(self) -> Self:
+        """With the probability of every class."""
+        return replace(self, probabilities=True)
 
     def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
         """Classes, unknown where the greatest probability is below `least`."""
