@@ -1,6 +1,6 @@
 // Runs a file of `hydranet export RUN --to torchscript` with LibTorch: one frame in, every array of every head out.
 //
-//   see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates]
+//   see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
 // and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
@@ -41,9 +41,10 @@ std::string numpy_type(torch::ScalarType type) {
 
 int main(int count, char** words) try {
   if (count < 4)
-    throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates]");
+    throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]");
   const std::string model_path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
+  const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
   const float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   // Only files with a two_stage detector need torchvision's operators; the environment names its library.
@@ -76,13 +77,18 @@ int main(int count, char** words) try {
               array.nbytes());
     arrays[names[i]] = array;
   }
+  Meters meters;
+  if (!depth.empty()) {
+    const torch::Tensor& map = arrays.at(depth + ".values");
+    meters = {map.data_ptr<float>(), static_cast<int>(map.size(1)), static_cast<int>(map.size(2))};
+  }
   for (const auto& [name, xyxy] : arrays) {
     const size_t dot = name.rfind(".xyxy");
     if (dot == std::string::npos) continue;
     const std::string task = name.substr(0, dot);
     const torch::Tensor label = arrays.at(task + ".label").to(torch::kInt64), score = arrays.at(task + ".score");
     print_boxes(task, suppressed(xyxy.data_ptr<float>(), label.data_ptr<int64_t>(), score.data_ptr<float>(),
-                                 static_cast<size_t>(score.numel()), limits));
+                                 static_cast<size_t>(score.numel()), limits), meters);
   }
   return 0;
 } catch (const std::exception& error) {

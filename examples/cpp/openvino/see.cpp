@@ -1,6 +1,6 @@
 // Runs a file of `hydranet export RUN --to onnx` (or openvino) with OpenVINO: one frame in, every array of every head out.
 //
-//   see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates]
+//   see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
 // and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
@@ -23,9 +23,10 @@ std::string numpy_type(const ov::element::Type& type) {
 
 int main(int count, char** words) try {
   if (count < 4)
-    throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates]");
+    throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]");
   const std::string model_path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
+  const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
   float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   ov::Core core;
@@ -56,13 +57,18 @@ int main(int count, char** words) try {
               array.data(), array.get_byte_size());
     arrays[name] = array;
   }
+  Meters meters;
+  if (!depth.empty()) {
+    const ov::Tensor map = arrays.at(depth + ".values");
+    meters = {map.data<const float>(), static_cast<int>(map.get_shape()[1]), static_cast<int>(map.get_shape()[2])};
+  }
   for (const auto& [name, xyxy] : arrays) {
     const size_t dot = name.rfind(".xyxy");
     if (dot == std::string::npos) continue;
     const std::string task = name.substr(0, dot);
     const ov::Tensor label = arrays.at(task + ".label"), score = arrays.at(task + ".score");
     print_boxes(task, suppressed(xyxy.data<const float>(), label.data<const int64_t>(), score.data<const float>(),
-                                 score.get_size(), limits));
+                                 score.get_size(), limits), meters);
   }
   return 0;
 } catch (const std::exception& error) {
