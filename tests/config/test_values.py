@@ -39,7 +39,7 @@ from toys import toy_recipe
         ("batch=1000000000", "got batch=1000000000, expected a number from 0 to 65536"),
         ("workers=100000", "got workers=100000, expected a number from 0 to 1024"),
         ("seed=99999999999999999999", "got seed=a whole number of 67 bits, expected a finite number of a usual size"),
-        ("data.dense.size=[32, 320000]", "multiples of 32 up to 16384"),
+        ("data.dense.size=[32, 320000]", "multiples of 4 up to 16384"),
         ("data.dense.weight=nan", "got data.0.weight=nan|has weight nan, expected a number > 0"),
         ("schedule.div=0", "got div=0, expected a number from 1"),
         (f"steps={'1' * 5000}", "got a value of 5000 characters: it holds a number that is too long"),

@@ -48,7 +48,7 @@ def test_override(setting: str, key: tuple, value: object) -> None:
         ("steps=0", "got steps=0, expected a whole number >= 1"),
         ("batch=5 ", None),
         ("precision=fp8", "expected auto, fp32, bf16 or fp16"),
-        ("data.noise.size=[30, 64]", "multiples of 32"),
+        ("data.noise.size=[30, 64]", "multiples of 4"),
         ("accumulate=3", "batch 4 cannot be split into 3 equal micro-batches"),
     ],
 )

@@ -23,6 +23,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Omission, add_up
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
+from hydranet.datasets.folder import Folder
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.distillation.leakage import LeakError, check, overlap, read
 from hydranet.distillation.pseudo_labels import Progress, label, started
@@ -232,7 +233,7 @@ def student(teacher: Path, **settings: object) -> object:
 def test_a_teacher_that_knows_the_validation_is_refused(teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(LeakError, match=r"teacher .*: 3 of 3 validation images are among these 24 .*held-out:0/0"):
         next(train(student(teacher), tmp_path / "a"))
-    for _ in train(student(teacher, allow_leaks=True), tmp_path / "b"):
+    for _ in train(replace(student(teacher), allow_leaks=True), tmp_path / "b"):
         pass
     first = read(tmp_path / "b")[0]
     assert (first.images, first.validation, len(first.same), first.allowed) == (24, 3, 3, True)
@@ -291,7 +292,8 @@ def test_the_command_labels_a_folder_and_says_what_it_compared(teacher: Path, tm
     pictures, cache = tmp_path / "images", tmp_path / "cache"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "a.png"), Blocks(seed=3)[0].image)
-    ended = hydranet("label", teacher, pictures, "--out", cache, "--heads", "semantic", "--confidence", "semantic=0.6")
+    command = ("label", teacher, pictures, "--out", cache, "--heads", "semantic", "--confidence", "semantic=0.6")
+    ended = hydranet(*command, "--fingerprints")
     assert ended.code == 0, ended.err
     assert "24 training images" in ended.out
     assert "1 images labeled, 0 were there" in ended.out
@@ -357,3 +359,20 @@ def test_a_cache_that_matches_no_image_is_refused_and_misses_are_counted(teacher
     counted = add_up(more[i].ledger for i in range(5))
     assert counted.count(Omission.CACHE_MISS) == 3
     assert counted.sentences()[0].endswith("3 cache misses, no entry for an image (7/2, 7/3, 7/4)")
+
+
+def test_labeling_reads_no_training_image_and_a_leak_is_found_all_the_same(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, cache = tmp_path / "images", tmp_path / "cache"
+    images.mkdir()
+    cv2.imwrite(str(images / "a.png"), Blocks(seed=5)[0].image)
+    with monkeypatch.context() as patch:
+        patch.setattr(Blocks, "__getitem__", lambda self, index: pytest.fail("a training image was read"))
+        ended = hydranet("label", teacher, images, "--out", cache, "--heads", "semantic")
+    assert ended.code == 0, ended.err
+    assert "or with --fingerprints" in ended.out
+    wrapped = Pseudo(Folder(str(images)), str(cache))
+    assert wrapped.index.trained_on is None
+    found = check(blocks("semantic", data=(Source("blocks", wrapped, SIZE),), validation=(LEAKY,), steps=1))
+    assert (found[0].images, len(found[0].same)) == (24, 3)  # read now, from the recipe in the cache's index

@@ -118,7 +118,7 @@ def test_sizes_as_text() -> None:
     assert parse_size("") is None
     assert parse_size("192x640") == (192, 640)
     for wrong in ("0x32", "33x64", "64", "²x32", "-32x32"):
-        with pytest.raises(SpecError, match="expected HEIGHTxWIDTH in multiples of 32"):
+        with pytest.raises(SpecError, match="expected HEIGHTxWIDTH in multiples of 4"):
             parse_size(wrong)
 
 
@@ -245,7 +245,7 @@ def test_images_of_several_shapes_are_seen_at_the_nearest_training_size_each(tmp
     images = [picture(60, 130), picture(90, 50), picture(31, 66)]
     for one, image in zip(predictor(images), images, strict=True):
         np.testing.assert_allclose(one["glow"].values, predictor(image)["glow"].values, rtol=1e-5)
-    with pytest.raises(PredictorError, match=r"got size \(33, 64\), expected \(height, width\) in multiples of 32"):
+    with pytest.raises(PredictorError, match=r"got size \(33, 64\), expected \(height, width\) in multiples of 4"):
         Predictor(tmp_path, size=(33, 64))
 
 

@@ -77,7 +77,7 @@ def test_names_and_sizes_are_checked():
         with pytest.raises(SpecError, match=sentence):
             network(tasks=(Glow(name),))
     model = network()
-    with pytest.raises(ValueError, match=r"got an image of 32 x 65 pixels, expected multiples of 32; letterbox"):
+    with pytest.raises(ValueError, match=r"got an image of 32 x 65 pixels, expected multiples of 4; letterbox"):
         model(torch.rand(1, 3, 32, 65))
     with pytest.raises(SpecError, match="did you mean 'glow'"):
         model.subset("glwo")

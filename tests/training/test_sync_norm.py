@@ -15,6 +15,7 @@ from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError
+from hydranet.data.mixture import Mixture
 from hydranet.models.layers.sync_norm import SyncNorm, synchronize
 from hydranet.training.train import train
 from toys import Noise, toy_recipe
@@ -63,6 +64,26 @@ def test_a_process_that_sees_other_images_is_not_waited_for(tmp_path: Path) -> N
     assert checkpoint.load_state(tmp_path)[1]["step"] == 4
 
 
+def one_sided() -> Recipe:
+    """Two sources of one size; the rarer one has the only labels of its task, so that a process may have none."""
+    sources = (
+        Source("many", Noise(labels=("glow",)), (32, 64), weight=3.0),
+        Source("few", Noise(count=3, seed=9, labels=("bright",)), (32, 64)),
+    )
+    return replace(recipe(), data=sources)
+
+
+def test_where_the_processes_have_other_tasks_the_weights_differ_a_little(tmp_path: Path) -> None:
+    """The limit of the promise in docs/cluster.md: in such steps each process uses its own statistics."""
+    lonely = [Mixture(one_sided(), rank, 2)[step] for step in range(4) for rank in (0, 1)]
+    assert {tuple(sorted(batch.asked)) for batches in lonely for batch in batches} > {("bright", "glow")}
+    list(train(one_sided(), tmp_path / "one"))
+    torchrun(Path(__file__), tmp_path / "two", "one-sided")
+    mine, theirs = (checkpoint.read(tmp_path / n / checkpoint.MODEL)[0] for n in ("one", "two"))
+    apart = max(float((mine[name] - theirs[name]).abs().max()) for name in mine)
+    assert 1e-5 < apart < 0.1
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(SpecError, match="sync_norm does not go with MetaWeights"):
         replace(recipe(), balancer=Part(MetaWeights))
@@ -70,4 +91,5 @@ def test_what_is_refused() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    list(train(mixed() if "mixed" in sys.argv else recipe(), Path(sys.argv[1])))
+    made = {"mixed": mixed, "one-sided": one_sided}.get(sys.argv[-1], recipe)
+    list(train(made(), Path(sys.argv[1])))

@@ -31,6 +31,22 @@ Allow = Annotated[
 ]
 
 
+Best = Annotated[bool, typer.Option("--best", help="The run's best network (recipe: keep_best) instead of its last")]
+
+
+def best_of(run: Path, best: bool) -> Path:
+    """The folder of a run's best network where it is asked for. Raises CheckpointError where there is none."""
+    if not best:
+        return run
+    from hydranet.checkpoint.checkpoint import MODEL
+    from hydranet.io.atomic import CheckpointError
+    from hydranet.training.best import FOLDER
+
+    if not (run / FOLDER / MODEL).is_file():
+        raise CheckpointError(f"{run} kept no best network; train with keep_best=TASK, or leave out --best")
+    return run / FOLDER
+
+
 def allow_pixels(limit: int | None) -> int | None:
     """Puts a limit of pixels into the environment, where this process and its workers read it."""
     if limit is not None:
@@ -38,6 +54,23 @@ def allow_pixels(limit: int | None) -> int | None:
 
         os.environ[PIXELS_VARIABLE] = str(limit)
     return limit
+
+
+def _trust(given: bool) -> bool:
+    """Notes in the environment, where this process and its workers read it, that files which are code may run."""
+    if given:
+        from hydranet.deploy.trust import VARIABLE
+
+        os.environ[VARIABLE] = "1"
+    return given
+
+
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", callback=_trust, help="Open .torchscript files, which are code, though somebody else exported them"
+    ),
+]
 
 
 MaxPixels = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow
+from hydranet.cli.arguments import Allow, Trust
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def bench(
     threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
     allow: Allow = None,
+    trust: Trust = False,
 ) -> None:
     """Measure whole frames, uint8 pixels to boxes, ids and meters, in every runtime, side by side.
 

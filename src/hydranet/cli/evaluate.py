@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device, RunPath, Settings
+from hydranet.cli.arguments import Allow, Best, Device, RunPath, Settings, best_of
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def evaluate(
     images: Annotated[int, typer.Option(min=1, help="Images of each source in the gallery")] = 8,
     device: Device = "cpu",
     allow: Allow = None,
+    best: Best = False,
 ) -> None:
     """Score a network on its recipe's validation sources; overrides may point them elsewhere, or change a protocol.
 
@@ -37,6 +38,7 @@ def evaluate(
     from hydranet.reporting import tables
     from hydranet.reporting.gallery import check_format, write_gallery
 
+    run = best_of(run, best)
     if gallery:
         check_format(gallery)
     model, recipe = load_model(run, settings or [])

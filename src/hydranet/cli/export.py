@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, RunPath
+from hydranet.cli.arguments import Allow, Best, RunPath, best_of
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def export(
     allow: Allow = None,
     focal_px: FocalPx = None,
     confidence: Confidence = "",
+    best: Best = False,
 ) -> None:
     """Write a network as a file that needs no training code, and prove that it answers the same.
 
@@ -96,6 +97,7 @@ def export(
     from hydranet.export import export as exporting
     from hydranet.export.parity import Bounds
 
+    run = best_of(run, best)
     model, recipe = load_model(run)
     place = (run if run.is_dir() else run.parent).resolve()
     folder = out or place / "export"

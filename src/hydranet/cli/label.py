@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device
+from hydranet.cli.arguments import Allow, Device, Trust
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -27,6 +27,14 @@ def label(
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
     device: Device = "cpu",
     allow: Allow = None,
+    trust: Trust = False,
+    fingerprints: Annotated[
+        bool,
+        typer.Option(
+            "--fingerprints",
+            help="Read the teacher's training images now, so that leaks are noticed where these are not at hand, too",
+        ),
+    ] = False,
     focal_px: Annotated[
         float | None, typer.Option(min=1e-3, help="Focal length in pixels of the images, where they do not say theirs")
     ] = None,
@@ -37,7 +45,7 @@ def label(
     """
     from dataclasses import replace
 
-    from hydranet.distillation.leakage import trained_on
+    from hydranet.distillation.leakage import kept_images, recipe_of, trained_on
     from hydranet.distillation.pseudo_labels import label as run_labeling
     from hydranet.distillation.pseudo_labels import started
     from hydranet.distillation.teacher_model import teacher_model
@@ -48,10 +56,14 @@ def label(
     names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
-    with terminal.bar() as bar:
-        job = bar.add_task("fingerprints of the teacher's images (kept for the next time)", total=None, note="")
-        known = trained_on(teacher, say, lambda done, total: bar.update(job, completed=done, total=total))
-    index = replace(index, trained_on=known)
+    index = replace(index, recipe=recipe_of(teacher))
+    if fingerprints or kept_images(teacher):
+        with terminal.bar() as bar:
+            job = bar.add_task("fingerprints of the teacher's images (kept for the next time)", total=None, note="")
+            known = trained_on(teacher, say, lambda done, total: bar.update(job, completed=done, total=total))
+        index = replace(index, trained_on=known)
+    else:
+        say("leakage check: the teacher's training images are read when a student is validated, or with --fingerprints")
     steps = run_labeling(teacher, dataset, index, out, focal_px=focal if focal_px is None else focal_px)
     _show(steps, out, list(index.labels))
 

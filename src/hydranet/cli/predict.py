@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device, MaxPixels
+from hydranet.cli.arguments import Allow, Best, Device, MaxPixels, Trust, best_of
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def predict(
     allow: Allow = None,
     focal_px: FocalPx = None,
     max_pixels: MaxPixels = None,
+    trust: Trust = False,
+    best: Best = False,
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, JSON, and ledger.json: what was not used.
 
@@ -110,7 +112,7 @@ def predict(
     sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     predictor = Predictor(
-        model,
+        best_of(model, best),
         _names(heads),
         threshold=threshold,
         iou=iou,

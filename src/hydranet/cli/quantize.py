@@ -73,5 +73,7 @@ def _tell(scans: "list[Scan]", folder: Path, shipped: bool) -> None:
     if scans:
         pages = [f"## {title}\n\n{table.markdown(scan)}" for title, scan in zip(titles, scans, strict=True)]
         write(folder / f"{artifacts.report(folder, shipped)}.md", "\n".join(pages).encode())
+        if scans[-1].speed:
+            say(scans[-1].speed)
         if scans[0].note:
             say(f"note: {scans[0].note}")

@@ -117,7 +117,13 @@ def evaluated(
     keep: int = 0,
     stop: Sequence[int] = (),
 ) -> "Report | None":
-    """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`."""
+    """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`.
+
+    Its ledger also says which of the images the recipe trains on.
+    """
+    from dataclasses import replace
+
+    from hydranet.data.overlap import leaks_if_readable
     from hydranet.evaluation.evaluate import evaluate as run_evaluation
     from hydranet.evaluation.report import Report
 
@@ -126,7 +132,7 @@ def evaluated(
     for result in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
         if isinstance(result, Report):
             bar.remove_task(job)
-            return result
+            return replace(result, ledger=result.ledger + leaks_if_readable(recipe))
         if stop:
             break
         bar.update(job, completed=result.done, total=result.total)

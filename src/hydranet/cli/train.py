@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
+from hydranet.cli.arguments import Allow, Device, RecipeName, Settings, Trust
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.progress import Progress as Bar
 
     from hydranet.config.recipe import Recipe
+    from hydranet.evaluation.report import Report
     from hydranet.training.log import RunLog
     from hydranet.training.train import Progress
 
@@ -33,6 +36,7 @@ def train(
     ] = None,
     device: Device = "cpu",
     allow: Allow = None,
+    trust: Trust = False,
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
     from hydranet.checkpoint import resolve
@@ -93,15 +97,20 @@ def run_training_loop(
     from hydranet.training.train import train as run_training
 
     stop = terminal.stop_on_signal(run=folder) if stop is None else stop
+    early = False
     steps = run_training(chosen, folder, device=device, resume=resume)
     say(f"{chosen.name}: {', '.join(t.name for t in chosen.tasks)}; {chosen.steps} steps of {chosen.batch} -> {folder}")
-    if leakage.due(chosen) and not resume:
-        say("leakage check: every image of teachers, training and validation is read once")
+    if os.environ.get("RANK", "0") == "0" and not resume:
+        _compare(chosen)
     with terminal.bar() as bar, RunLog(folder) as log:
         if resume and os.environ.get("RANK", "0") == "0" and (folder / checkpoint.STATE).is_file():
-            _catch_up(chosen, folder, device, bar, log)
+            step = _catch_up(chosen, folder, device, bar, log)
+            if _is_done_early(chosen, folder, step):
+                return
         job = bar.add_task("training", total=chosen.steps, note="")
         for progress in steps:
+            if chosen.patience and progress.run.processes.any(early):
+                return  # several processes: the first one found out at the step before
             ending = progress.run.processes.any(bool(stop))  # a signal reaches the processes at different steps
             if progress.run.processes.rank:  # the first process speaks for all
                 if ending:
@@ -125,17 +134,62 @@ def run_training_loop(
                 report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
                 if report:
                     report.save((folder / "stages" / stage if stage else folder) / "report")
+                    if chosen.keep_best:
+                        _keep_best(chosen, folder, report, progress.step, progress.run.save_model)
                     log.report(progress.step, report)  # after the file: what is logged is there
                     say(tables.scores(report))
                     for line in report.ledger.sentences():
                         say(line)
+                    early = _is_done_early(chosen, folder, progress.step)
+            if early and not last:
+                progress.run.save(folder)
+                if progress.run.processes.world == 1:
+                    return
             if ending or (stop and (last or progress.run.processes.world == 1)):  # it may come while evaluating
                 _stopped(progress, again, folder)
 
 
-def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "Bar", log: "RunLog") -> None:
-    """The evaluation that was due at the saved step, where a stop came between the save and its report."""
-    from hydranet.checkpoint.checkpoint import load_model
+def _compare(chosen: "Recipe") -> None:
+    """Reads the images that training compares with those of the validation, and shows how far it is."""
+    from contextlib import suppress
+
+    from hydranet.core.sample import DataError
+    from hydranet.core.spec import SpecError
+    from hydranet.data.overlap import leaks
+    from hydranet.distillation import leakage
+
+    if leakage.due(chosen):
+        say("leakage check: every image of teachers, training and validation is read once")
+    with terminal.bar() as bar, suppress(DataError, SpecError):  # training says what is wrong
+        job = bar.add_task("comparing training and validation images (kept for the next time)", total=None, note="")
+        leaks(chosen, lambda done, total: bar.update(job, completed=done, total=total))
+
+
+def _keep_best(chosen: "Recipe", folder: Path, report: "Report", step: int, save: "Callable[[Path], None]") -> None:
+    from hydranet.config.best_metric import parsed
+    from hydranet.training import best
+
+    if best.keep(folder, parsed(chosen.keep_best), report, step, save):
+        say(f"the best so far by {chosen.keep_best}: {folder / best.FOLDER} (step {step})")
+
+
+def _is_done_early(chosen: "Recipe", folder: Path, step: int) -> bool:
+    """Whether the run ends here for want of patience; says so."""
+    from hydranet.config.best_metric import parsed
+    from hydranet.training import best
+
+    headlines = {task.name: task.headline for task in chosen.tasks}
+    if not chosen.patience or not best.exhausted(folder, parsed(chosen.keep_best), headlines, step, chosen.patience):
+        return False
+    say(f"ended at step {step}: {chosen.patience} evaluations without a better {chosen.keep_best}")
+    return True
+
+
+def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "Bar", log: "RunLog") -> int:
+    """The evaluation that was due at the saved step, where a stop came between the save and its report; the step."""
+    from functools import partial
+
+    from hydranet.checkpoint.checkpoint import load_model, save_model
     from hydranet.io.lock import locked
     from hydranet.reporting import tables
     from hydranet.training.mend import mend, stage_ended
@@ -148,14 +202,17 @@ def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "Bar", log: "Run
         due = keeps or (chosen.evaluate_every and step % chosen.evaluate_every == 0)
         there = log.has_report(step) and (not keeps or (place / "report.json").is_file())
         if not due or not chosen.validation or there:
-            return
+            return step
         model = load_model(place)[0].to(device)
         report = terminal.evaluated(bar, model, chosen, folder.name)
         assert report  # nothing stops this evaluation
         report.save(place / "report")
+        if chosen.keep_best:
+            _keep_best(chosen, folder, report, step, partial(save_model, model=model, recipe=chosen))
         if not log.has_report(step):
             log.report(step, report)
         say(tables.scores(report))
+        return step
 
 
 def _introduce(progress: "Progress") -> None:

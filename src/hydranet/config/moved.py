@@ -1,6 +1,6 @@
 """Old names of classes, options and tensors, and today's, so that older files still open."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Any
@@ -79,6 +79,7 @@ def modern_recipe(tree: Json) -> Json:
         return tree
     if tree["class"] == "hydranet.balancers.aggregated.Aggregated":
         tree = _method(tree)
+    tree = _one_switch(tree)
     path = tree["class"] = modern_path(tree["class"])
     options = OPTIONS.get(path, {})
     tree = {options.get(name, name): value for name, value in tree.items()}
@@ -95,6 +96,23 @@ def _method(tree: dict[str, Json]) -> dict[str, Json]:
     at = {"at": "parameters"} if tree.get("at") == "parameters" else {}
     options = {name: value for name, value in tree.items() if name in kept}
     return {"class": METHODS.get(method, tree["class"]), **options, **at}
+
+
+def _one_switch(tree: dict[str, Json]) -> dict[str, Json]:
+    """`allow_leaks` as an option of the recipe; it was one of each teacher and each cache of pseudo-labels."""
+    if "steps" not in tree or "tasks" not in tree or "data" not in tree:
+        return tree
+    given = [one.pop("allow_leaks") for one in _tables(tree) if one is not tree and "allow_leaks" in one]
+    return {**tree, "allow_leaks": True} if True in given else tree
+
+
+def _tables(value: Json) -> Iterator[dict[str, Json]]:
+    """A tree's tables, however deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        yield value
+    for one in inner:
+        yield from _tables(one)
 
 
 def modern_tensor(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.best_metric import parsed
 from hydranet.config.moved import modern_recipe
 from hydranet.config.optim import Optim
 from hydranet.config.precision import PRECISIONS, Precision
@@ -57,10 +58,14 @@ class Recipe(Component):
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
     teachers:   teachers that the network learns from, beside labels or instead of them (docs/distillation.md).
     stages:     what learns in which steps (docs/stages.md), `steps` in all. Empty = everything in all steps.
+    allow_leaks: train although a teacher, or the images it labels, meet the validation images (docs/distillation.md).
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
     compile:    torch.compile for trunk and heads; the first steps take minutes.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
+    keep_best:  `hydranet train` also keeps the network of the best evaluation in RUN/best: TASK (its headline metric),
+                SOURCE/TASK or TASK.METRIC:lower; "" = the last network alone.
+    patience:   end after this many evaluations without a better one; 0 = never before the last step.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Recipe(Component):
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
     teachers: tuple[Teacher, ...] = ()
+    allow_leaks: bool = False
     stages: tuple[Stage, ...] = ()
     start: str | None = None
     steps: int = 1000
@@ -88,6 +94,8 @@ class Recipe(Component):
     evaluate_every: int = 0
     save_every: int = 200
     workers: int = 2
+    keep_best: str = ""
+    patience: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe")
@@ -103,6 +111,7 @@ class Recipe(Component):
             ("workers", self.workers, "0 = the training process loads the data itself"),
             ("save_every", self.save_every, "0 = at the end only"),
             ("evaluate_every", self.evaluate_every, "0 = at the end only"),
+            ("patience", self.patience, "0 = train to the last step"),
         ):
             if number < 0:
                 raise SpecError(f"got {what}={number}, expected a whole number >= 0; {none}")
@@ -131,8 +140,27 @@ class Recipe(Component):
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
                 "process to process; switch one of them off"
             )
+        self._check_best()
         self.build_balancer()
         check(self.stages, self.steps, [task.name for task in self.tasks])
+
+    def _check_best(self) -> None:
+        """Raises SpecError for a metric of a task or source that is not there, and where nothing is evaluated."""
+        if not self.keep_best:
+            if self.patience:
+                raise SpecError(f"got patience={self.patience} without a metric; set keep_best, such as keep_best=TASK")
+            return
+        metric = parsed(self.keep_best)
+        tasks, sources = [task.name for task in self.tasks], [source.name for source in self.validation]
+        if metric.task not in tasks:
+            raise SpecError(unknown(metric.task, tasks, "task (in keep_best)"))
+        if metric.source and metric.source not in sources:
+            raise SpecError(unknown(metric.source, sources, "validation source (in keep_best)"))
+        if not sources or not self.evaluate_every:
+            raise SpecError(
+                f"got keep_best={self.keep_best!r} with {len(sources)} validation sources and "
+                f"evaluate_every={self.evaluate_every}, expected both: the best is chosen among evaluations"
+            )
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:

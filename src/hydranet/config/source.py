@@ -7,12 +7,15 @@ from typing import Literal
 
 from hydranet.core.checks.names import check_name, check_names
 from hydranet.core.dataset import Dataset
+from hydranet.core.features import SIDES
 from hydranet.core.sample import Camera, Sample
 from hydranet.core.spec import Component, SpecError
 from hydranet.transforms.augment import Augment
 
 LARGEST_PX = 16_384
 """Longest side of a network's input."""
+LONGEST_PATTERN, MOST_STARS = 100, 4
+"""Of a pattern of groups; more would let somebody's recipe match for hours."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Source(Component):
     """Where samples come from, and how their labels serve the tasks.
 
     name:    its key in overrides, and the source's name in reports.    dataset: images and labels.
-    size:    height and width of the network's input for this source; multiples of 32.
+    size:    height and width of the network's input for this source; multiples of 4, quickest in multiples of 32.
     weight:  its share of the samples, relative to the other sources.
     labels:  {task: label of the data set}, where they are called differently; None switches a label off.
     classes: {task: {class of the data set: class of the task}}, where they are called differently; None = the class
@@ -29,6 +32,8 @@ class Source(Component):
     augment: replaces the recipe's augmentation for this source.
     on_error: what an item that cannot be read or used does: "refuse" ends the run with a sentence, "skip" leaves it
              out and counts it; training then draws the next one of its order.
+    group:   a pattern of the images' keys in which {} stands for the clip, person or track and * for anything, such as
+             "{}/*" or "train/{}_*.png"; a group that training and validation share is said (`data.overlap`).
     focal_px: focal length in pixels of the data set's own images, for data sets that say nothing about their camera, or
              something wrong: its images are then of a camera of this focal length that looks through their middle.
     """
@@ -42,13 +47,14 @@ class Source(Component):
     augment: Augment | None = None
     on_error: Literal["refuse", "skip"] = "refuse"
     focal_px: float | None = None
+    group: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name, "source")
         check_names((*self.labels, *self.classes), "task")
-        if len(self.size) != 2 or any(not 0 < side <= LARGEST_PX or side % 32 for side in self.size):
+        if len(self.size) != 2 or any(not 0 < side <= LARGEST_PX or side % SIDES for side in self.size):
             raise SpecError(
-                f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of 32 "
+                f"source {self.name!r} has size {self.size}, expected (height, width) in multiples of {SIDES} "
                 f"up to {LARGEST_PX}"
             )
         if not 0 < self.weight < math.inf:
@@ -60,6 +66,14 @@ class Source(Component):
                 f"source {self.name!r} has focal_px={self.focal_px}, expected a focal length above 0 in pixels of its "
                 "images, or null for what the data set says"
             )
+
+        if self.group and (self.group.count("{}") != 1 or not 2 <= len(self.group) <= LONGEST_PATTERN):
+            raise SpecError(
+                f"source {self.name!r} got group={self.group!r}, expected a pattern with one {{}} for the clip, person "
+                f"or track, such as '{{}}/*', of at most {LONGEST_PATTERN} letters"
+            )
+        if self.group.count("*") > MOST_STARS:
+            raise SpecError(f"source {self.name!r} got group={self.group!r}, expected at most {MOST_STARS} stars in it")
 
     def with_camera(self, sample: Sample) -> Sample:
         """A sample of its data set with the camera that this source names, if it does."""

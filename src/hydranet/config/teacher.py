@@ -28,7 +28,6 @@ class Teacher(Component):
     sources:     the only sources it teaches on; empty = all.
     features:    weight of a separate loss that matches the pyramid its first task reads through 1x1 projections,
                  which are trained, saved for --resume, and not shipped; 0 = none.
-    allow_leaks: train although the teacher has seen validation images.
     """
 
     path: str
@@ -40,7 +39,6 @@ class Teacher(Component):
     when: Literal["unlabeled", "always"] = "unlabeled"
     sources: tuple[str, ...] = ()
     features: float = 0.0
-    allow_leaks: bool = False
 
     def __post_init__(self) -> None:
         where = f"teacher {self.path!r}"

@@ -8,6 +8,11 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+GRAY = 114 / 255
+"""What lies beside an image inside the network, as in a letterbox."""
+SIDES = 4
+"""Height and width of a network's input are multiples of it: the stride of heads with an output for every pixel."""
+
 Pyramid = list[Tensor]
 """Feature maps, each float b c h w, finest first; two levels may share a stride."""
 
@@ -69,8 +74,23 @@ class Trunk(nn.Module, ABC):
         """What the head of each task reads, from what `shared` returned; computes only what `tasks` need."""
 
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str]) -> dict[str, Pyramid]:
-        """Image to what the heads of `tasks` read."""
-        return self.branch(self.shared(image), tasks)
+        """Image to what the heads of `tasks` read.
+
+        Where a side is no multiple of the coarsest stride, the image is padded with gray on its right and below, and
+        each level is cut to the cells that hold a part of the image: ceil(side / stride).
+        """
+        height, width = image.shape[-2:]
+        stride = max(level.stride for task in tasks for level in self.features[task])
+        if not height % stride and not width % stride:
+            return self.branch(self.shared(image), tasks)
+        padded = nn.functional.pad(image, (0, -width % stride, 0, -height % stride), value=GRAY)
+        pyramids = self.branch(self.shared(padded), tasks)
+        cut: dict[int, Tensor] = {}  # tasks share levels, and must go on sharing them
+        for task, levels in pyramids.items():
+            for level, spec in zip(levels, self.features[task], strict=True):
+                if id(level) not in cut:
+                    cut[id(level)] = level[..., : -(-height // spec.stride), : -(-width // spec.stride)]
+        return {task: [cut[id(level)] for level in levels] for task, levels in pyramids.items()}
 
 
 MakeEncoder = Callable[[], Encoder]

@@ -16,9 +16,10 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, shared_images, spread, taught, unlabeled_classes
+from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, spread, taught, unlabeled_classes
 from hydranet.data.label_sheet import drawn_labels, save, sheet
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
+from hydranet.data.overlap import leaks_if_readable
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 DRAWN = 6
 """Samples on a sheet."""
+RECIPE = "(recipe)"
+"""Key in report.json of what concerns the recipe as a whole; no source is called so."""
 LISTED = 5
 """Broken samples and duplicates that the summary names; the report has all."""
 
@@ -114,9 +117,11 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterato
     spared = taught(recipe)
     whole = len(readers) == len(recipe.data)  # else the sources' own errors say what is wrong
     errors = tuple(offer.errors(recipe.tasks, spared)) if whole else ()
-    notes = unlabeled_classes(recipe.tasks, readers, spared) + (shared_images(recipe) if whole else Ledger())
+    notes = unlabeled_classes(recipe.tasks, readers, spared) + (leaks_if_readable(recipe) if whole else Ledger())
     if not recipe.validation:
         notes = notes.noted(Omission.NOT_SCORED, f"recipe {recipe.name!r}", NO_VALIDATION, count=1)
+    whole_recipe = {"errors": list(errors), "ledger": notes.to_json()}
+    (out / "report.json").write_text(json.dumps({**reports, RECIPE: whole_recipe}, indent=2))
     yield Progress(recipe.name, 1, 1, None, errors, notes)
 
 

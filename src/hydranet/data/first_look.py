@@ -11,13 +11,13 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
+from hydranet.data.overlap import leaks
 from hydranet.data.reader import Reader, read
 
 FEW, MANY = 4, 500
 """Images that are read of each source: at first, and where a task has no counted element in these; evenly spread."""
 
 NO_VALIDATION = "it has no validation sources"
-SHARED = "which are training images, too, so that scores are too good"
 OF_NO_SOURCE = "labeled by no source"
 
 
@@ -85,12 +85,12 @@ class FirstLook:
         return [*self.classes, *self.ledger.sentences()]
 
 
-def first_look(recipe: Recipe) -> FirstLook:
+def first_look(recipe: Recipe, compare: bool = True) -> FirstLook:
     """Reads a few images of each source, and more of them for tasks that no label of these teaches.
 
-    Raises SpecError for a task that no source
-    labels and no teacher teaches, DataError where none of its labels counts, and for broken files among these images
-    in sources that do not skip them.
+    compare: find validation images that are trained on (`data.overlap`), too, which reads each image in a file once.
+    Raises SpecError for a task that no source labels and no teacher teaches, DataError where none of its labels counts,
+    and for broken files among these images in sources that do not skip them.
     """
     readers = [Reader(source, recipe.tasks) for source in recipe.data]
     ledger = add_up(source.dataset.ledger() for source in recipe.data)
@@ -111,7 +111,8 @@ def first_look(recipe: Recipe) -> FirstLook:
         for reader in readers
         for line in class_lines(reader.source.name, {name: reader.class_of(name) for name in reader.tables})
     ]
-    return FirstLook(ledger + shared_images(recipe) + unlabeled_classes(recipe.tasks, readers, spared), tuple(classes))
+    leaked = leaks(recipe) if compare else Ledger()
+    return FirstLook(ledger + leaked + unlabeled_classes(recipe.tasks, readers, spared), tuple(classes))
 
 
 def _look(reader: Reader, index: int, offer: Offer) -> None:
@@ -131,17 +132,6 @@ def spread(count: int, most: int) -> list[int]:
     return (
         np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist() if min(count, most) else []
     )
-
-
-def shared_images(recipe: Recipe) -> Ledger:
-    """Validation images that are training images, too; told from the data sets' options, without reading any."""
-    trained = {one for source in recipe.data for one in source.dataset.identities()}
-    ledger = Ledger()
-    for source in recipe.validation:
-        shared = sum(one in trained for one in source.dataset.identities())
-        if shared:
-            ledger = ledger.noted(Omission.IMAGE_LEAKED, f"validation {source.name}", SHARED, count=shared)
-    return ledger
 
 
 def unlabeled_classes(tasks: Sequence[Task], readers: Sequence[Reader], spared: Collection[str] = ()) -> Ledger:

@@ -46,7 +46,6 @@ class Pseudo(Dataset):
                 names differ; classes without a counterpart become unknown pixels and ignored boxes.
     confidence: {label: least confidence}; boxes below it are ignored. Maps keep the confidence of `hydranet label`.
     replace:    let pseudo-labels replace the data set's own labels, too.
-    allow_leaks: train although the teacher has seen validation images.
 
     An image is recognized by its name and its pixels. Images that the cache does not know are counted.
     Raises SpecError for a label or class that is not there, DataError for a broken cache and for one of other images.
@@ -58,7 +57,6 @@ class Pseudo(Dataset):
     classes_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     confidence: Mapping[str, float] = field(default_factory=dict)
     replace: bool = False
-    allow_leaks: bool = False
 
     @cached_property
     def folder(self) -> Path:

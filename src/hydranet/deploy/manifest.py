@@ -122,8 +122,11 @@ class Head:
     score_threshold: float = 0.0
 
     def annotation(self, arrays: Mapping[str, Any]) -> Annotation:
-        """The annotation of arrays by field name."""
-        return kind_named(self.kind)(**{name: arrays[name] for name in self.fields}, **_tuples(self.metadata))
+        """The annotation of arrays by field name. Raises ManifestError for a head that lacks a part of its kind."""
+        try:
+            return kind_named(self.kind)(**{name: arrays[name] for name in self.fields}, **_tuples(self.metadata))
+        except TypeError as error:
+            raise ManifestError(f"got a head that is no {self.kind} ({error}); {CURE}") from error
 
     @property
     def answer_kind(self) -> type[Annotation]:
@@ -263,6 +266,10 @@ def _sound(manifest: Manifest) -> Manifest:
         *filter(None, (manifest.camera,)),
     ):
         check_fields(part)
+    for name, head in manifest.heads.items():
+        kind = kind_named(head.kind)
+        if odd := sorted({*head.metadata} - {*kind.metadata()} | {*head.fields} - {*kind.arrays()}):
+            raise ManifestError(f"got {', '.join(map(shown, odd))} in head {name!r}, no part of a {head.kind}; {CURE}")
     absent = [name for task in manifest.heads for name in manifest.outputs_of(task) if name not in manifest.outputs]
     if absent:
         raise ManifestError(f"got heads without their outputs {', '.join(absent)} in the manifest; {CURE}")

@@ -16,6 +16,7 @@ from hydranet.core.errors import UserError
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
 from hydranet.deploy.onnx_subgraph import reads_other_files
+from hydranet.deploy.trust import check as check_trust
 
 BESIDE = "manifest.json"
 """Name of the file beside exported files that holds their digests."""
@@ -56,18 +57,23 @@ class Runtime:
     threads:   of the convolutions, from 1; None = the runtime's own choice.
     precision: "bf16" or "fp16" to compute in half precision, for run folders and OpenVINO; "" = fp32, or whatever an
                exported file holds.
+    trust:     open a file that is code (.torchscript) though this user did not export it (`deploy.trust`).
     """
 
     name: str = ""
     device: str = "cpu"
     threads: int | None = None
     precision: str = ""
+    trust: bool = False
 
 
-def open_session(path: Path | str, runtime: str = "", threads: int | None = None, precision: str = "") -> Session:
+def open_session(
+    path: Path | str, runtime: str = "", threads: int | None = None, precision: str = "", trust: bool = False
+) -> Session:
     """The model in a file; the options are those of `Runtime`.
 
-    Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UserError for a wrong
+    Raises ManifestError for a file that is missing, damaged, of an unknown kind or no export, UntrustedFile for one
+    that is code and neither the user's own export nor trusted, UserError for a wrong
     number of threads or a precision that the runtime cannot choose, ImportError naming the extra that is not
     installed.
     """
@@ -90,6 +96,8 @@ def open_session(path: Path | str, runtime: str = "", threads: int | None = None
         raise UserError(f"got precision {precision!r} for {name}, which cannot choose that; {cure}")
     check_digests(Path(path))
     _check_alone(Path(path))
+    if module.CODE:
+        check_trust(Path(path), trust)
     session: Session = (
         module.Session(path, threads, precision=precision) if precision else module.Session(path, threads)
     )

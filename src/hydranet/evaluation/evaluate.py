@@ -51,9 +51,14 @@ def predict_batch(
 
 
 class MetricAccumulator:
-    """Statistics of one source that are still being added up."""
+    """Statistics of one source that are still being added up.
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    keep: keep those of each image, too (`each`), for the paired bootstrap of `evaluation.resampling`.
+    """
+
+    def __init__(self, tasks: Sequence[Task], keep: bool = False) -> None:
+        self.keep = keep
+        self.each: dict[str, list[Stats]] = {}
         self.tasks = {task.name: task for task in tasks}
         self.stats: dict[str, Stats] = {}
         self.images: dict[str, list[str]] = {}
@@ -65,6 +70,8 @@ class MetricAccumulator:
         for name in sample.labels.keys() & predictions.keys():
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
+            if self.keep:
+                self.each.setdefault(name, []).append(stats)
             self.images.setdefault(name, []).append(sample.key)
             counts = class_counts(sample.labels[name], len(self.tasks[name].classes))
             self.classes[name] = self.classes.get(name, np.zeros_like(counts)) + counts

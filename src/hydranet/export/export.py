@@ -96,6 +96,11 @@ def export(
     _check_weights(model.subset(*heads) if heads else model)
     graph = shipped(model, heads, shape)
     manifest = described(graph, recipe, name or recipe.name, protocol, precision)
+    if shape.dynamic and any(side % manifest.input.stride for side in shape.size):
+        raise SpecError(
+            f"got size {shape.size} with a dynamic size, expected multiples of {manifest.input.stride}: files of one "
+            "size pad inside, those of any size do not; leave --dynamic-size out, or give another --size"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     written: dict[str, TargetFiles] = {}

@@ -21,6 +21,7 @@ from hydranet.deploy.predictor import answer, first_image, prepared
 from hydranet.deploy.session import Session
 from hydranet.evaluation.evaluate import MetricAccumulator
 from hydranet.evaluation.report import finite
+from hydranet.evaluation.resampling import paired
 from hydranet.export.differences import Gap, gaps
 from hydranet.export.graph import ExportGraph
 from hydranet.io.atomic import write
@@ -66,6 +67,8 @@ class Parity:
     """What one runtime answered for one file.
 
     arrays:  "task.field" -> largest difference over all images.    metrics: "source task metric" -> both values.
+    resampled: the same names -> both values in each draw of images (`evaluation.resampling`), where asked for.
+    counts:  "source task" -> images that were measured.
     """
 
     file: str
@@ -74,6 +77,8 @@ class Parity:
     images: int = 0
     arrays: dict[str, Gap] = field(default_factory=dict)
     metrics: dict[str, MetricPair] = field(default_factory=dict)
+    resampled: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[str]:
@@ -107,6 +112,7 @@ class Parity:
     def tree(self) -> dict[str, object]:
         """As JSON values."""
         tree = asdict(self)
+        del tree["resampled"], tree["counts"]
         tree["metrics"] = {
             n: {"torch": finite(m.torch), "exported": finite(m.exported)} for n, m in self.metrics.items()
         }
@@ -140,11 +146,13 @@ def measure(
     sources: Sequence[Source],
     bounds: Bounds,
     limit: int | None = None,
+    resample: bool = False,
 ) -> Iterator[tuple[int, int] | list[Parity]]:
     """Arrays and scores on labeled sources; yields (done, total) for each image, and the report last.
 
     limit: images of each source, evenly spread; None = all. Where the graph fits frames of one size, images of
-    another are left out. Raises DataError where no image remains.
+    another are left out. resample: also score 50 draws of the images (`evaluation.resampling`). Raises DataError where
+    no image remains.
     """
     frame = _frame(graph)
     tasks = list(graph.model.tasks.values())
@@ -153,7 +161,7 @@ def measure(
     done, total = 0, sum(map(len, chosen.values()))
     for source in sources:
         reader = Reader(source.only(graph.model.tasks), tasks)
-        accumulators = [MetricAccumulator(tasks) for _ in range(len(parities) + 1)]
+        accumulators = [MetricAccumulator(tasks, keep=resample) for _ in range(len(parities) + 1)]
         for index in chosen[source.name]:
             sample = reader[index]
             if frame in (None, sample.size):
@@ -169,6 +177,11 @@ def measure(
             for task, metrics in first.items():
                 for metric, value in metrics.items():
                     parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric])
+        for parity, accumulator in zip(parities, accumulators[1:], strict=True):
+            for task, each in accumulators[0].each.items():
+                parity.counts[f"{source.name} {task}"] = len(each)
+                for metric, pairs in paired(graph.model.tasks[task], each, accumulator.each[task]).items():
+                    parity.resampled[f"{source.name} {task} {metric}"] = pairs
     if not all(parity.images for parity in parities):
         raise DataError(_none(total, frame))
     yield parities

@@ -31,7 +31,8 @@ class Predictor(SessionPredictor):
     A predictor remembers nothing from image to image, so several threads may call one at once; `stream(every={"depth":
     2})` makes one that computes a head for every second image only. A process that forks opens its own.
     Raises PredictorError for a path that names no network and for what the network cannot do, ManifestError for what
-    is no export, CheckpointError for a damaged run, ImportError naming the extra that is not installed.
+    is no export, UntrustedFile for a .torchscript file that this user did not export (`Runtime(trust=True)` opens it),
+    CheckpointError for a damaged run, ImportError naming the extra that is not installed.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
             raise SpecError(
                 f"got device {runtime.device!r} with an exported file, expected a run; exported files use the CPU here"
             )
-        return open_session(place, runtime.name, runtime.threads, runtime.precision)
+        return open_session(place, runtime.name, runtime.threads, runtime.precision, runtime.trust)
     if not place.is_dir() and not (place.is_file() and place.suffix == WEIGHTS):
         suffixes = sorted({suffix for _, module in known() for suffix in module.SUFFIXES})
         raise PredictorError(
@@ -78,7 +79,7 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
     return TorchSession(place, runtime)
 
 
-def parse_size(text: str, multiple: int = 32) -> tuple[int, int] | None:
+def parse_size(text: str, multiple: int = 4) -> tuple[int, int] | None:
     """ "192x640" as (192, 640); None for an empty text. Raises SpecError for anything else."""
     if not text:
         return None

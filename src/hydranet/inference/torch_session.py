@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.errors import UserError
+from hydranet.core.features import SIDES
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import IMAGE, InputError, check_arrays
@@ -32,7 +34,7 @@ PRECISIONS: Mapping[str, torch.dtype | None] = {
 class TorchSession:
     """A trained network as an open session: arrays by name in, arrays by name out.
 
-    path:    a run folder or a model.safetensors; images of any multiple of the stride, and any number at once.
+    path:    a run folder or a model.safetensors; images whose sides are multiples of 4, and any number at once.
     runtime: its device, threads (for the whole process, as in torch itself) and precision.
     Several threads may call it at once.
     Raises CheckpointError for what is no run, SpecError for a device that is not there, UserError for another
@@ -53,7 +55,8 @@ class TorchSession:
         model, recipe = load_model(path)
         place = Path(path).resolve()
         graph = ExportGraph(model, Shape(recipe.sizes[0], dynamic=True, batch=None))
-        self.manifest = described(graph, recipe, (place if place.is_dir() else place.parent).name)
+        manifest = described(graph, recipe, (place if place.is_dir() else place.parent).name)
+        self.manifest = replace(manifest, input=replace(manifest.input, stride=SIDES))  # PyTorch pads what it is given
         self._model = model.to(self._device)
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:

@@ -43,7 +43,8 @@ class Index:
     """What a cache holds.
 
     teacher: its name.    digest: SHA-256 of its file.    labels: by label, how it was made.
-    trained_on: {name of the image: (content, look)} of the teacher's own training images; None = not known.
+    trained_on: {name of the image: (content, look)} of the teacher's own training images; None = not taken.
+    recipe:     of the teacher, as text: its data are looked up where `trained_on` is needed and was not taken.
     images:     by key of the image.
     """
 
@@ -54,11 +55,12 @@ class Index:
     images: Mapping[str, Entry] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
     format: int = FORMAT
+    recipe: str = ""
 
     @property
     def protocol(self) -> dict[str, Any]:
         """Everything that must agree for labels to stand in one cache."""
-        protocol = {**asdict(self), "images": None, "trained_on": None}
+        protocol = {**asdict(self), "images": None, "trained_on": None, "recipe": ""}
         return dict(json.loads(json.dumps(protocol)))
 
     def to_json(self) -> str:

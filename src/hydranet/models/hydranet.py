@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hydranet.annotations import Annotation
 from hydranet.core.checks.names import check_names
-from hydranet.core.features import Pyramid, Trunk
+from hydranet.core.features import SIDES, Pyramid, Trunk
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Cameras, Raw, Task
 
@@ -36,14 +36,13 @@ class HydraNet(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str] | None = None) -> dict[str, Raw]:
         """Raw outputs of the tasks asked for (default: all); costs only what these need.
 
-        image: RGB in 0..1; height and width are multiples of the coarsest stride. Raises ValueError otherwise, and
-        SpecError for an unknown task.
+        image: RGB in 0..1; height and width are multiples of 4 (`Trunk.forward` pads to the coarsest stride). Raises
+        ValueError otherwise, and SpecError for an unknown task.
         """
         names = self._chosen(tasks)
-        stride = max(level.stride for name in names for level in self.trunk.features[name])
-        if image.shape[-2] % stride or image.shape[-1] % stride:
+        if image.shape[-2] % SIDES or image.shape[-1] % SIDES:
             raise ValueError(
-                f"got an image of {image.shape[-2]} x {image.shape[-1]} pixels, expected multiples of {stride}; "
+                f"got an image of {image.shape[-2]} x {image.shape[-1]} pixels, expected multiples of {SIDES}; "
                 "letterbox it first (hydranet.transforms.warp.letterbox) or use Predictor"
             )
         return self.answer(self.trunk(image, names))

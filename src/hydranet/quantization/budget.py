@@ -7,6 +7,7 @@ from typing import Literal
 
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
+from hydranet.evaluation.resampling import spread
 from hydranet.export.parity import Parity
 
 Better = Literal["higher", "lower"]
@@ -44,21 +45,39 @@ class Limit:
 
 @dataclass(frozen=True)
 class MetricDrop:
-    """One metric on one source, in float and quantized. loss: in the unit of `Limit.allowed`; below 0 = a gain."""
+    """One metric on one source, in float and quantized. loss: in the unit of `Limit.allowed`; below 0 = a gain.
+
+    resampled: both values in draws of the images, and how many `images` there are.
+    """
 
     source: str
     limit: Limit
     before: float
     after: float
+    resampled: tuple[tuple[float, float], ...] = ()
+    images: int = 0
 
     @property
     def loss(self) -> float:
         """Infinite where one of the values is unknown, 0 where both are."""
-        if not (math.isfinite(self.before) and math.isfinite(self.after)):
-            return 0.0 if math.isnan(self.before) and math.isnan(self.after) else math.inf
+        return self._lost(self.before, self.after)
+
+    def _lost(self, before: float, after: float) -> float:
+        if not (math.isfinite(before) and math.isfinite(after)):
+            return 0.0 if math.isnan(before) and math.isnan(after) else math.inf
         if self.limit.better == "higher":
-            return self.before - self.after
-        return (self.after - self.before) / max(abs(self.before), 1e-9)
+            return before - after
+        return (after - before) / max(abs(before), 1e-9)
+
+    @property
+    def spread(self) -> float:
+        """Half the width of the 90 % interval of the loss over draws of images; 0 where none were drawn."""
+        return spread([self._lost(*pair) for pair in self.resampled])
+
+    @property
+    def certain(self) -> bool:
+        """Whether the limit lies outside that interval: else these images cannot tell whether it is kept."""
+        return self.spread == 0 or abs(self.loss - self.limit.allowed) > self.spread
 
     @property
     def kept(self) -> bool:
@@ -143,7 +162,14 @@ def _parsed(text: str, tasks: Sequence[Task]) -> Limit:
 def losses(budget: Sequence[Limit], before: Mapping[str, float], parity: Parity) -> list[MetricDrop]:
     """Every limited metric on every source it was measured on; `before` as in `limits`."""
     return [
-        MetricDrop(name.removesuffix(end), limit, before[name], value.exported)
+        MetricDrop(
+            name.removesuffix(end),
+            limit,
+            before[name],
+            value.exported,
+            tuple(parity.resampled.get(name, ())),
+            parity.counts.get(name.removesuffix(f" {limit.metric}"), 0),
+        )
         for name, value in parity.metrics.items()
         for limit in budget
         if name.endswith(end := f" {limit.task} {limit.metric}")

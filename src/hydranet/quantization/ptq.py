@@ -103,6 +103,12 @@ def write(
     return path
 
 
+def write_float(network: Floating, target: str, path: Path, manifest: Manifest) -> Path:
+    """The same network as it is, in float, to measure its time beside; returns the file."""
+    _save(_opened(network, target), target, path, manifest)
+    return path
+
+
 def _opened(network: Floating, target: str) -> Any:
     """A fresh model of the target's kind; NNCF's ONNX part wants every shape written down."""
     if target == "onnx":

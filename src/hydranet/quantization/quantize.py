@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hydranet.checkpoint.checkpoint import digest, load_model
@@ -15,13 +16,15 @@ from hydranet.data.reader import Reader
 from hydranet.deploy.session import open_session
 from hydranet.export.build_manifest import described
 from hydranet.export.export import report_of
-from hydranet.export.graph import Shape, plain, shipped
+from hydranet.export.graph import Shape, example, plain, shipped
 from hydranet.export.parity import Bounds, Parity, measure, spread
 from hydranet.models.hydranet import HydraNet
 from hydranet.quantization import artifacts, ptq
 from hydranet.quantization.budget import Limit, MetricDrop, limits, losses, parsed
 from hydranet.quantization.fake_quant import fake_quantized
+from hydranet.quantization.kept_scan import KeptScan
 from hydranet.quantization.sensitivity import FloatHeads, Scan, scan, summary
+from hydranet.quantization.speed import median_ms, sentence
 from hydranet.training.train import train
 
 FREE = Bounds(math.inf, math.inf)
@@ -76,6 +79,7 @@ class QuantizationTrial:
     """
 
     def __init__(self, model: HydraNet, recipe: Recipe, run: Path, folder: Path, options: Options, note: Note) -> None:
+        self.kept = KeptScan(recipe, digest(run), options.size, options.calibration, options.limit)
         asked = {limit.task for limit in parsed(options.budget, recipe.tasks)}
         self.unseen = frozenset(unlabeled(recipe, options.limit or None))
         if len(self.unseen) == len(recipe.tasks):
@@ -105,9 +109,27 @@ class QuantizationTrial:
         """Losses of the scanned format with these heads left in float."""
         return self.look(self.options.targets[0], trials)
 
-    def look(self, target: str, trials: Sequence[FloatHeads]) -> list[list[MetricDrop]]:
-        """The same for any format."""
+    def look(self, target: str, trials: Sequence[FloatHeads], afresh: bool = False) -> list[list[MetricDrop]]:
+        """The same for any format. What an earlier scan measured is taken from the cache, unless `afresh`."""
         trials = [float_heads | self.unseen for float_heads in trials]
+        known = {one: kept for one in trials if not afresh and (kept := self.kept.get(target, one, FREE))}
+        self.parities |= {(target, one): parity for one, parity in known.items()}
+        self._measure(target, [one for one in trials if one not in known])
+        parities = [self.parities[target, one] for one in trials]
+        self.before = self.before or {name: loss.torch for name, loss in parities[0].metrics.items()}
+        self.budget = self.budget or limits(self.recipe.tasks, self.before, self.options.budget)
+        return [losses(self.budget, self.before, parity) for parity in parities]
+
+    def made(self, target: str, float_heads: FloatHeads) -> Path:
+        """The file of a way to quantize, made and measured again where its measurements came from the cache."""
+        path = self.path(target, float_heads)
+        if not path.is_file():
+            self.look(target, [float_heads], afresh=True)
+        return path
+
+    def _measure(self, target: str, trials: Sequence[FloatHeads]) -> None:
+        if not trials:
+            return
         sessions = {}
         for float_heads in trials:
             self.note(f"quantizing for {target}, float: {', '.join(sorted(float_heads)) or 'nothing'}")
@@ -116,15 +138,14 @@ class QuantizationTrial:
             sessions[str(path.parent.name), target] = open_session(
                 ptq.write(self.network, target, float_heads, self.images, path, manifest), target
             )
-        for step in measure(self.trained, sessions, self.recipe.validation, FREE, self.options.limit or None):
+        limit = self.options.limit or None
+        for step in measure(self.trained, sessions, self.recipe.validation, FREE, limit, resample=True):
             if isinstance(step, list):
-                parities = step
+                for float_heads, parity in zip(trials, step, strict=True):
+                    self.parities[target, float_heads] = parity
+                    self.kept.put(target, float_heads, parity)
             else:
                 self.note(f"measuring image {step[0]} of {step[1]}")
-        self.before = self.before or {name: loss.torch for name, loss in parities[0].metrics.items()}
-        self.budget = self.budget or limits(self.recipe.tasks, self.before, self.options.budget)
-        self.parities |= {(target, float_heads): parity for float_heads, parity in zip(trials, parities, strict=True)}
-        return [losses(self.budget, self.before, parity) for parity in parities]
 
     def path(self, target: str, float_heads: FloatHeads) -> Path:
         """Path of the network with these heads in float while it is on trial."""
@@ -152,19 +173,39 @@ def quantize(run: Path, folder: Path, options: Options, note: Note) -> Iterator[
             tuned, _ = load_model(tune(run, recipe, folder / "qat", options.steps, note))
             again = QuantizationTrial(tuned, recipe, run, folder, options, note)
             again.before, again.budget, trial = trial.before, trial.budget, again
+            again.kept = KeptScan(recipe, digest(folder / "qat"), options.size, options.calibration, options.limit)
             result = yield from _scanned(trial)
-        record = {"weights": weights, **summary(result), "before_tuning": None if result is first else summary(first)}
+        refused_record = _record(weights, result, first)
         if refused := _refused(trial, result):
-            artifacts.note_refusal(folder, record)
+            artifacts.note_refusal(folder, refused_record)
             raise QuantizeError(refused)
         assert result.chosen is not None
         float_heads = result.chosen.float_heads | trial.unseen
-        trials = [trial.path(target, float_heads) for target in options.targets]
+        trials = [trial.made(target, float_heads) for target in options.targets]
+        result.speed = _speed(trial, options.targets[0], trials[0])
+        record = _record(weights, result, first)
         manifest = replace(trial.manifest, precision=precision(float_heads))
         parities = [trial.parities[target, float_heads] for target in options.targets]
         yield from artifacts.ship(folder, trials, manifest, parities, record)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _record(weights: str, result: Scan, first: Scan) -> dict[str, object]:
+    return {"weights": weights, **summary(result), "before_tuning": None if result is first else summary(first)}
+
+
+def _speed(trial: QuantizationTrial, target: str, path: Path) -> str:
+    """Whether INT8 is quicker here than the same network in float, in the runtime of the format."""
+    trial.note("measuring the time in INT8 and in float")
+    plain_path = trial.folder / "trial" / "float" / path.name
+    ptq.write_float(trial.network, target, plain_path, replace(trial.manifest, precision="fp32"))
+    sessions = {"int8": open_session(path, target), "fp32": open_session(plain_path, target)}
+    if target == "openvino":
+        sessions["bf16"] = open_session(plain_path, target, precision="bf16")
+    graph = trial.network.graph  # noise of its shapes: the time of a network does not depend on what it sees
+    given = dict(zip(graph.inputs, (one.numpy() for one in example(graph.shape, graph.inputs)), strict=True))
+    return sentence(median_ms({name: partial(session, given) for name, session in sessions.items()}))
 
 
 def _scanned(trial: QuantizationTrial) -> Generator[Scan, None, Scan]:
@@ -208,7 +249,7 @@ def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Pat
     """
     shutil.rmtree(folder, ignore_errors=True)
     optim = replace(recipe.optim, lr=FINE * recipe.optim.lr)
-    itself = Teacher(str(run), when="always", allow_leaks=True)
+    itself = Teacher(str(run), when="always")
     tuned = replace(
         recipe,
         start=str(run),
@@ -216,6 +257,7 @@ def tune(run: Path, recipe: Recipe, folder: Path, steps: int, note: Note) -> Pat
         optim=optim,
         stages=(),
         teachers=(itself,),
+        allow_leaks=True,
         ema=recipe.ema and min(recipe.ema, 1 - 1 / max(steps / 10, 1)),
         precision="fp32",
         evaluate_every=0,
@@ -232,6 +274,8 @@ def refusal(result: Scan, options: Options) -> str:
     gentle = min(result.tried, key=lambda tried: sum(not one.kept for one in tried.metric_drop))
     cure = "give more --qat steps" if options.steps else "fine-tune with --qat 300"
     broken = [one for one in gentle.metric_drop if not one.kept]
+    if gentle.doubt:
+        cure = f"{gentle.doubt}: give more (--limit 0), or {cure}"
     return (
         f"no INT8 network keeps the budget: {result.name(gentle.float_heads)} has {worded(broken)}; "
         f"{cure}, or allow more with --budget TASK.METRIC=LOSS. Nothing was shipped"
@@ -242,6 +286,6 @@ def worded(broken: Sequence[MetricDrop]) -> str:
     """ "held-out semantic miou .61 instead of .63 (.02 lost, .005 allowed)"."""
     return "; ".join(
         f"{one.source} {one.limit.task} {one.limit.metric} {one.after:.4g} instead of {one.before:.4g} "
-        f"({one.loss:.2g} lost, {one.limit.allowed:g} allowed)"
+        f"({one.loss:.2g}{f' ± {one.spread:.1g}' if one.spread else ''} lost, {one.limit.allowed:g} allowed)"
         for one in broken
     )

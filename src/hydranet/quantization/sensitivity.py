@@ -24,18 +24,29 @@ class Tried:
         """Whether every task stays within its budget."""
         return all(one.kept for one in self.metric_drop)
 
+    @property
+    def doubt(self) -> str:
+        """ "cannot tell with 16 images" where the decision hangs on a loss within its own spread; else empty."""
+        broken = [one for one in self.metric_drop if not one.kept]
+        unsure = [one for one in self.metric_drop if not one.certain]
+        if not unsure or any(one.certain for one in broken):
+            return ""
+        return f"cannot tell with {min(one.images for one in unsure)} images"
+
 
 @dataclass
 class Scan:
     """All that was tried, in order. chosen: the one with the fewest float heads that keeps the budget, if any does.
 
     unseen: heads in float throughout, since no validation image labels them.
+    speed:  a sentence on whether INT8 pays on this processor; empty where nothing was shipped.
     """
 
     heads: tuple[str, ...]
     unseen: tuple[str, ...] = ()
     tried: list[Tried] = field(default_factory=list)
     chosen: Tried | None = None
+    speed: str = ""
 
     def name(self, float_heads: FloatHeads) -> str:
         """ "all INT8", "all but depth", "trunk only"."""
@@ -101,12 +112,14 @@ def summary(result: Scan) -> Mapping[str, object]:
     return {
         "order": result.order,
         "not_measured": result.unseen,
+        "speed": result.speed,
         "chosen": sorted(result.chosen.float_heads) if result.chosen else None,
         "tried": [
             {
                 "name": result.name(tried.float_heads),
                 "float": sorted(tried.float_heads),
                 "accepted": tried.accepted,
+                "doubt": tried.doubt,
                 "losses": [
                     {
                         "source": one.source,
@@ -115,6 +128,8 @@ def summary(result: Scan) -> Mapping[str, object]:
                         "before": one.before,
                         "after": one.after,
                         "loss": one.loss,
+                        "spread": one.spread,
+                        "images": one.images,
                         "allowed": one.limit.allowed,
                     }
                     for one in tried.metric_drop

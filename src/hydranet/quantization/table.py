@@ -3,7 +3,8 @@
 from rich.table import Table
 
 from hydranet.core.checks.printable import cell
-from hydranet.quantization.sensitivity import Scan
+from hydranet.quantization.budget import MetricDrop
+from hydranet.quantization.sensitivity import Scan, Tried
 
 
 def sensitivity(result: Scan, title: str) -> Table:
@@ -15,10 +16,10 @@ def sensitivity(result: Scan, title: str) -> Table:
     table.add_column("")
     for tried in result.tried:
         cells = [
-            f"{one.loss:+.4f} = {one.after:.4g}" if one.kept else f"[red]{one.loss:+.4f} = {one.after:.4g}[/red]"
+            f"{_loss(one)} = {one.after:.4g}" if one.kept else f"[red]{_loss(one)} = {one.after:.4g}[/red]"
             for one in tried.metric_drop
         ]
-        word = "chosen" if result.chosen is tried else "kept" if tried.accepted else "broken"
+        word = _word(result, tried)
         table.add_row(cell(result.name(tried.float_heads)), *cells, word)
     return table
 
@@ -30,8 +31,19 @@ def markdown(result: Scan) -> str:
     lines += [f"| budget | {' | '.join(f'{one.limit.allowed:g}' for one in result.tried[0].metric_drop)} | |"]
     lines += [f"| PyTorch | {' | '.join(f'{one.before:.4g}' for one in result.tried[0].metric_drop)} | |"]
     for tried in result.tried:
-        cells = " | ".join(f"{one.after:.4g} ({one.loss:+.4f})" for one in tried.metric_drop)
-        word = "chosen" if result.chosen is tried else "kept" if tried.accepted else "broken"
+        cells = " | ".join(f"{one.after:.4g} ({_loss(one)})" for one in tried.metric_drop)
+        word = _word(result, tried)
         lines.append(f"| {result.name(tried.float_heads)} | {cells} | {word} |")
     lines += ["", f"Note: {result.note}."] if result.note else []
+    lines += ["", f"{result.speed}."] if result.speed else []
     return "\n".join(lines) + "\n"
+
+
+def _loss(one: MetricDrop) -> str:
+    """ "+0.0054 ± 0.0040": the loss, and how far it depends on which images were measured."""
+    return f"{one.loss:+.4f}" + (f" ± {one.spread:.4f}" if one.spread else "")
+
+
+def _word(result: Scan, tried: Tried) -> str:
+    word = "chosen" if result.chosen is tried else "kept" if tried.accepted else "broken"
+    return f"{word}; {tried.doubt}" if tried.doubt else word

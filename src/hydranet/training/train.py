@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
+from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger
 from hydranet.data import cameras
 from hydranet.data.first_look import FirstLook, first_look
@@ -37,7 +39,7 @@ from hydranet.training.optimizer import optimizer
 from hydranet.training.stages import Staging
 from hydranet.training.step import StepContext, StepResult
 
-RESUMABLE = ("save_every", "evaluate_every", "workers", "validation")
+RESUMABLE = ("save_every", "evaluate_every", "workers", "validation", "keep_best", "patience")
 """Parts of a recipe that may change on resume without changing what is learned."""
 
 
@@ -141,17 +143,31 @@ class Run:
                 f"{folder} is a run of another recipe ({'; '.join(differs[:4])}); resume with the recipe it holds, "
                 "or train into another folder"
             )
-        self.teachers.compare(header.get("teachers"))
-        checkpoint.fill(self.model, parts.get("model", {}), str(folder))
-        checkpoint.fill(self.balancer, self._balancer_state(parts.get("balancer", {})), str(folder))
-        checkpoint.fill_optimizer(self.optimizer, parts.get("optimizer", {}))
-        if self.ema:
-            self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
-        if header["scaler"]:
-            self.scaler.load_state_dict(header["scaler"])
-        self.step = int(header["step"])
-        if "observed" in header:  # runs of before have none
-            self.observed = Observed.from_json(header["observed"])
+        with _whole(folder):
+            self.teachers.compare(header.get("teachers"))
+            checkpoint.fill(self.model, parts.get("model", {}), str(folder))
+            checkpoint.fill(self.balancer, self._balancer_state(parts.get("balancer", {})), str(folder))
+            checkpoint.fill_optimizer(self.optimizer, parts.get("optimizer", {}))
+            if self.ema:
+                self.ema.tensors = {name: t.to(self.device) for name, t in parts["ema"].items()}
+            if header["scaler"]:
+                self.scaler.load_state_dict(header["scaler"])
+            self.step = int(header["step"])
+            if "observed" in header:  # runs of before have none
+                self.observed = Observed.from_json(header["observed"])
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Within it an error about the values of a state is one sentence: what wrote them was not this program."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise CheckpointError(
+            f"{folder / checkpoint.STATE} is damaged ({type(error).__name__}: {error}); use a copy, or start anew"
+        ) from error
 
 
 def train(
@@ -186,7 +202,7 @@ def _train(
         _claim(folder, recipe, processes)
         if processes.rank == 0:
             leakage.refuse(recipe, folder)
-    looked = first_look(recipe)
+    looked = first_look(recipe, compare=processes.rank == 0)
     run = Run(recipe, device, processes, fresh=not resume)
     run.first_look = looked
     if resume:

@@ -15,6 +15,9 @@ SUFFIXES = (".onnx",)
 BESIDE: dict[str, tuple[str, ...]] = {}
 """Suffixes of the files that belong to a file of each suffix."""
 
+CODE = False
+"""Its files are data."""
+
 PRECISIONS: Mapping[str, str] = {}
 """Precisions to compute in by choice: none, a file has its own."""
 

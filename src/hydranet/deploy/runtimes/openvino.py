@@ -15,6 +15,9 @@ SUFFIXES = (".xml", ".onnx")
 BESIDE: dict[str, tuple[str, ...]] = {".xml": (".bin",)}
 """Suffixes of the files that belong to a file of each suffix."""
 
+CODE = False
+"""Its files are data."""
+
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 

@@ -12,6 +12,9 @@ SUFFIXES = (".torchscript",)
 BESIDE: dict[str, tuple[str, ...]] = {}
 """Suffixes of the files that belong to a file of each suffix."""
 
+CODE = True
+"""Opening a file runs what its author wrote."""
+
 PRECISIONS: Mapping[str, str] = {}
 """Precisions to compute in by choice: none, a file has its own."""
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hydranet.core.spec import SpecError
+from hydranet.deploy import trust
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.export.graph import ExportGraph, example
@@ -32,6 +33,7 @@ def write(graph: ExportGraph, given: tuple[Tensor, ...], path: Path, manifest: M
         for other in _others(graph):
             _same(traced, graph, other)
         torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": manifest.to_json()})
+    trust.remember(path)
     return (path,)
 
 

@@ -54,6 +54,12 @@ def fingerprints(dataset: Dataset, show: Show) -> Fingerprints:
     return prints
 
 
+def is_kept(dataset: Dataset) -> bool:
+    """Whether `fingerprints` needs to read no image of a data set."""
+    path = _place(dataset)
+    return path is not None and _kept(path) is not None
+
+
 def _kept(path: Path) -> Fingerprints | None:
     """What a file of the cache holds; None where there is none, or no whole one."""
     try:
@@ -71,6 +77,12 @@ def _is_pair(value: object) -> bool:
 
 def _place(dataset: Dataset) -> Path | None:
     """The file for this state of a data set; None for one that no other process can recognize."""
+    state = state_of(dataset)
+    return None if state is None else cache() / "fingerprints" / f"{state}.json"
+
+
+def state_of(dataset: Dataset) -> str | None:
+    """32 hex digits for a data set's options, code and files as they are now; None where no process could tell."""
     try:
         to_json(dataset)
     except SpecError:
@@ -83,7 +95,7 @@ def _place(dataset: Dataset) -> Path | None:
             state.update(f"{line}\n".encode(errors="surrogateescape"))
     for one in dataset.identities():
         state.update(f"{one}\n".encode(errors="surrogateescape"))
-    return cache() / "fingerprints" / f"{state.hexdigest()[:32]}.json"
+    return state.hexdigest()[:32]
 
 
 def _parts(dataset: Dataset) -> Iterator[Dataset]:

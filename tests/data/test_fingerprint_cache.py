@@ -13,9 +13,9 @@ from blocks import Blocks, blocks, trained
 from commands import hydranet
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
+from hydranet.data.fingerprint_cache import Fingerprints, fingerprints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.subset import Subset
-from hydranet.distillation.fingerprint_cache import Fingerprints, fingerprints
 from hydranet.io.fingerprint import content
 from hydranet.io.pseudo_label_index import read_index
 
@@ -44,7 +44,7 @@ def test_a_second_label_command_reads_no_training_image(tmp_path: Path) -> None:
         return original(self, index)
 
     with patch.object(Blocks, "__getitem__", counted):
-        assert hydranet("label", run, tmp_path / "images", "--out", tmp_path / "a").code == 0
+        assert hydranet("label", run, tmp_path / "images", "--out", tmp_path / "a", "--fingerprints").code == 0
         assert len(calls) == 24
         assert hydranet("label", run, tmp_path / "images", "--out", tmp_path / "b").code == 0
     assert len(calls) == 24
