@@ -178,9 +178,9 @@ def measure(
                 for metric, value in metrics.items():
                     parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric])
         for parity, accumulator in zip(parities, accumulators[1:], strict=True):
-            for task, each in accumulators[0].each.items():
-                parity.counts[f"{source.name} {task}"] = len(each)
-                for metric, pairs in paired(graph.model.tasks[task], each, accumulator.each[task]).items():
+            for task, stats in accumulators[0].each.items():
+                parity.counts[f"{source.name} {task}"] = len(stats)
+                for metric, pairs in paired(graph.model.tasks[task], stats, accumulator.each[task]).items():
                     parity.resampled[f"{source.name} {task} {metric}"] = pairs
     if not all(parity.images for parity in parities):
         raise DataError(_none(total, frame))
