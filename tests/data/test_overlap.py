@@ -76,7 +76,7 @@ def test_a_clip_on_both_sides_is_said(tmp_path: Path) -> None:
         "validation held-out: 1 validation image, whose group (clip, person, track) is trained on, so that scores are "
         "too good (clip2/7.png)"
     ]
-    assert grouped.count(Omission.NOT_COMPARED) == 1
+    assert grouped.count(Omission.LEAK_NOT_CHECKED) == 1
     assert not leaks(recipe(train, validation))  # without a pattern nobody knows of clips
 
 
@@ -141,7 +141,7 @@ def test_every_run_says_it_at_the_start_in_check_and_in_the_report(tmp_path: Pat
 
 def test_a_recipe_whose_images_are_gone_is_said_to_be_uncompared(tmp_path: Path) -> None:
     leaking = recipe(Folder(str(tmp_path / "gone")), folder(tmp_path / "b", {"a.png": scene(1)}))
-    assert [one.what for one in leaks_if_readable(leaking).ranked()] == [Omission.NOT_COMPARED]
+    assert [one.what for one in leaks_if_readable(leaking).ranked()] == [Omission.LEAK_NOT_CHECKED]
 
 
 def test_generated_images_are_compared_without_making_any(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,9 @@ def test_what_cannot_be_told_is_said() -> None:
     }
     for name, (one, kept, doubt) in found.items():
         tried = Tried(frozenset(), [one])
-        assert (tried.accepted, tried.doubt) == (kept, doubt), name
+        assert (tried.accepted, tried.uncertainty) == (kept, doubt), name
     clear = Tried(frozenset(), [drop(0.0054, 0.003), drop(0.03, 0.003)])
-    assert not clear.doubt  # broken by the other one in any case
+    assert not clear.uncertainty  # broken by the other one in any case
     table = markdown(Scan(("a",), tried=[Tried(frozenset(), [drop(0.0054, 0.003)])]))
     assert "| all INT8 | 0.4946 (+0.0054 ± 0.0050) | broken; cannot tell with 16 images |" in table
 

@@ -33,10 +33,10 @@ def parsed(text: str) -> BestMetric:
 
     A metric that is not the task's headline needs its direction.
     """
-    found = _PATTERN.fullmatch(text)
-    if not found:
+    matched = _PATTERN.fullmatch(text)
+    if not matched:
         raise SpecError(f"got keep_best={text!r}, expected TASK, SOURCE/TASK, or TASK.METRIC:lower (or :higher)")
-    source, task, metric, direction = (part or "" for part in found.groups())
+    source, task, metric, direction = (part or "" for part in matched.groups())
     if metric and not direction:
         raise SpecError(f"got keep_best={text!r}, expected whether lower or higher is better: {text}:lower or :higher")
     return BestMetric(text, task, source, metric, direction)

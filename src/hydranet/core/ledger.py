@@ -16,7 +16,7 @@ class Omission(StrEnum):
     """A task without a single counted element. where: the task."""
     IMAGE_LEAKED = "image leaked"
     """Validation images that are among the training images. where: whose images they meet."""
-    NOT_COMPARED = "not compared"
+    LEAK_NOT_CHECKED = "leak not checked"
     """Validation images that could not be compared with the training images. where: the recipe or source."""
     NOT_SCORED = "not scored"
     """Nothing will be, or was, measured. where: the recipe or the task."""
@@ -45,7 +45,7 @@ ORDER = {what: place for place, what in enumerate(Omission)}
 _PHRASES = {
     Omission.TASK_NOT_LEARNED: "task {where} learns nothing: {reason}",
     Omission.IMAGE_LEAKED: "{where}: {count} validation image{s}, {reason}",
-    Omission.NOT_COMPARED: "{where}: {count} comparison{s} with the training images left out, {reason}",
+    Omission.LEAK_NOT_CHECKED: "{where}: {count} comparison{s} with the training images left out, {reason}",
     Omission.NOT_SCORED: "{where} is not scored: {reason}",
     Omission.NOT_COMPARED: "{where} is not compared, {count} time{s}: {reason}",
     Omission.CLASS_NOT_SEEN: "{where}: {count} class{es} never seen, {reason}",

@@ -72,7 +72,7 @@ def leaks_if_readable(recipe: Recipe) -> Ledger:
     try:
         return leaks(recipe)
     except (DataError, SpecError):
-        return Ledger().noted(Omission.NOT_COMPARED, f"recipe {recipe.name!r}", UNREADABLE, count=1)
+        return Ledger().noted(Omission.LEAK_NOT_CHECKED, f"recipe {recipe.name!r}", UNREADABLE, count=1)
 
 
 def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
@@ -115,8 +115,8 @@ def wrapped(dataset: Dataset) -> Iterator[Dataset]:
 
 def group_of(pattern: str, key: str) -> str | None:
     """The part of an image's key that {} of a source's pattern stands for (`Source.group`); None where none fits."""
-    found = _compiled(pattern).fullmatch(key)
-    return found.group(1) if found else None
+    match = _compiled(pattern).fullmatch(key)
+    return match.group(1) if match else None
 
 
 @lru_cache(maxsize=64)
@@ -153,6 +153,6 @@ def bare(dataset: Dataset) -> Dataset:
 
 
 def _noted(ledger: Ledger, where: str, reason: str, names: Sequence[str]) -> Ledger:
-    what = Omission.NOT_COMPARED if reason == UNGROUPED else Omission.IMAGE_LEAKED
+    what = Omission.LEAK_NOT_CHECKED if reason == UNGROUPED else Omission.IMAGE_LEAKED
     keys = [name.partition(":")[2] or name for name in names]
     return ledger.noted(what, where, reason, *keys) if keys else ledger

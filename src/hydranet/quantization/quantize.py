@@ -274,8 +274,8 @@ def refusal(result: Scan, options: Options) -> str:
     gentle = min(result.tried, key=lambda tried: sum(not one.kept for one in tried.metric_drop))
     cure = "give more --qat steps" if options.steps else "fine-tune with --qat 300"
     broken = [one for one in gentle.metric_drop if not one.kept]
-    if gentle.doubt:
-        cure = f"{gentle.doubt}: give more (--limit 0), or {cure}"
+    if gentle.uncertainty:
+        cure = f"{gentle.uncertainty}: give more (--limit 0), or {cure}"
     return (
         f"no INT8 network keeps the budget: {result.name(gentle.float_heads)} has {worded(broken)}; "
         f"{cure}, or allow more with --budget TASK.METRIC=LOSS. Nothing was shipped"

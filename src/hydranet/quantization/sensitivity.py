@@ -25,7 +25,7 @@ class Tried:
         return all(one.kept for one in self.metric_drop)
 
     @property
-    def doubt(self) -> str:
+    def uncertainty(self) -> str:
         """ "cannot tell with 16 images" where the decision hangs on a loss within its own spread; else empty."""
         broken = [one for one in self.metric_drop if not one.kept]
         unsure = [one for one in self.metric_drop if not one.certain]
@@ -119,7 +119,7 @@ def summary(result: Scan) -> Mapping[str, object]:
                 "name": result.name(tried.float_heads),
                 "float": sorted(tried.float_heads),
                 "accepted": tried.accepted,
-                "doubt": tried.doubt,
+                "uncertainty": tried.uncertainty,
                 "losses": [
                     {
                         "source": one.source,

@@ -24,7 +24,7 @@ def sentence(ms: Mapping[str, float]) -> str:
     others = {name: value for name, value in ms.items() if name != "int8"}
     best = min(others, key=lambda name: others[name])
     listed = ", ".join(f"{name} {value:.3g}" for name, value in sorted(others.items(), key=lambda one: one[1]))
-    said = f"INT8 takes {ms['int8']:.3g} ms per image on this processor, {listed}"
+    times = f"INT8 takes {ms['int8']:.3g} ms per image on this processor, {listed}"
     if ms["int8"] < others[best]:
-        return f"{said}: it pays, {others[best] / ms['int8']:.2f} times as quick as {best}"
-    return f"{said}: it does not pay here, {best} is {ms['int8'] / others[best]:.2f} times as quick"
+        return f"{times}: it pays, {others[best] / ms['int8']:.2f} times as quick as {best}"
+    return f"{times}: it does not pay here, {best} is {ms['int8'] / others[best]:.2f} times as quick"

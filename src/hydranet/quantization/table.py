@@ -46,4 +46,4 @@ def _loss(one: MetricDrop) -> str:
 
 def _word(result: Scan, tried: Tried) -> str:
     word = "chosen" if result.chosen is tried else "kept" if tried.accepted else "broken"
-    return f"{word}; {tried.doubt}" if tried.doubt else word
+    return f"{word}; {tried.uncertainty}" if tried.uncertainty else word

@@ -49,11 +49,11 @@ class History:
 def history(folder: Path, metric: BestMetric, headlines: Mapping[str, tuple[str, str]], last: int) -> History:
     """What the log of a run says of a metric, up to a step."""
     logged = read(folder) if (folder / LOG).is_file() else []
-    found = History()
+    evaluations = History()
     for line in logged:
         if "scores" in line and line["step"] <= last:
-            found = found.with_value(line["step"], _value(line["scores"], metric, headlines))
-    return found
+            evaluations = evaluations.with_value(line["step"], _value(line["scores"], metric, headlines))
+    return evaluations
 
 
 def keep(folder: Path, metric: BestMetric, report: Report, step: int, save: Callable[[Path], None]) -> bool:
@@ -71,8 +71,8 @@ def keep(folder: Path, metric: BestMetric, report: Report, step: int, save: Call
     place = folder / FOLDER
     save(place)
     report.save(place / "report")
-    said = {"step": step, "metric": metric.text, "value": abs_value(value, metric, report.headlines)}
-    write(place / FILE, json.dumps(said, indent=1).encode())
+    summary = {"step": step, "metric": metric.text, "value": abs_value(value, metric, report.headlines)}
+    write(place / FILE, json.dumps(summary, indent=1).encode())
     return True
 
 
@@ -85,9 +85,9 @@ def exhausted(
 
 def check_measured(metric: BestMetric, report: Report) -> None:
     """Raises DataError, naming what there is, for a metric that no source measures."""
-    found = [tasks[metric.task] for name, tasks in report.scores.items() if _is_of(metric, name, tasks)]
+    measured = [tasks[metric.task] for name, tasks in report.scores.items() if _is_of(metric, name, tasks)]
     name = metric.metric or report.headlines.get(metric.task, ("", ""))[0]
-    if not any(name in metrics for metrics in found):
+    if not any(name in metrics for metrics in measured):
         known = sorted({f"{task}.{one}" for tasks in report.scores.values() for task in tasks for one in tasks[task]})
         raise DataError(f"got keep_best={metric.text!r}, which no validation source measures; there are {known}")
 
