@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from detection_toy import FEATURES
-from export_toys import SmallEncoder, every_recipe, pictures, samples, shaken
+from export_toys import SmallEncoder, pictures, samples, shaken
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -59,7 +59,7 @@ def test_ssd_has_its_8732_boxes_and_maps_their_size() -> None:
 
 
 def test_the_padding_is_gray_on_the_right_and_below_and_is_cut_off_again() -> None:
-    model = shaken(every_recipe().build())
+    model = shaken(recipe().build())
     image = torch.rand(1, 3, 60, 100)
     padded = F.pad(image, (0, 28, 0, 4), value=GRAY)
     with torch.no_grad():
