@@ -12,17 +12,20 @@ from hydranet.core.dataset import Dataset
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.datasets.lines_from_masks import LinesFromMasks
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.utkface import UtkFace
+from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.fingerprint import content as pixels
@@ -250,6 +253,33 @@ def subset(root: Path) -> Subset:
     return Subset(kitti_object(root), "1-2")
 
 
+def culane(root: Path) -> CuLane:
+    """Two lines, and one image without any."""
+    drive = "driver_1/clip"
+    for name, lines in (("a", "-1.5 23 3 18.5 7 12\n30 23 25 12\n"), ("b", "")):
+        write(root / drive / f"{name}.jpg", noise(channels=3))
+        write(root / drive / f"{name}.lines.txt", lines)
+        write(root / "laneseg_label_w16" / drive / f"{name}.png", noise(5))
+    write(root / "list" / "train_gt.txt", f"/{drive}/a.jpg /laneseg_label_w16/{drive}/a.png 1 1 0 0\n{drive}/b.jpg\n")
+    return CuLane(str(root), labels=("lanes", "lane_mask"))
+
+
+def tusimple(root: Path) -> TuSimple:
+    rows = [8, 12, 16, 20]
+    frames = [
+        {"raw_file": "clips/1/20.jpg", "lanes": [[-2, 12, 10, 8], [-2, -2, 20, 25]], "h_samples": rows},
+        {"raw_file": "clips/2/20.jpg", "lanes": [], "h_samples": rows},
+    ]
+    for frame in frames:
+        write(root / str(frame["raw_file"]), noise(channels=3))
+    write(root / "label_data_0313.json", "\n".join(map(json.dumps, frames)) + "\n")
+    return TuSimple(str(root), annotations=("label_data_0313.json",))
+
+
+def lines_from_masks(root: Path) -> LinesFromMasks:
+    return LinesFromMasks(culane(root))
+
+
 FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     KittiObject: kitti_object,
     KittiTracking: kitti_tracking,
@@ -268,5 +298,8 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
     Subset: subset,
+    CuLane: culane,
+    TuSimple: tusimple,
+    LinesFromMasks: lines_from_masks,
 }
 """A small one of every data set that reads files; one without an entry must be constructible without arguments."""

@@ -46,6 +46,7 @@ class Role:
 IMAGE, INSTANCE = Role(), Role("instance")
 CLASS = Role("class", absent=True)
 LABEL, SCORE = Role("instance", padding=NO_BOX), Role("instance", absent=1.0)
+OPTIONAL_LABEL = Role("instance", padding=NO_BOX, absent=0)
 IGNORE, TRACK = Role("instance", padding=False, absent=False), Role("instance", padding=NO_BOX, absent=NO_BOX)
 """Roles that several kinds share."""
 
@@ -205,7 +206,7 @@ class Polylines(Instances):
 
     points: Array = array(Role("instance", ragged=True))
     valid: Array = array(Role("instance", padding=False, ragged=True))
-    label: Array | None = array(LABEL, None)
+    label: Array | None = array(OPTIONAL_LABEL, None)
     score: Array | None = array(SCORE, None)
     ignore: Array | None = array(IGNORE, None)
     track: Array | None = array(TRACK, None)
@@ -228,7 +229,7 @@ class Keypoints(Instances):
 
     xy: Array = array(INSTANCE)
     visible: Array = array(INSTANCE)
-    label: Array | None = array(LABEL, None)
+    label: Array | None = array(OPTIONAL_LABEL, None)
     score: Array | None = array(SCORE, None)
     point_score: Array | None = array(SCORE, None)
     area: Array | None = array(INSTANCE, None)

@@ -30,12 +30,14 @@ from hydranet.core.spec import SpecError
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.nyuv2 import NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
+from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.pseudo_label_cache import packed, unpack
@@ -93,6 +95,9 @@ READERS = {
     "kitti calibration": Reader(KittiObject, "training/calib/000000.txt", "text"),
     "kitti depth": Reader(KittiObject, "training/depth_velo/000000.png", "image"),
     "tracking labels": Reader(KittiTracking, "label_02/0001.txt", "text"),
+    "culane lines": Reader(CuLane, "driver_1/clip/a.lines.txt", "text"),
+    "culane list": Reader(CuLane, "list/train_gt.txt", "text"),
+    "tusimple": Reader(TuSimple, "label_data_0313.json", "text"),
     "class map": Reader(CamVid, "trainannot/a.png", "image"),
     "normals": Reader(NyuV2Examples, "three/norm_gt_000433.png", "image"),
     "signs": Reader(Gtsrb, "Final_Training/Images/00033/GT-00033.csv", "text"),

@@ -108,6 +108,18 @@ class SessionPredictor:
         other._camera = self._camera if camera is None else self._cameras.allowed(camera)
         return other
 
+    def with_options(self, options: HeadOptions) -> Self:
+        """The same open network, with options of what comes after the networks of single heads.
+
+        options: by head, {"cars": {"max_detections": 4}}; those that are not named stay as they are.
+        Raises PredictorError for a head or an option that is not there, or out of range.
+        """
+        other = copy.copy(self)
+        other.options = self._merged(options)
+        other.heads = self._chosen(None, None, options)
+        other._stream = Stream()
+        return other
+
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Class names of each task; empty for tasks without classes."""
@@ -182,13 +194,16 @@ class SessionPredictor:
 
     def _chosen(self, threshold: float | None, iou: float | None, options: HeadOptions | None) -> dict[str, Head]:
         """The heads with what one call asks for, else what this predictor was asked for."""
-        merged = self.options | {name: {**self.options.get(name, {}), **one} for name, one in (options or {}).items()}
         return chosen_heads(
             {name: self.manifest.heads[name] for name in self.heads},
             self.threshold if threshold is None else threshold,
             self.iou if iou is None else iou,
-            merged,
+            self._merged(options),
         )
+
+    def _merged(self, options: HeadOptions | None) -> dict[str, Mapping[str, float]]:
+        given = {name: {**self.options.get(name, {}), **one} for name, one in (options or {}).items()}
+        return {**self.options, **given}
 
     def _one(self, image: np.ndarray, camera: CameraLike | None, heads: Mapping[str, Head]) -> Answers:
         """An image of a stream: heads that are not due repeat their last answer, unless the image's size changed."""

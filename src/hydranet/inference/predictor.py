@@ -6,7 +6,7 @@ from pathlib import Path
 from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
 from hydranet.deploy.cameras import CameraLike
-from hydranet.deploy.options import HeadOptions, PredictorError
+from hydranet.deploy.options import PredictorError
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import Runtime, Session, known, open_session, runtimes_for
 
@@ -23,8 +23,7 @@ class Predictor(SessionPredictor):
     threshold: boxes and lines below this score are left out; default: each task's own, which a file holds, too.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
                own.
-    options:   by head, options of what comes after its network, such as {"cars": {"max_detections": 4}}.
-               Threshold, iou and options may also be given with each image.
+               Both may also be given with each image, and `with_options` sets options of single heads.
     size:      height and width the network sees; default: the training size nearest to the image in shape.
     runtime:   what computes, and how: a name such as "openvino", or a `Runtime` with device, threads, precision.
     camera:    of the images: a `Camera` in their pixels, or its focal length in pixels; see `SessionPredictor`.
@@ -42,13 +41,12 @@ class Predictor(SessionPredictor):
         *,
         threshold: float | None = None,
         iou: float | None = None,
-        options: HeadOptions | None = None,
         size: tuple[int, int] | None = None,
         runtime: str | Runtime = "",
         camera: CameraLike | None = None,
     ) -> None:
         session = open_path(path, Runtime(runtime) if isinstance(runtime, str) else runtime)
-        super().__init__(session, heads, threshold=threshold, iou=iou, options=options, size=size, camera=camera)
+        super().__init__(session, heads, threshold=threshold, iou=iou, size=size, camera=camera)
 
 
 def open_path(path: Path | str, runtime: Runtime) -> Session:
