@@ -24,8 +24,8 @@ from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.subset import Subset
-from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.tusimple import TuSimple
+from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.fingerprint import content as pixels

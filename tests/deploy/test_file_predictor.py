@@ -95,6 +95,10 @@ def test_options_of_what_follows_a_head_at_construction_and_per_call() -> None:
     assert len(see(picture(32, 64), options={"cars": {"iou_threshold": 0.1}})["cars"].label) == 2
     assert len(see(picture(32, 64), options={"cars": {"score_threshold": 0.85}})["cars"].label) == 1
     assert len(see(picture(32, 64))["cars"].label) == 3, "options of one call are not those of the next"
+    both = see.with_options({"cars": {"max_detections": 2}}).with_options({"cars": {"score_threshold": 0.85}})
+    assert len(both(picture(32, 64))["cars"].label) == 1
+    assert both.options["cars"] == {"iou_threshold": 1.0, "max_detections": 2, "score_threshold": 0.85}
+    assert len(see(picture(32, 64))["cars"].label) == 3, "the first one is as it was"
     low = SessionPredictor(Fake(), threshold=0.5, options={"cars": {"score_threshold": 0.1, "pre_nms_topk": 2}})
     assert len(low(picture(32, 64))["cars"].label) == 1
 

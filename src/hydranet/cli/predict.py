@@ -116,10 +116,10 @@ def predict(
         _names(heads),
         threshold=threshold,
         iou=iou,
-        options=parse_options(option or ()),
         size=shape,
         runtime=chosen,
     )
+    predictor = predictor.with_options(parse_options(option or ()))
     broken, ledgers = list["DataError"](), list["Ledger"]()
     for name, source in sources.items():
         rate, stream = source.fps or fps or None, predictor.stream(rates, focal_px)

@@ -70,8 +70,11 @@ class CuLane(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         path = self._listing[0][index]
-        image = read_image(path)
         name = path.relative_to(self.folder)
+        if not path.is_file():
+            file = self.folder / self.listed
+            raise DataError(f"{file} lists {quoted(name.as_posix())}, which is missing; restore it or correct the list")
+        image = read_image(path)
         labels = dict[str, Annotation]()
         if "lanes" in self.labels:
             labels["lanes"] = read_culane_lines(_lines_of(path))
@@ -91,5 +94,5 @@ def read_culane_lines(path: Path) -> Polylines:
     Raises DataError, naming file and line, for what is none.
     """
     rows = enumerate(read_lines(path), start=1)
-    found = [line_of(numbers(row.split(), f"{path}, line {i}"), f"{path}, line {i}: {quoted(row)}") for i, row in rows]
-    return polylines(found)
+    lines = [line_of(numbers(row.split(), f"{path}, line {i}"), f"{path}, line {i}: {quoted(row)}") for i, row in rows]
+    return polylines(lines)

@@ -80,7 +80,7 @@ def read_tusimple_lanes(row: Mapping[str, Any], where: str) -> Polylines:
     """The lanes of one frame, near to far, a point per row, valid where there is one. Raises DataError that says
     where."""
     lanes, rows = row.get("lanes"), row.get("h_samples")
-    if not _numbers(rows) or len(set(rows)) != len(rows) or not rows:
+    if not isinstance(rows, list) or not _numbers(rows) or len(set(rows)) != len(rows) or not rows:
         raise DataError(f"{where}: h_samples {quoted(rows)}, expected rows of the image, each once; correct it")
     if not isinstance(lanes, list) or not all(_numbers(lane) and len(lane) == len(rows) for lane in lanes):
         raise DataError(f"{where}: lanes {quoted(lanes)}, expected lists of {len(rows)} x, one per row; correct it")

@@ -56,7 +56,7 @@ def scores(stats: Mapping[str, Any]) -> dict[str, float]:
 
 def masks(lines: Polylines, canvas_px: tuple[int, int], draw_px: float) -> list[np.ndarray]:
     """bool h w of each line that has a point; empty for those of one point."""
-    found = []
+    drawn = []
     for points, valid in zip(np.asarray(lines.points), np.asarray(lines.valid, bool), strict=True):
         canvas = np.zeros(canvas_px, np.uint8)
         if np.count_nonzero(valid) >= 2:
@@ -64,8 +64,8 @@ def masks(lines: Polylines, canvas_px: tuple[int, int], draw_px: float) -> list[
             curve = np.clip(spline(points[valid].astype(np.float64) - 0.5), -32_000, 32_000)
             cv2.polylines(canvas, [curve.round().astype(np.int32)], False, 1, round(draw_px))
         if valid.any():
-            found.append(canvas.astype(bool))
-    return found
+            drawn.append(canvas.astype(bool))
+    return drawn
 
 
 def ious(mine: list[np.ndarray], theirs: list[np.ndarray]) -> np.ndarray:

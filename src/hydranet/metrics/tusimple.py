@@ -88,14 +88,14 @@ def at_rows(lines: Polylines, h_samples: np.ndarray) -> list[np.ndarray]:
 
     In pixel numbers, as TuSimple counts them: 0.5 less than the coordinates.
     """
-    found = []
+    read = []
     for points, valid in zip(np.asarray(lines.points, np.float64), np.asarray(lines.valid, bool), strict=True):
         points = points[valid]
         if not len(points):
-            found.append(np.full(len(h_samples), NONE))
+            read.append(np.full(len(h_samples), NONE))
             continue
         y, first = np.unique(points[:, 1], return_index=True)
         x = np.interp(h_samples, y, points[first, 0]) - 0.5
         inside = (h_samples >= y[0]) & (h_samples <= y[-1]) & (x >= 0)
-        found.append(np.where(inside, x, NONE))
-    return found
+        read.append(np.where(inside, x, NONE))
+    return read

@@ -49,18 +49,18 @@ def trace_lines(lines: ClassMap, options: Mapping[str, float]) -> Polylines:
     a line ends. What has fewer rows than `least_rows` is none. Middles are replaced by a polynomial x(y) of degree
     `smooth` (0 = left as they are), gaps filled along it.
     Gives points near to far, one per row; score = mean probability of the line's cells times the share of rows where it
-    was seen; best first, at most `max_lines`, of each class at most `lines_per_class`. Labels where c > 1.
+    was known; best first, at most `max_lines`, of each class at most `lines_per_class`. Labels where c > 1.
     """
     maps = _line_maps(lines)
-    found: list[tuple[float, int, np.ndarray]] = []
+    traced: list[tuple[float, int, np.ndarray]] = []
     for label, one in enumerate(maps):
         traces = _traces(one, options)
         scored = sorted(((_score(trace), i) for i, trace in enumerate(traces)), key=lambda pair: (-pair[0], pair[1]))
         for score, i in scored[: int(options["lines_per_class"])]:
             if score >= options["score_threshold"]:
-                found.append((score, label, _points(traces[i], options, one.shape[1])))
-    found.sort(key=lambda one: -one[0])
-    return _as_lines(found[: int(options["max_lines"])], len(maps) > 1)
+                traced.append((score, label, _points(traces[i], options, one.shape[1])))
+    traced.sort(key=lambda one: -one[0])
+    return _as_lines(traced[: int(options["max_lines"])], len(maps) > 1)
 
 
 def _line_maps(lines: ClassMap) -> np.ndarray:
@@ -129,41 +129,41 @@ def _runs(one: np.ndarray, least: float) -> dict[int, list[Run]]:
     runs: dict[int, list[Run]] = {}
     kept = np.lexsort((-weight, row))
     for i in kept.tolist():
-        found = runs.setdefault(int(row[i]), [])
-        if len(found) < MOST_RUNS:
+        traced = runs.setdefault(int(row[i]), [])
+        if len(traced) < MOST_RUNS:
             start, end = int(first[i]), int(last[i])
-            found.append((float(middle[i]), float(weight[i]) / (end - start + 1), (start, end)))
+            traced.append((float(middle[i]), float(weight[i]) / (end - start + 1), (start, end)))
     return runs
 
 
 def _score(trace: _Trace) -> float:
-    seen = len(trace.rows) / (trace.rows[0] - trace.rows[-1] + 1)
-    return float(np.clip(np.mean(trace.sure) * seen, 0, 1))
+    known = len(trace.rows) / (trace.rows[0] - trace.rows[-1] + 1)
+    return float(np.clip(np.mean(trace.sure) * known, 0, 1))
 
 
 def _points(trace: _Trace, options: Mapping[str, float], width: int) -> np.ndarray:
     """float p 2: one point per row from the nearest to the farthest, in pixels of the network's input."""
     rows = np.arange(trace.rows[0], trace.rows[-1] - 1, -1)
-    seen, middles = np.array(trace.rows), np.array(trace.middles)
-    degree = min(int(options["smooth"]), len(seen) - 1)
+    known, middles = np.array(trace.rows), np.array(trace.middles)
+    degree = min(int(options["smooth"]), len(known) - 1)
     if degree < 1:
-        x = np.interp(-rows, -seen, middles)
+        x = np.interp(-rows, -known, middles)
     else:
-        middle, span = (seen[0] + seen[-1]) / 2, max((seen[0] - seen[-1]) / 2, 0.5)
-        powers = np.vander((seen - middle) / span, degree + 1)
+        middle, span = (known[0] + known[-1]) / 2, max((known[0] - known[-1]) / 2, 0.5)
+        powers = np.vander((known - middle) / span, degree + 1)
         factors = np.linalg.lstsq(powers, middles, rcond=None)[0]
         x = np.vander((rows - middle) / span, degree + 1) @ factors
     return np.stack([np.clip(x, 0, width), rows + 0.5], 1) * options["cell_px"]
 
 
-def _as_lines(found: list[tuple[float, int, np.ndarray]], labeled: bool) -> Polylines:
-    length = max((len(points) for _, _, points in found), default=0)
-    points = np.zeros((len(found), length, 2), np.float32)
-    valid = np.zeros((len(found), length), bool)
-    for i, (_, _, one) in enumerate(found):
+def _as_lines(traced: list[tuple[float, int, np.ndarray]], labeled: bool) -> Polylines:
+    length = max((len(points) for _, _, points in traced), default=0)
+    points = np.zeros((len(traced), length, 2), np.float32)
+    valid = np.zeros((len(traced), length), bool)
+    for i, (_, _, one) in enumerate(traced):
         points[i, : len(one)], points[i, len(one) :], valid[i, : len(one)] = one, one[-1], True
-    label = np.array([label for _, label, _ in found], np.int64) if labeled else None
-    return Polylines(points, valid, label, np.array([score for score, _, _ in found], np.float32))
+    label = np.array([label for _, label, _ in traced], np.int64) if labeled else None
+    return Polylines(points, valid, label, np.array([score for score, _, _ in traced], np.float32))
 
 
 STEP = Step(

@@ -105,8 +105,9 @@ class Lanes(Task):
         """
         target = self._target(label, raw)
         logits = _with_none(raw.float())
-        if label.annotated_classes is not None:
-            listed = nn.functional.pad(label.annotated_classes.bool(), (1, 0), value=True)
+        looked_for = _lines(label).annotated_classes
+        if looked_for is not None:
+            listed = nn.functional.pad(looked_for.bool(), (1, 0), value=True)
             logits = logits.masked_fill(~listed[:, : logits.shape[1], None, None], torch.finfo(logits.dtype).min)
         log_p = logits.log_softmax(1)
         known, line = target != UNKNOWN_ID, (target != UNKNOWN_ID) & (target > 0)
