@@ -11,7 +11,6 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
-    Instances,
     Keypoints,
     NormalMap,
     Polylines,
@@ -92,7 +91,7 @@ def _each(answer: Annotation, change: Postprocess) -> Annotation:
 def _believed(answer: Annotation, least: float) -> Annotation:
     """One image's instances that reach half of `least`; those below `least` are ignored."""
     kept = above(unpadded(answer), least / 2)
-    assert isinstance(kept, Instances)
+    assert isinstance(kept, Boxes | Polylines | Keypoints)
     return replace(kept, ignore=confidence(kept) < least)
 
 
