@@ -60,7 +60,10 @@ class CuLane(FileDataset):
             raise DataError(f"{file}: {error}") from error
         if "lanes" not in self.labels:
             return images, Ledger()
-        return with_labels(images, _lines_of, self.folder, self.on_error)
+        try:
+            return with_labels(images, _lines_of, self.folder, self.on_error)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
 
     def ledger(self) -> Ledger:
         return super().ledger() + self._listing[1]
