@@ -13,7 +13,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from hydranet.annotations import Annotation
+from hydranet.annotations import Annotation, ScalarMap
 from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
@@ -22,12 +22,18 @@ from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
 from hydranet.deploy.video.frames import LEDGER_STEM, Frame
 from hydranet.deploy.video.video_file import VideoFile
+from hydranet.transforms.view import stretch
+from hydranet.transforms.warp import unwarp
+from hydranet.visualization.contact_sheet import tile_size
 from hydranet.visualization.draw import captioned, composite
 
 IMAGES = ("each", "all", "none")
 
 WIDEST_PX = 1920
 """The image of all tasks is no wider in a video, which is watched on a screen."""
+
+SMALLER = 0.8
+"""A drawing is made at its size in the image of all tasks where that is at most this share of the frame's width."""
 
 AHEAD = 4
 """Frames that may wait to be drawn; then the network waits, too."""
@@ -105,11 +111,13 @@ class Writer:
     def _drawn(self, frame: Frame, predictions: Mapping[str, Annotation]) -> dict[str, np.ndarray]:
         if self.images == "none":
             return {}
+        image = frame.image
+        if self.images == "all":
+            image, predictions = _shrunk(image, predictions)
         drawn = {
-            name: captioned(frame.image, prediction, self.classes.get(name, ()))
-            for name, prediction in predictions.items()
+            name: captioned(image, prediction, self.classes.get(name, ())) for name, prediction in predictions.items()
         }
-        sheet = composite(frame.image, drawn)
+        sheet = composite(image, drawn)
         if self.fps and sheet.shape[1] > WIDEST_PX:
             height = round(sheet.shape[0] * WIDEST_PX / sheet.shape[1])
             sheet = cv2.resize(sheet, (WIDEST_PX, height), interpolation=cv2.INTER_AREA)
@@ -144,6 +152,18 @@ class Writer:
         if self._recording and self._record:
             with named(self._record):
                 self._recording.close()
+
+
+def _shrunk(image: np.ndarray, predictions: Mapping[str, Annotation]) -> tuple[np.ndarray, Mapping[str, Annotation]]:
+    """An image and its predictions at the size at which the image of all tasks shows them: the rest is not drawn."""
+    full = image.shape[0], image.shape[1]
+    size = tile_size(full, len(predictions))
+    in_px = any(isinstance(one, ScalarMap) and one.unit == "px" for one in predictions.values())
+    if size[1] > SMALLER * full[1] or in_px:  # numbers in pixels would change with the size, and their legend
+        return image, predictions
+    view = stretch(size, full)
+    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    return small, {name: unwarp(prediction, view, size) for name, prediction in predictions.items()}
 
 
 def save_ledger(folder: Path, ledger: Ledger) -> None:

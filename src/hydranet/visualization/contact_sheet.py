@@ -18,6 +18,12 @@ WIDEST_PX = 1920
 JPEG_QUALITY = 88
 
 
+GAP = 4
+"""Pixels between two images of a sheet."""
+LEGEND = 0.15
+"""Share of a drawing's height that its legend usually takes."""
+
+
 def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray], widest_px: int = WIDEST_PX) -> np.ndarray:
     """The image and the drawings made on it as one titled grid, about as wide as a screen; uint8 h w 3.
 
@@ -26,7 +32,7 @@ def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray], widest_px: int
     """
     tiles = {"input": image, **drawn}
     first = next(iter(drawn.values()), image)
-    gap = 4
+    gap = GAP
     width = first.shape[1]
     height = max(_height(tile, width) for tile in tiles.values())
     columns = _columns(len(tiles), width / height)
@@ -42,6 +48,16 @@ def composite(image: np.ndarray, drawn: Mapping[str, np.ndarray], widest_px: int
         shown = tile if tile.shape[1] == width else cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
         sheet[top + band : top + band + size[1], left : left + width] = shown
     return sheet
+
+
+def tile_size(size: tuple[int, int], drawings: int, widest_px: int = WIDEST_PX) -> tuple[int, int]:
+    """Height and width at which `composite` shows an image of `size` beside this many drawings, or a little more.
+
+    What is drawn at this size looks the same in the sheet, at a part of the cost.
+    """
+    columns = _columns(drawings + 1, size[1] / size[0] * (1 - LEGEND))
+    width = min(size[1], (widest_px - GAP) // columns - GAP)
+    return max(1, round(size[0] * width / size[1])), width
 
 
 def _height(tile: np.ndarray, width: int) -> int:
