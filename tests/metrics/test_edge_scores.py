@@ -15,7 +15,7 @@ from hydranet.metrics.edges import (
     measure_edges,
     thresholds,
 )
-from hydranet.metrics.thin import suppressed, thinned
+from hydranet.postprocess.thin import suppressed, thinned
 
 SIZE = (120, 160)
 REACH = 3

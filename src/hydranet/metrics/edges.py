@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hydranet.metrics.thin import suppressed, thinned
+from hydranet.postprocess.thin import suppressed, thinned
 
 MAX_DISTANCE = 0.0075
 """Matched pixels are at most this share of the image's diagonal apart."""
