@@ -273,4 +273,6 @@ def load_state(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, An
         raise CheckpointError(f"{folder / STATE} holds no run; start anew without --resume") from error
     if not isinstance(run, dict) or not isinstance(run.get("step"), int) or not isinstance(run.get("recipe"), str):
         raise CheckpointError(f"{folder / STATE} holds no run: it lacks a step or a recipe; start anew")
+    if run["step"] < 0 or isinstance(run["step"], bool):
+        raise CheckpointError(f"{folder / STATE} holds no run: got step {run['step']}, expected one from 0; start anew")
     return parts, run
