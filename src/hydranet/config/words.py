@@ -21,8 +21,8 @@ KINDS: Mapping[str, str] = {
 }
 """By the option of a recipe that holds a part, the open set it is from (`config.catalog.OPEN`)."""
 
-KEPT = ("weights", "weight_decay")
-"""Options that go over to the new part where the old one states them: they are choices of the run, not of the part."""
+KEPT: Mapping[str, tuple[str, ...]] = {"encoder": ("weights",), "algorithm": ("weight_decay",)}
+"""By the option that holds a part, what goes over to the new part where the old one states it: choices of the run."""
 
 TIMM = "hydranet.models.encoders.timm.Timm"
 
@@ -51,7 +51,7 @@ def swapped(key: str, old: Json, value: Json) -> Json:
         made = {"class": TIMM, "part": True, "model": value}
     elif path is None:
         raise SpecError(f"got {key}={value!r}: {unknown(_plain(value), words, option)}{_more(option)}")
-    return {**made, **{name: old[name] for name in KEPT if name in old}}
+    return {**made, **{name: old[name] for name in KEPT.get(option, ()) if name in old}}
 
 
 def _plain(word: str) -> str:
