@@ -11,6 +11,7 @@ from hydranet.annotations import Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
+from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
@@ -23,6 +24,7 @@ from hydranet.datasets.lines_from_masks import LinesFromMasks
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
+from hydranet.datasets.shift import Shift
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.utkface import UtkFace
@@ -201,6 +203,44 @@ def coco(root: Path) -> Coco:
     return Coco(str(root))
 
 
+def cityscapes(root: Path) -> Cityscapes:
+    for number in range(2):
+        stem = f"aachen_00000{number}_000019"
+        write(root / f"leftImg8bit/train/aachen/{stem}_leftImg8bit.png", noise(channels=3))
+        write(root / f"disparity/train/aachen/{stem}_disparity.png", depth_picture())
+        intrinsic = {"fx": 20.0, "fy": 20.0, "u0": 15.5, "v0": 11.5}
+        write(root / f"camera/train/aachen/{stem}_camera.json", json.dumps({"intrinsic": intrinsic}))
+    write(root / "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png", noise(34))
+    everything = [[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]]
+    shapes = [
+        {"label": "road", "polygon": everything},
+        {"label": "cargroup", "polygon": [[2, 2], [9, 2], [9, 6], [2, 6]]},
+        {"label": "license plate", "polygon": [[4, 4], [5, 4], [5, 5], [4, 5]]},
+        {"label": "ego vehicle", "polygon": [[0, 20], [WIDTH, 20], [WIDTH, HEIGHT], [0, HEIGHT]]},
+    ]
+    tree = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": shapes}
+    write(root / "gtFine/train/aachen/aachen_000001_000019_gtFine_polygons.json", json.dumps(tree))
+    return Cityscapes(str(root))
+
+
+def shift(root: Path) -> Shift:
+    place, frames = root / "images/train/front", []
+    for number in range(2):
+        name = f"{number:08d}_img_front.jpg"
+        write(place / "img/007b-4e72" / name, noise(channels=3))
+        ids = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        ids[..., 2] = noise(23)  # OpenCV writes BGR
+        write(place / f"semseg/007b-4e72/{number:08d}_semseg_front.png", ids)
+        far = noise(channels=3)
+        far[:2] = 255
+        write(place / f"depth/007b-4e72/{number:08d}_depth_front.png", far)
+        box = {"category": "car", "box2d": {"x1": 2.0, "y1": 3.0, "x2": 9.0, "y2": 8.0}}
+        intrinsics = {"focal": [20.0, 20.0], "center": [16.0, 12.0], "skew": 0}
+        frames.append({"name": name, "videoName": "007b-4e72", "intrinsics": intrinsics, "labels": [box]})
+    write(place / "det_2d.json", json.dumps({"frames": frames, "config": {}}))
+    return Shift(str(root))
+
+
 def face_keypoints(root: Path) -> FaceKeypoints:
     lines = ["," + ",".join(map(str, range(136)))]
     for name in ("p00_1", "p00_2", "p01_1", "p02_1", "p02_2"):
@@ -289,6 +329,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     NyuV2Examples: nyuv2_examples,
     Bdd100k: bdd100k,
     Voc: voc,
+    Cityscapes: cityscapes,
     Coco: coco,
     FaceKeypoints: face_keypoints,
     Yolo: yolo,
@@ -297,6 +338,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     UtkFace: utkface,
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
+    Shift: shift,
     Subset: subset,
     CuLane: culane,
     TuSimple: tusimple,

@@ -93,6 +93,7 @@ def keypoints(rng: np.random.Generator, h: int, w: int) -> Keypoints:
         score=rng.random(2).astype(np.float32),
         point_score=rng.random((2, 3)).astype(np.float32),
         area=rng.uniform(0.1, 0.3, 2).astype(np.float32) * h * w,
+        xyxy=np.concatenate([xy.min(1) - 1, xy.max(1) + 2], axis=1).astype(np.float32),
         ignore=np.array([False, True]),
         track=np.array([9, 4]),
         annotated_classes=np.ones(CLASSES, dtype=bool),

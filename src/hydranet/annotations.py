@@ -224,6 +224,8 @@ class Keypoints(Instances):
     point_score: float n k in 0..1 or None.
     area:    float n, square pixels, or None; size of the instance, the s^2 of COCO's OKS. In a crop still that of the
              whole instance.
+    xyxy:    float n 4, left top right bottom in pixels, or None; the box around the instance where it is labeled, NaN
+             = not known. Of an instance without a known point (a crowd) it is all that is known.
     mirror:  for each of the k points the index of its left-right counterpart; empty = no point has another one.
     """
 
@@ -233,6 +235,7 @@ class Keypoints(Instances):
     score: Array | None = array(SCORE, None)
     point_score: Array | None = array(SCORE, None)
     area: Array | None = array(INSTANCE, None)
+    xyxy: Array | None = array(Role("instance", absent=math.nan), None)
     ignore: Array | None = array(IGNORE, None)
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)

@@ -29,6 +29,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
+from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
@@ -37,6 +38,7 @@ from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.nyuv2 import NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
+from hydranet.datasets.shift import Shift
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
@@ -88,6 +90,13 @@ READERS = {
     "voc": Reader(Voc, "Annotations/a.xml", "text"),
     "coco": Reader(Coco, "annotations/instances_train2017.json", "json"),
     "coco bytes": Reader(Coco, "annotations/instances_train2017.json", "text"),
+    "city classes": Reader(Cityscapes, "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png", "image"),
+    "city polygons": Reader(Cityscapes, "gtFine/train/aachen/aachen_000001_000019_gtFine_polygons.json", "json"),
+    "city disparity": Reader(Cityscapes, "disparity/train/aachen/aachen_000000_000019_disparity.png", "image"),
+    "city camera": Reader(Cityscapes, "camera/train/aachen/aachen_000000_000019_camera.json", "json"),
+    "shift boxes": Reader(Shift, "images/train/front/det_2d.json", "json"),
+    "shift depth": Reader(Shift, "images/train/front/depth/007b-4e72/00000000_depth_front.png", "image"),
+    "shift classes": Reader(Shift, "images/train/front/semseg/007b-4e72/00000000_semseg_front.png", "image"),
     "face keypoints": Reader(FaceKeypoints, "training_keypoints.csv", "text"),
     "bdd": Reader(Bdd100k, "det_labels.json", "json"),
     "bdd bytes": Reader(Bdd100k, "det_labels.json", "text"),

@@ -132,6 +132,8 @@ def _(annotation: Keypoints, classes: Sequence[str] = ()) -> dict[str, Any]:
         row = {**_instance(annotation, i, classes), "xy": _numbers(xy), "visible": np.asarray(visible).tolist()}
         if annotation.point_score is not None:
             row["point_score"] = _numbers(annotation.point_score[i])
+        if annotation.xyxy is not None:
+            row["xyxy"] = _numbers(annotation.xyxy[i])
         rows.append(row)
     return {"kind": "Keypoints", "instances": rows}
 

@@ -39,7 +39,10 @@ def _(label: Polylines) -> Polylines:
 
 @unpadded.register
 def _(label: Keypoints) -> Keypoints:
-    return rows(label, _labeled(label, np.any(np.asarray(label.visible) > 0, axis=1)))
+    some = np.any(np.asarray(label.visible) > 0, axis=1)
+    if label.ignore is not None:
+        some = some | np.asarray(label.ignore, bool)  # of a crowd no point is known
+    return rows(label, _labeled(label, some))
 
 
 @unpadded.register

@@ -158,7 +158,8 @@ def _(label: Boxes, offset: np.ndarray) -> Boxes:
 
 @_moved.register
 def _(label: Keypoints, offset: np.ndarray) -> Keypoints:
-    return replace(label, xy=label.xy + offset)
+    xyxy = None if label.xyxy is None else label.xyxy + np.tile(offset, 2)
+    return replace(label, xy=label.xy + offset, xyxy=xyxy)
 
 
 @_moved.register

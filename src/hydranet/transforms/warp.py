@@ -214,7 +214,15 @@ def _(points: Keypoints, view: View, source_size: Size, prediction: bool) -> Key
     area = points.area
     if area is not None:
         area = (area * abs(np.linalg.det(view.matrix[:2, :2]))).astype(np.asarray(area).dtype)
-    return replace(points, xy=xy, visible=visible, point_score=score, area=area)
+    return replace(points, xy=xy, visible=visible, point_score=score, area=area, xyxy=_hulls(points.xyxy, view))
+
+
+def _hulls(xyxy: np.ndarray | None, view: View) -> np.ndarray | None:
+    """The boxes around mapped boxes, n 4, not clipped; None and NaN stay."""
+    if xyxy is None:
+        return None
+    corners = view.points(np.asarray(xyxy, np.float64).reshape(-1, 4)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
+    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
 
 
 # --- the whole image --------------------------------------------------------------------------------------------
