@@ -13,6 +13,7 @@ from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.coco_keypoints import CocoKeypoints
 from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
@@ -251,6 +252,23 @@ def face_keypoints(root: Path) -> FaceKeypoints:
     return FaceKeypoints(str(root))
 
 
+def coco_keypoints(root: Path) -> CocoKeypoints:
+    for name in ("a", "b"):
+        write(root / "train2017" / f"{name}.jpg", noise(channels=3))
+    persons = [
+        {"keypoints": [5, 4, 2, 9, 4, 1, 0, 0, 0], "num_keypoints": 2, "bbox": [2, 3, 10, 5], "area": 30.5},
+        {"keypoints": [0] * 9, "num_keypoints": 0, "bbox": [20, 3, 4, 5], "area": 12},
+        {"keypoints": [0] * 9, "num_keypoints": 0, "bbox": [0, 0, 9, 9], "area": 60, "iscrowd": 1},
+    ]
+    tree = {
+        "images": [{"id": 7, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH}, {"id": 3, "file_name": "b.jpg"}],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["left_eye", "right_eye", "nose"]}],
+        "annotations": [{"id": i, "image_id": 7, "category_id": 1, **one} for i, one in enumerate(persons)],
+    }
+    write(root / "annotations/person_keypoints_train2017.json", json.dumps(tree))
+    return CocoKeypoints(str(root))
+
+
 def yolo(root: Path) -> Yolo:
     for name, text in (("a", "1 0.5 0.5 0.25 0.5\n0 0 0 0.5 0.5\n"), ("b", "")):
         write(root / "images/train" / f"{name}.png", noise(channels=3))
@@ -331,6 +349,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Voc: voc,
     Cityscapes: cityscapes,
     Coco: coco,
+    CocoKeypoints: coco_keypoints,
     FaceKeypoints: face_keypoints,
     Yolo: yolo,
     Folder: folder,

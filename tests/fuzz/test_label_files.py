@@ -31,7 +31,11 @@ from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
+<<<<<<< HEAD
 from hydranet.datasets.culane import CuLane
+=======
+from hydranet.datasets.coco_keypoints import CocoKeypoints
+>>>>>>> fbd8cb8 (COCO's keypoints of persons: checked, counted, counterparts by name)
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.kitti_object import KittiObject
@@ -97,6 +101,7 @@ READERS = {
     "shift boxes": Reader(Shift, "images/train/front/det_2d.json", "json"),
     "shift depth": Reader(Shift, "images/train/front/depth/007b-4e72/00000000_depth_front.png", "image"),
     "shift classes": Reader(Shift, "images/train/front/semseg/007b-4e72/00000000_semseg_front.png", "image"),
+    "coco keypoints": Reader(CocoKeypoints, "annotations/person_keypoints_train2017.json", "json"),
     "face keypoints": Reader(FaceKeypoints, "training_keypoints.csv", "text"),
     "bdd": Reader(Bdd100k, "det_labels.json", "json"),
     "bdd bytes": Reader(Bdd100k, "det_labels.json", "text"),
