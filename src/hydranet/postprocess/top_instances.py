@@ -6,14 +6,13 @@ import numpy as np
 
 from hydranet.annotations import Keypoints, rows
 from hydranet.core.step import Option, Step
-from hydranet.postprocess.nms import confidence
 
 MOST_INSTANCES = 100_000
 """Of one image: more than any head has candidates for."""
 
 
 def _best(keypoints: Keypoints, options: Mapping[str, float]) -> Keypoints:
-    sure = confidence(keypoints)
+    sure = np.ones(len(keypoints.xy)) if keypoints.score is None else np.asarray(keypoints.score)
     order = np.argsort(-sure, kind="stable")
     sound = np.isfinite(keypoints.xy).all((1, 2)) & (sure >= options["score_threshold"])
     return rows(keypoints, order[sound[order]][: int(options["max_detections"])])
