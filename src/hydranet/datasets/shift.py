@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class Shift(FileDataset):
                 raise DataError(f"{where}: expected a name such as 00000100_img_{self.view}.jpg; correct it")
             given = entry.get("labels")
             items = list(enumerate(objects([] if given is None else given, {}, where), start=1))
-            rows, ledger = read_rows(items, lambda item, where=where: _box(item, where), str(file), self.on_error)
+            rows, ledger = read_rows(items, partial(_box, where), str(file), self.on_error)
             frames.append(ShiftFrame(entry["videoName"], entry["name"], tuple(rows), _camera(entry, where)))
             ledgers.append(ledger)
         once([f"{frame.video}/{frame.name}" for frame in frames], "frame", str(file))
@@ -186,7 +186,7 @@ def _camera(entry: Mapping[str, Any], where: str) -> Camera | None:
         raise DataError(f"{where}: {error}") from error
 
 
-def _box(item: tuple[int, dict[str, Any]], where: str) -> BoxRow:
+def _box(where: str, item: tuple[int, dict[str, Any]]) -> BoxRow:
     number, label = item
     where = f"{where}, label {number}"
     box, category = label.get("box2d"), label.get("category")
