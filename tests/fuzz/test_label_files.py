@@ -31,11 +31,8 @@ from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
-<<<<<<< HEAD
-from hydranet.datasets.culane import CuLane
-=======
 from hydranet.datasets.coco_keypoints import CocoKeypoints
->>>>>>> fbd8cb8 (COCO's keypoints of persons: checked, counted, counterparts by name)
+from hydranet.datasets.culane import CuLane
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.kitti_object import KittiObject
