@@ -110,7 +110,8 @@ def test_what_the_loss_teaches_comes_out_as_lines(classes: tuple[str, ...]) -> N
     assert len(lines.points) == 2
     scores = task.score(merge([task.measure(lines, label)]))
     assert scores["f1"] == 1
-    assert scores["tusimple_accuracy"] > 0.85
+    rows_reached = 11 / 13  # the label's ends lie on the border and half a cell above the topmost cell's middle
+    assert scores["tusimple_accuracy"] >= rows_reached - 1e-9
     for one, points, valid in zip(lines.label if classes else [None] * 2, lines.points, lines.valid, strict=True):
         assert (np.diff(points[valid][:, 1]) < 0).all(), "near to far"
         assert one is None or (points[0, 0] > 64) == bool(one)
