@@ -1,6 +1,5 @@
 """Looks at data before a network does: counts, ranges, broken files, labels drawn on images."""
 
-import hashlib
 import json
 import time
 from collections import Counter
@@ -16,11 +15,13 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
+from hydranet.data.fingerprint_cache import Fingerprints, keep
 from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, spread, taught, unlabeled_classes
 from hydranet.data.label_sheet import drawn_labels, save, sheet
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
-from hydranet.data.overlap import leaks_if_readable
+from hydranet.data.overlap import bare, has_files, leaks_if_readable
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
+from hydranet.io.fingerprint import content, perceptual_hash
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,6 +113,8 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterato
                 reports[name] = progress.report.to_json()
                 (out / "report.json").write_text(json.dumps(reports, indent=2))
             yield progress
+        if scan.whole and has_files(source.dataset) and bare(source.dataset) is source.dataset:
+            keep(source.dataset, scan.prints)  # nobody needs to read these images again to compare them
         if trained and scan.reader:
             readers.append(scan.reader)
     spared = taught(recipe)
@@ -168,9 +171,15 @@ class _Scan:
         self.sizes: Counter[str] = Counter()
         self.unlabeled = 0
         self.statistics: dict[str, list[LabelStatistics]] = {}
-        self.first: dict[bytes, str] = {}
+        self.first: dict[str, str] = {}
+        self.prints = Fingerprints()
         self.duplicates: list[tuple[str, str]] = []
         self.read, self.read_s = 0, 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every sample was read well."""
+        return len(self.prints) == len(self.dataset)
 
     def open(self) -> int:
         """How many samples there are. Raises DataError or SpecError where the source cannot be used at all."""
@@ -201,7 +210,8 @@ class _Scan:
         self.sizes[f"{sample.size[1]}x{sample.size[0]}"] += 1
         self.unlabeled += not sample.labels
         key = sample.key or str(index)
-        earlier = self.first.setdefault(hashlib.blake2b(sample.image.tobytes()).digest(), key)
+        self.prints[key] = (content(sample.image), perceptual_hash(sample.image))
+        earlier = self.first.setdefault(self.prints[key][0], key)
         if earlier != key:
             self.duplicates.append((key, earlier))
         for name, label in sample.labels.items():

@@ -48,10 +48,19 @@ def fingerprints(dataset: Dataset, show: Show) -> Fingerprints:
             continue
         prints[sample.key or str(index)] = (content(sample.image), perceptual_hash(sample.image))
     show(len(dataset), len(dataset))
+    _keep(path, prints)
+    return prints
+
+
+def keep(dataset: Dataset, prints: Fingerprints) -> None:
+    """Puts fingerprints of all images of a data set, taken by somebody who read them anyway, into the cache."""
+    _keep(_place(dataset), prints)
+
+
+def _keep(path: Path | None, prints: Fingerprints) -> None:
     if path:
         with suppress(CheckpointError):  # a cache that cannot be written costs time, nothing else
             write(path, json.dumps(prints).encode())
-    return prints
 
 
 def is_kept(dataset: Dataset) -> bool:
