@@ -62,6 +62,7 @@ def boxes(rng: np.random.Generator, h: int, w: int) -> Boxes:
         occlusion=rng.integers(0, 4, 5),
         track=rng.permutation(5),
         distance_m=np.array([12.5, 3.0, np.nan, 70.0, 8.0], np.float32),
+        value=np.array([31.0, 4.5, 80.0, np.nan, 55.0], np.float32),
         annotated_classes=np.ones(CLASSES, dtype=bool),
     )
 

@@ -183,6 +183,7 @@ class Boxes(Instances):
     label:      int n; never None.    score, ignore, track, annotated_classes: as in `Instances`.
     truncation: float n in 0..1 or None; part outside the image.    occlusion: int n or None; KITTI's 0..3.
     distance_m: float n or None; how far the object is along the camera's axis, NaN = unknown.
+    value: float n or None; a number that a head gives each object, such as an age, in `value_unit`; NaN = unknown.
     """
 
     xyxy: Array = array(INSTANCE)
@@ -194,6 +195,8 @@ class Boxes(Instances):
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)
     distance_m: Array | None = array(Role("instance", padding=math.nan, absent=math.nan), None)
+    value: Array | None = array(Role("instance", padding=math.nan, absent=math.nan), None)
+    value_unit: str = static("")
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,7 @@ from hydranet.io.pseudo_label_index import Made
 from hydranet.postprocess.distance import measured, meters_of
 from hydranet.postprocess.nms import above
 from hydranet.postprocess.padding import unpadded
+from hydranet.postprocess.per_box import per_box
 from hydranet.postprocess.steps import known_steps, postprocess
 from hydranet.serving.web.coco import coco
 from hydranet.transforms import mosaic
@@ -71,6 +72,7 @@ NAMES = ("road", "car", "person", "sky")
 IMAGE = picture(np.random.default_rng(0), *SIZE)
 TABLE = ClassTable(np.arange(CLASSES), np.ones(CLASSES, bool))
 KINDS = tuple(FAKES)
+WINDOWS = [(i, 0, i + 10, 10) for i in range(5)]
 
 
 class Anything:
@@ -130,6 +132,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "write a pseudo-label": lambda a: packed(a, made(a)),
     "name a pseudo-label": lambda a: file_of("x", "y", made(a)),
     "finite": broken_field,
+    "answer per box": lambda a: per_box(type(a), fake(Boxes), WINDOWS, [a] * len(WINDOWS)),
     "track": lambda a: Tracks()({"x": a}, 0.0),
     "check": lambda a: check_label(a, SIZE),
     "count known elements": known_elements,
@@ -147,6 +150,7 @@ REFUSED: dict[str, set[type[Annotation]]] = {
     "map classes of pseudo-labels": set(KINDS) - {ClassMap, Boxes},
     "mirror": NOT_NUMBERS,
     "agree": NOT_NUMBERS,
+    "answer per box": set(KINDS) - {Tag, Quantity, Keypoints},
 }
 """Where an operation means nothing for a kind, it says so in a sentence."""
 

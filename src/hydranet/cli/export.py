@@ -95,6 +95,7 @@ def export(
     """
     from hydranet.checkpoint.checkpoint import load_model
     from hydranet.export import export as exporting
+    from hydranet.export.crops import plans
     from hydranet.export.parity import Bounds
 
     run = best_of(run, best)
@@ -103,23 +104,21 @@ def export(
     folder = out or place / "export"
     shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
-    draft = partial(
-        exporting.export,
-        model,
-        recipe,
-        plan=exporting.ExportPlan(
-            targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
-            shape=shape,
-            heads=_names(heads),
-            precision=precision,
-            confidence=_names(confidence) or (),
-        ),
-        name=place.name,
-        protocol=exporting.report_of(place),
+    whole = exporting.ExportPlan(
+        targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
+        shape=shape,
+        heads=_names(heads),
+        precision=precision,
+        confidence=_names(confidence) or (),
     )
     compare_with_torch = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
-    delivered, proofs = _proven(draft, folder, compare_with_torch)
-    _end(proofs, folder, delivered, [] if images else exporting.other_sizes(recipe, shape.size))
+    for below, plan in plans(whole, recipe):
+        draft = partial(
+            exporting.export, model, recipe, plan=plan, name=place.name, protocol=exporting.report_of(place)
+        )
+        delivered, proofs = _proven(draft, folder / below, compare_with_torch)
+        notes = [] if images or below else exporting.other_sizes(recipe, shape.size)
+        _end(proofs, folder / below, delivered, notes)
 
 
 def _shape(recipe: "Recipe", size: str, dynamic: bool, batch: str, fit: str, frame: str, nms: str) -> "Shape":

@@ -8,6 +8,7 @@ import torch
 
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.best_metric import parsed
+from hydranet.config.cascades import check_cascades
 from hydranet.config.moved import modern_recipe
 from hydranet.config.optim import Optim
 from hydranet.config.precision import PRECISIONS, Precision
@@ -17,6 +18,7 @@ from hydranet.config.stages import Stage, check
 from hydranet.config.teacher import Teacher
 from hydranet.config.words import swapped
 from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
+from hydranet.core.cascade import Cascade
 from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.checks.names import check_classes, check_name, check_names
 from hydranet.core.checks.ranges import check_numbers, check_range
@@ -59,6 +61,7 @@ class Recipe(Component):
     teachers:   teachers that the network learns from, beside labels or instead of them (docs/distillation.md).
     stages:     what learns in which steps (docs/stages.md), `steps` in all. Empty = everything in all steps.
     allow_leaks: train although a teacher, or the images it labels, meet the validation images (docs/distillation.md).
+    cascades:   boxes of one task that are cut out and shown to others, such as signs (`core.cascade`).
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
     compile:    torch.compile for trunk and heads; the first steps take minutes.
@@ -82,6 +85,7 @@ class Recipe(Component):
     teachers: tuple[Teacher, ...] = ()
     allow_leaks: bool = False
     stages: tuple[Stage, ...] = ()
+    cascades: tuple[Cascade, ...] = ()
     start: str | None = None
     steps: int = 1000
     batch: int = 8
@@ -141,6 +145,7 @@ class Recipe(Component):
                 "process to process; switch one of them off"
             )
         self._check_best()
+        check_cascades(self.cascades, self.tasks)
         self.build_balancer()
         check(self.stages, self.steps, [task.name for task in self.tasks])
 

@@ -192,7 +192,8 @@ class Gtsrb(FileDataset):
         if self.split == "test":
             return self._rows([self._test_table], "")
         folders = sorted(path for path in (self.folder / TRAINING).iterdir() if path.is_dir())
-        rows, ledger = {}, Ledger()
+        rows: dict[str, Sign] = {}
+        ledger = Ledger()
         for folder in folders:
             read, left_out = self._rows([as_written(folder / f"GT-{folder.name}.csv")], folder.name)
             rows |= read

@@ -12,6 +12,7 @@ import numpy as np
 
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
+from hydranet.core.cascade import Cascade
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.names import check_classes, check_names, is_name, shown
 from hydranet.core.checks.types import check_fields, fits
@@ -156,6 +157,8 @@ class Manifest:
     files: file name, below the folder of the export -> sha256; only in `manifest.json`, since no file can hold its own.
     targets: export target -> its files, and whether they were proven; only in `manifest.json`.
     camera: None = not needed.
+    cascades: boxes that are cut out and shown to other heads: those of this graph, where it takes any size and has
+        them, else those of the graph of the same file name in the folder `Cascade.folder` beside this one.
     """
 
     name: str
@@ -170,6 +173,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, TargetFiles] = field(default_factory=dict)
     camera: CameraInput | None = None
+    cascades: tuple[Cascade, ...] = ()
     format: int = FORMAT
 
     @property
@@ -217,6 +221,7 @@ class Manifest:
                         "outputs": {name: Output(**_tuples(output)) for name, output in tree["outputs"].items()},
                         "targets": {name: TargetFiles(**_tuples(one)) for name, one in tree.get("targets", {}).items()},
                         "camera": CameraInput(**_tuples(camera)) if (camera := tree.get("camera")) else None,
+                        "cascades": tuple(Cascade(**_tuples(one)) for one in tree.get("cascades", ())),
                     }
                 )
             )

@@ -115,7 +115,11 @@ def _(annotation: Boxes, classes: Sequence[str] = ()) -> dict[str, Any]:
     if annotation.distance_m is not None:
         meters = _numbers(annotation.distance_m)
         rows = [row | {"distance_m": distance} for row, distance in zip(rows, meters, strict=True)]
-    return {"kind": "Boxes", "boxes": rows}
+    if annotation.value is None:
+        return {"kind": "Boxes", "boxes": rows}
+    rows = [row | {"value": value} for row, value in zip(rows, _numbers(annotation.value), strict=True)]
+    unit = {"value_unit": annotation.value_unit} if annotation.value_unit else {}
+    return {"kind": "Boxes", "boxes": rows, **unit}
 
 
 @message.register

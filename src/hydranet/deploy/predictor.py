@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import CallersCameras, CameraLike, CamerasGiven
+from hydranet.deploy.crops import ActiveCascade, crop_sessions, heads_of
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.fitting_hint import SeenShapes
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Head, Manifest
@@ -61,17 +62,25 @@ class SessionPredictor:
     ) -> None:
         self.threshold, self.iou = check_share(threshold, "threshold"), check_share(iou, "iou")
         self.session, self.manifest = session, session.manifest
+        self._known = heads_of(session)
         if not self.manifest.heads:
             raise PredictorError(
                 f"got file {self.manifest.name!r} without heads, expected one at least; export it again"
             )
-        names = list(dict.fromkeys(heads)) if heads else list(self.manifest.heads)
+        names = list(dict.fromkeys(heads)) if heads else list(self._known)
         for name in names:
-            if name not in self.manifest.heads:
-                raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
+            if name not in self._known:
+                raise PredictorError(unknown(name, self._known, "head of this network"))
         self.every = dict.fromkeys(names, 1)
         self.options, self.size = dict(options or {}), size
-        asked = {name: self.manifest.heads[name] for name in names}
+        asked = {name: self._known[name] for name in names}
+        self._cascades = self._active(names)
+        self._boxes_of = {name: one.cascade.boxes for one in self._cascades for name in one.heads}
+        alone = [name for name in names if name not in self.manifest.heads and name not in self._boxes_of]
+        if alone:
+            raise PredictorError(
+                f"got heads {', '.join(alone)}, which see crops in this file; ask for the head of the boxes, too"
+            )
         self.heads = chosen_heads(asked, self.threshold, self.iou, self.options)
         _check_size(size, self.manifest)
         self._cameras = CallersCameras(self.manifest)
@@ -87,7 +96,7 @@ class SessionPredictor:
     @property
     def ledger(self) -> Ledger:
         """Heads that were not computed for images of this thread: not asked for, or resting between two images."""
-        return self._stream.ledger(self.manifest.heads, self.every)
+        return self._stream.ledger(self._known, self.every)
 
     def stream(self, every: Mapping[str, int] | None = None, camera: CameraLike | None = None) -> Self:
         """The same open network for the single images of one camera, one after another.
@@ -100,8 +109,8 @@ class SessionPredictor:
         other = copy.copy(self)
         other.every, other._stream = self.every | dict(every or {}), Stream()
         for name in other.every:
-            if name not in self.manifest.heads:
-                raise PredictorError(unknown(name, self.manifest.heads, "head of this network"))
+            if name not in self._known:
+                raise PredictorError(unknown(name, self._known, "head of this network"))
         if not all(map(_is_rate, other.every.values())) or not set(other.every) <= set(self.every):
             heads = ", ".join(self.every)
             raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {heads}")
@@ -122,8 +131,20 @@ class SessionPredictor:
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Class names of each task; empty for tasks without classes."""
-        return {name: self.manifest.heads[name].classes for name in self.every}
+        """Class names of each task; empty for tasks without classes. Numbers per box have those of the boxes."""
+        own = {name: self._known[name].classes for name in self.every}
+        return {name: classes or own.get(self._boxes_of.get(name, name), ()) for name, classes in own.items()}
+
+    def _active(self, names: Sequence[str]) -> list[ActiveCascade]:
+        """The cascades whose boxes are asked for, with those of their heads that are, too."""
+        active = []
+        for cascade, crops in crop_sessions(self.session):
+            own = [name for name in cascade.heads if name in names and name in crops.manifest.heads]
+            if own and cascade.boxes in names:
+                ask = SessionPredictor(crops, own, size=cascade.size)
+                heads = {name: crops.manifest.heads[name] for name in own}
+                active.append(ActiveCascade(cascade, self._known[cascade.boxes].classes, heads, ask))
+        return active
 
     @overload
     def __call__(
@@ -195,7 +216,7 @@ class SessionPredictor:
     def _chosen(self, threshold: float | None, iou: float | None, options: HeadOptions | None) -> dict[str, Head]:
         """The heads with what one call asks for, else what this predictor was asked for."""
         return chosen_heads(
-            {name: self.manifest.heads[name] for name in self.heads},
+            {name: self._known[name] for name in self.heads},
             self.threshold if threshold is None else threshold,
             self.iou if iou is None else iou,
             self._merged(options),
@@ -211,6 +232,7 @@ class SessionPredictor:
         if checked(image).shape != stream.shape:
             stream.count, stream.last, stream.shape = 0, Answers(), image.shape
         due = [name for name, n in self.every.items() if stream.count % n == 0]
+        due = [name for name in due if self._boxes_of.get(name, name) in due]  # crops need boxes of the same image
         if due:  # no runtime computes a network without outputs
             stream.last |= self._see([image], [camera], {name: heads[name] for name in due})[0]
         stream.advance(due, self.every)
@@ -225,6 +247,20 @@ class SessionPredictor:
         cameras: Sequence[CameraLike | None],
         heads: Mapping[str, Head],
     ) -> list[Answers]:
+        whole = {name: head for name, head in heads.items() if name not in self._boxes_of}
+        results = self._whole(images, cameras, whole)
+        for one in self._cascades:
+            asked = [name for name in one.heads if name in heads]
+            if asked:
+                detections: list[Any] = [answers[one.cascade.boxes] for answers in results]
+                for answers, more in zip(results, one(images, detections, asked), strict=True):
+                    answers |= more
+        return [{name: answers[name] for name in heads} for answers in results]
+
+    def _whole(
+        self, images: list[np.ndarray], cameras: Sequence[CameraLike | None], heads: Mapping[str, Head]
+    ) -> list[Answers]:
+        """The heads that see whole images."""
         fitted, views = prepared(images, self.manifest, self._size(images[0]))
         for image, view in zip(images, views, strict=True):
             self._shapes.look(image.shape[:2], view.size, self.manifest.input)

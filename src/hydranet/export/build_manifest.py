@@ -1,7 +1,7 @@
 """The manifest of a graph: what its arrays mean, from the tasks, the recipe and one run on an example."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from hydranet.annotations import Annotation
 from hydranet.config.recipe import Recipe
+from hydranet.core.cascade import Cascade
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.camera_input import CameraInput
@@ -22,11 +23,17 @@ PACKAGES = ("hydranet", "torch", "onnx", "onnxscript", "onnxruntime", "openvino"
 
 
 def described(
-    graph: ExportGraph, recipe: Recipe, name: str, protocol: Mapping[str, Any] | None = None, precision: str = "fp32"
+    graph: ExportGraph,
+    recipe: Recipe,
+    name: str,
+    protocol: Mapping[str, Any] | None = None,
+    precision: str = "fp32",
+    beside: Sequence[Cascade] = (),
 ) -> Manifest:
     """The manifest of a graph of this recipe's network.
 
     name: of the run.    protocol: of its report, source -> task -> how it was measured.
+    beside: cascades whose crops another graph sees.
     """
     with torch.no_grad():
         answers = graph.answers(*example(graph.shape, graph.inputs))
@@ -39,7 +46,7 @@ def described(
         shape.frame if shape.fit != "none" else None,
         shape.batch,
         stride,
-        recipe.sizes,
+        _sizes_of_images(recipe),
         fitting=Fitting(padding=PAD) if shape.fit == "none" else None,
     )
     return Manifest(
@@ -60,7 +67,21 @@ def described(
         precision=precision,
         versions=versions(),
         camera=_camera(graph),
+        cascades=(*_inside(graph, recipe), *beside),
     )
+
+
+def _inside(graph: ExportGraph, recipe: Recipe) -> list[Cascade]:
+    """The cascades whose crops this graph sees itself: it takes them at any size and number."""
+    if not graph.shape.dynamic or graph.shape.batch is not None:
+        return []
+    return [one for one in recipe.cascades if {one.boxes, *one.heads} <= graph.model.tasks.keys()]
+
+
+def _sizes_of_images(recipe: Recipe) -> tuple[tuple[int, int], ...]:
+    """The sizes it was trained at, without those of crops: a whole image is never fitted into one of these."""
+    crops = {one.size for one in recipe.cascades}
+    return tuple(size for size in recipe.sizes if size not in crops) or recipe.sizes
 
 
 def versions() -> dict[str, str]:

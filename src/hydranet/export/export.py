@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from hydranet.config.recipe import Recipe
+from hydranet.core.cascade import Cascade
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.deploy.manifest import Manifest, TargetFiles
@@ -58,6 +59,7 @@ class ExportPlan:
     targets: files in `hydranet.export.targets`, such as "onnx".    shape: what the files take.
     heads:   tasks in the files; none = all.    precision: of the stored weights, as the targets offer it.
     confidence: heads that also say how sure they are, or "all".
+    beside:  cascades whose crops the files of another plan see, in `Cascade.folder` below these (`export.crops`).
     """
 
     targets: Sequence[str]
@@ -65,6 +67,7 @@ class ExportPlan:
     heads: Sequence[str] | None = None
     precision: str = "fp32"
     confidence: Sequence[str] = ()
+    beside: Sequence[Cascade] = ()
 
 
 def export(
@@ -95,7 +98,7 @@ def export(
     model = sure(model, plan.confidence, heads)
     _check_weights(model.subset(*heads) if heads else model)
     graph = shipped(model, heads, shape)
-    manifest = described(graph, recipe, name or recipe.name, protocol, precision)
+    manifest = described(graph, recipe, name or recipe.name, protocol, precision, plan.beside)
     if shape.dynamic and any(side % manifest.input.stride for side in shape.size):
         raise SpecError(
             f"got size {shape.size} with a dynamic size, expected multiples of {manifest.input.stride}: files of one "

@@ -5,9 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hydranet.checkpoint.checkpoint import load_model
+from hydranet.config.recipe import Recipe
+from hydranet.export.crops import plans
 from hydranet.export.export import ExportPlan, export, opened, report_of, settle
 from hydranet.export.graph import Shape
 from hydranet.export.parity import Bounds, Parity, ParityError, measure, save
+from hydranet.models.hydranet import HydraNet
 
 
 def export_run(
@@ -21,6 +24,7 @@ def export_run(
 ) -> list[Path]:
     """Writes a run for each target, proves that every runtime answers the same, and returns the model files.
 
+    A recipe's cascades get graphs of their own for crops, in folders below that the files know (`export.crops`).
     Files of a target that no runtime here opens are not proven; manifest.json says so.
 
     run:     a run folder or model.safetensors.    folder: of the files; default: export/ in the run.
@@ -34,9 +38,17 @@ def export_run(
     place = Path(run).resolve() if Path(run).is_dir() else Path(run).resolve().parent
     target = Path(folder) if folder else place / "export"
     model, recipe = load_model(run)
+    whole = ExportPlan(targets, shape or Shape(recipe.sizes[0]), heads)
+    paths: list[Path] = []
+    for below, plan in plans(whole, recipe):
+        paths = _written(model, recipe, target / below, plan, place, limit)
+    return paths
+
+
+def _written(model: HydraNet, recipe: Recipe, target: Path, plan: ExportPlan, place: Path, limit: int) -> list[Path]:
+    """The proven files of one plan, in the folder `target`."""
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=target) as draft:
-        plan = ExportPlan(targets, shape or Shape(recipe.sizes[0]), heads)
         graph, drafts = export(model, recipe, Path(draft), plan, name=place.name, protocol=report_of(place))
         proofs: list[Parity] = []
         if sessions := opened(drafts):

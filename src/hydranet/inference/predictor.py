@@ -6,6 +6,8 @@ from pathlib import Path
 from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
 from hydranet.deploy.cameras import CameraLike
+from hydranet.deploy.crops import WithCrops
+from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.options import PredictorError
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import Runtime, Session, known, open_session, runtimes_for
@@ -60,7 +62,8 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
             raise SpecError(
                 f"got device {runtime.device!r} with an exported file, expected a run; exported files use the CPU here"
             )
-        return open_session(place, runtime.name, runtime.threads, runtime.precision, runtime.trust)
+        session = open_session(place, runtime.name, runtime.threads, runtime.precision, runtime.trust)
+        return session if _sees_crops(session.manifest) else _with_crops(session, place, runtime)
     if not place.is_dir() and not (place.is_file() and place.suffix == WEIGHTS):
         suffixes = sorted({suffix for _, module in known() for suffix in module.SUFFIXES})
         raise PredictorError(
@@ -75,6 +78,21 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
     with needing("a run folder"):
         from hydranet.inference.torch_session import TorchSession
     return TorchSession(place, runtime)
+
+
+def _sees_crops(manifest: Manifest) -> bool:
+    """Whether the graph itself sees the crops of its cascades, if there are any."""
+    return all(set(cascade.heads) & manifest.heads.keys() for cascade in manifest.cascades)
+
+
+def _with_crops(session: Session, place: Path, runtime: Runtime) -> Session:
+    """The session with those of its cascades' graphs, which lie in folders beside it."""
+    files = [place.parent / cascade.folder / place.name for cascade in session.manifest.cascades]
+    for file in files:
+        if not file.is_file():
+            raise PredictorError(f"missing file {file}, which sees the crops of {place.name}; copy the whole folder")
+    crops = [open_session(file, runtime.name, runtime.threads, runtime.precision, runtime.trust) for file in files]
+    return WithCrops(session, tuple(crops))
 
 
 def parse_size(text: str, multiple: int = 4) -> tuple[int, int] | None:

@@ -54,6 +54,8 @@ def box_title(label: Boxes, i: int, classes: Sequence[str]) -> str:
         parts.append(f"{float(label.score[i]):.2f}")
     if label.distance_m is not None and np.isfinite(label.distance_m[i]):
         parts.append(f"{float(label.distance_m[i]):.1f} m")
+    if label.value is not None and np.isfinite(label.value[i]):
+        parts.append(f"{float(label.value[i]):.4g} {label.value_unit}".rstrip())
     return " ".join(parts)
 
 
