@@ -115,6 +115,7 @@ def test_an_image_its_heads_a_pixel_and_the_json(page: Any, tmp_path: Path) -> N
     page.mouse.click(area["x"] + area["width"] * 100.5 / 480, area["y"] + area["height"] * 50.5 / 240)
     assert page.inner_text("#pixel").startswith(f"x 100, y 50 · far: {expected['far'].values[50, 100]:.2f} m")
     page.click("#heads input[value=cars]")
+    until(page, "document.body.dataset.heads.split(' ').includes('cars')")
     page.fill("#threshold", "0.05")
     with page.expect_download() as download:
         page.keyboard.press("d")

@@ -18,12 +18,14 @@ from hydranet.cli import (
     evaluate,
     export,
     label,
+    licenses,
     parts,
     predict,
     quantize,
     recipe,
     report,
     retention,
+    ros2,
     serve,
     sweep,
     terminal,
@@ -70,7 +72,9 @@ app.command()(quantize.quantize)
 app.command("quantise", hidden=True)(quantize.quantize)  # the names of earlier versions
 app.command()(bench.bench)
 app.command()(predict.predict)
+app.command()(licenses.licenses)
 app.command()(serve.serve)
+app.command()(ros2.ros2)
 app.command()(label.label)
 app.command()(compare.compare)
 app.command("compare-outputs")(compare_outputs.same)

@@ -14,6 +14,7 @@ from hydranet.cli.terminal import say
 if TYPE_CHECKING:
     from hydranet.core.ledger import Ledger
     from hydranet.core.sample import DataError
+    from hydranet.deploy.predictor import SessionPredictor
     from hydranet.deploy.video.frames import Frame
     from hydranet.deploy.video.stopwatch import Pace
     from hydranet.deploy.writer import Writer
@@ -28,7 +29,7 @@ def share(value: float | None) -> float | None:
 
 Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or a file that `hydranet export` wrote")]
 Source = Annotated[
-    str, typer.Argument(help="An image, a folder, a pattern, a video, camera:0, /dev/video0 or rtsp://...")
+    str, typer.Argument(help="An image, folder, pattern, video, camera:0, /dev/video0, rtsp://... or a ROS 2 bag")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for images and JSON")]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas; the others cost nothing")]
@@ -64,6 +65,7 @@ Draw = Annotated[
 ]
 Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
 Fps = Annotated[float, typer.Option(min=0, help="Frame rate, if images are the frames of a video; 0 = they are not")]
+Topic = Annotated[str, typer.Option(help="Of a bag: the topic with images; default: its only one")]
 Limit = Annotated[int, typer.Option(min=0, help="End after this many frames; 0 = no limit")]
 Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
 Precision = Annotated[str, typer.Option(help="Half precision for runs and OpenVINO: bf16 or fp16; default: fp32")]
@@ -94,11 +96,13 @@ def predict(
     max_pixels: MaxPixels = None,
     trust: Trust = False,
     best: Best = False,
+    topic: Topic = "",
 ) -> None:
     """Look at images or a video: one image (video) per task, one of all, JSON, and ledger.json: what was not used.
 
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network slower than the camera gets the
-    newest frame. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
+    newest frame. Of a bag of ROS 2 the answers are a bag, too. Images are turned upright as their EXIF tag says; boxes
+    and arrays lie in pixels of that image.
     """
     from hydranet.deploy.options import parse_options
     from hydranet.deploy.session import Runtime
@@ -107,10 +111,12 @@ def predict(
     from hydranet.deploy.writer import Writer
     from hydranet.inference.pipeline import run_pipeline
     from hydranet.inference.predictor import Predictor, parse_size
+    from hydranet.serving.ros2.replay import is_bag
 
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
-    sources = find_sources(images, stop)
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
+    bag = is_bag(Path(images))
+    sources = {} if bag else find_sources(images, stop)
     predictor = Predictor(
         best_of(model, best),
         _names(heads),
@@ -120,6 +126,9 @@ def predict(
         runtime=chosen,
     )
     predictor = predictor.with_options(parse_options(option or ()))
+    if bag:
+        _replay(Path(images), topic, predictor.stream(rates, focal_px), out, (stop, limit))
+        return
     broken, ledgers = list["DataError"](), list["Ledger"]()
     for name, source in sources.items():
         rate, stream = source.fps or fps or None, predictor.stream(rates, focal_px)
@@ -129,6 +138,30 @@ def predict(
         if stop and not isinstance(source, Live):
             _end(out, broken, ledgers, f"{writer.count} of {source.count or 'all'} frames")
     _end(out, broken, ledgers, "")
+
+
+def _replay(
+    bag: Path,
+    topic: str,
+    predictor: "SessionPredictor",
+    out: Path,
+    end: tuple[Sequence[int], int],
+) -> None:
+    """Writes OUT/NAME, a bag with the messages that the ROS 2 node would publish. end: as `_watch` takes them."""
+    from hydranet.serving.ros2.pipeline import Outputs, Perception
+    from hydranet.serving.ros2.replay import Replay
+
+    replay, (stop, limit), count = Replay(bag, topic), end, 0
+    perception = Perception(predictor, Outputs(vision=True))
+    place = out / f"{bag.stem}_predictions"
+    with terminal.bar() as bar:
+        job = bar.add_task("predicting", total=limit or None, note="")
+        for count in replay.run(perception, place):
+            bar.update(job, advance=1)
+            if stop or count == limit:
+                break
+    say(f"{count} images of {replay.topic} -> {place}")
+    _end(out, [], [replay.ledger], f"{count} frames" if stop else "")
 
 
 def _watch(

@@ -21,11 +21,13 @@ EXTRAS: Mapping[str, str] = {
     "similari": "track",
     "foxglove": "record",
     "mcap": "record",
+    "rosbags": "record",
     "rerun": "viz",
     "ray": "scale",
     "rclpy": "ros2",
     "fastapi": "serve",
     "uvicorn": "serve",
+    "python_multipart": "serve",
 }
 """Extra of hydranet by the name of a module that it brings."""
 

@@ -4,7 +4,7 @@ Needs numpy and OpenCV only. Images are RGB; what is drawn on is always a copy. 
 crops) are enlarged by a whole number first. What the colors mean stands below the image (`captioned`), never on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
@@ -57,6 +57,23 @@ def draw(
         cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
     )
     return _drawn(_enlarged(annotation, factor), canvas, Style(classes, colors, range_m))
+
+
+def overlaid(
+    image: np.ndarray, annotations: Mapping[str, Annotation], classes: Mapping[str, Sequence[str]]
+) -> np.ndarray:
+    """The image with several annotations drawn on it, maps first, without a legend; enlarged as in `draw`.
+
+    annotations, classes: by task.    Returns uint8 k·h k·w 3.
+    """
+    factor = max(1, min(round(READABLE_PX / min(image.shape[:2])), LONGEST_PX // max(image.shape[:2])))
+    canvas = (
+        cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
+    )
+    maps = {name: one for name, one in annotations.items() if isinstance(one, ClassMap | ScalarMap | NormalMap)}
+    for name, annotation in {**maps, **annotations}.items():
+        canvas = _drawn(_enlarged(annotation, factor), canvas, Style(classes.get(name, ())))
+    return canvas
 
 
 def captioned(

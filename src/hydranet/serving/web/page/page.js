@@ -78,11 +78,13 @@ async function look() {
     say(`${name}${note}: answered in ${Math.round(performance.now() - begin)} ms`);
     state.shown += 1;
     document.body.dataset.answers = state.shown;
+    document.body.dataset.heads = Object.keys(answer.tree.tasks).join(" ");
     $("drop").hidden = true;
     $("canvases").hidden = false;
     $("download").disabled = false;
     draw();
     tellPixel();
+    state.again ||= chosen().some((name) => !(name in answer.tree.tasks)); // switched on while this was asked
   } catch (error) {
     say(error.message, true);
     document.body.dataset.errors = Number(document.body.dataset.errors || 0) + 1;

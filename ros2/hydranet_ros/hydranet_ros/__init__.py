@@ -1,0 +1,1 @@
+"""The perception node as a package of ROS 2."""
