@@ -28,6 +28,7 @@ def signs() -> Recipe:
     """GTSRB's 43 signs from crops, validated on tracks that were not trained on.
 
     Command: HYDRANET_DATA=DATA hydranet train signs
+    One low-priority core of a busy machine: 37 minutes. Scores: top-1 .974, balanced accuracy .977. See docs/results.md.
     """
     return Recipe(
         name="signs",
@@ -37,9 +38,8 @@ def signs() -> Recipe:
         data=(Source("gtsrb", Gtsrb("gtsrb"), SIZE, augment=LIGHT),),
         validation=(Source("gtsrb", Gtsrb("gtsrb", split="val"), SIZE),),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
-        steps=900,
+        steps=400,
         batch=64,
         precision="auto",
         ema=0.99,
-        evaluate_every=300,
     )
