@@ -28,7 +28,7 @@ def signs() -> Recipe:
     """GTSRB's 43 signs from crops, validated on tracks that were not trained on.
 
     Command: HYDRANET_DATA=DATA hydranet train signs
-    One low-priority core of a busy machine: 37 minutes. Scores: top-1 .974, balanced accuracy .977. See docs/results.md.
+    One core of a busy machine: 37 minutes. Scores: top-1 .974, balanced accuracy .977. See docs/results.md.
     """
     return Recipe(
         name="signs",
