@@ -95,6 +95,7 @@ def test_an_image_its_heads_a_pixel_and_the_json(page: Any, tmp_path: Path) -> N
     data, rgb = image_file(6, (240, 480))
     give(page, data)
     answers(page, 1)
+    assert not page.is_visible("#drop")
     expected = SessionPredictor(Toy())(rgb)
     for box in page.query_selector_all("#heads input"):
         if box.is_checked():
