@@ -15,22 +15,30 @@ from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.coco_keypoints import CocoKeypoints
 from hydranet.datasets.culane import CuLane
+from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.idd_lite import IddLite
+from hydranet.datasets.image_list import ImageList
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.datasets.labelme import Labelme
 from hydranet.datasets.lines_from_masks import LinesFromMasks
+from hydranet.datasets.masks import Masks
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.shift import Shift
+from hydranet.datasets.split import Split
 from hydranet.datasets.subset import Subset
+from hydranet.datasets.table import Table
+from hydranet.datasets.together import Together
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.columns import BoxColumns, LineColumn, NumberColumn, PointColumns, TagColumn
 from hydranet.io.fingerprint import content as pixels
 from hydranet.io.fingerprint import perceptual_hash
 from hydranet.io.pseudo_label_cache import file_of, packed
@@ -338,6 +346,87 @@ def lines_from_masks(root: Path) -> LinesFromMasks:
     return LinesFromMasks(culane(root))
 
 
+def masks(root: Path) -> Masks:
+    for name in ("a", "deep/er/b", "deep/c"):
+        write(root / "images" / f"{name}.jpg", noise(channels=3))
+        write(root / "masks" / f"{name}.png", np.where(noise(4) == 0, 255, noise(3)).astype(np.uint8))
+    return Masks(str(root), names=("road", "car", "sky"))
+
+
+def depth_maps(root: Path) -> DepthMaps:
+    write(root / "images/a.png", noise(channels=3))
+    write(root / "depth/a.png", depth_picture())
+    write(root / "images/clip/b.png", noise(channels=3))
+    write(root / "depth/clip/b.tiff", depth_picture().astype(np.float32))
+    write(root / "images/clip/c.png", noise(channels=3))
+    np.save(root / "depth/clip/c.npy", depth_picture().astype(np.float64))
+    return DepthMaps(str(root), unit="m", scale=1 / 256)
+
+
+TABLE = """image,sign,age,x1,y1,x2,y2,px0,py0,px1,py1,line
+a.png,stop,31.5,1,2,9,8,3,4,5,6,1 20 3 10 5 2
+a.png,stop,31.5,2,2,30,20,,,,,
+b,yield,,,,,,1,1,2,2,
+"""
+
+
+def table(root: Path) -> Table:
+    for name in ("a", "deep/b"):
+        write(root / "images" / f"{name}.png", noise(channels=3))
+    write(root / "labels.csv", TABLE)
+    return Table(
+        str(root),
+        labels={
+            "sign": TagColumn("sign", ("yield", "stop")),
+            "age": NumberColumn("age"),
+            "detection": BoxColumns(("x1", "y1", "x2", "y2"), names=("car",)),
+            "points": PointColumns("px{}", "py{}", count=2, mirror=(1, 0)),
+            "lanes": LineColumn("line"),
+        },
+    )
+
+
+def labelme_shape(label: str, kind: str, *points: tuple[float, float]) -> dict[str, object]:
+    return {"label": label, "shape_type": kind, "points": [list(point) for point in points], "group_id": None}
+
+
+def labelme(root: Path) -> Labelme:
+    shapes = [
+        labelme_shape("car", "rectangle", (20.0, 3.0), (4.0, 15.0)),
+        labelme_shape("road", "polygon", (0, 24), (32, 24), (16, 12)),
+        labelme_shape("lane", "linestrip", (1, 20), (5, 10), (9, 2)),
+    ]
+    for name, used in (("a", shapes), ("deep/b", [])):
+        write(root / f"{name}.jpg", noise(channels=3))
+        tree = {
+            "version": "5.0",
+            "shapes": used,
+            "imageHeight": HEIGHT,
+            "imageWidth": WIDTH,
+            "imagePath": f"{name}.jpg",
+        }
+        write(root / f"{name}.json", json.dumps(tree))
+    read = {"detection": "boxes", "semantic": "mask", "lanes": "lines"}
+    return Labelme(str(root), names=("road", "car", "lane"), read=read, background="road")
+
+
+def split(root: Path) -> Split:
+    return Split(masks(root), val=0.3)
+
+
+def image_list(root: Path) -> ImageList:
+    whole = masks(root)
+    write(root / "train.txt", "a\nimages/deep/er/b.jpg masks/deep/er/b.png\n")
+    return ImageList(whole, "train.txt")
+
+
+def together(root: Path) -> Together:
+    whole = masks(root)
+    for name in ("a", "deep/c"):
+        write(root / "depth" / f"{name}.png", depth_picture())
+    return Together((whole, DepthMaps(str(root), unit="mm", on_error="skip")))
+
+
 FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     KittiObject: kitti_object,
     KittiTracking: kitti_tracking,
@@ -362,5 +451,12 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     CuLane: culane,
     TuSimple: tusimple,
     LinesFromMasks: lines_from_masks,
+    Masks: masks,
+    DepthMaps: depth_maps,
+    Table: table,
+    Labelme: labelme,
+    Split: split,
+    ImageList: image_list,
+    Together: together,
 }
 """A small one of every data set that reads files; one without an entry must be constructible without arguments."""

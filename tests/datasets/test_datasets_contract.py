@@ -32,7 +32,8 @@ def every_dataset() -> list[type[Dataset]]:
 
 
 @pytest.fixture(params=every_dataset(), ids=lambda cls: cls.__name__)
-def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
+def dataset(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.setenv("HYDRANET_CACHE", str(tmp_path / "cache-of-fingerprints"))
     make = FOLDERS.get(request.param, lambda _: request.param())
     return make(tmp_path)
 
@@ -91,6 +92,13 @@ def check_label(label: Annotation, size: tuple[int, int]) -> None:
 def test_class_names_differ_and_leave_room_for_unknown(dataset: Dataset) -> None:
     for classes in dataset.classes.values():
         assert len(set(classes)) == len(classes) <= UNKNOWN_ID
+
+
+def test_keys_are_known_without_reading(dataset: Dataset) -> None:
+    keys = dataset.keys()
+    assert len(keys) == len(dataset)
+    for index in range(min(len(dataset), LOOKED_AT)):
+        assert keys[index] == (dataset[index].key or str(index))
 
 
 def test_reading_twice_gives_the_same(dataset: Dataset) -> None:

@@ -33,13 +33,18 @@ from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.coco_keypoints import CocoKeypoints
 from hydranet.datasets.culane import CuLane
+from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.gtsrb import Gtsrb
+from hydranet.datasets.image_list import ImageList
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.datasets.labelme import Labelme
+from hydranet.datasets.masks import Masks
 from hydranet.datasets.nyuv2 import NyuV2Examples
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.shift import Shift
+from hydranet.datasets.table import Table
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
@@ -113,6 +118,14 @@ READERS = {
     "normals": Reader(NyuV2Examples, "three/norm_gt_000433.png", "image"),
     "signs": Reader(Gtsrb, "Final_Training/Images/00033/GT-00033.csv", "text"),
     "index of a cache": Reader(Pseudo, "cache/index.json", "json"),
+    "masks": Reader(Masks, "masks/a.png", "image"),
+    "numbers in png": Reader(DepthMaps, "depth/a.png", "image"),
+    "numbers in tiff": Reader(DepthMaps, "depth/clip/b.tiff", "bytes"),
+    "numbers in npy": Reader(DepthMaps, "depth/clip/c.npy", "bytes"),
+    "table": Reader(Table, "labels.csv", "text"),
+    "labelme": Reader(Labelme, "a.json", "json"),
+    "labelme bytes": Reader(Labelme, "a.json", "text"),
+    "list of images": Reader(ImageList, "train.txt", "text"),
     "boxes of a cache": Reader(Pseudo, "cache/cars/b.png.json", "json"),
 }
 
@@ -167,6 +180,18 @@ def damaged_image(data: bytes, dice: random.Random) -> bytes:
     return bytes(bent)
 
 
+def damaged_bytes(data: bytes, dice: random.Random) -> bytes:
+    """Bytes flipped, most of them at the beginning, or a part cut off."""
+    if dice.randrange(4) == 0:
+        return data[: dice.randrange(len(data) + 1)]
+    bent = bytearray(data)
+    for _ in range(dice.randint(1, 6)):
+        bent[dice.randrange(min(len(bent), 130)) if dice.random() < 0.8 else dice.randrange(len(bent))] = (
+            dice.randrange(256)
+        )
+    return bytes(bent)
+
+
 def outcome(work: Callable[[], object], file: Path) -> None:
     """Runs; anything but a result, or one sentence that names the file or its folder, fails."""
     try:
@@ -183,6 +208,8 @@ def outcome(work: Callable[[], object], file: Path) -> None:
 def damaged(reader: Reader, data: bytes, dice: random.Random) -> bytes:
     if reader.kind == "image":
         return damaged_image(data, dice)
+    if reader.kind == "bytes":
+        return damaged_bytes(data, dice)
     if reader.kind == "json":
         tree = json.loads(data)
         for _ in range(dice.randint(1, 3)):
@@ -232,7 +259,7 @@ def _again(dataset: Dataset, on_error: str) -> Dataset:
 
 
 def _read(dataset: Dataset) -> None:
-    for index in range(min(len(dataset), 2)):
+    for index in range(min(len(dataset), 3)):
         assert isinstance(dataset[index], Sample)
 
 

@@ -48,6 +48,10 @@ class Dataset(Component, ABC):
             options = f"{dotted(type(self))} {id(self)}"
         return [f"{options} {index}" for index in range(len(self))]
 
+    def keys(self) -> Sequence[str]:
+        """`Sample.key` of every image, as splits need them. By default every image is read; data sets of files know."""
+        return [self[index].key or str(index) for index in range(len(self))]
+
     @abstractmethod
     def __len__(self) -> int: ...
 

@@ -12,11 +12,11 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, to_json
-from hydranet.data.fingerprint_cache import Fingerprints, Show, fingerprints
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.io.files import FileDataset
 from hydranet.io.fingerprint import NEAR_BITS, bits, nearest
+from hydranet.io.fingerprint_cache import Fingerprints, Show, fingerprints
 
 Images = Mapping[str, tuple[str, str]]
 """SOURCE:KEY of an image to the fingerprints of its content and look (`io.fingerprint`)."""
@@ -37,7 +37,7 @@ def silent(done: int, total: int) -> None:
 def leaks(recipe: Recipe, show: Show = silent) -> Ledger:
     """Validation images that a recipe trains on, that look as if it did, or whose group it trains on.
 
-    Images in files are compared by their pixels, each read once and kept in the cache (`data.fingerprint_cache`);
+    Images in files are compared by their pixels, each read once and kept in the cache (`io.fingerprint_cache`);
     generated ones by the options that they are made from (`Dataset.identities`), without making any.
     Raises DataError where files cannot be listed.
     """

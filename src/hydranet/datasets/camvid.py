@@ -1,6 +1,6 @@
 """CamVid: road scenes with a class for every pixel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,9 @@ class CamVid(FileDataset):
 
     def _mask_of(self, path: Path) -> Path:
         return as_written(self.folder / f"{self.split}annot" / f"{path.stem}.png")
+
+    def keys(self) -> Sequence[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.frames]
 
     def __len__(self) -> int:
         return len(self.frames)

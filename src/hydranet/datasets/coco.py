@@ -141,6 +141,9 @@ class Coco(FileDataset):
     def ledger(self) -> Ledger:
         return super().ledger() + self._tables.ledger
 
+    def keys(self) -> Sequence[str]:
+        return [entry.path.relative_to(self.folder).as_posix() for entry in self._tables.images]
+
     def __len__(self) -> int:
         return len(self._tables.images)
 

@@ -1,5 +1,6 @@
 """Images without labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,9 @@ class Folder(FileDataset):
 
     def ledger(self) -> Ledger:
         return super().ledger() + self._listing.ledger
+
+    def keys(self) -> Sequence[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.frames]
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -100,6 +100,9 @@ class Pseudo(Dataset):
     def identities(self) -> Sequence[str]:
         return self.dataset.identities()
 
+    def keys(self) -> Sequence[str]:
+        return self.dataset.keys()
+
     def __len__(self) -> int:
         return len(self.dataset)
 

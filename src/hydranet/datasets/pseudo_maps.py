@@ -66,6 +66,9 @@ class PseudoMaps(FileDataset):
     def identities(self) -> Sequence[str]:
         return self.dataset.identities()
 
+    def keys(self) -> Sequence[str]:
+        return self.dataset.keys()
+
     def __len__(self) -> int:
         return len(self.dataset)
 

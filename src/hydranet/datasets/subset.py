@@ -40,6 +40,10 @@ class Subset(Dataset):
         every = self.dataset.identities()
         return [every[index] for index in self.chosen]
 
+    def keys(self) -> Sequence[str]:
+        every = self.dataset.keys()
+        return [every[index] for index in self.chosen]
+
     def __len__(self) -> int:
         return len(self.chosen)
 

@@ -1,6 +1,6 @@
 """Boxes in Pascal VOC's XML files, one per image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,9 @@ class Voc(FileDataset):
     def _labels_of(self, path: Path) -> Path:
         name = path.relative_to(self.folder / self.images).with_suffix(".xml")
         return as_written(self.folder / self.annotations / name)
+
+    def keys(self) -> Sequence[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.frames]
 
     def __len__(self) -> int:
         return len(self.frames)

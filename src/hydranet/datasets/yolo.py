@@ -1,6 +1,6 @@
 """Boxes in the text files of YOLO, one per image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,9 @@ class Yolo(FileDataset):
             str(self.folder / self.labels),
             self.on_error,
         )
+
+    def keys(self) -> Sequence[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.frames]
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -13,12 +13,12 @@ from hydranet.core.checks.types import check_fields
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError, UserError
 from hydranet.core.sample import DataError
-from hydranet.data.fingerprint_cache import Fingerprints, Show, is_kept
 from hydranet.data.overlap import Images, bare, images_of, overlap, silent, wrapped
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.deploy.session import runtimes_for
 from hydranet.distillation.teacher_model import Network, TeacherModel
 from hydranet.io.atomic import write
+from hydranet.io.fingerprint_cache import Fingerprints, Show, is_kept
 from hydranet.io.pseudo_label_index import Index
 
 FILE = "leakage.json"

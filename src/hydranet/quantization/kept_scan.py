@@ -14,12 +14,12 @@ from typing import Any
 
 from hydranet.config.recipe import Recipe
 from hydranet.core.sample import DataError
-from hydranet.data.fingerprint_cache import state_of
 from hydranet.evaluation.report import finite, number
 from hydranet.export.parity import Bounds, MetricPair, Parity
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.cache_folder import cache
 from hydranet.io.files import read_json
+from hydranet.io.fingerprint_cache import state_of
 
 
 class KeptScan:

@@ -13,10 +13,10 @@ from blocks import Blocks, blocks, trained
 from commands import hydranet
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
-from hydranet.data.fingerprint_cache import Fingerprints, fingerprints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.subset import Subset
 from hydranet.io.fingerprint import content
+from hydranet.io.fingerprint_cache import Fingerprints, fingerprints
 from hydranet.io.pseudo_label_index import read_index
 
 

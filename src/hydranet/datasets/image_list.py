@@ -1,0 +1,93 @@
+"""The images of a data set that a text file lists."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from hydranet.core.dataset import Dataset
+from hydranet.core.ledger import Ledger, Omission
+from hydranet.core.sample import DataError, Sample
+from hydranet.io.box_rows import OnError, quoted
+from hydranet.io.files import FileDataset, check_names, read_lines
+
+
+@dataclass(frozen=True)
+class ImageList(Dataset):
+    """A part of a data set, as lists of official splits state it.
+
+    dataset:  the whole data set.
+    file:     a text file with an image per line: its path or the end of it, with or without suffix; what follows a
+              space, such as the path of a mask, does not count. Relative to the data set's folder, if it has one.
+    on_error: "refuse" raises for a line that means no image, or several; "skip" leaves it out and counts it.
+    """
+
+    dataset: Dataset
+    file: str
+    on_error: OnError = "refuse"
+
+    def __post_init__(self) -> None:
+        check_names([self.on_error], ("refuse", "skip"), "on_error of ImageList")
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return self.dataset.classes
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        return self.dataset.provenance
+
+    @cached_property
+    def _listed(self) -> tuple[list[int], Ledger]:
+        path = Path(self.file).expanduser()
+        if isinstance(self.dataset, FileDataset) and not path.is_absolute():
+            path = self.dataset.folder / path
+        ends = _ends(self.dataset.keys())
+        chosen: set[int] = set()
+        ledger = Ledger()
+        for i, line in enumerate(read_lines(path), start=1):
+            name = line.split()[0].replace("\\", "/").removeprefix("./").strip("/") or "/"
+            found = ends.get(name) or ends.get(PurePosixPath(name).with_suffix("").as_posix()) or []
+            if len(found) == 1:
+                chosen.add(found[0])
+                continue
+            if self.on_error == "refuse":
+                count = f"{len(found)} images end" if found else "no image ends"
+                raise DataError(f"{path}:{i}: {count} like {quoted(name)}; correct the list, or write whole paths")
+            ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(path), "a line that means no single image", name[:80])
+        if not chosen:
+            raise DataError(f"{path} lists none of the {len(self.dataset)} images; check the list")
+        return sorted(chosen), ledger
+
+    @property
+    def chosen(self) -> list[int]:
+        """Positions in the whole data set."""
+        return self._listed[0]
+
+    def ledger(self) -> Ledger:
+        return super().ledger() + self._listed[1]
+
+    def identities(self) -> Sequence[str]:
+        every = self.dataset.identities()
+        return [every[index] for index in self.chosen]
+
+    def keys(self) -> Sequence[str]:
+        every = self.dataset.keys()
+        return [every[index] for index in self.chosen]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.chosen[index]]
+
+
+def _ends(keys: Sequence[str]) -> dict[str, list[int]]:
+    """Positions by every end of a path, with and without suffix."""
+    ends: dict[str, list[int]] = {}
+    for i, key in enumerate(keys):
+        for whole in dict.fromkeys((key, PurePosixPath(key).with_suffix("").as_posix())):
+            parts = whole.split("/")
+            for start in range(len(parts)):
+                ends.setdefault("/".join(parts[start:]), []).append(i)
+    return ends

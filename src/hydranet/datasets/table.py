@@ -1,0 +1,248 @@
+"""Labels in one table: CSV, TSV or JSON lines, with a row per image or per instance."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydranet.annotations import Annotation
+from hydranet.core.checks.json_text import BrokenJson, parse_json
+from hydranet.core.ledger import Ledger, Omission
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import SpecError
+from hydranet.io.box_rows import quoted
+from hydranet.io.columns import Columns, Row
+from hydranet.io.files import FileDataset, read_text
+from hydranet.io.images import IMAGES, read_rgb
+from hydranet.io.listing import natural, walk
+from hydranet.io.paths import OutsideFolder, inside
+
+MOST_CELL = 10_000_000
+"""Letters of a cell, at most: a quote that nobody closed makes one cell of the rest of a file."""
+
+
+@dataclass(frozen=True)
+class Table(FileDataset):
+    """A table of labels beside a folder of images.
+
+    root:   the folder.
+    table:  .csv (, or ; between), .tsv, .jsonl, or .json (a list of rows), relative to root.
+    images: folder of the images, relative to root; folders inside count.
+    image:  column of the image's path relative to `images`, with or without its suffix; a bare file name is enough
+            where no other image has it.
+    labels: {name of a label: its columns}, such as {"sign": TagColumn("class", names=("stop", "yield")),
+            "age": NumberColumn("age"), "cars": BoxColumns(("x1", "y1", "x2", "y2"), column="class", names=("car",))}.
+    instances: in JSON, the field of a row that lists its instances, whose own fields then count beside the row's.
+
+    An image of the folder that no row names is left out and counted; a row without an image is an error, or counted.
+    """
+
+    table: str = "labels.csv"
+    images: str = "images"
+    image: str = "image"
+    labels: Mapping[str, Columns] = field(default_factory=dict)
+    instances: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.labels:
+            raise SpecError(
+                "Table got no labels; say which columns hold what: labels={'sign': TagColumn('class', names=...)}"
+            )
+        for name, columns in self.labels.items():
+            if not isinstance(columns, Columns):
+                raise SpecError(
+                    f"Table got {name!r}: {quoted(columns)}, expected a TagColumn, NumberColumn, BoxColumns, ..."
+                )
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: columns.names for name, columns in self.labels.items() if columns.names}
+
+    @cached_property
+    def _rows(self) -> "_Rows":
+        return _read(self)
+
+    @property
+    def frames(self) -> tuple[Path, ...]:
+        """The images that rows name, in natural order."""
+        return self._rows.images
+
+    def keys(self) -> Sequence[str]:
+        return [path.relative_to(self.folder).as_posix() for path in self.frames]
+
+    def ledger(self) -> Ledger:
+        """What is left out; rows that mean nothing are counted when their image is read."""
+        return super().ledger() + self._rows.ledger
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.frames[index]
+        image = read_rgb(path)
+        labels: dict[str, Annotation] = {}
+        ledger = Ledger()
+        for name, columns in self.labels.items():
+            label, left_out = columns.label(self._rows.of[path], (image.shape[0], image.shape[1]), self.on_error)
+            ledger += left_out
+            if label is not None:
+                labels[name] = label
+        return Sample(image, labels, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    images: tuple[Path, ...]
+    of: Mapping[Path, Sequence[Row]]
+    ledger: Ledger
+
+
+def _read(dataset: Table) -> _Rows:
+    """The rows of each image, and what belongs to none."""
+    file, folder = dataset.folder / dataset.table, dataset.folder / dataset.images
+    rows = _expanded(read_table(file), dataset.instances)
+    if not rows:
+        raise DataError(f"{file} has no row; restore it")
+    needed = [dataset.image, *(column for columns in dataset.labels.values() for column in columns.needed())]
+    absent = [column for column in needed if not any(column in row.cells for row in rows)]
+    if absent:
+        raise DataError(
+            f"{file} has no column {quoted(absent[0])}, only "
+            f"{', '.join(map(quoted, list(rows[0].cells)[:12]))[:150]}; correct the recipe or the table"
+        )
+    present = sorted((path for path in walk(folder) if path.suffix.lower() in IMAGES), key=natural)
+    names = _names(present, folder)
+    of: dict[Path, list[Row]] = {}
+    lost: list[str] = []
+    for row in rows:
+        try:
+            of.setdefault(_image(row, dataset.image, folder, names), []).append(row)
+        except DataError as error:
+            if dataset.on_error == "refuse":
+                raise
+            lost.append(str(error)[:160])
+    if not of:
+        raise DataError(f"no row of {file} names an image in {folder}; check images and image")
+    ledger = Ledger()
+    if lost:
+        ledger = ledger.noted(Omission.LABEL_IGNORED, str(file), "a row without an image", *lost)
+    unnamed = [path.relative_to(dataset.folder).as_posix() for path in present if path not in of]
+    if unnamed:
+        ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(folder), f"in no row of {file.name}", *unnamed)
+    return _Rows(tuple(sorted(of, key=natural)), of, ledger)
+
+
+def _expanded(rows: Sequence[Row], field_name: str) -> list[Row]:
+    """A row for each instance that a row lists; an image without any keeps one whose columns of instances are empty."""
+    if not field_name:
+        return list(rows)
+    listed: list[list[dict[str, Any]]] = []
+    for row in rows:
+        inner = row.cells.get(field_name) or []
+        if not isinstance(inner, list) or not all(isinstance(one, dict) for one in inner):
+            raise DataError(
+                f"{row.where}: {quoted(field_name)} is {quoted(inner)}, expected a list of objects; correct it"
+            )
+        listed.append(inner)
+    blank = {key: None for inner in listed for one in inner for key in one}
+    return [
+        Row(row.where, {**blank, **{k: v for k, v in row.cells.items() if k != field_name}, **one})
+        for row, inner in zip(rows, listed, strict=True)
+        for one in (inner or [{}])
+    ]
+
+
+def _names(images: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """Images by every name that a row may use: path, path without suffix, file name, stem."""
+    names: dict[str, list[Path]] = {}
+    for path in images:
+        whole = path.relative_to(folder)
+        for name in dict.fromkeys((whole.as_posix(), whole.with_suffix("").as_posix(), path.name, path.stem)):
+            names.setdefault(name, []).append(path)
+    return names
+
+
+def _image(row: Row, column: str, folder: Path, names: Mapping[str, Sequence[Path]]) -> Path:
+    value = row.cell(column)
+    name = (
+        value.replace("\\", "/").removeprefix("./")
+        if isinstance(value, str)
+        else str(value)
+        if value is not None
+        else ""
+    )
+    found = names.get(name, ())
+    if len(found) == 1:
+        return found[0]
+    try:
+        path = inside(folder, name, follow_links=True)
+    except OutsideFolder as error:
+        raise DataError(f"{row.where}: {error}") from error
+    exact = [one for one in found if one == path]
+    if exact:
+        return exact[0]
+    if found:
+        raise DataError(
+            f"{row.where}: {len(found)} images are called {quoted(name)}; write the path relative to {folder}"
+        )
+    raise DataError(f"{row.where}: no image {quoted(name)} in {folder}; correct or remove the row")
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a CSV, TSV, JSON lines or JSON file, with line numbers. Raises DataError."""
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        lines = enumerate(read_text(path).splitlines(), start=1)
+        return [_object(_json(line, f"{path}:{i}"), f"{path}:{i}") for i, line in lines if line.strip()]
+    if suffix == ".json":
+        tree = _json(read_text(path), str(path))
+        if not isinstance(tree, list):
+            raise DataError(f"{path} holds a {type(tree).__name__}, expected a list of rows; convert it")
+        return [_object(row, f"{path}:{i}") for i, row in enumerate(tree, start=1)]
+    if suffix not in (".csv", ".tsv", ".txt"):
+        raise DataError(
+            f"{path} ends in {suffix or 'nothing'}, expected .csv, .tsv, .jsonl or .json; rename or convert it"
+        )
+    return _separated(path, read_text(path))
+
+
+def _separated(path: Path, text: str) -> list[Row]:
+    head = text.split("\n", 1)[0]
+    between = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=head.count)
+    csv.field_size_limit(MOST_CELL)
+    reader = csv.reader(io.StringIO(text), delimiter=between, skipinitialspace=True)
+    rows: list[Row] = []
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                if len(set(header)) != len(header):
+                    raise DataError(f"{path} has a column twice in its first line; rename one")
+                continue
+            where = f"{path}:{reader.line_num}"
+            if len(cells) != len(header):
+                raise DataError(f"{where}: {len(cells)} cells, expected {len(header)} as in the first line; correct it")
+            rows.append(Row(where, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: {error}; correct it") from error
+    return rows
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return parse_json(text)
+    except BrokenJson as error:
+        raise DataError(f"broken JSON in {where}: {error}; restore the file") from error
+
+
+def _object(value: Any, where: str) -> Row:
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: {quoted(value)}, expected an object with a value per column; correct it")
+    return Row(where, value)

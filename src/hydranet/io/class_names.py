@@ -1,0 +1,33 @@
+"""Names of classes in a text file that lies beside the data."""
+
+import re
+from pathlib import Path
+
+from hydranet.core.checks.names import check_classes
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError
+from hydranet.io.files import read_lines
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """One name per line in the order of ids; "0 road", "0: road" and "0,road" are read as "road", ids then in order.
+
+    Lines that begin with # are comments. Raises DataError for a missing file, numbers out of order, names that are
+    none and names that occur twice.
+    """
+    lines = [line.strip() for line in read_lines(path) if not line.lstrip().startswith("#")]
+    numbered = [re.fullmatch(r"(\d{1,3})\s*[:,;\s=]\s*(\S.*)", line, re.ASCII) for line in lines]
+    names = [match[2] if match else line for match, line in zip(numbered, lines, strict=True)]
+    if lines and all(numbered):
+        ids = [int(match[1]) for match in numbered if match]
+        if ids != list(range(len(ids))):
+            raise DataError(f"{path} numbers its classes {str(ids)[:60]}, expected 0, 1, 2, ...; put them in order")
+    else:
+        names = lines
+    if not names:
+        raise DataError(f"{path} names no class; write one name per line, in the order of ids")
+    try:
+        check_classes(names, str(path))
+    except SpecError as error:
+        raise DataError(str(error)) from error
+    return tuple(names)

@@ -1,0 +1,369 @@
+"""Labels in the columns of a table: how one kind of label is read from the rows of an image."""
+
+import json
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from hydranet.annotations import Annotation, Keypoints, Polylines, Quantity, Tag
+from hydranet.core.checks.names import check_classes
+from hydranet.core.checks.ranges import check_range
+from hydranet.core.ledger import Ledger
+from hydranet.core.sample import DataError
+from hydranet.core.spec import Component, SpecError
+from hydranet.io.box_rows import BoxRow, OnError, boxes_of, is_number, quoted, read_rows, visible
+
+EMPTY = ("", "none", "null", "nan", "na", "n/a")
+"""Words that stand in a cell where nobody knows."""
+
+LARGEST = 1e9
+"""A number beyond is no label."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table. where: file and line, for messages."""
+
+    where: str
+    cells: Mapping[str, Any]
+
+    def cell(self, column: str) -> Any:
+        """What stands in a column; None for an empty cell. Raises DataError where the row has no such column."""
+        if column not in self.cells:
+            raise DataError(
+                f"{self.where}: no column {quoted(column)}, only {', '.join(map(quoted, list(self.cells)[:8]))}; "
+                "correct it"
+            )
+        value = self.cells[column]
+        return None if value is None or (isinstance(value, str) and value.strip().lower() in EMPTY) else value
+
+    def number(self, column: str) -> float | None:
+        """A finite number, or None for an empty cell. Raises DataError for anything else."""
+        value = self.cell(column)
+        if value is None:
+            return None
+        number = _number(value)
+        if number is None:
+            raise DataError(f"{self.where}: {quoted(column)} is {quoted(value)}, expected a number; correct it")
+        return number
+
+    def numbers(self, column: str) -> list[float] | None:
+        """A list of numbers: JSON, or numbers with spaces, commas or semicolons between. None for an empty cell."""
+        value = self.cell(column)
+        if value is None:
+            return None
+        flat = _flat(value)
+        if flat is None:
+            raise DataError(
+                f"{self.where}: {quoted(column)} is {quoted(value)}, expected a list of numbers; correct it"
+            )
+        return flat
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+    else:
+        number = float(value) if is_number(value) else math.nan
+    return number if abs(number) <= LARGEST else None
+
+
+def _flat(value: Any) -> list[float] | None:
+    """Numbers of a list, one level of lists inside included."""
+    if isinstance(value, str):
+        if value.strip().startswith("["):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return None
+        else:
+            value = [word for word in re.split(r"[\s,;]+", value.strip()) if word]
+    if not isinstance(value, list):
+        return None
+    cells = [inner for one in value for inner in (one if isinstance(one, list) else [one])]
+    numbers = [_number(cell) for cell in cells]
+    return [number for number in numbers if number is not None] if None not in numbers else None
+
+
+class Columns(Component, ABC):
+    """Columns that hold one label; `names` are its classes in the order of ids, empty for labels without any."""
+
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        """The label of an image of `size` (height, width) from its rows, None where nobody labeled it.
+
+        Raises DataError naming the row; with on_error="skip", instances that mean nothing are counted instead.
+        """
+
+    @abstractmethod
+    def needed(self) -> tuple[str, ...]:
+        """The columns that are read."""
+
+
+def _check_names(names: tuple[str, ...], what: str) -> None:
+    check_classes(names, what)
+    if not names:
+        raise SpecError(f"{what} got no names; give the classes in the order of ids, such as names=('stop', 'yield')")
+
+
+def _class(row: Row, column: str, names: Sequence[str], what: str) -> int | None:
+    """The id of the class in a cell: a name, or where no name is a number, an id. None for an empty cell."""
+    value = row.cell(column)
+    if value is None:
+        return None
+    word = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, float) and value == int(value):
+        word = str(int(value))
+    if word in names:
+        return names.index(word)
+    if word.isascii() and word.isdecimal() and len(word) < 10 and int(word) < len(names):
+        return int(word)
+    raise DataError(
+        f"{row.where}: {quoted(column)} is {quoted(value)}, expected one of {', '.join(names)[:150]}; correct it or "
+        f"the names of {what}"
+    )
+
+
+@dataclass(frozen=True)
+class TagColumn(Columns):
+    """A class for the whole image. column: holds names, or ids from 0.    names: the classes in the order of ids."""
+
+    column: str
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_names(self.names, "TagColumn")
+
+    def needed(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        found = {value for row in rows if (value := _class(row, self.column, self.names, "TagColumn")) is not None}
+        if len(found) > 1:
+            words = ", ".join(self.names[i] for i in sorted(found))
+            raise DataError(f"{rows[0].where}: its image has several values of {self.column!r} ({words}); correct them")
+        return (Tag(np.int64(found.pop())) if found else None), Ledger()
+
+
+@dataclass(frozen=True)
+class NumberColumn(Columns):
+    """A number for the whole image. column: holds it."""
+
+    column: str
+    names: tuple[str, ...] = ()
+
+    def needed(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        found = {value for row in rows if (value := row.number(self.column)) is not None}
+        if len(found) > 1:
+            raise DataError(
+                f"{rows[0].where}: its image has several values of {self.column!r} {sorted(found)[:4]}; correct them"
+            )
+        return (Quantity(np.float32(found.pop())) if found else None), Ledger()
+
+
+@dataclass(frozen=True)
+class BoxColumns(Columns):
+    """A box per row. A row whose box is empty says that nothing is there.
+
+    columns: four columns, or one that holds a list of four numbers.
+    form:    "xyxy" = left, top, right, bottom; "xywh" = left, top, width, height; "cxcywh" = center, width, height.
+    relative: the numbers are shares of the image, 0 to 1, instead of pixels.
+    column:  of the class; "" = there is one class only.    names: the classes in the order of ids.
+    """
+
+    columns: tuple[str, ...]
+    form: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
+    relative: bool = False
+    column: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_names(self.names, "BoxColumns")
+        if len(self.columns) not in (1, 4):
+            raise SpecError(
+                f"BoxColumns got {len(self.columns)} columns, expected four, or one that holds four numbers"
+            )
+        if self.form not in ("xyxy", "xywh", "cxcywh"):
+            raise SpecError(f"BoxColumns got form={self.form!r}, expected 'xyxy', 'xywh' or 'cxcywh'")
+        if not self.column and len(self.names) > 1:
+            raise SpecError(f"BoxColumns got {len(self.names)} names and no column of the class; give column=...")
+
+    def needed(self) -> tuple[str, ...]:
+        return (*self.columns, *([self.column] if self.column else []))
+
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        filled = [row for row in rows if any(row.cell(column) is not None for column in self.columns)]
+        file = rows[0].where.rpartition(":")[0]
+        boxes, ledger = read_rows(filled, lambda row: self._box(row, size), file, on_error)
+        return boxes_of(visible(boxes, size, on_error), size), ledger
+
+    def _box(self, row: Row, size: tuple[int, int]) -> BoxRow:
+        if len(self.columns) == 1:
+            values = row.numbers(self.columns[0]) or []
+        else:
+            cells = [row.number(column) for column in self.columns]
+            values = [cell for cell in cells if cell is not None]
+        if len(values) != 4:
+            raise DataError(f"{row.where}: a box of {len(values)} numbers, expected four; correct it")
+        one, two, three, four = values
+        if self.form != "xyxy" and min(three, four) < 0:
+            raise DataError(f"{row.where}: a box {three:g} wide and {four:g} high, expected numbers from 0; correct it")
+        if self.form == "xywh":
+            three, four = one + three, two + four
+        elif self.form == "cxcywh":
+            one, two, three, four = one - three / 2, two - four / 2, one + three / 2, two + four / 2
+        if self.relative:
+            if max(three - one, four - two) > 1.01:
+                raise DataError(
+                    f"{row.where}: a box of {three - one:g} x {four - two:g} images, "
+                    "expected shares; set relative=False"
+                )
+            height, width = size
+            one, two, three, four = one * width, two * height, three * width, four * height
+        label = _class(row, self.column, self.names, "BoxColumns") if self.column else 0
+        if label is None:
+            raise DataError(f"{row.where}: a box without a class in {self.column!r}; correct it")
+        return BoxRow(row.where, (one, two, three, four), label)
+
+
+@dataclass(frozen=True)
+class PointColumns(Columns):
+    """An instance of k named points per row.
+
+    x, y:    column of each coordinate, with {} for the number of the point, such as "x{}" and "y{}"; or x alone: one
+             column that holds a list of 2k numbers (x y x y ...) or of 3k (x y v, v = 0, 1, 2 as in COCO).
+    visible: column of v, as x and y; "" = all points with coordinates are visible.
+    count:   k.    first: number of the first point in the names of the columns.
+    mirror:  for each point the number, from 0, of its left-right counterpart; empty = none has one.
+    column, names: of the class, as in BoxColumns; no names = there is one class only.
+    """
+
+    x: str
+    y: str = ""
+    visible: str = ""
+    count: int = 1
+    first: int = 0
+    mirror: tuple[int, ...] = ()
+    column: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_classes(self.names, "PointColumns")
+        check_range("count", self.count, 1, 10_000)
+        if self.y and ("{}" not in self.x or "{}" not in self.y):
+            raise SpecError(
+                f"PointColumns got x={self.x!r}, y={self.y!r}, expected {{}} in both for the number of the point"
+            )
+        if self.mirror and sorted(self.mirror) != list(range(self.count)):
+            raise SpecError(
+                f"PointColumns got mirror={self.mirror}, expected each number from 0 to {self.count - 1} once"
+            )
+        if self.column and not self.names:
+            raise SpecError("PointColumns got a column of the class and no names; give names=(...)")
+
+    def needed(self) -> tuple[str, ...]:
+        if not self.y:
+            return (self.x, *([self.column] if self.column else []))
+        numbers = range(self.first, self.first + self.count)
+        columns = [
+            pattern.replace("{}", str(i)) for i in numbers for pattern in (self.x, self.y, self.visible) if pattern
+        ]
+        return (*columns, *([self.column] if self.column else []))
+
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        instances = [points for row in rows if (points := self._points(row)) is not None]
+        table = np.array(instances, np.float64).reshape(-1, self.count, 3)
+        xy, visible_ = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
+        label = None
+        if self.names:
+            ids = [_class(row, self.column, self.names, "PointColumns") if self.column else 0 for row in rows]
+            known = [id_ for row, id_ in zip(rows, ids, strict=True) if self._points(row) is not None]
+            if None in known:
+                raise DataError(f"{rows[0].where}: its image has points without a class in {self.column!r}; correct it")
+            label = np.array(known, np.int64)
+        return Keypoints(xy, visible_, label, mirror=self.mirror), Ledger()
+
+    def _points(self, row: Row) -> list[list[float]] | None:
+        """x, y, v of each point; None for a row without any."""
+        if not self.y:
+            flat = row.numbers(self.x)
+            if flat is None:
+                return None
+            width = len(flat) // self.count
+            if width not in (2, 3) or len(flat) != width * self.count:
+                raise DataError(
+                    f"{row.where}: {len(flat)} numbers in {self.x!r}, expected 2 or 3 for each of {self.count} points"
+                )
+            points = [[*flat[i : i + width], 2.0][:3] for i in range(0, len(flat), width)]
+        else:
+            points = []
+            for i in range(self.first, self.first + self.count):
+                x, y = (row.number(pattern.replace("{}", str(i))) for pattern in (self.x, self.y))
+                v = row.number(self.visible.replace("{}", str(i))) if self.visible else None
+                known = x is not None and y is not None
+                points.append([x, y, 2.0 if v is None else v] if known else [0.0, 0.0, 0.0])
+            if all(point[2] == 0 for point in points):
+                return None
+        if any(point[2] not in (0, 1, 2) for point in points):
+            raise DataError(f"{row.where}: a point whose visibility is none of 0, 1, 2; correct it")
+        return points
+
+
+@dataclass(frozen=True)
+class LineColumn(Columns):
+    """A curve per row. column: a list of numbers x y x y ..., from near to far; numbers below 0 = no point there.
+
+    class_column, names: of the class, as in BoxColumns; no names = there is one class only.
+    """
+
+    column: str
+    class_column: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_classes(self.names, "LineColumn")
+        if self.class_column and not self.names:
+            raise SpecError("LineColumn got a column of the class and no names; give names=(...)")
+
+    def needed(self) -> tuple[str, ...]:
+        return (self.column, *([self.class_column] if self.class_column else []))
+
+    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        lines, ids = [], []
+        for row in rows:
+            flat = row.numbers(self.column)
+            if flat is None:
+                continue
+            if len(flat) % 2 or len(flat) < 4:
+                raise DataError(
+                    f"{row.where}: {len(flat)} numbers in {self.column!r}, expected x y x y ... of 2 points at least"
+                )
+            lines.append(np.array(flat, np.float32).reshape(-1, 2))
+            id_ = _class(row, self.class_column, self.names, "LineColumn") if self.class_column else 0
+            if id_ is None:
+                raise DataError(f"{row.where}: a line without a class in {self.class_column!r}; correct it")
+            ids.append(id_)
+        return polylines_of(lines, np.array(ids, np.int64) if self.names else None), Ledger()
+
+
+def polylines_of(lines: Sequence[np.ndarray], label: np.ndarray | None) -> Polylines:
+    """Lines (float p 2 each) as one annotation; points with a number below 0 are not there."""
+    longest = max((len(line) for line in lines), default=0)
+    points = np.zeros((len(lines), longest, 2), np.float32)
+    valid = np.zeros((len(lines), longest), bool)
+    for i, line in enumerate(lines):
+        points[i, : len(line)], valid[i, : len(line)] = line, (line >= 0).all(1)
+    return Polylines(points, valid, label)
