@@ -10,19 +10,23 @@ from typing import Any
 from hydranet.checkpoint.checkpoint import MODEL, RECIPE, load_recipe
 from hydranet.config.catalog import members
 from hydranet.config.recipe import Recipe
+from hydranet.config.recipe_tree import read_toml, read_yaml
 from hydranet.core.checks.class_lookup import import_file
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
+from hydranet.io.files import read_text
 
 
 def recipe(what: str) -> Recipe:
-    """The recipe that a name, "file.py", "file.py:function", a recipe.json or a run folder means.
+    """The recipe that a name, "file.py", "file.py:function", a .yaml, .toml or .json file or a run folder means.
 
     Raises SpecError with a suggestion for an unknown name, CheckpointError for a damaged run.
     """
     path, _, function = what.partition(":")
     if path.endswith(".py"):
         return _from_file(Path(path), function)
+    if path.endswith((".yaml", ".yml", ".toml")):
+        return _from_text(Path(path))
     if path.endswith((".json", ".safetensors")) or any((Path(path) / name).is_file() for name in (MODEL, RECIPE)):
         return load_recipe(path)
     known = {part.name: part.path for part in members("recipes")}
@@ -35,9 +39,20 @@ def recipe(what: str) -> Recipe:
     return made
 
 
+def _from_text(path: Path) -> Recipe:
+    """A recipe in YAML or TOML. Raises SpecError naming the file."""
+    try:
+        text = read_text(path)
+        return read_toml(text) if path.suffix == ".toml" else read_yaml(text)
+    except UserError as error:
+        raise SpecError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+
+
 def _no_recipe(what: str, known: Iterable[str]) -> str:
     """Why a name means no recipe: for a path, the message is about files, not about names of recipes."""
-    cure = "give a recipe's name (see `hydranet list recipes`), a file.py, a recipe.json or a run folder"
+    cure = (
+        "give a recipe's name (see `hydranet list recipes`), a file.py, .yaml or .toml, a recipe.json or a run folder"
+    )
     if Path(what).is_dir():
         return f"{what} is no run: it holds neither {MODEL} nor {RECIPE}; {cure}"
     if Path(what).exists():

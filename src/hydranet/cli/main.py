@@ -17,6 +17,7 @@ from hydranet.cli import (
     env,
     evaluate,
     export,
+    init,
     label,
     licenses,
     parts,
@@ -65,6 +66,7 @@ def hydranet(
     """One image encoder, many perception heads: train, evaluate, look, ship."""
 
 
+app.command()(init.init)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)

@@ -1,6 +1,7 @@
-"""hydranet recipe: what a recipe states, and what it leaves at its defaults"""
+"""hydranet recipe: what a recipe states and leaves at its defaults, and recipes as files of other formats"""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from hydranet.cli.arguments import Allow, RecipeName, Settings
 from hydranet.cli.terminal import say
 
-app = typer.Typer(no_args_is_help=True, help="Look into recipes.")
+app = typer.Typer(no_args_is_help=True, help="Look into recipes, and write them as files.")
 
 
 @app.command()
@@ -30,3 +31,31 @@ def show(
         say(json.dumps([vars(row) for row in kept], indent=2))
     else:
         say(tables.described(kept))
+
+
+@app.command()
+def convert(
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Argument(help="The file to write: .py, .yaml, .toml or .json")],
+    settings: Settings = None,
+    allow: Allow = None,
+) -> None:
+    """Write a recipe as Python, YAML, TOML or JSON; every command takes any of them."""
+    from hydranet.checkpoint import resolve
+    from hydranet.config.python_text import to_python
+    from hydranet.config.recipe_tree import write_toml, write_yaml
+    from hydranet.core.spec import SpecError
+    from hydranet.io.atomic import write
+
+    writers = {
+        ".py": to_python,
+        ".yaml": write_yaml,
+        ".yml": write_yaml,
+        ".toml": write_toml,
+        ".json": lambda one: one.to_json(),
+    }
+    if out.suffix not in writers:
+        raise SpecError(f"got {out.name}, expected a file that ends in {', '.join(writers)}; rename it")
+    chosen = resolve.recipe(recipe).changed(settings or [])
+    write(out, writers[out.suffix](chosen).encode())
+    say(f"{chosen.name} -> {out}")

@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, str] = {
     "faster_coco_eval": "train",
     "scipy": "train",
     "tensorboard": "train",
+    "yaml": "train",
     "onnx": "export",
     "onnxscript": "export",
     "nncf": "export",

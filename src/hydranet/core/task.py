@@ -102,6 +102,17 @@ class Task(Learner):
     """By class, a similar class that it may be taken for without penalty. Where the task has only the similar class,
     boxes of the first are ignored for that class, and for no other."""
 
+    @classmethod
+    def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Task":
+        """A task of this class for labels such as these (numpy), its options as what they hold asks for.
+
+        Raises SpecError or DataError where it cannot learn from such labels.
+        """
+        task = cls(name, classes) if classes else cls(name)
+        for label in labels:
+            task.check(label)
+        return task
+
     @property
     def needs_camera(self) -> bool:
         """Whether its answers depend on the camera, so that images must say theirs (`CameraTask`)."""

@@ -47,12 +47,12 @@ class ImageList(Dataset):
         ledger = Ledger()
         for i, line in enumerate(read_lines(path), start=1):
             name = line.split()[0].replace("\\", "/").removeprefix("./").strip("/") or "/"
-            found = ends.get(name) or ends.get(PurePosixPath(name).with_suffix("").as_posix()) or []
-            if len(found) == 1:
-                chosen.add(found[0])
+            matches = ends.get(name) or ends.get(PurePosixPath(name).with_suffix("").as_posix()) or []
+            if len(matches) == 1:
+                chosen.add(matches[0])
                 continue
             if self.on_error == "refuse":
-                count = f"{len(found)} images end" if found else "no image ends"
+                count = f"{len(matches)} images end" if matches else "no image ends"
                 raise DataError(f"{path}:{i}: {count} like {quoted(name)}; correct the list, or write whole paths")
             ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(path), "a line that means no single image", name[:80])
         if not chosen:

@@ -28,6 +28,10 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
 }
 """The types of shapes that each reading uses."""
 
+AS_BOXES: Mapping[str, Reading] = {"detection": "boxes"}
+AS_LINES: Mapping[str, Reading] = {"lanes": "lines"}
+"""Usual readings."""
+
 LEAST_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "linestrip": 2, "line": 2}
 FARTHEST_PX = 1e6
 """A point this far from its image is none."""
@@ -71,7 +75,7 @@ class Labelme(PairedFiles):
     images: str = "."
     labels: str = "."
     names: tuple[str, ...] = ()
-    read: Mapping[str, Reading] = field(default_factory=lambda: {"detection": "boxes"})
+    read: Mapping[str, Reading] = field(default_factory=lambda: dict(AS_BOXES))
     background: str | None = None
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.fingerprint_cache import fingerprints
-from hydranet.io.near_duplicates import alike
+from hydranet.io.near_duplicates import look_alikes
 from hydranet.io.path_groups import path_groups, pattern_of
 
 
@@ -91,7 +91,7 @@ class Split(Dataset):
         if self.similar == "together":
             known = fingerprints(self.dataset, _silent)
             present = [i for i, key in enumerate(keys) if key in known]
-            for members in alike([known[keys[i]] for i in present]):
+            for members in look_alikes([known[keys[i]] for i in present]):
                 for other in members[1:]:
                     parent[root(present[other])] = root(present[members[0]])
         groups: dict[int, list[int]] = {}

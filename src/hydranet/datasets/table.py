@@ -20,6 +20,9 @@ from hydranet.io.images import IMAGES, read_rgb
 from hydranet.io.listing import natural, walk
 from hydranet.io.paths import OutsideFolder, inside
 
+BOXES, POINTS = "detection", "landmarks"
+"""Usual names of labels that are boxes or points."""
+
 MOST_CELL = 10_000_000
 """Letters of a cell, at most: a quote that nobody closed makes one cell of the rest of a file."""
 
@@ -175,19 +178,19 @@ def _image(row: Row, column: str, folder: Path, names: Mapping[str, Sequence[Pat
         if value is not None
         else ""
     )
-    found = names.get(name, ())
-    if len(found) == 1:
-        return found[0]
+    matches = names.get(name, ())
+    if len(matches) == 1:
+        return matches[0]
     try:
         path = inside(folder, name, follow_links=True)
     except OutsideFolder as error:
         raise DataError(f"{row.where}: {error}") from error
-    exact = [one for one in found if one == path]
+    exact = [one for one in matches if one == path]
     if exact:
         return exact[0]
-    if found:
+    if matches:
         raise DataError(
-            f"{row.where}: {len(found)} images are called {quoted(name)}; write the path relative to {folder}"
+            f"{row.where}: {len(matches)} images are called {quoted(name)}; write the path relative to {folder}"
         )
     raise DataError(f"{row.where}: no image {quoted(name)} in {folder}; correct or remove the row")
 

@@ -74,12 +74,13 @@ def read_color_map(path: Path, coding: ColorCoding, extent: Extent | None = None
     place = np.searchsorted(colors, packed).clip(max=len(colors) - 1)
     foreign = colors[place] != packed
     if foreign.any():
-        found, count = np.unique(packed[foreign], return_counts=True)
+        foreign_colors, count = np.unique(packed[foreign], return_counts=True)
         order = np.argsort(-count)[:NAMED]
         lossy = "; JPEG blurs colors: masks must be PNG" if path.suffix.lower() in (".jpg", ".jpeg") else ""
         raise DataError(
             f"{path} holds colors without a meaning in {foreign.mean():.1%} of its pixels, most often "
-            f"{', '.join(named(found[order].tolist()))}; add them to colors, or map them to None for unknown{lossy}"
+            f"{', '.join(named(foreign_colors[order].tolist()))}; add them to colors, or map them to None for "
+            f"unknown{lossy}"
         )
     return ClassMap(ids[place])
 

@@ -148,11 +148,11 @@ class TagColumn(Columns):
         return (self.column,)
 
     def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        found = {value for row in rows if (value := _class(row, self.column, self.names, "TagColumn")) is not None}
-        if len(found) > 1:
-            words = ", ".join(self.names[i] for i in sorted(found))
+        values = {value for row in rows if (value := _class(row, self.column, self.names, "TagColumn")) is not None}
+        if len(values) > 1:
+            words = ", ".join(self.names[i] for i in sorted(values))
             raise DataError(f"{rows[0].where}: its image has several values of {self.column!r} ({words}); correct them")
-        return (Tag(np.int64(found.pop())) if found else None), Ledger()
+        return (Tag(np.int64(values.pop())) if values else None), Ledger()
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,12 @@ class NumberColumn(Columns):
         return (self.column,)
 
     def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        found = {value for row in rows if (value := row.number(self.column)) is not None}
-        if len(found) > 1:
+        values = {value for row in rows if (value := row.number(self.column)) is not None}
+        if len(values) > 1:
             raise DataError(
-                f"{rows[0].where}: its image has several values of {self.column!r} {sorted(found)[:4]}; correct them"
+                f"{rows[0].where}: its image has several values of {self.column!r} {sorted(values)[:4]}; correct them"
             )
-        return (Quantity(np.float32(found.pop())) if found else None), Ledger()
+        return (Quantity(np.float32(values.pop())) if values else None), Ledger()
 
 
 @dataclass(frozen=True)
@@ -313,8 +313,7 @@ class PointColumns(Columns):
             for i in range(self.first, self.first + self.count):
                 x, y = (row.number(pattern.replace("{}", str(i))) for pattern in (self.x, self.y))
                 v = row.number(self.visible.replace("{}", str(i))) if self.visible else None
-                known = x is not None and y is not None
-                points.append([x, y, 2.0 if v is None else v] if known else [0.0, 0.0, 0.0])
+                points.append([0.0, 0.0, 0.0] if x is None or y is None else [x, y, 2.0 if v is None else v])
             if all(point[2] == 0 for point in points):
                 return None
         if any(point[2] not in (0, 1, 2) for point in points):

@@ -29,7 +29,7 @@ def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
     return tuple(same), tuple(similar)
 
 
-def alike(images: Sequence[tuple[str, str]]) -> list[list[int]]:
+def look_alikes(images: Sequence[tuple[str, str]]) -> list[list[int]]:
     """Groups of images that look alike, also by way of others between them; each in order, alone where none is alike.
 
     images: content and look of each. Takes n^2 / 2 comparisons of 32 bytes.

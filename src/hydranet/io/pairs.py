@@ -101,19 +101,21 @@ def paired(dataset: PairedFiles, suffixes: Iterable[str]) -> Pairs:
     images_in, labels_in = dataset.folder / dataset.images, dataset.folder / dataset.labels
     label_files = _by_stem(walk(labels_in), labels_in, tuple(suffixes))
     together = images_in.resolve() == labels_in.resolve()
-    found: list[Path] = []
+    present: list[Path] = []
     others: list[str] = []
     for path in sorted(walk(images_in), key=natural):
         if path.suffix.lower() not in IMAGES:
             if not together and path.suffix.lower() not in suffixes:
                 others.append(path.name)
             continue
-        found.append(path)
-    wanted = {path: label_stem(stem_of(path, images_in), dataset.rename, dataset.ending) for path in found}
+        present.append(path)
+    wanted = {path: label_stem(stem_of(path, images_in), dataset.rename, dataset.ending) for path in present}
     used = {stem for path, stem in wanted.items() if stem in label_files and not _is_own(path, label_files[stem])}
     taken = {file for stem in used for file in label_files[stem]}
     images = [
-        path for path in found if path not in taken and not (together and _is_own(path, label_files.get(wanted[path])))
+        path
+        for path in present
+        if path not in taken and not (together and _is_own(path, label_files.get(wanted[path])))
     ]
     if not images:
         raise DataError(f"no images in {images_in} ({' '.join(IMAGES)}); check root and images")

@@ -1,7 +1,7 @@
 """Metric depth: meters along the camera's axis for every pixel."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -85,6 +85,16 @@ class Depth(CameraTask, FixedAfterTraining):
                 f"{self.name!r} got canonical_focal_px={self.canonical_focal_px}, expected a focal length above 0 in "
                 "pixels of the network's input, or null to learn meters as labels say them"
             )
+
+    @classmethod
+    def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Depth":
+        """With a range that holds what was measured, rounded to one digit."""
+        values = np.concatenate([_known(label) for label in labels])
+        near, far = np.quantile(values[values > 0], (0.001, 0.9999)) if (values > 0).any() else (0.1, 80.0)
+        task = cls(name, min_m=_rounded(near, math.floor), max_m=_rounded(max(far, 2 * near), math.ceil))
+        for label in labels:
+            task.check(label)
+        return task
 
     @property
     def needs_camera(self) -> bool:
@@ -192,6 +202,17 @@ class Depth(CameraTask, FixedAfterTraining):
                 f"{np.median(values):,.6g}; convert the labels to meters (millimeters / 1000), or widen min_m and max_m"
             )
         return int(np.count_nonzero((values >= self.min_m) & (values <= self.max_m))), cure
+
+
+def _known(label: Annotation) -> np.ndarray:
+    assert isinstance(label, ScalarMap)
+    return label.values[np.isfinite(label.values)][::7]
+
+
+def _rounded(value: float, towards: Callable[[float], int]) -> float:
+    """The number with one digit that is not 0, rounded down or up."""
+    digits = math.floor(math.log10(value))
+    return float(round(towards(value / 10.0**digits) * 10.0**digits, 6))
 
 
 def metrics(predicted: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -60,6 +60,16 @@ class Landmarks(Task):
                 "or none for the box around the points"
             )
 
+    @classmethod
+    def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Landmarks":
+        """With as many points as the labels have, and their mirror images."""
+        first = labels[0]
+        assert isinstance(first, Keypoints)
+        task = cls(name, points=first.xy.shape[1], mirror=first.mirror)
+        for label in labels:
+            task.check(label)
+        return task
+
     def head(self, features: Features) -> nn.Module:
         return DenseHead(features, self.points)
 

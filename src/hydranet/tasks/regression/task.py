@@ -1,6 +1,7 @@
 """Regression: one number for the whole image, such as an age."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -55,6 +56,16 @@ class Regression(Task, FixedAfterTraining):
         if not 0 <= self.tolerance < math.inf:
             raise SpecError(f"{self.name!r} got tolerance={self.tolerance}, expected a number >= 0 in the unit")
         check_hidden(self.hidden, self.dropout)
+
+    @classmethod
+    def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Regression":
+        """With the labels' mean and spread, to three digits."""
+        values = np.array([float(label.value) for label in labels if isinstance(label, Quantity)])
+        values = values[np.isfinite(values)]
+        if not values.size:
+            raise SpecError(f"{name!r} got no label with a known number, expected some; look at the label files")
+        spread = float(f"{values.std():.3g}") or 1.0
+        return cls(name, offset=float(f"{values.mean():.3g}"), scale=spread)
 
     def calibration(self) -> dict[str, Any]:
         return {"offset": self.offset, "scale": self.scale}

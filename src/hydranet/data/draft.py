@@ -1,0 +1,221 @@
+"""A first recipe for data sets that were recognized: tasks by kind of label, sizes by images, steps by their number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hydranet.annotations import Annotation
+from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.uniform import Uniform
+from hydranet.config.optim import Optim
+from hydranet.config.recipe import Recipe
+from hydranet.config.source import Source
+from hydranet.core.dataset import Dataset
+from hydranet.core.errors import SpecError, UserError
+from hydranet.core.sample import DataError, Sample
+from hydranet.core.spec import Part
+from hydranet.core.task import Task
+from hydranet.data.first_look import spread
+from hydranet.data.reader import read
+from hydranet.data.recognize import Recognized
+from hydranet.datasets.split import Split
+from hydranet.models import summary
+from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.encoders.timm import Timm
+
+LOOKED_AT = 24
+"""Images of a source that are opened for sizes, classes and ranges."""
+
+EPOCHS, FEWEST_STEPS, MOST_STEPS = 40, 300, 20_000
+"""How often each image is seen, on average, and the bounds of that."""
+
+LITE0 = Part(Timm, model="tf_efficientnet_lite0", weights="imagenet")
+SMALL = Part(MobileNetV2, weights="imagenet")
+LADDER: tuple[tuple[Part, int], ...] = ((LITE0, 256), (LITE0, 128), (SMALL, 128), (SMALL, 64), (SMALL, 32), (SMALL, 16))
+"""Encoders whose weights come as packages, and widths of the decoder, the costliest first."""
+
+USUAL = 3
+"""The step of the ladder without a budget: trains in minutes on a CPU."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asks of a recipe.
+
+    name:     of the recipe.    size: height and width of the input; None = by the images, at most `longest_px` wide.
+    budget:   least first: a function (encoder and width fit?) given the recipe, or None for the usual network.
+    val:      share of the images for validation where the data has no split of its own.    group: see `datasets.split`.
+    batch:    images per step.    steps: None = by the number of images.
+    """
+
+    name: str
+    size: tuple[int, int] | None = None
+    longest_px: int = 640
+    fits: Callable[[Recipe], bool] | None = None
+    val: float = 0.2
+    group: str = ""
+    batch: int = 8
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe, remarks by its fields, and whether any network fits the budget."""
+
+    recipe: Recipe
+    comments: Mapping[str, str]
+
+
+def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wishes) -> Draft:
+    """A recipe for data sets. kinds: the classes of tasks that there are.
+
+    Raises DataError for files that cannot be read, SpecError where no task learns from a label.
+    """
+    samples = {part.name: _some(part.dataset, part.name) for part in parts}
+    tasks = _tasks(parts, samples, kinds)
+    data, validation, counts = [], [], []
+    for part in parts:
+        size = wishes.size or input_size([one.size for one in samples[part.name]], wishes.longest_px)
+        if part.validation is None:
+            train: Dataset = Split(part.dataset, "train", wishes.val, group=wishes.group)
+            held_out: Dataset = Split(part.dataset, "val", wishes.val, group=wishes.group)
+        else:
+            train, held_out = part.dataset, part.validation
+        data.append(Source(part.name, train, size))
+        validation.append(Source(part.name, held_out, size))
+        counts.append((len(train), len(held_out)))
+    images = sum(count for count, _ in counts)
+    batch = max(2, min(wishes.batch, images))
+    steps = wishes.steps or int(np.clip(round(EPOCHS * images / batch, -1), FEWEST_STEPS, MOST_STEPS))
+    several = len(tasks) > 1
+    recipe = Recipe(
+        name=wishes.name,
+        tasks=tuple(tasks),
+        encoder=SMALL,
+        decoder=Part(LightWeightRefineNet, width=64),
+        data=tuple(data),
+        validation=tuple(validation),
+        balancer=Part(Uncertainty) if several else Part(Uniform),
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5, **({"balancer": 3.0} if several else {})}),
+        steps=steps,
+        batch=batch,
+        precision="auto",
+        ema=0.99 if steps < 2000 else 0.998,
+        save_every=max(50, steps // 10),
+        evaluate_every=max(100, steps // 5),
+    )
+    recipe, cost = _fitted(recipe, wishes.fits)
+    whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
+    split = f"images by path group {wishes.group}" if wishes.group else "images that look alike"
+    comments = {
+        "tasks": "what is learned; classes in the order of ids",
+        "encoder": f"ImageNet weights: hydranet weights get {_package(recipe.encoder)}",
+        "decoder": cost,
+        "data": f"images for training + validation: {whose}",
+        "validation": f"scored, never trained on; {split} are never in both",
+        "balancer": "weighs the tasks by their noise, learned along (arXiv 1705.07115)",
+        "steps": f"{steps * batch / images:.0f} times every image" if images else "",
+        "precision": "bf16 where the machine computes in it, else fp32",
+        "ema": "the averaged weights are scored and kept",
+        "optim": "the encoder learns more slowly than the rest",
+    }
+    return Draft(recipe, comments)
+
+
+def _some(dataset: Dataset, name: str) -> list[Sample]:
+    """Some samples, evenly spread; broken ones passed over. Raises DataError where none can be read."""
+    samples, errors = list[Sample](), list[DataError]()
+    for index in spread(len(dataset), LOOKED_AT):
+        try:
+            samples.append(read(dataset, index, name))
+        except DataError as error:
+            errors.append(error)
+    if not samples:
+        raise errors[0] if errors else DataError(f"source {name!r} has no images; check its folder")
+    return samples
+
+
+def _tasks(
+    parts: Sequence[Recognized], samples: Mapping[str, Sequence[Sample]], kinds: Sequence[type[Task]]
+) -> list[Task]:
+    """A task for every label, with the classes of all sources that have it."""
+    labels: dict[str, list[Annotation]] = {}
+    classes: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for sample in samples[part.name]:
+            for name, label in sample.labels.items():
+                labels.setdefault(name, []).append(label)
+        for name, names in part.dataset.classes.items():
+            classes.setdefault(name, {}).update(dict.fromkeys(names))
+    if not labels:
+        raise DataError("none of the images that were looked at has a label; check the folders")
+    return [task_for(name, tuple(classes.get(name, ())), some, kinds) for name, some in labels.items()]
+
+
+def task_for(name: str, classes: tuple[str, ...], labels: Sequence[Annotation], kinds: Sequence[type[Task]]) -> Task:
+    """A task that learns from such labels: of those for this kind, the one whose folder has the label's name, else the
+    first that takes them.
+
+    Raises SpecError where there is none, with the reason of the last one that was tried.
+    """
+    kind = type(labels[0])
+    suited = [one for one in kinds if one.kind is kind]
+    suited.sort(key=lambda one: one.__module__.split(".")[-2] != name)
+    reason: UserError | None = None
+    for one in suited:
+        try:
+            return one.fitting(name, classes, labels)
+        except UserError as error:
+            reason = error
+    raise SpecError(
+        f"no task learns from label {name!r}, a {kind.__name__}{f': {reason}' if reason else ''}; leave it out, or "
+        "write the recipe by hand (`hydranet list tasks`)"
+    )
+
+
+def input_size(sizes: Sequence[tuple[int, int]], longest_px: int) -> tuple[int, int]:
+    """Height and width in multiples of 32 in the shape that is usual among images, no larger than they are."""
+    height, width = np.median(np.array(sizes), axis=0)
+    scale = min(1.0, longest_px / max(height, width))
+    return min(
+        ((h, w) for h in range(32, longest_px + 32, 32) for w in range(32, longest_px + 32, 32)),
+        key=lambda one: abs(np.log(one[0] / (scale * height))) + abs(np.log(one[1] / (scale * width))),
+    )
+
+
+def _fitted(recipe: Recipe, fits: Callable[[Recipe], bool] | None) -> tuple[Recipe, str]:
+    """The recipe with the costliest network that fits, and what it costs. Raises SpecError without one."""
+    for encoder, width in LADDER if fits else LADDER[USUAL : USUAL + 1]:
+        tree = {**vars(recipe), "encoder": encoder, "decoder": Part(LightWeightRefineNet, width=width)}
+        candidate = Recipe(**tree)
+        if fits is None or fits(candidate):
+            height, width_px = candidate.data[0].size
+            return (
+                candidate,
+                f"{macs(candidate) / 1e9:.2f} GMACs at {height}x{width_px}, all tasks; `hydranet info` has the parts",
+            )
+    smallest = Recipe(
+        **{**vars(recipe), "encoder": LADDER[-1][0], "decoder": Part(LightWeightRefineNet, width=LADDER[-1][1])}
+    )
+    height, width_px = smallest.data[0].size
+    raise SpecError(
+        f"no network fits the budget: the smallest takes {macs(smallest) / 1e9:.2f} GMACs at {height}x{width_px}; "
+        "raise the budget or give a smaller --size"
+    )
+
+
+def macs(recipe: Recipe) -> float:
+    """Multiplications of one image of the first source through trunk and heads."""
+    return float(summary.parts(untrained(recipe).build(), recipe.data[0].size)[-1].macs)
+
+
+def untrained(recipe: Recipe) -> Recipe:
+    """The same network without pretrained weights: costs need none."""
+    encoder = Part(recipe.encoder.cls, **{**recipe.encoder.options, "weights": None})
+    return Recipe(**{**vars(recipe), "encoder": encoder})
+
+
+def _package(encoder: Part) -> str:
+    return "mobilenetv2" if encoder.cls is MobileNetV2 else "efficientnet_lite0"

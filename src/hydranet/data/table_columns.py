@@ -1,0 +1,145 @@
+"""What the columns of a table hold, by their names and cells."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError
+from hydranet.datasets.table import BOXES as BOXES_LABEL
+from hydranet.datasets.table import POINTS as POINTS_LABEL
+from hydranet.datasets.table import Table, read_table
+from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, Row, TagColumn
+
+MOST_CLASSES = 200
+MOST_IDS = 20
+"""Whole numbers of at most so many different values may be ids of classes, or a quantity: nobody can tell."""
+
+BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh"]], ...] = (
+    (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
+    (("x1", "y1", "x2", "y2"), "xyxy"),
+    (("x_min", "y_min", "x_max", "y_max"), "xyxy"),
+    (("left", "top", "right", "bottom"), "xyxy"),
+    (("left", "top", "width", "height"), "xywh"),
+    (("bbox_x", "bbox_y", "bbox_width", "bbox_height"), "xywh"),
+)
+"""Columns of boxes by their usual names."""
+
+CLASS_COLUMNS = ("class", "label", "category", "name", "class_name", "object")
+"""Usual names of the column of a box's class."""
+
+
+def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[str, str]) -> tuple[Table, str] | None:
+    """A table that names images of a folder, and why it is taken for one; None for other tables.
+
+    columns: {column: "tag", "number" or "skip"} where the user says so. Raises SpecError for a column that may be
+    either.
+    """
+    try:
+        rows = read_table(path)
+    except DataError:
+        return None
+    image = _image_column(rows, images)
+    if image is None:
+        return None
+    folder = _folder_of(rows, image, images, root)
+    names = {name.lower(): name for name in rows[0].cells}
+    labels: dict[str, Columns] = {}
+    used = {image, *(column for column, what in columns.items() if what == "skip")}
+    boxes = _boxes(rows, names)
+    if boxes is not None:
+        labels[BOXES_LABEL], used = boxes, used | set(boxes.needed())
+    points = _points(names)
+    if points is not None:
+        labels[POINTS_LABEL], used = points, used | set(points.needed())
+    for column in rows[0].cells:
+        if column not in used and (one := _single(path, rows, column, columns.get(column, ""), bool(boxes))):
+            labels[re.sub(r"\W+", "_", column).strip("_") or "label"] = one
+    if not labels:
+        return None
+    relative = path.relative_to(root).as_posix()
+    missing = {str(row.cell(image)) for row in rows} - {word for one in images for word in _words(one, root / folder)}
+    error = "skip" if missing else "refuse"
+    dataset = Table(str(root), relative, folder, image, labels, on_error=error)  # type: ignore[arg-type]
+    return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}"
+
+
+def _image_column(rows: Sequence[Row], images: Sequence[Path]) -> str | None:
+    """The column whose cells are names of images, for half of the rows at least."""
+    if not rows:
+        return None
+    known = {word for path in images for word in (path.name, path.stem)}
+    some = rows[:: max(1, len(rows) // 50)]
+    for column in rows[0].cells:
+        cells = [str(row.cells.get(column) or "").replace("\\", "/").rpartition("/")[2] for row in some]
+        if sum(cell in known for cell in cells) * 2 >= len(cells):
+            return column
+    return None
+
+
+def _words(path: Path, folder: Path) -> list[str]:
+    try:
+        relative = path.relative_to(folder)
+    except ValueError:
+        return []
+    return [relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem]
+
+
+def _folder_of(rows: Sequence[Row], image: str, images: Sequence[Path], root: Path) -> str:
+    """The folder that the paths in the table are relative to."""
+    cell = str(next(row.cell(image) for row in rows if row.cell(image) is not None)).replace("\\", "/")
+    for path in images:
+        relative = path.relative_to(root)
+        for word in (relative.as_posix(), relative.with_suffix("").as_posix()):
+            if word == cell or word.endswith(f"/{cell}"):
+                return word.removesuffix(cell).strip("/") or "."
+    return "."
+
+
+def _boxes(rows: Sequence[Row], names: Mapping[str, str]) -> BoxColumns | None:
+    for words, form in BOXES:
+        if all(word in names for word in words):
+            column = next((names[word] for word in CLASS_COLUMNS if word in names), "")
+            classes = (
+                tuple(sorted({str(value) for row in rows if (value := row.cell(column)) is not None}))
+                if column
+                else ("object",)
+            )
+            return BoxColumns(tuple(names[word] for word in words), form, column=column, names=classes)
+    return None
+
+
+def _points(names: Mapping[str, str]) -> PointColumns | None:
+    """Columns x0, y0, x1, y1, ..., from 0 or from 1."""
+    for x, y in (("x{}", "y{}"), ("x_{}", "y_{}"), ("kp{}_x", "kp{}_y")):
+        for first in (0, 1):
+            count = 0
+            while all(pattern.replace("{}", str(first + count)) in names for pattern in (x, y)):
+                count += 1
+            if count > 2:
+                patterns = (names[p.replace("{}", str(first))].replace(str(first), "{}") for p in (x, y))
+                return PointColumns(*patterns, count=count, first=first)
+    return None
+
+
+def _single(path: Path, rows: Sequence[Row], column: str, stated: str, boxed: bool) -> Columns | None:
+    """A column of a class or of a number for the whole image; None for one that tells images apart, such as ids."""
+    cells = [str(value).strip() for row in rows if (value := row.cells.get(column)) not in (None, "")]
+    values = sorted(set(cells))
+    numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", cell, re.ASCII) for cell in cells)
+    whole = numbers and all(re.fullmatch(r"\d{1,9}", cell, re.ASCII) for cell in cells)
+    if not stated and (boxed or len(values) < 2):
+        return None
+    if stated == "number" or (not stated and numbers and not (whole and len(values) <= MOST_IDS)):
+        return NumberColumn(column)
+    if stated == "tag" and whole:
+        return TagColumn(column, tuple(str(i) for i in range(max(map(int, values)) + 1)))
+    if not stated and whole:
+        raise SpecError(
+            f"{path}: column {column!r} holds whole numbers {', '.join(values[:8])}, ids of classes or a quantity; "
+            f"give --column {column}=tag, --column {column}=number or --column {column}=skip"
+        )
+    if len(values) > MOST_CLASSES or (not stated and len(values) * 2 > len(cells)):
+        return None
+    return TagColumn(column, tuple(values))

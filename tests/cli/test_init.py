@@ -1,0 +1,179 @@
+"""hydranet init: from folders to a recipe that trains, or to the option that must be given."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from commands import hydranet, refused
+from foreign_layouts import coco_boxes, depth_in_mm, palette_masks, scene, write
+from hydranet.checkpoint import resolve
+from hydranet.data.pairing import pairing
+from hydranet.data.recognize import Answers, recognize
+from hydranet.datasets.coco import Coco
+from hydranet.datasets.depth_maps import DepthMaps
+from hydranet.datasets.masks import Masks
+from hydranet.datasets.split import Split
+from hydranet.datasets.table import Table
+from hydranet.datasets.together import Together
+from hydranet.datasets.voc import Voc
+from hydranet.datasets.yolo import Yolo
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRANET_CACHE", str(tmp_path / "cache"))
+
+
+def test_three_layouts_of_other_people_become_one_recipe(tmp_path: Path) -> None:
+    folders = palette_masks(tmp_path / "street"), coco_boxes(tmp_path / "cars"), depth_in_mm(tmp_path / "depth")
+    out = tmp_path / "first_try.py"
+    ended = hydranet("init", *folders, "--unit", "mm", "--out", out, "--steps", "300")
+    assert ended.code == 0, ended.err
+    recipe = resolve.recipe(str(out))
+    assert recipe.name == "first_try"
+    assert [(task.name, task.classes) for task in recipe.tasks] == [
+        ("semantic", ("road", "car", "sky")),
+        ("detection", ("car",)),
+        ("depth", ()),
+    ]
+    assert [source.size for source in recipe.data] == [(96, 160)] * 3
+    whole = [source.dataset.dataset for source in recipe.data if isinstance(source.dataset, Split)]
+    masks, boxes, depth = whole
+    assert isinstance(masks, Masks)
+    assert (masks.images, masks.labels, dict(masks.rename)) == ("photos", "gt", {"_photo": "_gt"})
+    assert isinstance(boxes, Coco)
+    assert isinstance(depth, DepthMaps)
+    assert (depth.images, dict(depth.rename), depth.unit) == (".", {"rgb/": "depth/"}, "mm")
+    assert len(masks) == len(boxes) == len(depth) == 12
+    for trained, held_out in zip(recipe.data, recipe.validation, strict=True):
+        assert not set(trained.dataset.keys()) & set(held_out.dataset.keys())
+        assert len(trained.dataset) + len(held_out.dataset) == 12
+    text = out.read_text()
+    assert 20 < len(text.splitlines()) < 90
+    assert "# images for training + validation: street" in text
+    for suffix in ("yaml", "toml"):
+        other = tmp_path / f"again.{suffix}"
+        assert hydranet("recipe", "convert", out, other).code == 0
+        assert resolve.recipe(str(other)).to_json() == recipe.to_json(), suffix
+
+
+def test_what_cannot_be_known_names_its_option(tmp_path: Path) -> None:
+    depth = depth_in_mm(tmp_path / "depth", 3)
+    refused(hydranet("init", depth, "--out", tmp_path / "a.py"), r".*no file says in which unit; give --unit mm, or")
+    street = palette_masks(tmp_path / "street", 3)
+    (street / "classes.txt").unlink()
+    ended = hydranet("init", street, "--out", tmp_path / "a.py")
+    refused(ended, r".*holds ids 0, 1, 2, and no file names the classes; give --classes street=name0,name1,name2 in")
+    (tmp_path / "b.py").write_text("")
+    refused(hydranet("init", street, "--out", tmp_path / "b.py"), r".*is there already; choose another --out")
+    refused(hydranet("init", tmp_path / "cars", "--out", tmp_path / "a.py"), "no folder .*cars")
+
+
+def test_masks_of_0_and_255_and_of_colors(tmp_path: Path) -> None:
+    for i in range(3):
+        image, ids, _, _ = scene(i)
+        write(tmp_path / f"binary/{i}.jpg", image)
+        write(tmp_path / f"binary/{i}_mask.png", np.where(ids == 0, 255, 0).astype(np.uint8))
+        write(tmp_path / f"colors/images/{i}.jpg", image)
+        write(tmp_path / f"colors/labels/{i}.png", np.array([[9, 9, 9], [200, 0, 0], [0, 200, 0]], np.uint8)[ids])
+    with pytest.raises(ValueError, match=r"masks of 0 and 255; give --values 0=background,255=lane"):
+        recognize(tmp_path / "binary", Answers())
+    (one,) = recognize(tmp_path / "binary", Answers(values={"0": "other", "255": "road"}))
+    assert isinstance(one.dataset, Masks)
+    assert (one.dataset.ending, one.dataset.names) == ("_mask", ("other", "road"))
+    assert len(one.dataset) == 3
+    with pytest.raises(ValueError, match=r"3 colors.*give --colors #00c800=NAME,#090909=NAME,#c80000=NAME"):
+        recognize(tmp_path / "colors", Answers())
+    colors = {"#090909": "road", "#c80000": "car", "#00c800": "unknown"}
+    (two,) = recognize(tmp_path / "colors", Answers(colors=colors))
+    assert two.dataset.classes == {"semantic": ("road", "car")}
+
+
+def test_yolo_voc_and_tables(tmp_path: Path) -> None:
+    for i in range(4):
+        image, _, (left, top, right, bottom), _ = scene(i)
+        for name in ("yolo/images", "voc/JPEGImages", "table/faces"):
+            write(tmp_path / name / f"p{i}.jpg", image)
+        (tmp_path / "yolo/labels").mkdir(exist_ok=True)
+        (tmp_path / f"yolo/labels/p{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.2 0.25\n")
+        (tmp_path / "voc/Annotations").mkdir(exist_ok=True)
+        corners = f"<xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
+        (tmp_path / f"voc/Annotations/p{i}.xml").write_text(
+            f"<annotation><object><name>van</name><bndbox>{corners}</bndbox></object></annotation>"
+        )
+    (tmp_path / "yolo/data.yaml").write_text("nc: 2\nnames:\n  0: car\n  1: 'bus'\n")
+    (tmp_path / "table/faces.csv").write_text(
+        "file,age,mood,sex\n" + "".join(f"p{i}.jpg,{20.5 + i},{'sad' if i % 2 else 'glad'},{i % 2}\n" for i in range(4))
+    )
+    (yolo,) = recognize(tmp_path / "yolo", Answers())
+    assert isinstance(yolo.dataset, Yolo)
+    assert yolo.dataset.names == ("car", "bus")
+    (voc,) = recognize(tmp_path / "voc", Answers())
+    assert isinstance(voc.dataset, Voc)
+    assert voc.dataset.names == ("van",)
+    with pytest.raises(ValueError, match=r"column 'sex' holds whole numbers 0, 1, .* give --column sex=tag"):
+        recognize(tmp_path / "table", Answers())
+    (table,) = recognize(tmp_path / "table", Answers(columns={"sex": "tag"}))
+    assert isinstance(table.dataset, Table)
+    assert sorted(table.dataset.labels) == ["age", "mood", "sex"]
+    assert table.dataset.classes == {"mood": ("glad", "sad"), "sex": ("0", "1")}
+    assert float(table.dataset[2].labels["age"].value) == 22.5  # type: ignore[attr-defined]
+
+
+def test_labels_of_the_same_images_become_one_source(tmp_path: Path) -> None:
+    for i in range(3):
+        image, ids, _, depth = scene(i)
+        write(tmp_path / f"rgb/{i}.png", image)
+        write(tmp_path / f"seg/{i}.png", ids)
+        cv2.imwrite(str(write(tmp_path / f"depth/{i}.png", ids)), (depth * 256).clip(0, 65535).astype(np.uint16))
+    answers = Answers(classes={"": ("road", "car", "sky")}, unit="m", scale=1 / 256)
+    (whole,) = recognize(tmp_path, answers)
+    assert isinstance(whole.dataset, Together)
+    assert sorted(whole.dataset[0].labels) == ["depth", "semantic"]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "expected"),
+    [
+        (["a/1", "a/2"], ["b/1", "b/2"], ("a", "b", {}, "")),
+        (["x/1", "y/2"], ["x/1_m", "y/2_m"], (".", ".", {}, "_m")),
+        (["img/u/1_leftImg8bit"], ["gt/u/1_gtFine_labelIds"], ("img", "gt", {"_leftImg8bit": "_gtFine_labelIds"}, "")),
+    ],
+)
+def test_the_rule_of_paths(images: list[str], labels: list[str], expected: tuple[object, ...]) -> None:
+    rule = pairing(images, labels)
+    assert rule is not None
+    assert (rule.images, rule.labels, dict(rule.rename), rule.ending) == expected
+
+
+def test_yaml_reads_numbers_and_words_as_people_write_them(tmp_path: Path) -> None:
+    coco_boxes(tmp_path / "cars", 4)
+    text = f"""
+name: by_hand
+tasks: [{{class: Detection, name: detection, classes: [car, no, on]}}]
+encoder: {{class: MobileNetV2, weights: null}}
+decoder: {{class: LightWeightRefineNet, width: 32}}
+data:
+  - name: cars
+    size: [96, 160]
+    dataset: {{class: Coco, root: {tmp_path / "cars"}, annotations: annotations.json, images: images}}
+optim: {{lr: 1e-3, factors: {{encoder: 1}}}}
+steps: 010
+"""
+    path = tmp_path / "by_hand.yaml"
+    path.write_text(text)
+    recipe = resolve.recipe(str(path))
+    assert recipe.optim.lr == 0.001
+    assert recipe.tasks[0].classes == ("car", "no", "on")
+    assert recipe.steps == 10
+    path.write_text(text.replace("1e-3", "fast"))
+    with pytest.raises(ValueError, match="lr='fast'"):
+        resolve.recipe(str(path))
+    path.write_text("a: &x [1]\nb: *x\n")
+    with pytest.raises(ValueError, match="has an anchor"):
+        resolve.recipe(str(path))
+    path.write_text("!!python/object/apply:os.system [ls]\n")
+    with pytest.raises(ValueError, match="this is no YAML"):
+        resolve.recipe(str(path))
