@@ -40,11 +40,13 @@ from hydranet.core.errors import UserError
 from hydranet.core.known_elements import known_elements
 from hydranet.core.sample import Sample
 from hydranet.core.task import to_numpy
+from hydranet.data import peculiar
 from hydranet.data.check_label import check_label
 from hydranet.data.label_statistics import label_statistics
 from hydranet.data.observed import class_counts
 from hydranet.data.reader import ClassTable, ids_of
 from hydranet.datasets import pseudo
+from hydranet.deploy import standard_files
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording import mcap, rerun
@@ -113,6 +115,9 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "legend": lambda a: captioned(IMAGE, a, NAMES),
     "message": lambda a: message(a, NAMES),
     "coco": lambda a: coco({"x": a}, {"x": NAMES}, SIZE, "image"),
+    "image file": standard_files.as_pixels,
+    "rows of a table": lambda a: standard_files.as_rows(a, NAMES),
+    "look at oddities": lambda a: peculiar._numbers(a, SIZE),
     "threshold": lambda a: above(a, 0.5),
     "map of distances": meters_of,
     "distance": lambda a: measured(a, np.ones(SIZE)),

@@ -69,7 +69,7 @@ def init(
         raise SpecError(f"got --out {out}, expected a file that ends in .py, .yaml or .toml")
     if out.exists() and not force:
         raise SpecError(f"{out} is there already; choose another --out, or replace it with --force")
-    answers = _answers(classes or [], unit, scale, values, colors, column or [])
+    answers = answers_of(classes or [], unit, scale, values, colors, column or [])
     parts = [part for folder in folders for part in recognize(folder, answers)]
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
@@ -118,7 +118,8 @@ def task_classes() -> "list[type[Task]]":
     return made
 
 
-def _answers(classes: list[str], unit: str, scale: float, values: str, colors: str, columns: list[str]) -> "Answers":
+def answers_of(classes: list[str], unit: str, scale: float, values: str, colors: str, columns: list[str]) -> "Answers":
+    """What the user states about files, from options."""
     from hydranet.core.spec import SpecError
     from hydranet.data.recognize import Answers
     from hydranet.io.class_names import read_class_names

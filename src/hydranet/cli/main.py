@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from hydranet.cli import (
+    add_head,
     bench,
     compare,
     compare_outputs,
     data,
+    doctor,
     env,
     evaluate,
     export,
@@ -67,7 +69,9 @@ def hydranet(
 
 
 app.command()(init.init)
+app.command()(doctor.doctor)
 app.command()(train.train)
+app.command("add-head")(add_head.add_head)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(quantize.quantize)

@@ -58,6 +58,10 @@ FocalPx = Annotated[
     ),
 ]
 Arrays = Annotated[bool, typer.Option("--arrays", help="Also write NAME.npz with every array: task.field")]
+Files = Annotated[
+    bool,
+    typer.Option("--files", help="Also standard formats per task: class-id PNG, 16-bit PNG, COCO JSON, CSV"),
+]
 Track = Annotated[bool, typer.Option("--track", help="Give boxes ids that stay from frame to frame")]
 Draw = Annotated[
     str,
@@ -79,6 +83,7 @@ def predict(
     threshold: Threshold = None,
     size: Size = "",
     arrays: Arrays = False,
+    files: Files = False,
     track: Track = False,
     draw: Draw = "",
     record: Record = None,
@@ -132,7 +137,15 @@ def predict(
     broken, ledgers = list["DataError"](), list["Ledger"]()
     for name, source in sources.items():
         rate, stream = source.fps or fps or None, predictor.stream(rates, focal_px)
-        writer = Writer(out / name, predictor.classes, rate, arrays=arrays, images=draw, record=_beside(record, name))
+        writer = Writer(
+            out / name,
+            predictor.classes,
+            rate,
+            arrays=arrays,
+            images=draw,
+            record=_beside(record, name),
+            files=files,
+        )
         steps = partial(run_pipeline, source, stream, writer, note=broken.append, tracks=Tracks() if track else None)
         ledgers.append(_watch(steps, writer, stop, limit, source.count) + stream.ledger)
         if stop and not isinstance(source, Live):
@@ -178,6 +191,8 @@ def _watch(
             if stop or writer.count == limit:
                 break
     say(f"{writer.count} {'frames' if writer.fps else 'images'} -> {writer.folder}\n{pace.summary()}")
+    for line in writer.written:
+        say(line)
     return writer.ledger
 
 

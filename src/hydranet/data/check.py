@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,18 @@ DRAWN = 6
 """Samples on a sheet."""
 RECIPE = "(recipe)"
 """Key in report.json of what concerns the recipe as a whole; no source is called so."""
+VALIDATION = " (validation)"
+"""What follows the name of a validation source where a training source has the same."""
 LISTED = 5
 """Broken samples and duplicates that the summary names; the report has all."""
+
+
+Look = Callable[[str, Sample], None]
+"""Gets the name of a source and a sample of it."""
+
+
+def _pass(source: str, sample: Sample) -> None:
+    """Looks at nothing."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,10 @@ def check(
     yield from _check(_Scan(source or type(dataset).__name__, dataset), draw_to, limit)
 
 
-def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterator[Progress]:
+def check_recipe(recipe: Recipe, out: Path, limit: int | None = None, look: Look = _pass) -> Iterator[Progress]:
     """Checks every source of a recipe by the code that training reads it with; writes SOURCE.png and report.json.
 
+    look: gets every whole sample with the name of its source, as the data set gives it.
     The last item says what concerns the recipe as a whole: tasks that can learn nothing, classes that nobody labels.
     """
     taken = {source.name for source in recipe.data}
@@ -106,8 +117,8 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None) -> Iterato
     out.mkdir(parents=True, exist_ok=True)
     reports = {}
     for trained, source in [*((True, one) for one in recipe.data), *((False, one) for one in recipe.validation)]:
-        name = f"{source.name} (validation)" if not trained and source.name in taken else source.name
-        scan = _Scan(name, source.dataset, source, recipe.tasks, offer if trained else Offer())
+        name = f"{source.name}{VALIDATION}" if not trained and source.name in taken else source.name
+        scan = _Scan(name, source.dataset, source, recipe.tasks, offer if trained else Offer(), look)
         for progress in _check(scan, out / f"{name}.png", limit):
             if progress.report is not None:
                 reports[name] = progress.report.to_json()
@@ -161,7 +172,9 @@ class _Scan:
         source: Source | None = None,
         tasks: Sequence[Task] = (),
         offer: Offer | None = None,
+        look: Look = _pass,
     ) -> None:
+        self.also = look
         self.source, self.dataset, self.given, self.tasks = name, dataset, source, tasks
         self.offer = offer or Offer()
         self.reader: Reader | None = None
@@ -220,6 +233,7 @@ class _Scan:
         if self.reader:
             self.offer.add(used.labels, self.reader.tasks)
         self.skipped += used.ledger
+        self.also(self.source, sample)
         return sample
 
     def report(self, samples: int) -> Report:

@@ -1,7 +1,7 @@
 """A first recipe for data sets that were recognized: tasks by kind of label, sizes by images, steps by their number."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from hydranet.balancers.uniform import Uniform
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
+from hydranet.config.stages import Stage
 from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError, UserError
+from hydranet.core.features import Encoder
 from hydranet.core.sample import DataError, Sample
-from hydranet.core.spec import Part
+from hydranet.core.spec import Part, unknown
 from hydranet.core.task import Task
 from hydranet.data.first_look import spread
 from hydranet.data.reader import read
@@ -31,9 +33,16 @@ LOOKED_AT = 24
 EPOCHS, FEWEST_STEPS, MOST_STEPS = 40, 300, 20_000
 """How often each image is seen, on average, and the bounds of that."""
 
-LITE0 = Part(Timm, model="tf_efficientnet_lite0", weights="imagenet")
-SMALL = Part(MobileNetV2, weights="imagenet")
-LADDER: tuple[tuple[Part, int], ...] = ((LITE0, 256), (LITE0, 128), (SMALL, 128), (SMALL, 64), (SMALL, 32), (SMALL, 16))
+LITE0: Part[Encoder] = Part(Timm, model="tf_efficientnet_lite0", weights="imagenet")
+SMALL: Part[Encoder] = Part(MobileNetV2, weights="imagenet")
+LADDER: tuple[tuple[Part[Encoder], int], ...] = (
+    (LITE0, 256),
+    (LITE0, 128),
+    (SMALL, 128),
+    (SMALL, 64),
+    (SMALL, 32),
+    (SMALL, 16),
+)
 """Encoders whose weights come as packages, and widths of the decoder, the costliest first."""
 
 USUAL = 3
@@ -122,6 +131,47 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         "optim": "the encoder learns more slowly than the rest",
     }
     return Draft(recipe, comments)
+
+
+def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start: str) -> Recipe:
+    """The recipe of a trained network with the new tasks of a draft, which alone learn, on the draft's data.
+
+    names: {label of the data: name of its task}; empty = every label whose name no task of the network has.
+    start: the trained run. Raises SpecError where there is nothing new.
+    """
+    old = [task.name for task in trained.tasks]
+    offered = [task.name for task in drafted.tasks]
+    chosen = dict(names) or {name: name for name in offered if name not in old}
+    for label, name in chosen.items():
+        if label not in offered:
+            raise SpecError(unknown(label, offered, "label of this data"))
+        if name in old:
+            raise SpecError(f"the network has a task {name!r} already; give the new one a name: --task {label}=NEW")
+    if not chosen:
+        label = offered[0]
+        raise SpecError(f"the network has tasks {', '.join(old)} already; give the new one a name: --task {label}=NEW")
+    tasks = tuple(replace(task, name=chosen[task.name]) for task in drafted.tasks if task.name in chosen)
+    labels = {**dict.fromkeys(old), **{name: label for label, name in chosen.items()}}
+    new = tuple(task.name for task in tasks)
+    stage = Stage("head", drafted.steps, freeze=("trunk", *(f"heads.{name}" for name in old)), tasks=new)
+    return replace(
+        trained,
+        name=f"{trained.name}-with-{'-'.join(new)}"[:100],
+        tasks=(*trained.tasks, *tasks),
+        data=tuple(replace(source, labels=labels) for source in drafted.data),
+        validation=tuple(replace(source, labels=labels) for source in drafted.validation),
+        balancer=Part(Uniform),
+        optim=replace(drafted.optim, factors={}),
+        teachers=(),
+        stages=(stage,),
+        start=start,
+        steps=drafted.steps,
+        batch=drafted.batch,
+        accumulate=1,
+        ema=drafted.ema,
+        save_every=drafted.save_every,
+        evaluate_every=0,
+    )
 
 
 def _some(dataset: Dataset, name: str) -> list[Sample]:
@@ -213,9 +263,9 @@ def macs(recipe: Recipe) -> float:
 
 def untrained(recipe: Recipe) -> Recipe:
     """The same network without pretrained weights: costs need none."""
-    encoder = Part(recipe.encoder.cls, **{**recipe.encoder.options, "weights": None})
+    encoder: Part[Encoder] = Part(recipe.encoder.cls, **{**recipe.encoder.options, "weights": None})
     return Recipe(**{**vars(recipe), "encoder": encoder})
 
 
-def _package(encoder: Part) -> str:
+def _package(encoder: Part[Encoder]) -> str:
     return "mobilenetv2" if encoder.cls is MobileNetV2 else "efficientnet_lite0"

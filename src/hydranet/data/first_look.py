@@ -65,9 +65,16 @@ class Offer:
 
 
 def taught(recipe: Recipe) -> set[str]:
-    """The tasks that a teacher of the recipe may teach."""
+    """The tasks that need no label: those that a teacher may teach, and those at rest."""
     every = [task.name for task in recipe.tasks]
-    return {name for teacher in recipe.teachers for name in (teacher.tasks or every)}
+    return {name for teacher in recipe.teachers for name in (teacher.tasks or every)} | at_rest(recipe)
+
+
+def at_rest(recipe: Recipe) -> set[str]:
+    """The tasks that no stage computes: the heads of a trained network beside a new one. They need no labels."""
+    if not recipe.stages or any(not stage.tasks for stage in recipe.stages):
+        return set()
+    return {task.name for task in recipe.tasks} - {name for stage in recipe.stages for name in stage.tasks}
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def pairing(images: Sequence[str], labels: Sequence[str]) -> Pairing | None:
     whole = set(images)
     best: Pairing | None = None
     for (image_folder, label_folder, rename, ending), _ in votes.most_common(8):
-        rule = Pairing(image_folder, label_folder, dict(rename), ending)
-        matched = len(_predicted(whole, rule) & set(labels))
+        tried = Pairing(image_folder, label_folder, dict(rename), ending)
+        matched = len(_predicted(whole, tried) & set(labels))
         if matched >= LEAST * min(len(labels), len(images)) and (best is None or matched > best.matched):
             best = Pairing(image_folder, label_folder, dict(rename), ending, matched)
     return best

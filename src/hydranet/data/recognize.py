@@ -22,6 +22,7 @@ from hydranet.datasets.masks import Masks
 from hydranet.datasets.together import Together
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.box_rows import OnError
 from hydranet.io.class_names import read_class_names
 from hydranet.io.files import read_json, read_text
 from hydranet.io.images import IMAGES
@@ -184,7 +185,7 @@ def _coco_of(path: Path, folder: _Folder) -> Coco | None:
         if relative == wanted or relative.endswith(f"/{wanted}"):
             images = relative.removesuffix(wanted).strip("/") or "."
             missing = sum(not (folder.root / images / name).is_file() for name in names)
-            error = "skip" if missing else "refuse"
+            error: OnError = "skip" if missing else "refuse"
             return Coco(str(folder.root), path.relative_to(folder.root).as_posix(), images, on_error=error)
     raise DataError(
         f"{path} lists images such as {wanted[:80]!r}, which are not in {folder.root}; give the folder of both"

@@ -118,8 +118,8 @@ def _points(names: Mapping[str, str]) -> PointColumns | None:
             while all(pattern.replace("{}", str(first + count)) in names for pattern in (x, y)):
                 count += 1
             if count > 2:
-                patterns = (names[p.replace("{}", str(first))].replace(str(first), "{}") for p in (x, y))
-                return PointColumns(*patterns, count=count, first=first)
+                first_x, first_y = (names[p.replace("{}", str(first))].replace(str(first), "{}") for p in (x, y))
+                return PointColumns(first_x, first_y, count=count, first=first)
     return None
 
 

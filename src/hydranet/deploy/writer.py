@@ -20,6 +20,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.messages import message
 from hydranet.deploy.recording.recording import Recording, open_recording
+from hydranet.deploy.standard_files import StandardFiles
 from hydranet.deploy.video.frames import LEDGER_STEM, Frame
 from hydranet.deploy.video.video_file import VideoFile
 from hydranet.transforms.view import stretch
@@ -49,6 +50,7 @@ class Writer:
     arrays:   also write every array as it is to NAME.npz, under `task.field`: class ids, meters, boxes.
     images:   "each" = an image (or video) per task and one of all; "all" = only the one of all; "none"; by default
               "each" for still images and "all" for videos.
+    files:    also files in standard formats (`deploy.standard_files`); `written` then says which, at the end.
     record:   also a recording that viewers play, FILE.mcap or FILE.rrd.
     `ledger` is for whoever drives it: what of the source was not used.
     Raises SpecError for other `images`, DataError for another suffix of a recording and for what cannot be written,
@@ -64,6 +66,7 @@ class Writer:
         arrays: bool = False,
         images: str = "",
         record: Path | None = None,
+        files: bool = False,
     ) -> None:
         if images and images not in IMAGES:
             raise SpecError(f"got images {images!r}, expected one of {', '.join(IMAGES)}")
@@ -74,6 +77,8 @@ class Writer:
         self._videos: dict[str, VideoFile] = {}
         self._recording: Recording | None = open_recording(record, classes) if record else None
         self._record = record
+        self._files = StandardFiles(folder, classes) if files else None
+        self.written: list[str] = []
         self._lines = (folder / "predictions.jsonl").open("w") if fps else None
         self._worker = ThreadPoolExecutor(1, "hydranet-writer")
         self._waiting: deque[Future[None]] = deque()
@@ -103,6 +108,9 @@ class Writer:
         if self._recording and self._record:
             with named(self._record):
                 self._recording.add(frame, predictions, messages)
+        if self._files:
+            name = f"{frame.index:06d}" if self.fps else frame.name
+            self._files.add(name, (frame.image.shape[0], frame.image.shape[1]), predictions)
         if self.arrays:
             packed = io.BytesIO()
             np.savez_compressed(packed, **arrays(predictions))  # type: ignore[arg-type]
@@ -139,6 +147,7 @@ class Writer:
         failures: list[Exception] = []
         self._worker.shutdown()
         closing = [one.result for one in self._waiting] + [video.close for video in self._videos.values()]
+        closing += [self._close_files]
         closing += [self._close_recording, self._lines.close] if self._lines else [self._close_recording]
         for close in closing:
             try:
@@ -147,6 +156,10 @@ class Writer:
                 failures.append(failure)
         if failures and kind is None:
             raise failures[0]
+
+    def _close_files(self) -> None:
+        if self._files:
+            self.written = self._files.close()
 
     def _close_recording(self) -> None:
         if self._recording and self._record:

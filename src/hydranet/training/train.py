@@ -18,7 +18,7 @@ from hydranet.core.batch import Batch
 from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger
 from hydranet.data import cameras
-from hydranet.data.first_look import FirstLook, first_look
+from hydranet.data.first_look import FirstLook, at_rest, first_look
 from hydranet.data.mixture import Mixture, load
 from hydranet.data.observed import Observed
 from hydranet.distillation import leakage
@@ -102,7 +102,8 @@ class Run:
 
     def omissions(self) -> Ledger:
         """What the run has not used so far: tasks without a counted element, classes never seen, images left out."""
-        return self.observed.omissions(self.recipe.tasks, self.step)
+        resting = at_rest(self.recipe)
+        return self.observed.omissions([task for task in self.recipe.tasks if task.name not in resting], self.step)
 
     def save(self, folder: Path) -> None:
         """Writes model and state; on the first process only. Raises CheckpointError where the disk is full."""
