@@ -28,7 +28,6 @@ def doctor(
     from hydranet.checkpoint import resolve
     from hydranet.data.examine import Examination
     from hydranet.data.finding import Severity, ranked
-    from hydranet.data.split_overlap import split_overlap
     from hydranet.models.device import available_device
     from hydranet.reporting.doctor_page import write_page
     from hydranet.training.first_steps import WATCHED, FirstSteps, first_steps, judged
@@ -39,9 +38,7 @@ def doctor(
         job = bar.add_task("reading", total=None, note="")
         for progress in examination.run(out, limit or None):
             bar.update(job, completed=progress.done, total=progress.total, note=progress.source)
-        job = bar.add_task("comparing", total=None, note="training and validation images")
-        findings = [*examination.findings]
-        findings += split_overlap(chosen, lambda done, total: bar.update(job, completed=done, total=total))
+        findings = list(examination.findings)
         watched = None
         if steps and not any(one.severity is Severity.POINTLESS for one in findings):
             watched = FirstSteps()

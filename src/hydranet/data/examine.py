@@ -14,7 +14,9 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Entry, Omission
 from hydranet.core.sample import Sample
 from hydranet.data.check import VALIDATION, Progress, Report, check_recipe
+from hydranet.data.clip_neighbors import clip_neighbors
 from hydranet.data.finding import Finding, Severity
+from hydranet.data.overlap import SHARED
 from hydranet.data.peculiar import Fact, fact, peculiarities
 from hydranet.io.files import FileDataset
 from hydranet.io.image_header import read_header
@@ -61,8 +63,9 @@ class Examination:
                     self.reports[progress.source] = progress.report
                     self.findings += self._of_source(progress.report)
                 self.findings += [_whole(error) for error in progress.errors]
-                self.findings += [_omission(entry) for entry in progress.notes.ranked()]
+                self.findings += [self._omission(entry) for entry in progress.notes.ranked()]
                 yield progress
+            self.findings += clip_neighbors(self.recipe)
         for text in dict.fromkeys(str(one.message) for one in noted if one.category.__name__ == "ImageWarning"):
             what, _, cure = text.partition("; ")
             self.findings.append(Finding(Severity.HARMFUL, "images", what, cure or "look at them"))
@@ -109,6 +112,19 @@ class Examination:
             yield from peculiarities(f"source {name}, label {label!r}", facts)
         yield from self._classes(report)
         yield from self._sizes(report, kept)
+
+    def _omission(self, entry: Entry) -> Finding:
+        """What concerns the recipe as a whole."""
+        held_out = {f"validation {source.name}": source for source in self.recipe.validation}
+        leaked = entry.what is Omission.IMAGE_LEAKED and entry.reason == SHARED and entry.where in held_out
+        most = leaked and entry.count * 2 > len(held_out[entry.where].dataset)
+        severity = Severity.POINTLESS if most or entry.what is Omission.TASK_NOT_LEARNED else Severity.HARMFUL
+        cures = {
+            Omission.NOT_SCORED: "add validation sources",
+            Omission.IMAGE_LEAKED: "split the data: Split(dataset, 'train') and Split(dataset, 'val')",
+            Omission.CLASS_NOT_SEEN: "map a class of a source to it, or take it out",
+        }
+        return Finding(severity, "recipe", entry.sentence(), cures.get(entry.what, "look at the data"))
 
     def _left_out(self, report: Report) -> Iterator[Finding]:
         for entry in report.ledger.ranked():
@@ -158,17 +174,6 @@ class Examination:
 def _whole(error: str) -> Finding:
     what, _, cure = error.rpartition("; ")
     return Finding(Severity.POINTLESS, "recipe", what or error, cure if what else "correct it")
-
-
-def _omission(entry: Entry) -> Finding:
-    """What concerns the recipe as a whole."""
-    severity = Severity.POINTLESS if entry.what is Omission.TASK_NOT_LEARNED else Severity.HARMFUL
-    cures = {
-        Omission.NOT_SCORED: "add validation sources",
-        Omission.IMAGE_LEAKED: "split the data: Split(dataset, 'train') and Split(dataset, 'val')",
-        Omission.CLASS_NOT_SEEN: "map a class of a source to it, or take it out",
-    }
-    return Finding(severity, "recipe", entry.sentence(), cures.get(entry.what, "look at the data"))
 
 
 def _orientation(source: Source, key: str) -> int:

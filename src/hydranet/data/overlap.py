@@ -108,9 +108,8 @@ def has_files(dataset: Dataset) -> bool:
 def wrapped(dataset: Dataset) -> Iterator[Dataset]:
     """The data sets in the options of a data set."""
     for one in fields(dataset):
-        inner = vars(dataset).get(one.name)
-        if isinstance(inner, Dataset):
-            yield inner
+        value = vars(dataset).get(one.name)
+        yield from (inner for inner in (value if isinstance(value, tuple) else (value,)) if isinstance(inner, Dataset))
 
 
 def group_of(pattern: str, key: str) -> str | None:

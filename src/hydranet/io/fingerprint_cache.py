@@ -111,9 +111,10 @@ def _parts(dataset: Dataset) -> Iterator[Dataset]:
     """The data set and those that it wraps."""
     yield dataset
     for one in fields(dataset):
-        inner = vars(dataset)[one.name]
-        if isinstance(inner, Dataset):
-            yield from _parts(inner)
+        value = vars(dataset)[one.name]
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Dataset):
+                yield from _parts(inner)
 
 
 def _code(kind: type) -> Iterator[str]:

@@ -1,32 +1,10 @@
-"""Images of two sets that are the same or look alike, and groups of images that do."""
+"""Groups of images that look alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from hydranet.io.fingerprint import NEAR_BITS, bits, nearest
-
-Images = Mapping[str, tuple[str, str]]
-"""SOURCE:KEY of an image to the fingerprints of its content and look (`io.fingerprint`)."""
-
-Pairs = tuple[tuple[str, str], ...]
-
-
-def overlap(validation: Images, theirs: Images) -> tuple[Pairs, Pairs]:
-    """Pairs that are the same image, and other pairs that look alike; one for each validation image, at most."""
-    by_content = {one[0]: name for name, one in theirs.items()}
-    names, looks = list(theirs), bits([one[1] for one in theirs.values()])
-    distance, place = nearest(bits([one[1] for one in validation.values()]), looks)
-    same: list[tuple[str, str]] = []
-    similar: list[tuple[str, str]] = []
-    for (name, (pixels, _)), far, index in zip(validation.items(), distance, place, strict=True):
-        if pixels in by_content:
-            same.append((name, by_content[pixels]))
-        elif far <= NEAR_BITS:
-            other = names[index]
-            renamed = name.partition(":")[2] == other.partition(":")[2]
-            (same if renamed else similar).append((name, other))
-    return tuple(same), tuple(similar)
+from hydranet.io.fingerprint import NEAR_BITS, bits
 
 
 def look_alikes(images: Sequence[tuple[str, str]]) -> list[list[int]]:
