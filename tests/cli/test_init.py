@@ -9,6 +9,7 @@ import pytest
 from commands import hydranet, refused
 from foreign_layouts import coco_boxes, depth_in_mm, palette_masks, scene, write
 from hydranet.checkpoint import resolve
+from hydranet.data.draft import input_size
 from hydranet.data.pairing import pairing
 from hydranet.data.recognize import Answers, recognize
 from hydranet.datasets.coco import Coco
@@ -146,6 +147,14 @@ def test_the_rule_of_paths(images: list[str], labels: list[str], expected: tuple
     rule = pairing(images, labels)
     assert rule is not None
     assert (rule.images, rule.labels, dict(rule.rename), rule.ending) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [([(375, 1242)], (192, 640)), ([(96, 160)] * 3, (96, 160)), ([(32, 32), (33, 33), (900, 900)], (32, 32))],
+)
+def test_the_input_has_the_shape_that_is_usual(sizes: list[tuple[int, int]], expected: tuple[int, int]) -> None:
+    assert input_size(sizes, 640) == expected
 
 
 def test_yaml_reads_numbers_and_words_as_people_write_them(tmp_path: Path) -> None:

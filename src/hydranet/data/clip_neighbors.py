@@ -1,6 +1,7 @@
 """Do training and validation share clips? Told from consecutive numbers in names, and from looks."""
 
 import re
+import statistics
 
 import numpy as np
 
@@ -38,10 +39,10 @@ def _neighbors(where: str, held_out: Images, trained: Images) -> list[Finding]:
     pairs = [(name, near) for name in held_out if (near := _next(name.partition(":")[2], keys))]
     if len(pairs) < max(LEAST_NEIGHBORS, NEIGHBORS_SHARE * len(held_out)):
         return []
-    near = [_distance(held_out[a], keys[b]) for a, b in pairs]
+    close = [_distance(held_out[a], keys[b]) for a, b in pairs]
     others = list(keys)
     far = [_distance(held_out[a], keys[others[(7919 * i) % len(others)]]) for i, (a, _) in enumerate(pairs)]
-    if np.median(near) > MUCH_NEARER * np.median(far):
+    if statistics.median(close) > MUCH_NEARER * statistics.median(far):
         return []
     what = f"{len(pairs)} of {len(held_out)} images are neighbors of training images by name and look, as in one clip"
     cure = "put whole clips into one part: Split(..., group='{clip}/*') (init: --group)"

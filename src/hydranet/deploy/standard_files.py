@@ -85,7 +85,9 @@ class StandardFiles:
 
     def _coco(self, task: str) -> dict[str, Any]:
         """COCO's three tables; ids of categories are class ids + 1, as 0 means background in some tools."""
-        names = self.classes.get(task) or ["object"]
+        used = max((row["category_id"] for row in self.rows[task]), default=1)
+        given = self.classes.get(task) or ["object"]
+        names = [*given, *(str(i) for i in range(len(given), used))]
         annotations = [
             {"id": i, "iscrowd": 0, **{key: value for key, value in row.items() if key not in ("image", "class")}}
             for i, row in enumerate(self.rows[task], start=1)

@@ -9,7 +9,7 @@ import torch
 
 from hydranet.balancers.pcgrad import PCGrad
 from hydranet.config.recipe import Recipe
-from hydranet.core.balancer import LossBalancer
+from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.errors import UserError
 from hydranet.core.spec import Part
 from hydranet.data.finding import Finding, Severity
@@ -45,7 +45,7 @@ class FirstSteps:
 def watched(recipe: Recipe) -> Recipe:
     """The recipe as it is watched: with a balancer that compares gradients, where there is something to compare."""
     compared = len(recipe.tasks) > 1 and issubclass(recipe.balancer.cls, LossBalancer)
-    balancer = Part(PCGrad) if compared else recipe.balancer
+    balancer: Part[LossBalancer | GradientBalancer] = Part(PCGrad) if compared else recipe.balancer
     return replace(recipe, balancer=balancer, save_every=0, evaluate_every=0, compile=False)
 
 
