@@ -56,7 +56,10 @@ def test_every_kind_has_its_file(tmp_path: Path) -> None:
     joints = json.loads((tmp_path / "joints.coco.json").read_text())["annotations"][0]
     assert joints["keypoints"] == [1, 2, 2, 3, 5, 1, 0, 0, 0]
     assert joints["bbox"] == [1, 2, 2, 3]
-    rows = {name: list(csv.DictReader((tmp_path / f"{name}.csv").open())) for name in ("line", "sign", "age")}
+    rows = {
+        name: list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines()))
+        for name in ("line", "sign", "age")
+    }
     assert rows["line"][0] == {"image": "a", "class": "solid", "score": "1.0", "points": "1.00 2.00 3.00 4.00"}
     assert rows["sign"][1] == {"image": "deep/b", "class": "yield", "class_id": "1", "probability": "0.8"}
     assert rows["age"][0] == {"image": "a", "value": "31.25"}
