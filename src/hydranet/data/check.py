@@ -15,13 +15,13 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
-from hydranet.data.fingerprint_cache import Fingerprints, keep
 from hydranet.data.first_look import NO_VALIDATION, Offer, class_lines, spread, taught, unlabeled_classes
 from hydranet.data.label_sheet import drawn_labels, save, sheet
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
 from hydranet.data.overlap import bare, has_files, leaks_if_readable
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
 from hydranet.io.fingerprint import content, perceptual_hash
+from hydranet.io.fingerprint_cache import Fingerprints, keep
 
 if TYPE_CHECKING:
     from rich.table import Table
