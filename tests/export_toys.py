@@ -1,7 +1,8 @@
 """A small network with every task there is, and images, for tests of what is shipped."""
 
 import importlib
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from toys import toy_recipe
 
 SIZE = (64, 96)
 CLASSES = tuple(f"class {i}" for i in range(4))
+POINTS = 3
 
 
 class SmallEncoder(Encoder):
@@ -48,12 +50,15 @@ class SmallEncoder(Encoder):
 
 
 def build(name: str, path: str) -> Task:
-    """The task with its default options and a name; with classes only if it asks for them."""
+    """The task with its default options and a name; with classes or points only if it asks for them."""
     module, _, cls = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), cls)(name=name, reads="encoder")
-    except SpecError:
-        return getattr(importlib.import_module(module), cls)(name=name, classes=CLASSES, reads="encoder")
+    make = getattr(importlib.import_module(module), cls)
+    options = {field.name for field in fields(make)}
+    for given in ({}, {"classes": CLASSES}, {"points": POINTS}):
+        if set(given) <= options:
+            with suppress(SpecError):
+                return make(name=name, reads="encoder", **given)
+    return make(name=name, classes=CLASSES, points=POINTS, reads="encoder")
 
 
 def every_task() -> tuple[Task, ...]:
