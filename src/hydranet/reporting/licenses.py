@@ -65,7 +65,8 @@ def _license(one: Distribution) -> License:
     classified = [
         text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier") or [] if text.startswith("License ::")
     ]
-    written = (metadata.get("License") or "").strip().splitlines()
-    text = metadata.get("License-Expression") or ", ".join(classified) or (written[0] if written else "not stated")
+    written = "".join(metadata.get_all("License") or []).strip().splitlines()
+    expression = "".join(metadata.get_all("License-Expression") or [])
+    text = expression or ", ".join(classified) or (written[0] if written else "not stated")
     remark = REMARKS.get(name, "GPL: mind it where you distribute it" if GPL.search(text) else "")
     return License(name, metadata["Version"], text[:80], remark)

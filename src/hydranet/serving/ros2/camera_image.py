@@ -1,6 +1,6 @@
 """Images as cameras publish them: sensor_msgs/Image by encoding, and CompressedImage, as RGB."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -107,7 +107,7 @@ def rgb_of_compressed(format: str, data: bytes | memoryview | np.ndarray) -> np.
     return decode_image("the compressed image", bytes(data), max_pixels())
 
 
-def camera_of(k: "np.ndarray | list[float]", size: tuple[int, int], image_size: tuple[int, int]) -> Camera | None:
+def camera_of(k: Sequence[float] | np.ndarray, size: tuple[int, int], image_size: tuple[int, int]) -> Camera | None:
     """The camera of a sensor_msgs/CameraInfo; None where it says that it is not calibrated (K = 0).
 
     k: its nine numbers, row by row.    size: its height and width, (0, 0) = not given.    image_size: of the image.
