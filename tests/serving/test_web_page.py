@@ -26,6 +26,7 @@ from web_client import TOY, Toy, image_file, serving
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:images of .* fill only:UserWarning"),  # the webcam's are 640x480
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium"),
 ]
 KEY = "a key of this test"

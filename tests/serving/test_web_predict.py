@@ -112,6 +112,7 @@ def test_heads_thresholds_models_and_forms(port: int) -> None:
     assert form.json()["tasks"]["bright"]["value"] == pytest.approx(float(seen), abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:images of .* fill only:UserWarning")
 def test_images_are_turned_upright(port: int) -> None:
     data, rgb = image_file(3, suffix=".jpg")
     exif = b"Exif\0\0II*\0" + struct.pack("<IHHHII", 8, 1, 274, 3, 1, 6) + b"\0\0\0\0"
@@ -156,6 +157,7 @@ def test_a_form_without_a_file_is_refused(port: int) -> None:
     assert ask(port, "/predict", b"", {"content-type": "multipart/form-data"}).status == 400
 
 
+@pytest.mark.filterwarnings("ignore:images of .* fill only:UserWarning")
 def test_concurrent_requests_are_computed_together_and_each_gets_its_own() -> None:
     slow = Toy(pause_s=0.2)
     images = [image_file(seed, size=((40, 90), (30, 33))[seed % 2]) for seed in range(12)]

@@ -9,6 +9,8 @@ from hydranet.transforms.view import Size
 
 ENOUGH = 0.75
 """Share of the network's input that an image must fill; below, another size would see the same at less cost."""
+MOST_SHAPES = 1000
+"""Sizes of images that are remembered: a server is sent any number of them."""
 AREA = (0.7, 1.25)
 """A size that fits costs as much as the network's own, within these factors."""
 
@@ -22,7 +24,7 @@ class SeenShapes:
 
     def look(self, image: Size, size: Size, given: Input) -> None:
         """Warns where images of this (height, width) leave much of the network's input unused; once for each."""
-        if (image, size) in self._seen or given.fit == "stretch":
+        if (image, size) in self._seen or given.fit == "stretch" or len(self._seen) >= MOST_SHAPES:
             return
         with self._lock:
             first = (image, size) not in self._seen

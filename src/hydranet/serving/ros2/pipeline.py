@@ -43,15 +43,15 @@ class Perception:
     iou: float | None = None
 
     def __post_init__(self) -> None:
-        heads = self.predictor.manifest.heads
-        if self.outputs.cloud and not any(heads[name].metadata.get("unit") == "m" for name in self.predictor.every):
+        heads = self.predictor.heads.values()
+        if self.outputs.cloud and not any(head.metadata.get("unit") == "m" for head in heads):
             raise OutputError("got a point cloud asked of a network without a depth head; leave it out")
 
     def labels(self) -> list[Published]:
         """What class ids mean, to be published once."""
         rows = []
         for name, classes in self.predictor.classes.items():
-            threshold = self.predictor.manifest.heads[name].score_threshold
+            threshold = self.predictor.heads[name].score_threshold
             rows += label_info(name, classes, self.outputs.vision, self.threshold or threshold)
         return rows
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.spec import unknown
-from hydranet.deploy.manifest import IMAGE, Manifest, check_arrays
+from hydranet.deploy.manifest import IMAGE, Head, Manifest, check_arrays
 from hydranet.deploy.predictor import PredictorError, SessionPredictor, check_share
 from hydranet.serving.web.batching import Batcher
 from hydranet.serving.web.limits import Refusal
@@ -70,6 +70,11 @@ class ServedModel:
     def heads(self) -> tuple[str, ...]:
         """Names of the heads that are served."""
         return tuple(self._whole.every)
+
+    @property
+    def described(self) -> Mapping[str, Head]:
+        """What is known of each head, those of crops included."""
+        return self._whole.heads
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
@@ -153,6 +158,7 @@ class ServedModel:
                 threshold=self._whole.threshold,
                 iou=self._whole.iou,
                 size=self._whole.size,
+                options={name: one for name, one in self._whole.options.items() if name in kind.heads},
             )
         predictor = self._predictors[kind.heads]
         if len(jobs) == 1:

@@ -1,21 +1,21 @@
 """What the page must know of a model to draw its predictions: heads, names and colors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hydranet.deploy.manifest import Manifest
+from hydranet.deploy.manifest import Head
+from hydranet.transforms.view import Size
 from hydranet.visualization.class_colors import colors_of, is_background
 from hydranet.visualization.draw_maps import SPAN, turbo
 from hydranet.visualization.style import RANGE_M
 
 
-def page_data(manifest: Manifest, name: str, heads: Sequence[str]) -> dict[str, Any]:
+def page_data(heads: Mapping[str, Head], name: str, size: Size) -> dict[str, Any]:
     """JSON values. scale: 256 colors from far to near, as in the package's drawings, and the distances they span."""
     shown = {}
-    for head in heads:
-        known = manifest.heads[head]
+    for head, known in heads.items():
         colors = colors_of(known.colors or None, known.classes, 0)
         shown[head] = {
             "kind": known.kind,
@@ -27,4 +27,4 @@ def page_data(manifest: Manifest, name: str, heads: Sequence[str]) -> dict[str, 
         }
     low, high = RANGE_M
     scale = {"low_m": max(low, high / SPAN), "high_m": high, "colors": turbo(np.linspace(0, 1, 256))[0].tolist()}
-    return {"name": name, "size": list(manifest.input.size), "heads": shown, "scale": scale}
+    return {"name": name, "size": list(size), "heads": shown, "scale": scale}

@@ -38,6 +38,7 @@ class Address:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((self.host, self.port))
+            bound.listen(1024)  # who comes before the server runs waits, and is not refused
         except (OSError, OverflowError) as error:
             bound.close()
             raise ServingError(
