@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from hydranet.annotations import Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.datasets.bdd100k import Bdd100k
+from hydranet.datasets.bdd100k_road import Bdd100kRoad
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
@@ -35,6 +37,7 @@ from hydranet.datasets.subset import Subset
 from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
 from hydranet.datasets.tusimple import TuSimple
+from hydranet.datasets.tusimple_masks import TuSimpleMasks
 from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
@@ -179,6 +182,61 @@ def bdd100k(root: Path) -> Bdd100k:
         write(root / "images" / str(entry["name"]), noise(channels=3))
     write(root / "det_labels.json", json.dumps(entries))
     return Bdd100k(str(root))
+
+
+LANE = {"vertices": [[10, 22], [12, 10], [20, 10], [22, 2]], "types": "LCCC", "closed": False}
+STOP_LINE = {"vertices": [[4, 18], [28, 18.5]], "types": "LL", "closed": False}
+AREA = {"vertices": [[4, 24], [10, 12], [22, 12], [28, 24]], "types": "LLLL", "closed": True}
+BESIDE = {"vertices": [[22, 12], [32, 12], [32, 24], [28, 24]], "types": "LLLL", "closed": True}
+
+
+def bdd100k_road(root: Path) -> Bdd100kRoad:
+    """The release of 2020: masks of both kinds, lines as curves; b has no lane, c no entry among the lines."""
+    lane = {"category": "single white", "attributes": {"laneDirection": "parallel", "laneStyle": "dashed"}}
+    stop = {"category": "crosswalk", "attributes": {"laneDirection": "vertical"}}
+    lines = [{"name": "a.jpg", "labels": [{**lane, "poly2d": [LANE]}, {**stop, "poly2d": [STOP_LINE]}]}]
+    areas = [{"category": "direct", "poly2d": [AREA]}, {"category": "alternative", "poly2d": [BESIDE]}]
+    bytes_ = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    bytes_[:, 10], bytes_[18] = 0b00010110, 0b00100000  # dashed single white along, solid crosswalk across
+    for name in ("a", "b", "c"):
+        write(root / f"images/100k/train/{name}.jpg", noise(channels=3))
+        write(root / f"labels/drivable/masks/train/{name}.png", noise(3))
+        write(root / f"labels/lane/masks/train/{name}.png", bytes_)
+    write(root / "labels/lane/polygons/lane_train.json", json.dumps([*lines, {"name": "b.jpg"}]))
+    table = [{"name": "a.jpg", "labels": areas}, {"name": "c.jpg", "labels": []}]
+    write(root / "labels/drivable/polygons/drivable_train.json", json.dumps(table))
+    return Bdd100kRoad(str(root), labels=("drivable", "lanes", "lane_mask"))
+
+
+def bdd100k_road_2018(root: Path, release: Literal["2018", "2018 by image"] = "2018 by image") -> Bdd100kRoad:
+    """The release of 2018 in one file, and in one for each image: the same labels in other words."""
+    bdd100k_road(root)
+    attributes = {"laneDirection": "parallel", "laneStyle": "dashed", "laneType": "single white"}
+    box = {"category": "car", "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
+    labels = [
+        box,
+        {"category": "drivable area", "attributes": {"areaType": "direct"}, "poly2d": [AREA]},
+        {"category": "lane", "attributes": attributes, "poly2d": [LANE]},
+    ]
+    write(root / "labels/bdd100k_labels_images_train.json", json.dumps([{"name": "a.jpg", "labels": labels}]))
+    objects = [
+        box,
+        {"category": "area/drivable", "poly2d": triples(AREA)},
+        {"category": "area/unknown", "poly2d": triples(BESIDE)},
+        {"category": "lane/single white", "attributes": {"direction": "parallel", "style": "dashed"}},
+    ]
+    objects[-1]["poly2d"] = triples(LANE)
+    for name, own in (("a", objects), ("b", [box]), ("c", [])):
+        file = root / f"labels/100k/train/{name}.json"
+        write(file, json.dumps({"name": name, "frames": [{"timestamp": 10000, "objects": own}]}))
+    for name in ("a", "b", "c"):
+        write(root / f"drivable_maps/labels/train/{name}_drivable_id.png", noise(3))
+    return Bdd100kRoad(str(root), release=release, areas="polygons")
+
+
+def triples(path: dict[str, Any]) -> list[list[object]]:
+    """A path as the release of 2018 writes it in a file for each image."""
+    return [[*vertex, kind] for vertex, kind in zip(path["vertices"], path["types"], strict=True)]
 
 
 def voc_object(name: str, corners: tuple[float, ...], difficult: int = 0) -> str:
@@ -342,6 +400,15 @@ def tusimple(root: Path) -> TuSimple:
     return TuSimple(str(root), annotations=("label_data_0313.json",))
 
 
+def tusimple_masks(root: Path) -> TuSimpleMasks:
+    for name in ("0000", "0001"):
+        grays = np.array([0, 20, 70, 120, 170, 220], np.uint8)[noise(6)]
+        write(root / f"image/{name}.jpg", noise(channels=3))
+        write(root / f"gt_instance_image/{name}.png", grays)
+        write(root / f"gt_binary_image/{name}.png", np.where(grays > 0, 255, 0).astype(np.uint8))
+    return TuSimpleMasks(str(root))
+
+
 def lines_from_masks(root: Path) -> LinesFromMasks:
     return LinesFromMasks(culane(root))
 
@@ -435,6 +502,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     NyuV2: nyuv2,
     NyuV2Examples: nyuv2_examples,
     Bdd100k: bdd100k,
+    Bdd100kRoad: bdd100k_road,
     Voc: voc,
     Cityscapes: cityscapes,
     Coco: coco,
@@ -450,6 +518,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Subset: subset,
     CuLane: culane,
     TuSimple: tusimple,
+    TuSimpleMasks: tusimple_masks,
     LinesFromMasks: lines_from_masks,
     Masks: masks,
     DepthMaps: depth_maps,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dataset_folders import (
     FOLDERS,
+    bdd100k_road_2018,
     coco_tables,
     depth_picture,
     noise,
@@ -28,6 +29,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.datasets.bdd100k import Bdd100k
+from hydranet.datasets.bdd100k_road import Bdd100kRoad
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.cityscapes import Cityscapes
 from hydranet.datasets.coco import Coco
@@ -46,6 +48,7 @@ from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.shift import Shift
 from hydranet.datasets.table import Table
 from hydranet.datasets.tusimple import TuSimple
+from hydranet.datasets.tusimple_masks import TuSimpleMasks
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
 from hydranet.io.pseudo_label_cache import packed, unpack
@@ -84,11 +87,12 @@ ODD_VALUES = (
 
 @dataclass(frozen=True)
 class Reader:
-    """A data set and which of its files are damaged."""
+    """A data set and which of its files are damaged. make: its folder; None = the one in FOLDERS."""
 
     cls: type[Dataset]
     file: str
     kind: str
+    make: Callable[[Path], Dataset] | None = None
 
 
 READERS = {
@@ -107,6 +111,11 @@ READERS = {
     "face keypoints": Reader(FaceKeypoints, "training_keypoints.csv", "text"),
     "bdd": Reader(Bdd100k, "det_labels.json", "json"),
     "bdd bytes": Reader(Bdd100k, "det_labels.json", "text"),
+    "bdd lanes": Reader(Bdd100kRoad, "labels/lane/polygons/lane_train.json", "json"),
+    "bdd lanes bytes": Reader(Bdd100kRoad, "labels/lane/polygons/lane_train.json", "text"),
+    "bdd lane mask": Reader(Bdd100kRoad, "labels/lane/masks/train/a.png", "image"),
+    "bdd drivable mask": Reader(Bdd100kRoad, "labels/drivable/masks/train/a.png", "image"),
+    "bdd of 2018": Reader(Bdd100kRoad, "labels/100k/train/a.json", "json", bdd100k_road_2018),
     "kitti labels": Reader(KittiObject, "training/label_2/000000.txt", "text"),
     "kitti calibration": Reader(KittiObject, "training/calib/000000.txt", "text"),
     "kitti depth": Reader(KittiObject, "training/depth_velo/000000.png", "image"),
@@ -114,6 +123,7 @@ READERS = {
     "culane lines": Reader(CuLane, "driver_1/clip/a.lines.txt", "text"),
     "culane list": Reader(CuLane, "list/train_gt.txt", "text"),
     "tusimple": Reader(TuSimple, "label_data_0313.json", "text"),
+    "tusimple instances": Reader(TuSimpleMasks, "gt_instance_image/0000.png", "image"),
     "class map": Reader(CamVid, "trainannot/a.png", "image"),
     "normals": Reader(NyuV2Examples, "three/norm_gt_000433.png", "image"),
     "signs": Reader(Gtsrb, "Final_Training/Images/00033/GT-00033.csv", "text"),
@@ -235,7 +245,7 @@ def fuzz(test: Callable[..., None]) -> Callable[..., None]:
 @pytest.mark.parametrize("name", READERS)
 def test_a_damaged_label_file_is_a_sample_or_a_sentence(tmp_path: Path, name: str) -> None:
     reader = READERS[name]
-    dataset = FOLDERS[reader.cls](tmp_path)
+    dataset = (reader.make or FOLDERS[reader.cls])(tmp_path)
     file = tmp_path / reader.file
     whole = file.read_bytes()
 
