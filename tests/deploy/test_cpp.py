@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from export_toys import SIZE, every_recipe, pictures, shaken
-from hydranet.annotations import Boxes
+from hydranet.annotations import Boxes, Keypoints
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE
 from hydranet.deploy.session import open_session
+from hydranet.export.build_manifest import described
 from hydranet.export.export import ExportPlan, export
-from hydranet.export.graph import Shape
+from hydranet.export.graph import Shape, shipped
 from hydranet.postprocess.nms import nms
 from hydranet.tasks.depth.task import Depth
 
@@ -99,6 +100,16 @@ def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, sentence)
 
 
+def refuses_lines_and_points(program: Path, target: str, folder: Path) -> None:
+    """Heads whose arrays are not yet the answer, and points, which these programs do not print."""
+    for head, what in (("lanes", "the step trace_lines"), ("landmarks", "the kind Keypoints")):
+        model = exported(folder / head, target, ["depth", head], "outside")
+        ended = run(program, model, save_ppm(folder / "frame.ppm", frame()), folder / "out")
+        sentence = f"error: head {head} has {what}, which this program does not know; export the other heads (--heads)"
+        assert (ended.returncode, ended.stderr) == (1, f"{sentence}, or use hydranet.Predictor\n")
+        assert not (folder / "out").exists()
+
+
 def exported(
     folder: Path, target: str, heads: list[str] | None, suppress: str, canonical_focal_px: float | None = None
 ) -> Path:
@@ -112,12 +123,36 @@ def exported(
     return export(shaken(recipe.build()), recipe, folder, ExportPlan([target], shape, heads), name="toy")[1][0]
 
 
+def known() -> list[str]:
+    """The heads that the programs answer for."""
+    tasks = every_recipe().tasks
+    return [one.name for one in tasks if one.kind is not Keypoints and set(one.postprocess_steps()) <= {"nms"}]
+
+
+def test_heads_that_the_programs_do_not_know_are_named_by_the_manifest(tmp_path: Path) -> None:
+    """For every task of the package, without a runtime: what is read is the JSON alone."""
+    if not shutil.which("g++"):
+        pytest.skip("needs a compiler")
+    (tmp_path / "heads.cpp").write_text(HEADS)
+    command = ["g++", "-std=c++17", "-Wall", "-Werror", f"-I{EXAMPLES}", "heads.cpp", "-o", "heads"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    recipe = every_recipe()
+    model = recipe.build()
+    for task in recipe.tasks:
+        text = described(shipped(model, [task.name], Shape(SIZE)), recipe, "toy").to_json()
+        said = subprocess.run([tmp_path / "heads"], input=text, capture_output=True, text=True, check=True).stdout
+        assert said.startswith("known" if task.name in known() else f"head {task.name} has the "), task.name
+    assert {"lanes", "landmarks", "pose"}.isdisjoint(known())
+    assert len(known()) >= 6
+
+
 @needs_compiler
 def test_openvino(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
     model = exported(tmp_path, "onnx", ["depth", "semantic", "yolov8"], "outside")
     same(program, model, "openvino", tmp_path)
     refuses_a_camera(program, "onnx", tmp_path / "camera")
+    refuses_lines_and_points(program, "onnx", tmp_path / "unknown")
     (tmp_path / "text.ppm").write_text("no image")
     ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
     assert (ended.returncode, ended.stderr) == (
@@ -134,7 +169,7 @@ def test_openvino(tmp_path: Path) -> None:
 def test_openvino_with_every_head(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
     for suppress in ("outside", "inside"):
-        same(program, exported(tmp_path / suppress, "openvino", None, suppress), "openvino", tmp_path / suppress)
+        same(program, exported(tmp_path / suppress, "openvino", known(), suppress), "openvino", tmp_path / suppress)
 
 
 @pytest.mark.slow
@@ -143,9 +178,26 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     """torch/script.h takes a compiler 40 seconds."""
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
     refuses_a_camera(program, "torchscript", tmp_path / "camera")
+    refuses_lines_and_points(program, "torchscript", tmp_path / "unknown")
     for suppress in ("outside", "inside"):
-        same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
+        same(
+            program, exported(tmp_path / suppress, "torchscript", known(), suppress), "torchscript", tmp_path / suppress
+        )
 
+
+HEADS = """
+#include <iostream>
+#include <iterator>
+#include "heads.h"
+int main() {
+  try {
+    refuse_unknown_heads({std::istreambuf_iterator<char>(std::cin), {}});
+    std::cout << "known";
+  } catch (const std::exception& error) {
+    std::cout << error.what();
+  }
+}
+"""
 
 SUPPRESS = """
 #include "frames.h"

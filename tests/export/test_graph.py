@@ -14,7 +14,7 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from export_toys import CLASSES, SIZE, every_recipe, pictures, shaken
-from hydranet.annotations import NO_BOX, Boxes, ClassMap, NormalMap, ScalarMap
+from hydranet.annotations import NO_BOX, Boxes, ClassMap, Keypoints, NormalMap, ScalarMap
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.runtimes.openvino import core
@@ -229,6 +229,28 @@ def test_boxes_are_compared_whatever_their_order() -> None:
     assert moved["label"].relative == 0
     lost = gaps(boxes(a, b, weak), boxes(b, weak), SIZE)
     assert lost["label"].absolute == 1
+
+
+def instances(*rows: tuple[float, ...]) -> Keypoints:
+    """Of two points each: x y x y score."""
+    table = np.array(rows, np.float32)
+    xy = table[:, :4].reshape(-1, 2, 2)
+    return Keypoints(xy, np.full(xy.shape[:2], 2), score=table[:, 4], point_score=table[:, ::2][:, :2] / 100)
+
+
+def test_instances_of_points_are_compared_whatever_their_order() -> None:
+    a, b, weak = (0, 0, 10, 20, 0.9), (50, 50, 90, 60, 0.9), (5, 5, 9, 9, 0.005)
+    assert {gap.relative for gap in gaps(instances(a, b, weak), instances(b, a, weak), SIZE).values()} == {0}
+    tied = gaps(instances(a, b, weak), instances(b, a, (30, 30, 40, 40, 0.005)), SIZE)
+    assert {gap.relative for gap in tied.values()} == {0}  # ties decide which of the weakest is in the list
+    moved = gaps(instances(a, b, weak), instances(b, (0, 0, 10, 21, 0.89), weak), SIZE)
+    assert moved["xy"].absolute == 1
+    assert moved["xy"].relative == pytest.approx(1 / max(SIZE))
+    assert moved["score"].relative == pytest.approx(0.01, rel=1e-2)
+    lost = gaps(instances(a, b, weak), instances(b, weak, weak), SIZE)
+    assert lost["xy"].relative > 0.1
+    broken = instances(a, (np.nan, 50, 90, 60, 0.9), weak)
+    assert {gap.relative for gap in gaps(instances(a, b, weak), broken, SIZE).values()} == {np.inf}
 
 
 @pytest.mark.parametrize("field", ["xyxy", "score"])

@@ -1,5 +1,6 @@
 """Many clients at once, a tenth of their requests hostile: nothing breaks, every good request is answered right."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from hydranet.serving.web.limits import Limits
 from web_client import Toy, metric, serving
 
 
-@pytest.mark.parametrize(("requests", "clients"), [(200, 8), pytest.param(6000, 32, marks=pytest.mark.slow)])
+LONG = pytest.mark.skipif("HYDRANET_LONG" not in os.environ, reason="takes minutes; HYDRANET_LONG=1 runs it")
+
+
+@pytest.mark.parametrize(("requests", "clients"), [(200, 8), pytest.param(6000, 32, marks=[pytest.mark.slow, LONG])])
 def test_load(requests: int, clients: int) -> None:
     predictor = SessionPredictor(Toy())
     jobs = [

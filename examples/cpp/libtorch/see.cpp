@@ -15,6 +15,7 @@
 #include <regex>
 
 #include "../frames.h"
+#include "../heads.h"
 
 // The names of the outputs, in order: the keys of "outputs" in the manifest that travels inside the file.
 std::vector<std::string> output_names(const std::string& manifest) {
@@ -55,6 +56,7 @@ int main(int count, char** words) try {
   torch::jit::ExtraFilesMap inside{{"hydranet.json", ""}};
   torch::jit::Module model = torch::jit::load(model_path, torch::kCPU, inside);
   const std::vector<std::string> names = output_names(inside["hydranet.json"]);
+  refuse_unknown_heads(inside["hydranet.json"]);
 
   if (std::regex_search(inside["hydranet.json"], std::regex("\n  \"camera\": \\{[^}]*\"fixed\": null")))
     throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");

@@ -11,6 +11,7 @@
 #include <openvino/openvino.hpp>
 
 #include "../frames.h"
+#include "../heads.h"
 
 std::string numpy_type(const ov::element::Type& type) {
   if (type == ov::element::f32) return "<f4";
@@ -19,6 +20,13 @@ std::string numpy_type(const ov::element::Type& type) {
   if (type == ov::element::u8) return "|u1";
   if (type == ov::element::boolean) return "|b1";
   throw std::runtime_error("no numpy type for " + type.get_type_name());
+}
+
+// The manifest inside a file; OpenVINO keeps what an .onnx file says of itself under "framework".
+std::string manifest_of(const ov::Model& model) {
+  for (const auto& place : std::vector<std::vector<std::string>>{{"hydranet"}, {"framework", "hydranet"}})
+    if (model.has_rt_info(place)) return model.get_rt_info<std::string>(place);
+  return "";
 }
 
 int main(int count, char** words) try {
@@ -31,7 +39,9 @@ int main(int count, char** words) try {
 
   ov::Core core;
   // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
-  ov::CompiledModel model = core.compile_model(model_path, "CPU", ov::hint::inference_precision(ov::element::f32),
+  const std::shared_ptr<ov::Model> read = core.read_model(model_path);
+  refuse_unknown_heads(manifest_of(*read));
+  ov::CompiledModel model = core.compile_model(read, "CPU", ov::hint::inference_precision(ov::element::f32),
                                                ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
   for (const auto& input : model.inputs())
     if (input.get_names().count("camera"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -65,14 +66,23 @@ def started(
                 f"got confidence {least} for {task!r} ({teacher_model.kind(task).__name__}), expected 0..1 of a "
                 "class map, numbers, normals or instances"
             )
-    labels = {task: _made(teacher_model, task, confidence.get(task, 0.0)) for task in chosen}
+    labels = {task: _made(teacher_model, task, confidence.get(task, 0.0), size) for task in chosen}
     return Index(name, digest(path), labels, size=size)
 
 
-def _made(teacher_model: TeacherModel, task: str, least: float) -> Made:
+def _made(teacher_model: TeacherModel, task: str, least: float, size: tuple[int, int]) -> Made:
     kind, own = teacher_model.kind(task), teacher_model.task(task)
-    metadata = {"unit": "m"} if "unit" in kind.metadata() else {}
+    metadata = _metadata(teacher_model, task, size) if kind.metadata() else {}
     return Made(kind.__name__, teacher_model.classes(task), metadata, least or (own.score_threshold if own else 0.0))
+
+
+@torch.no_grad()
+def _metadata(teacher_model: TeacherModel, task: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Static fields of a teacher's labels (unit, mirror), as its answer for an empty image has them."""
+    image = torch.zeros(1, 3, *size, dtype=torch.uint8, device=teacher_model.device)
+    camera = torch.full((1, 4), torch.nan, device=teacher_model.device)
+    label = labels_of(teacher_model, image, camera, {task: 0.0})[task]
+    return {name: vars(label)[name] for name in label.metadata()}
 
 
 def label(

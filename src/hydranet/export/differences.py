@@ -59,7 +59,8 @@ def gaps(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[st
     relative is the share of pixels that differ (two runtimes break a tie between two classes differently).
     Boxes come as a list whose order is arbitrary where scores tie, so that each box is compared with the nearest of
     its class on the other side, relative to its own longer side; a box without any counterpart counts as 1. Boxes of
-    the last candidate's score are left out: among those, ties decide which ones are in the list at all.
+    the last candidate's score are left out: among those, ties decide which ones are in the list at all. So do several
+    instances with points and scores, each compared with the nearest one in all its points.
     """
     raise UnknownKind("comparison", type(mine), "export/differences.py")
 
@@ -83,8 +84,45 @@ def _(mine: NormalMap, theirs: Annotation, size: tuple[int, int]) -> dict[str, G
 
 
 @gaps.register
-def _(mine: Polylines | Keypoints, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+def _(mine: Polylines, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    return _points(mine, theirs, size)
+
+
+@gaps.register
+def _(mine: Keypoints, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    assert isinstance(theirs, Keypoints)
+    whole = _points(mine, theirs, size)
+    if len(mine.xy) < 2 or mine.score is None:
+        return whole
+    sound, other = (np.isfinite(one.xy).all((1, 2)) & np.isfinite(np.asarray(one.score)) for one in (mine, theirs))
+    if np.count_nonzero(~sound) != np.count_nonzero(~other):
+        return dict.fromkeys(whole, Gap(np.inf, np.inf))
+    mine, theirs = rows(mine, np.flatnonzero(sound)), rows(theirs, np.flatnonzero(other))
+    forth, back = _nearest_points(mine, theirs, size), _nearest_points(theirs, mine, size)
+    return {name: forth[name] | back[name] for name in whole}
+
+
+def _points(mine: Annotation, theirs: Annotation, size: tuple[int, int]) -> dict[str, Gap]:
+    """Each instance against the one in its place."""
     return {name: _field(name, a, b, None if name == "area" else max(size)) for name, a, b in _pairs(mine, theirs)}
+
+
+def _nearest_points(mine: Keypoints, theirs: Keypoints, size: tuple[int, int]) -> dict[str, Gap]:
+    """Each sure instance of mine against the nearest one of theirs, in all its points and score together."""
+    ours, others = np.asarray(mine.score, np.float64), np.asarray(theirs.score, np.float64)
+    sure = _sure(ours, others)
+    shift = np.abs(theirs.xy[None].astype(np.float64) - mine.xy[sure][:, None]).max((2, 3), initial=0) / max(size)
+    apart = np.maximum(shift, np.abs(others[None] - ours[sure][:, None]))
+    if mine.label is not None and theirs.label is not None:
+        apart = apart + (theirs.label[None] != mine.label[sure][:, None])
+    return _points(rows(mine, sure), rows(theirs, apart.argmin(1)), size)
+
+
+def _sure(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Indices of the candidates that are compared: sure ones, but for those that may be in one list alone."""
+    last = max(ours.min(initial=1.0), others.min(initial=1.0))
+    sure = min(SURE, float(np.sort(ours)[-FEW:].min(initial=SURE)))
+    return np.flatnonzero((ours >= sure) & (ours > last * (1 + CUT)))
 
 
 def _pairs(mine: Annotation, theirs: Annotation) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -145,10 +183,10 @@ def _nearest(mine: Boxes, theirs: Boxes) -> dict[str, Gap]:
     """Each sure box of mine against the nearest one of theirs, in place and score together."""
     worst = {"xyxy": Gap(), "label": Gap(), "score": Gap()}
     ours, others = np.asarray(mine.score, np.float64), np.asarray(theirs.score, np.float64)
-    last = max(ours.min(initial=1.0), others.min(initial=1.0))
-    sure = min(SURE, float(np.sort(ours)[-FEW:].min(initial=SURE)))
     lost = 0
-    for i in np.flatnonzero((ours >= sure) & (ours > last * (1 + CUT)) & (mine.label != NO_BOX)):
+    for i in _sure(ours, others):
+        if mine.label[i] == NO_BOX:
+            continue
         same = np.flatnonzero(theirs.label == mine.label[i])
         side = max(float((mine.xyxy[i, 2:] - mine.xyxy[i, :2]).max()), 1.0)
         shift = np.abs(theirs.xyxy[same].astype(np.float64) - mine.xyxy[i]).max(1, initial=0)

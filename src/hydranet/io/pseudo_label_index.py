@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,9 @@ def read_index(folder: Path) -> Index:
 
 def _made(value: Mapping[str, Any], path: Path) -> Made:
     made = Made(**{**value, "classes": tuple(value["classes"])})
+    if isinstance(made.metadata, dict):
+        listed = {name: tuple(one) if isinstance(one, list) else one for name, one in made.metadata.items()}
+        made = replace(made, metadata=listed)
     kinds = {kind.__name__: kind for kind in Annotation.KINDS}
     if made.kind not in kinds or not all(isinstance(name, str) for name in made.classes):
         raise DataError(

@@ -1,7 +1,7 @@
 """Edges: how strong a boundary is at every pixel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -72,6 +72,12 @@ class Edges(Task):
         z = decoded_size(raw)[:, 0] if self.stride == STRIDE else self.logits(raw)
         strength = z.sigmoid()
         return ScalarMap(torch.where(is_broken(raw)[:, 0], float("nan"), strength))
+
+    def to_label(self, raw: Raw, temperature: float = 0.0, least: float = 0.0) -> Annotation:
+        """Strengths from `least_edge` on, and 0 below: no network answers the 0 that the loss takes for "no edge"."""
+        answer = self.decode(raw)
+        assert isinstance(answer, ScalarMap)
+        return replace(answer, values=torch.where(answer.values < self.least_edge, 0.0, answer.values))
 
     def distill(self, raw: Raw, distilled_target: DistillationTarget) -> Loss:
         """The same loss against the teacher's strengths as probabilities."""
