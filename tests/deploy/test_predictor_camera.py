@@ -86,6 +86,7 @@ def test_without_a_camera_it_answers_for_the_mean_one_of_training_and_says_so_on
 def test_heads_that_need_no_camera_say_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="images of .* fill only")
         assert set(SessionPredictor(Fake(), ["bright"])(WIDE)) == {"bright"}
         assert set(SessionPredictor(Fake(replace(MANIFEST, camera=None)), camera=100.0)(WIDE)) == set(MANIFEST.heads)
 

@@ -11,6 +11,10 @@ AT_HOME = ("tasks", "recipes", "datasets")
 FILES = [path for path in sorted(SOURCE.rglob("*.py")) if path.relative_to(SOURCE).parts[0] not in AT_HOME]
 
 
+FIELDS = {"serving/ros2/outputs.py": {"pose", "classification"}}
+"""Words that are fields or topics of ROS messages, and a task's name by chance."""
+
+
 def named(text: str) -> list[str]:
     """Names of tasks that are string literals in a program, with their lines."""
     literals = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
@@ -27,4 +31,5 @@ def test_a_name_would_be_noticed() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_task_is_named(path: Path) -> None:
-    assert named(path.read_text()) == []
+    fields = FIELDS.get(path.relative_to(SOURCE).as_posix(), set())
+    assert [one for one in named(path.read_text()) if one.rpartition(": ")[2].strip("'") not in fields] == []

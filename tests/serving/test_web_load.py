@@ -16,7 +16,6 @@ from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.web.limits import Limits
 from web_client import Toy, metric, serving
 
-
 LONG = pytest.mark.skipif("HYDRANET_LONG" not in os.environ, reason="takes minutes; HYDRANET_LONG=1 runs it")
 
 

@@ -186,17 +186,18 @@ class _Scan:
         self.statistics: dict[str, list[LabelStatistics]] = {}
         self.first: dict[str, str] = {}
         self.prints = Fingerprints()
+        self.samples = 0
         self.duplicates: list[tuple[str, str]] = []
         self.read, self.read_s = 0, 0.0
 
     @property
     def whole(self) -> bool:
         """Whether every sample was read well."""
-        return len(self.prints) == len(self.dataset)
+        return 0 < len(self.prints) == self.samples
 
     def open(self) -> int:
         """How many samples there are. Raises DataError or SpecError where the source cannot be used at all."""
-        total = len(self.dataset)
+        total = self.samples = len(self.dataset)
         self.classes = self.dataset.classes
         self.offer.declare(self.source, self.classes)
         self.skipped = self.dataset.ledger()

@@ -13,7 +13,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from hydranet.annotations import Annotation, ScalarMap
+from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
@@ -171,7 +171,7 @@ def _shrunk(image: np.ndarray, predictions: Mapping[str, Annotation]) -> tuple[n
     """An image and its predictions at the size at which the image of all tasks shows them: the rest is not drawn."""
     full = image.shape[0], image.shape[1]
     size = tile_size(full, len(predictions))
-    in_px = any(isinstance(one, ScalarMap) and one.unit == "px" for one in predictions.values())
+    in_px = any(vars(one).get("unit") == "px" for one in predictions.values())
     if size[1] > SMALLER * full[1] or in_px:  # numbers in pixels would change with the size, and their legend
         return image, predictions
     view = stretch(size, full)

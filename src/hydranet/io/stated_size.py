@@ -9,6 +9,9 @@ from hydranet.core.sample import DataError
 from hydranet.io.box_rows import BoxRow, is_number, quoted
 from hydranet.io.orientation import Extent, turn_box
 
+LONGEST_PX = 1_000_000
+"""Longest side of an image that anybody has labeled: more is a damaged number."""
+
 NOT_STATED = ("", "0", "-1", "none", "null", "unspecified")
 
 
@@ -25,7 +28,7 @@ def stated_size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
             side = float(value) if isinstance(value, str) or is_number(value) else math.nan
         except ValueError:
             side = math.nan
-        if not math.isfinite(side) or side != int(side) or side < -1:
+        if not math.isfinite(side) or side != int(side) or not -1 <= side <= LONGEST_PX:
             raise DataError(f"{where}: {name} {quoted(value)}, expected a whole number of pixels; correct it")
         sides.append(int(side))
     return (sides[0], sides[1]) if min(sides) > 0 else None

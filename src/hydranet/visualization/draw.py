@@ -70,7 +70,7 @@ def overlaid(
     canvas = (
         cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
     )
-    maps = {name: one for name, one in annotations.items() if isinstance(one, ClassMap | ScalarMap | NormalMap)}
+    maps = {name: one for name, one in annotations.items() if not one.arrays("instance")}
     for name, annotation in {**maps, **annotations}.items():
         canvas = _drawn(_enlarged(annotation, factor), canvas, Style(classes.get(name, ())))
     return canvas

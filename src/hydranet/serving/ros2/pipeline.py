@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hydranet.annotations import Annotation, ScalarMap
+from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
 from hydranet.core.sample import Camera
 from hydranet.deploy.predictor import SessionPredictor
@@ -89,7 +89,7 @@ class Perception:
 
 def _drawable(predictions: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
     """Without maps of numbers, which would hide the image; all, where there is nothing else."""
-    others = {name: one for name, one in predictions.items() if not isinstance(one, ScalarMap)}
+    others = {name: one for name, one in predictions.items() if "values" not in one.arrays()}
     return others or predictions
 
 

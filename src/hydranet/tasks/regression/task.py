@@ -60,7 +60,11 @@ class Regression(Task, FixedAfterTraining):
     @classmethod
     def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Regression":
         """With the labels' mean and spread, to three digits."""
-        values = np.array([float(label.value) for label in labels if isinstance(label, Quantity)])
+        given = []
+        for label in labels:
+            assert isinstance(label, Quantity)
+            given.append(float(label.value))
+        values = np.array(given)
         values = values[np.isfinite(values)]
         if not values.size:
             raise SpecError(f"{name!r} got no label with a known number, expected some; look at the label files")
