@@ -45,6 +45,9 @@ class SceneSigns(Dataset):
     def identities(self) -> Sequence[str]:
         return [f"sign {self.seed} {self.size} {self.night} {index}" for index in range(self.count)]
 
+    def keys(self) -> Sequence[str]:
+        return [f"{self.seed}/{index}" for index in range(self.count)]
+
     def __len__(self) -> int:
         return self.count
 

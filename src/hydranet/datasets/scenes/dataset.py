@@ -90,6 +90,9 @@ class Scenes(Dataset):
         options = [repr(vars(self)[one.name]) for one in fields(self) if one.name not in ("count", "labels")]
         return [f"scene {' '.join(options)} {index}" for index in range(self.count)]
 
+    def keys(self) -> Sequence[str]:
+        return [f"{self.seed}/{index}" for index in range(self.count)]
+
     def __len__(self) -> int:
         return self.count
 
