@@ -106,6 +106,7 @@ def test_a_stop_reaches_every_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("HYDRANET_LONG" not in os.environ, reason="takes minutes; HYDRANET_LONG=1 runs it")
 def test_several_processes_are_stopped_and_go_on_to_the_same_weights(tmp_path: Path) -> None:
     out = tmp_path / "out"
     slow = tmp_path / "sweep_slow.py"
