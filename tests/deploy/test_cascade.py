@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export_toys import CLASSES, pictures, shaken
-from hydranet.annotations import Boxes, Keypoints, Quantity, Tag
+from hydranet.annotations import Boxes, Keypoints, Quantity, Tag, row_count
 from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.core.cascade import Cascade
@@ -67,7 +67,9 @@ def test_no_box_is_no_answer_of_any_kind() -> None:
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
     for kind in (Tag, Quantity, Keypoints):
         answer = per_box(kind, none, windows(none, (64, 96), 0.1, square=True), [])
-        json.dumps(message(answer, SIGNS))
+        assert row_count(answer) == 0, kind
+        said = json.loads(json.dumps(message(answer, SIGNS)))
+        assert [value for value in said.values() if isinstance(value, list)] == [[]], kind
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ from hydranet.datasets.yolo import Yolo
 from hydranet.io.pseudo_label_cache import packed, unpack
 from hydranet.io.pseudo_label_index import Made
 
-EXAMPLES = 40
+EXAMPLES = 80
 LONGEST_SENTENCE = 400
 
 ODD_WORDS = (

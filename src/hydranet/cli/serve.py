@@ -29,7 +29,7 @@ MaxBody = Annotated[float, typer.Option(min=0.001, help="Most megabytes of one r
 MaxPixels = Annotated[int, typer.Option(min=1, help="Most pixels of one image")]
 Rate = Annotated[float, typer.Option(min=0, help="Most requests per second of one address; 0 = no limit")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to an answer, when its body is there")]
-Waiting = Annotated[int, typer.Option(min=1, help="Most requests at a time; others are told to come later")]
+Waiting = Annotated[int, typer.Option(min=1, help="Most requests at a time; others are asked to come later")]
 
 
 def serve(

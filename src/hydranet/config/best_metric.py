@@ -1,4 +1,4 @@
-"""By which metric a run's best network is told."""
+"""By which metric a run's best network is chosen."""
 
 import re
 from collections.abc import Mapping

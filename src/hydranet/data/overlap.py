@@ -68,7 +68,7 @@ def leaks(recipe: Recipe, show: Show = silent) -> Ledger:
 
 
 def leaks_if_readable(recipe: Recipe) -> Ledger:
-    """`leaks`, or an entry that says that they cannot be told, where the training images are not at hand."""
+    """`leaks`, or an entry that says that they cannot be known, where the training images are not at hand."""
     try:
         return leaks(recipe)
     except (DataError, SpecError):

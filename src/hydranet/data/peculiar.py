@@ -1,4 +1,4 @@
-"""Labels that may be read in the wrong unit, form or depth: told from many labels of one name, by kind."""
+"""Labels that may be read in the wrong unit, form or depth: recognized from many labels of one name, by kind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -159,7 +159,7 @@ def _labels(dataset: Dataset) -> set[str]:
 
 
 def _coco(folder: _Folder) -> Iterator[Recognized]:
-    """JSON files with the three tables of COCO; several are splits, told by their names."""
+    """JSON files with the three tables of COCO; several are splits, named by their files."""
     files = [path for path in folder.of(".json") if _has_keys(path, ("images", "annotations", "categories"))]
     sets = {path: one for path in files if (one := _coco_of(path, folder)) is not None}
     held_out = [path for path in sets if re.search(r"val|test|dev", path.stem.lower())]

@@ -4,7 +4,7 @@ FOLDER/images.jsonl                          what the maker of the maps, or whoe
 $HYDRANET_CACHE/maps/DIGEST.jsonl            what this user's own reads noted, one line per image (`io.cache_folder`)
 
 A line holds the image's key, the fingerprint of its pixels (`io.fingerprint.content`) and the digest of each map file.
-Maps are told by their bytes: maps that were made again for other images are noted anew.
+Maps are known by their bytes: maps that were made again for other images are noted anew.
 """
 
 import hashlib
