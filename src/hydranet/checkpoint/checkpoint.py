@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from hydranet.checkpoint.released.names import located
 from hydranet.config.moved import modern_tensor
 from hydranet.config.recipe import Recipe
 from hydranet.core.checks.class_lookup import ForeignClass
@@ -111,14 +112,14 @@ def put_model(folder: Path, tensors: Mapping[str, Tensor], recipe: Recipe, usual
 
 
 def digest(path: Path | str) -> str:
-    """SHA-256 of a model: of a run folder's model.safetensors, or of the file."""
-    file = Path(path)
+    """SHA-256 of a model: of the model.safetensors of a run folder or of a released network, or of the file."""
+    file = located(path)
     return hashlib.sha256((file / MODEL if file.is_dir() else file).read_bytes()).hexdigest()
 
 
 def load_recipe(path: Path | str) -> Recipe:
-    """The recipe of a run folder, of a model file or of a JSON file."""
-    path = Path(path)
+    """The recipe of a run folder, of a released network, of a model file or of a JSON file."""
+    path = located(path)
     if path.is_dir():
         path = path / MODEL if (path / MODEL).is_file() else path / RECIPE
     if path.suffix == ".json":
@@ -145,12 +146,13 @@ def _parsed(text: str, path: Path) -> Recipe:
 
 
 def load_model(path: Path | str, settings: Iterable[str] = ()) -> tuple[HydraNet, Recipe]:
-    """The network of a run folder or model file, in eval mode. Runs no code but ours: weights are plain tensors.
+    """The network of a run folder, a released name or a model file, in eval mode.
 
+    Runs no code but ours: weights are plain tensors.
     settings: overrides of the recipe, such as other validation data or tasks.detection.nms_iou=0.5.
     Raises SpecError, and CheckpointError, also for settings that change the network or the meaning of its weights.
     """
-    path = Path(path)
+    path = located(path)
     file = path / MODEL if path.is_dir() else path
     if not path.exists():
         raise CheckpointError(f"no run or model at {path}; give the folder that `hydranet train` wrote")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hydranet.checkpoint import checkpoint
+from hydranet.checkpoint.released.names import located
 from hydranet.config.recipe import Recipe
 from hydranet.core.features import Features
 from hydranet.core.spec import flatten, to_json
@@ -103,10 +104,11 @@ def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:
 
 
 def tensors_of(path: Path) -> tuple[dict[str, Tensor], Recipe | None, Path]:
-    """The tensors of a run folder, a .safetensors file or a torch file, its recipe if it has one, and the file.
+    """The tensors of a run folder, a released name, a .safetensors file or a torch file, its recipe, and the file.
 
     Torch files are read with weights_only: they run no code. Raises CheckpointError.
     """
+    path = located(path)
     file = path / checkpoint.MODEL if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"no start at {file}; give a run folder, a .safetensors file or a torch file of tensors")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    runs: Annotated[list[str], typer.Argument(help="Run folders, or recipes (random weights); the first is compared")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Runs, released names, recipes (random weights); the first is compared")
+    ],
     heads: Annotated[str, typer.Option(help="Only these tasks of the first network, separated by commas")] = "",
     size: Annotated[str, typer.Option(help="What networks see, as 192x640; default: the first's validation size")] = "",
     frame: Annotated[str, typer.Option(help="Size of the camera's frames; default: as the recipe's data is")] = "",
@@ -108,12 +110,14 @@ def _candidate(run: str) -> "Candidate":
     from hydranet.bench.files import Candidate
     from hydranet.checkpoint import resolve
     from hydranet.checkpoint.checkpoint import MODEL, digest, load_model
+    from hydranet.checkpoint.released.names import is_released, located, results_of
 
-    path = Path(run)
+    path = located(run)
     if path.suffix == ".safetensors" or (path / MODEL).is_file():
         model, recipe = load_model(path)
         place = path if path.is_dir() else path.parent
-        return Candidate(place.resolve().name, model, recipe, place / "int8", digest(path))
+        int8 = results_of(Path(run), "int8") if is_released(run) else place / "int8"
+        return Candidate(place.resolve().name, model, recipe, int8, digest(path))
     recipe = resolve.recipe(run)
     return Candidate(recipe.name, None, recipe)
 

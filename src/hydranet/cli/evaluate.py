@@ -18,7 +18,10 @@ def evaluate(
     settings: Settings = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.json and report.csv; default: the run, if nothing is overridden"),
+        typer.Option(
+            help="Folder for report.json and report.csv; default, if nothing is overridden: the run, or evaluation/NAME"
+            " for a released network"
+        ),
     ] = None,
     gallery: Annotated[
         Path | None, typer.Option(help="Also write a page (.html) or image (.png) of predictions")
@@ -33,6 +36,7 @@ def evaluate(
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
     from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.checkpoint.released.names import is_released, located, results_of
     from hydranet.io.atomic import check_folder
     from hydranet.models.device import available_device
     from hydranet.reporting import tables
@@ -42,8 +46,10 @@ def evaluate(
     if gallery:
         check_format(gallery)
     model, recipe = load_model(run, settings or [])
-    place = run.resolve() if run.is_dir() else run.resolve().parent
-    target = None if settings and not out else out or place
+    place = located(run).resolve()
+    place = place if place.is_dir() else place.parent
+    usual = results_of(run, "evaluation") if is_released(run) else place
+    target = None if settings and not out else out or usual
     for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:
         check_folder(folder)  # before hours of work
     model.to(available_device(device))

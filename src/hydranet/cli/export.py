@@ -27,7 +27,10 @@ NVIDIA = ("tensorrt", "triton", "deepstream")
 FAILED = "parity.failed.json"
 """Name of the file with the proofs that failed."""
 
-Out = Annotated[Path | None, typer.Option(help="Folder of the files; default: export/ in the run")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the files; default: export/ in the run, export/NAME here for a released one"),
+]
 Heads = Annotated[str, typer.Option(help="Only these tasks, separated by commas")]
 To = Annotated[str, typer.Option(help="onnx, openvino, torchscript, tensorrt, triton, deepstream; several by commas")]
 Size = Annotated[
@@ -94,14 +97,16 @@ def export(
     export stay as they are until their successors are proven.
     """
     from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.checkpoint.released.names import located, results_of
     from hydranet.export import export as exporting
     from hydranet.export.crops import plans
     from hydranet.export.parity import Bounds
 
     run = best_of(run, best)
     model, recipe = load_model(run)
-    place = (run if run.is_dir() else run.parent).resolve()
-    folder = out or place / "export"
+    folder = out or results_of(run, "export")
+    place = located(run).resolve()
+    place = place if place.is_dir() else place.parent
     shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     whole = exporting.ExportPlan(

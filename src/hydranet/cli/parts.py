@@ -11,7 +11,8 @@ from hydranet.cli.terminal import say
 def list_parts(
     kind: Annotated[str, typer.Argument(help="tasks, encoders, decoders, sharing, balancers, datasets, recipes")] = "",
 ) -> None:
-    """List everything that a recipe can name."""
+    """List everything that a recipe can name, and the trained networks that come with the package."""
+    from hydranet.checkpoint.released.names import released
     from hydranet.config import catalog
     from hydranet.core.spec import SpecError, unknown
     from hydranet.reporting import tables
@@ -19,6 +20,8 @@ def list_parts(
     if kind and kind not in catalog.OPEN:
         raise SpecError(unknown(kind, catalog.OPEN, "set of parts"))
     say(tables.catalog_members({name: catalog.members(name) for name in ([kind] if kind else catalog.OPEN)}))
+    if not kind and released():
+        say(f"trained networks that come with the package (hydranet predict NAME IMAGES): {', '.join(released())}")
 
 
 def info(

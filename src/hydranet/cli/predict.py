@@ -27,7 +27,12 @@ def share(value: float | None) -> float | None:
     raise typer.BadParameter(f"got {value}, expected a number from 0 to 1")
 
 
-Model = Annotated[Path, typer.Argument(help="A run folder, model.safetensors, or a file that `hydranet export` wrote")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A run, a released name, or a file that `hydranet export` wrote; may be left out",
+    ),
+]
 Source = Annotated[
     str, typer.Argument(help="An image, folder, pattern, video, camera:0, /dev/video0, rtsp://... or a ROS 2 bag")
 ]
@@ -77,7 +82,7 @@ Precision = Annotated[str, typer.Option(help="Half precision for runs and OpenVI
 
 def predict(
     model: Model,
-    images: Source,
+    images: Source = "",
     out: Out = Path("predictions"),
     heads: Heads = "",
     threshold: Threshold = None,
@@ -106,8 +111,8 @@ def predict(
     """Look at images or a video: one image (video) per task, one of all, JSON, and ledger.json: what was not used.
 
     Cameras and streams go on until Ctrl-C, and every file is whole then; a network slower than the camera gets the
-    newest frame. Of a bag of ROS 2 the answers are a bag, too. Images are turned upright as their EXIF tag says; boxes
-    and arrays lie in pixels of that image.
+    newest frame. With images alone the network that comes with the package looks at them. Of a bag of ROS 2 the answers
+    are a bag, too. Images are turned upright as their EXIF tag says; boxes and arrays lie in pixels of that image.
     """
     from hydranet.deploy.options import parse_options
     from hydranet.deploy.session import Runtime
@@ -118,6 +123,7 @@ def predict(
     from hydranet.inference.predictor import Predictor, parse_size
     from hydranet.serving.ros2.replay import is_bag
 
+    model, images = _network_and_images(model, images)
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     bag = is_bag(Path(images))
@@ -151,6 +157,25 @@ def predict(
         if stop and not isinstance(source, Live):
             _end(out, broken, ledgers, f"{writer.count} of {source.count or 'all'} frames")
     _end(out, broken, ledgers, "")
+
+
+def _network_and_images(model: Path, images: str) -> tuple[Path, str]:
+    """What was named; where that is images alone, the network that comes with the package for them.
+
+    Raises SpecError for a network alone, and where no network comes with the package.
+    """
+    from hydranet.checkpoint.released.names import DEFAULT, WEIGHTS, located, released
+    from hydranet.core.spec import SpecError
+    from hydranet.deploy.session import runtimes_for
+
+    if images:
+        return model, images
+    place = located(model)
+    if runtimes_for(place) or place.name.endswith(".safetensors") or (place / WEIGHTS).is_file():
+        raise SpecError(f"got the network {model} and no images, expected both: hydranet predict {model} IMAGES")
+    if DEFAULT not in released():
+        raise SpecError(f"got {model} and no network, expected both: hydranet predict RUN {model}")
+    return Path(DEFAULT), str(model)
 
 
 def _replay(

@@ -10,6 +10,7 @@ from hydranet.cli.arguments import Allow, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
+    from hydranet.checkpoint.released.names import results_of
     from hydranet.quantization.sensitivity import Scan
 
 
@@ -39,7 +40,7 @@ def quantize(
     from hydranet.quantization.sensitivity import Scan
 
     recipe = load_recipe(run)
-    folder = out or (run if run.is_dir() else run.parent) / "int8"
+    folder = out or results_of(run, "int8")
     names = tuple(name.strip() for name in to.split(",") if name.strip())
     shape = parse_size(size) or (recipe.validation or recipe.data)[0].size
     options = Options(shape, calibration, limit, names or ("openvino",), tuple(budget or ()), qat)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydranet.checkpoint.released.names import located, released
 from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
 from hydranet.deploy.cameras import CameraLike
@@ -19,8 +20,8 @@ WEIGHTS = ".safetensors"
 class Predictor(SessionPredictor):
     """(uint8 h w 3 RGB image) -> {task: annotation} in the image's own pixels and in meters.
 
-    path:      a run folder, a model.safetensors, or a file that `hydranet export` wrote (.onnx, .xml, .torchscript).
-               Exported files need numpy, OpenCV and their runtime, not PyTorch.
+    path:      the name of a released network ("street"), a run folder, a model.safetensors, or a file that `hydranet
+               export` wrote (.onnx, .xml, .torchscript), which needs numpy, OpenCV and its runtime, not PyTorch.
     heads:     tasks to compute; where the runtime prunes, the others cost nothing.
     threshold: boxes and lines below this score are left out; default: each task's own, which a file holds, too.
     iou:       of two boxes of a class that overlap more than this, only the better one is kept; default: each task's
@@ -56,7 +57,7 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
 
     Raises PredictorError for a path that names none, SpecError for options that it does not have.
     """
-    place = Path(path)
+    place = located(path)
     if runtimes_for(place):
         if runtime.device != "cpu":
             raise SpecError(
@@ -68,7 +69,7 @@ def open_path(path: Path | str, runtime: Runtime) -> Session:
         suffixes = sorted({suffix for _, module in known() for suffix in module.SUFFIXES})
         raise PredictorError(
             f"no run or model at {path}; give a run folder, its model{WEIGHTS}, or an exported file "
-            f"({', '.join(suffixes)}); no network was released by name yet: `hydranet train` makes one"
+            f"({', '.join(suffixes)}), or the name of a released network ({', '.join(released()) or 'none is here'})"
         )
     if runtime.name:
         raise SpecError(

@@ -13,7 +13,7 @@ from hydranet.tasks.landmarks.task import Landmarks
 from hydranet.tasks.regression.task import Regression
 from hydranet.transforms.augment import Augment
 
-ALIGNED, WHOLE = (96, 96), (128, 128)
+ALIGNED, WHOLE = (112, 112), (192, 192)
 """UTKFace's aligned faces, and whole images of faces."""
 
 POINT_LABEL = {"landmarks": "keypoints"}
@@ -27,8 +27,8 @@ def faces() -> Recipe:
     Command: HYDRANET_DATA=DATA hydranet train faces
     """
     hidden, dropout = (256,), 0.3
-    turned = Augment(scale=(0.75, 1.5), rotate_rad=0.4, brightness=0.4, contrast=0.4, saturation=0.5)
-    points = Source("points", FaceKeypoints("face_keypoints", split="train"), WHOLE, 0.4, POINT_LABEL, augment=turned)
+    turned = Augment(scale=(0.6, 1.6), rotate_rad=0.45, brightness=0.4, contrast=0.4, saturation=0.5)
+    points = Source("points", FaceKeypoints("face_keypoints", split="train"), WHOLE, 0.6, POINT_LABEL, augment=turned)
     return Recipe(
         name="faces",
         tasks=(
@@ -46,7 +46,7 @@ def faces() -> Recipe:
         ),
         augment=Augment(scale=(0.9, 1.2), rotate_rad=0.2, brightness=0.4, contrast=0.4, saturation=0.4, noise=0.03),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
-        steps=1200,
+        steps=1400,
         batch=32,
         precision="auto",
         ema=0.99,

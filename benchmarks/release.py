@@ -1,0 +1,77 @@
+"""Puts a trained and evaluated run into the package as a released network: weights in half precision, and a model card.
+
+    python benchmarks/release.py runs/street street --card benchmarks/cards/street.md
+
+The card is Markdown; a line that is just `{scores}` becomes the table of the run's report.json (the headline of each
+task on each source, with its protocol), `{sources}` the table of what was trained on.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
+from hydranet.checkpoint.released import names
+from hydranet.config.recipe import Recipe
+from hydranet.evaluation.report import Report, read_report
+from hydranet.io.atomic import write
+
+MOST_BYTES = 10_000_000
+
+
+def main() -> None:
+    given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    given.add_argument("run", type=Path)
+    given.add_argument("name")
+    given.add_argument("--card", type=Path, required=True)
+    asked = given.parse_args()
+    folder = Path(names.__file__).parent / asked.name
+    model, recipe = load_model(asked.run)
+    halves = {
+        name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    cameras = {} if model.usual_focal is None else {USUAL_FOCAL: repr(model.usual_focal)}
+    data = pack(halves, {"recipe": recipe.to_json(), **cameras})
+    if len(data) > MOST_BYTES:
+        raise SystemExit(f"got {len(data)} bytes of weights, expected at most {MOST_BYTES}; take a smaller network")
+    write(folder / MODEL, data)
+    report = read_report(asked.run)
+    report.save(folder / "report")
+    card = asked.card.read_text().replace("{scores}", scores(report)).replace("{sources}", sources(recipe))
+    write(folder / names.CARD, card.encode())
+    again, _ = load_model(folder)
+    print(f"{folder}: {len(data) / 1e6:.2f} MB, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
+    print(f"largest relative change of a weight: {_change(model, again):.1e}")
+
+
+def scores(report: Report) -> str:
+    """The headline score of each task on each source that labels it, as a Markdown table."""
+    lines = ["| source | task | metric | score | images | protocol |", "|---|---|---|---|---|---|"]
+    for source, tasks in report.scores.items():
+        for task, metrics in tasks.items():
+            metric, better = report.headlines[task]
+            images = report.protocol[source][task].get("images", "")
+            row = (source, task, f"{metric} ({better} is better)", f"{metrics[metric]:.4g}", images)
+            lines.append("| " + " | ".join(map(str, row)) + f" | {report.protocol_ids[source][task]} |")
+    return "\n".join(lines)
+
+
+def sources(recipe: Recipe) -> str:
+    """What a recipe trains on, as a Markdown table."""
+    whole = sum(source.weight for source in recipe.data)
+    lines = ["| source | data set | share of the images | input |", "|---|---|---|---|"]
+    for source in recipe.data:
+        size = "x".join(map(str, source.size))
+        lines.append(f"| {source.name} | {type(source.dataset).__name__} | {source.weight / whole:.0%} | {size} |")
+    return "\n".join(lines)
+
+
+def _change(one: torch.nn.Module, other: torch.nn.Module) -> float:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks that come with the package: weights in half precision, a folder each, with a model card."""
