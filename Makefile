@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 export HF_HUB_OFFLINE ?= 1
+# Empty = off. Where it is set, as in many containers, every process compiles the source of torch anew, for seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check slow format constraints clean
 
@@ -17,10 +19,10 @@ demo: $(VENV)/.ready
 	@echo "Open $(RUN)/gallery.html. Next: $(BIN)/hydranet predict $(RUN) YOUR_PICTURES --out predictions"
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" --durations=15
 
 slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto -m slow
+	$(BIN)/python -m pytest -n auto -m slow --durations=15
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Toy runs with a balancer of choice; as a program, started by torchrun, it trains one run for each name."""
+"""Toy runs with a balancer of choice; as a program, also of two processes, it trains one run for each name."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""A toy run in three stages; as a program, started by torchrun, it trains it."""
+"""A toy run in three stages; as a program, also of two processes, it trains it."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Started by torchrun in test_processes.py: trains the toy recipe and saves what it learned; and how to start it."""
+"""A program of two processes, which trains the toy recipe and saves what it learned; and how torchrun starts it."""
 
 import os
 import subprocess

@@ -5,17 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import warm_processes
 from commands import hydranet
 from hydranet.checkpoint import checkpoint
 from hydranet.cli import terminal
 from hydranet.io.run_log import LOG, read
 from two_processes import python_path
+from warm_processes import Running
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Process:
 
     command: tuple[str, ...]
     folder: Path
-    handle: "subprocess.Popen[str]"
+    handle: "subprocess.Popen[str] | Running"
 
     def at_step(self, step: int) -> "Process":
         """Waits until the log says so."""
@@ -42,21 +44,25 @@ class Process:
         return self.handle.returncode, err
 
 
-def started(recipes: Path, folder: Path) -> Process:
+def cold(recipes: Path, folder: Path) -> Process:
+    """A process that imports everything itself, as a user's does."""
     command = ("train", f"{recipes}:slow", "--out", str(folder))
-    code = "from hydranet.cli.main import main; main()"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": python_path(),
-    }
+    line = [sys.executable, "-m", "hydranet", *command]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return Process(command, folder, subprocess.Popen([sys.executable, "-c", code, *command], env=environment, **pipes))
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    return Process(command, folder, subprocess.Popen(line, env=environment, **pipes))
+
+
+def warm(recipes: Path, folder: Path) -> Process:
+    command = ("train", f"{recipes}:slow", "--out", str(folder))
+    return Process(command, folder, warm_processes.started("-m", "hydranet", *command))
 
 
 @pytest.fixture
-def process(recipes: Path, tmp_path: Path) -> Iterator[Process]:
+def process(recipes: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Process]:
     """A run of its own for each test: one that waits for another test would be over before it is stopped."""
-    process = started(recipes, tmp_path / "stopped")
+    start: Callable[[Path, Path], Process] = request.param
+    process = start(recipes, tmp_path / "stopped")
     yield process
     process.handle.kill()
     process.handle.communicate()
@@ -78,13 +84,18 @@ def ends_like(whole: Path, stopped: Process) -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.parametrize("process", [warm], indirect=True)
 def test_killed_at_any_step(process: Process, whole: Path) -> None:
     code, _ = process.at_step(9).stopped_by(signal.SIGKILL)
     assert code == -signal.SIGKILL
     ends_like(whole, process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("process", "number"),
+    [(warm, signal.SIGINT), (cold, signal.SIGTERM), (warm, signal.SIGHUP)],
+    indirect=["process"],
+)
 def test_interrupted(process: Process, whole: Path, number: int) -> None:
     code, err = process.at_step(3).stopped_by(number)
     assert code == 130, err

@@ -14,14 +14,15 @@ from commands import hydranet
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.datasets.folder import Folder
+from hydranet.datasets.masks import Masks
 from hydranet.datasets.subset import Subset
 from hydranet.io.fingerprint import content
-from hydranet.io.fingerprint_cache import Fingerprints, fingerprints
+from hydranet.io.fingerprint_cache import Fingerprints, fingerprints, state_of
 from hydranet.io.pseudo_label_index import read_index
 
 
 def images(folder: Path, count: int = 3) -> Folder:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     for i in range(count):
         cv2.imwrite(str(folder / f"{i}.png"), np.random.default_rng(i).integers(0, 255, (32, 64, 3), dtype=np.uint8))
     return Folder(str(folder))
@@ -64,6 +65,23 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert {key for key in before if before[key] != after[key]} == {"1.png"}
     os.unlink(tmp_path / "images" / "1.png")
     assert set(read_now(Folder(str(tmp_path / "images")))[0]) == {"0.png", "2.png"}
+
+
+def test_names_within_a_data_set_are_not_looked_for_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the same name where the command runs, such as ".", is none of the data set's."""
+    for name in ("data/images", "data/masks", "beside", "elsewhere/masks"):
+        images(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    inside = Masks(str(tmp_path / "data"), names=("a",), rename={"images/": "masks/"}, images=".", labels=".")
+    before = state_of(inside)
+    images(tmp_path / "elsewhere" / "masks", 4)
+    assert state_of(inside) == before
+    images(tmp_path / "data" / "masks", 4)
+    assert state_of(inside) != before
+    outside = Masks(str(tmp_path / "data"), names=("a",), images="images", labels="../beside")
+    before = state_of(outside)
+    images(tmp_path / "beside", 4)
+    assert state_of(outside) != before
 
 
 def test_a_part_and_other_options_have_fingerprints_of_their_own(tmp_path: Path) -> None:

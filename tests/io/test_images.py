@@ -119,8 +119,36 @@ def test_a_jpeg_too_short_for_its_pixels_is_cut_off(tmp_path: Path) -> None:
     place = data.index(b"\xff\xc0") + 5
     data[place : place + 4] = struct.pack(">HH", 9000, 9000)
     (tmp_path / "a.jpg").write_bytes(data)
-    with pytest.raises(DataError, match=r"a.jpg is cut off \(\d+ bytes cannot hold its 9000x9000 pixels\)"):
+    with pytest.raises(DataError, match=r"a.jpg is cut off \(\d+ bytes, expected \d+ or more for its 9000x9000 pixels"):
         read_rgb(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("read", [read_rgb, read_map, read_ids])
+def test_a_png_too_short_for_its_pixels_is_cut_off(tmp_path: Path, read) -> None:
+    """A decoder would take its time and fill the rest with black."""
+    path = tmp_path / "a.png"
+    path.write_bytes(png(9000, 9000, bytes(1000)))
+    with pytest.raises(DataError, match=r"a.png is cut off \(\d+ bytes, expected \d+ or more for its 9000x9000 pixels"):
+        read(path)
+
+
+def test_a_part_of_a_png_that_states_gigabytes_is_cut_off(tmp_path: Path) -> None:
+    """A decoder would make room for them. What follows the end of the image is nobody's business."""
+    path = tmp_path / "a.png"
+    path.write_bytes(png(8, 1, bytes(9)) + b"a camera's own words" * 3)
+    assert read_ids(path).shape == (1, 8)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") - 4] = 0xD9
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a.png is cut off \(\d+ bytes, expected 364\d{7} or more for its 8x1 pixels"):
+        read_ids(path)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2048, 2048), bool), np.zeros((2048, 2048, 4), np.uint8)])
+def test_the_least_png_is_whole(tmp_path: Path, pixels: np.ndarray) -> None:
+    path = tmp_path / "even.png"
+    Image.fromarray(pixels).save(path, compress_level=9)
+    assert not read_map(path).any()
 
 
 def test_an_even_image_is_no_bomb(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hydranet.training.gradients import step_gradients
 from hydranet.training.step import StepContext
 from hydranet.training.train import train
 from toys import Noise, toy_recipe
-from two_processes import HERE, torchrun
+from warm_processes import HERE, in_two_processes
 
 TASKS = ("bright", "glow")
 
@@ -170,7 +170,7 @@ def test_resume_is_bit_exact(spec: str, accumulate: int, tmp_path: Path) -> None
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     """All balancers in one pair of processes; the ranks must agree on every weight, or the next step would differ."""
-    torchrun(HERE / "balancer_runs.py", tmp_path, *SPECS)
+    in_two_processes(HERE / "balancer_runs.py", tmp_path, *SPECS)
     for i, spec in enumerate(SPECS):
         list(train(recipe(spec), tmp_path / "one" / str(i)))
         mine = checkpoint.read(tmp_path / "one" / str(i) / checkpoint.STATE)[0]

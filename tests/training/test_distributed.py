@@ -19,6 +19,7 @@ from hydranet.data.mixture import Mixture
 from hydranet.io.run_log import LOG, read
 from hydranet.training.train import train
 from two_processes import HERE, launched, recipe, torchrun
+from warm_processes import in_two_processes
 
 
 def same(one: Path, other: Path) -> None:
@@ -30,6 +31,7 @@ def same(one: Path, other: Path) -> None:
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """Started by torchrun itself; other tests of two processes start theirs by warm_processes.py."""
     one = list(train(recipe("one"), tmp_path / "one"))
     lonely = [Mixture(recipe("x"), rank, 2)[step] for step in range(5) for rank in (0, 1)]
     assert any("bright" not in batch.labels for batches in lonely for batch in batches)
@@ -74,7 +76,7 @@ def test_a_killed_worker_ends_the_run_and_the_last_checkpoint_goes_on(tmp_path: 
     assert step >= 7
     assert step % 7 == 0
     command = ("-m", "hydranet", "train", f"{recipes}:slow", "--out", tmp_path / "run", "--resume")
-    torchrun(*command)
+    in_two_processes(*command)
     assert read(tmp_path / "run")[-1]["step"] == 40
 
 
@@ -105,7 +107,7 @@ def test_resume_with_fewer_processes_is_the_same_run(tmp_path: Path) -> None:
     """What two processes left after two steps, one ends as it would have ended alone."""
     whole = replace(recipe("one"), save_every=2)
     list(train(whole, tmp_path / "one"))
-    torchrun(HERE / "two_processes.py", tmp_path / "two", 2)
+    in_two_processes(HERE / "two_processes.py", tmp_path / "two", 2)
     assert checkpoint.load_state(tmp_path / "two")[1]["step"] == 2
     list(train(whole, tmp_path / "two", resume=True))
     same(tmp_path / "one", tmp_path / "two")

@@ -27,7 +27,7 @@ from hydranet.training.step import StepContext
 from hydranet.training.train import Progress, Run, train
 from staged_runs import bits, staged
 from toys import Noise, toy_recipe
-from two_processes import HERE, torchrun
+from warm_processes import HERE, in_two_processes
 
 TRUNK = ("trunk.encoder.*", "trunk.decoder")
 
@@ -217,7 +217,7 @@ def test_patterns(pattern: str, chosen: str) -> None:
 
 def test_two_processes_share_their_stages(tmp_path: Path) -> None:
     """They end a stage with the first one's weights and buffers, keep them, and learn what one process learns."""
-    torchrun(HERE / "staged_runs.py", tmp_path / "two")
+    in_two_processes(HERE / "staged_runs.py", tmp_path / "two")
     list(train(staged(norm=False), tmp_path / "one"))
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()

@@ -1,4 +1,4 @@
-"""BatchNorm over all processes; as a program, started by torchrun, it computes what the test compares."""
+"""BatchNorm over all processes; as a program of two processes, it computes what the test compares."""
 
 import sys
 from dataclasses import replace
@@ -19,7 +19,7 @@ from hydranet.data.mixture import Mixture
 from hydranet.models.layers.sync_norm import SyncNorm, synchronize
 from hydranet.training.train import train
 from toys import Noise, toy_recipe
-from two_processes import torchrun
+from warm_processes import in_two_processes
 
 
 def recipe() -> Recipe:
@@ -39,7 +39,7 @@ def mixed() -> Recipe:
 
 def test_two_processes_with_common_statistics_equal_one(tmp_path: Path) -> None:
     list(train(recipe(), tmp_path / "one"))
-    torchrun(Path(__file__), tmp_path / "two")
+    in_two_processes(Path(__file__), tmp_path / "two")
     mine, theirs = (checkpoint.read(tmp_path / n / checkpoint.STATE)[0] for n in ("one", "two"))
     assert mine.keys() == theirs.keys()
     assert "model/trunk.encoder.norm.running_var" in mine
@@ -60,7 +60,7 @@ def test_one_process_keeps_plain_batchnorm() -> None:
 
 def test_a_process_that_sees_other_images_is_not_waited_for(tmp_path: Path) -> None:
     """Two sources of two sizes: in some steps the processes look at different batches, and nobody hangs."""
-    torchrun(Path(__file__), tmp_path, "mixed")
+    in_two_processes(Path(__file__), tmp_path, "mixed")
     assert checkpoint.load_state(tmp_path)[1]["step"] == 4
 
 
@@ -78,7 +78,7 @@ def test_where_the_processes_have_other_tasks_the_weights_differ_a_little(tmp_pa
     lonely = [Mixture(one_sided(), rank, 2)[step] for step in range(4) for rank in (0, 1)]
     assert {tuple(sorted(batch.asked)) for batches in lonely for batch in batches} > {("bright", "glow")}
     list(train(one_sided(), tmp_path / "one"))
-    torchrun(Path(__file__), tmp_path / "two", "one-sided")
+    in_two_processes(Path(__file__), tmp_path / "two", "one-sided")
     mine, theirs = (checkpoint.read(tmp_path / n / checkpoint.MODEL)[0] for n in ("one", "two"))
     apart = max(float((mine[name] - theirs[name]).abs().max()) for name in mine)
     assert 1e-5 < apart < 0.1

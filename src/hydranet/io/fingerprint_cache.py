@@ -128,14 +128,27 @@ def _code(kind: type) -> Iterator[str]:
 
 def _files(dataset: Dataset) -> Iterator[str]:
     """Path, size and time of change of all files that a data set may read."""
-    if isinstance(dataset, FileDataset):
-        yield from _stamps(dataset.folder)
+    own = dataset.folder if isinstance(dataset, FileDataset) else None
+    if own is not None:
+        yield from _stamps(own)
     for one in fields(dataset):
         value = vars(dataset)[one.name]
         if isinstance(value, str) and value:
             with suppress(OSError, DataError, ValueError):
-                path = Path(value).expanduser()
-                yield from _stamps(path if path.is_file() else folder_of(value, type(dataset).__name__))
+                path = _named(value, own, type(dataset).__name__)
+                if own is None or not path.resolve().is_relative_to(own.resolve()):
+                    yield from _stamps(path)
+
+
+def _named(value: str, own: Path | None, what: str) -> Path:
+    """What an option names: a place in the data set's own folder, a file, or a folder found as that of a data set is.
+
+    Raises DataError where there is no such place.
+    """
+    if own is not None and (own / value).exists():
+        return own / value
+    path = Path(value).expanduser()
+    return path if path.is_file() else folder_of(value, what)
 
 
 def _stamps(root: Path) -> Iterator[str]:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 PALETTE, GRAY = 3, 0
 """Color types of PNG: pixels are indices of colors; pixels are gray."""
+SAMPLES = {GRAY: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}
+"""Numbers per pixel of each color type of PNG."""
+DEFLATED = 1032
+"""Most bytes that one compressed byte stands for (RFC 1951): 258 bytes for a length and a distance of a bit each."""
 START_OF_SCAN, APP1 = 0xDA, 0xE1
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG segments that state the size."""
@@ -64,11 +68,14 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _png(data: bytes) -> Header:
     width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
-    orientation = 1
+    orientation, least = 1, width * height * bits * SAMPLES.get(color_type, 1) // 8 // DEFLATED
     for name, begin, end in png_chunks(data):
+        if name == b"IEND":
+            break  # what follows is no part of the image
+        least = max(least, end)  # a decoder would make room for the gigabytes that a damaged length states
         if name == b"eXIf":
             orientation = _exif_orientation(data[begin:end])
-    return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type)
+    return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type, least)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

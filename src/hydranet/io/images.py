@@ -162,7 +162,8 @@ def _header(path: Path, data: bytes, limit: int) -> Header:
         )
     if len(data) < header.least_bytes:
         raise DataError(
-            f"{path} is cut off ({len(data)} bytes cannot hold its {width}x{height} pixels); restore it or leave it out"
+            f"{path} is cut off ({len(data)} bytes, expected {header.least_bytes} or more for its {width}x{height} "
+            "pixels); restore it or leave it out"
         )
     return header
 
