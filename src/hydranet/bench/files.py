@@ -60,7 +60,14 @@ def single_head(candidate: Candidate, heads: Sequence[str], name: str) -> Candid
         if head not in known:
             raise SpecError(f"{candidate.name} has no head {head!r}, expected some of {', '.join(sorted(known))}")
     tasks = tuple(task for task in candidate.recipe.tasks if task.name in heads)
-    recipe = replace(candidate.recipe, tasks=tasks, stages=(), teachers=(), balancer=Part(Uniform))
+    recipe = replace(
+        candidate.recipe,
+        tasks=tasks,
+        sharing=candidate.recipe.sharing_for(heads),
+        stages=(),
+        teachers=(),
+        balancer=Part(Uniform),
+    )
     model = without_pretrained(recipe).build()
     own, given = model.state_dict(), candidate.network().state_dict()
     model.load_state_dict({n: given[n] if n in given and given[n].shape == t.shape else t for n, t in own.items()})

@@ -19,6 +19,7 @@ from hydranet.cli import (
     env,
     evaluate,
     export,
+    group,
     init,
     label,
     licenses,
@@ -88,6 +89,7 @@ app.command("same", hidden=True)(compare_outputs.same)
 app.command()(report.report)
 app.command()(retention.retention)
 app.command()(sweep.sweep)
+app.command()(group.group)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.add_typer(recipe.app, name="recipe")

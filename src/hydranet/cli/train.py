@@ -84,11 +84,19 @@ def _check_resumable(chosen: "Recipe", folder: Path) -> None:
 
 
 def run_training_loop(
-    chosen: "Recipe", folder: Path, *, device: str, resume: bool, again: str, stop: list[int] | None = None
+    chosen: "Recipe",
+    folder: Path,
+    *,
+    device: str,
+    resume: bool,
+    again: str,
+    stop: list[int] | None = None,
+    each: "Callable[[Progress], None] | None" = None,
 ) -> None:
     """Trains and evaluates a recipe into a folder, and shows how far it is; `again` is the command to go on with.
 
     stop: a list that the caller's handler of signals fills; default: signals are handled here.
+    each: called after every step, on the first process.
     """
     from hydranet.checkpoint import checkpoint
     from hydranet.distillation import leakage
@@ -122,6 +130,8 @@ def run_training_loop(
                 for finding in leakage.read(folder):
                     say(finding.sentence())
             log.step(progress)
+            if each:
+                each(progress)
             _introduce(progress)
             _omissions(progress)
             bar.update(job, completed=progress.step, note=tables.losses(progress))

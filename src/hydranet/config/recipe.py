@@ -1,7 +1,7 @@
 """A training run as one value: what to learn, from what, with what. Saved as JSON, built into a network."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -182,6 +182,11 @@ class Recipe(Component):
             torch.manual_seed(self.seed)
             trunk = self.sharing({task.name: task.reads for task in tasks}, self.encoder, self.decoder)
             return HydraNet(trunk, tasks)
+
+    def sharing_for(self, tasks: Collection[str]) -> Part[Trunk]:
+        """What is shared in the same recipe with some of its tasks only."""
+        cls: type[Trunk] = self.sharing.cls
+        return Part(cls, **cls.options_for(self.sharing.options, tasks))
 
     def build_balancer(self, extra_tasks: Sequence[Task] = ()) -> LossBalancer | GradientBalancer:
         """A fresh balancer for the recipe's tasks. Raises SpecError for held-out sources that it does not have."""

@@ -1,9 +1,9 @@
 """What flows between encoder, decoder and heads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,6 +39,24 @@ class Encoder(nn.Module, ABC):
         """`image` is RGB in 0..1; h and w are multiples of the coarsest stride."""
 
 
+class StagedEncoder(Encoder):
+    """An encoder that is a chain: each level is computed from the one before, so that it can be cut between levels.
+
+    Structures that share some stages of an encoder, or mix the stages of several, need one.
+    """
+
+    @abstractmethod
+    def segments(self) -> list[nn.Module]:
+        """One module per level, the finest first: image -> level 0, level 0 -> level 1, and so on."""
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Pyramid:
+        x, levels = image, []
+        for segment in self.segments():
+            x = segment(x)
+            levels.append(x)
+        return levels
+
+
 class Decoder(nn.Module, ABC):
     """Pyramid to pyramid. Constructed as `Decoder(features, **options)` with the features of what it reads."""
 
@@ -58,12 +76,10 @@ class Trunk(nn.Module, ABC):
     structure that shares parameters, but no features (cross-stitch), returns what goes into its branches from `shared`
     (the image itself, say). Which parameters several tasks use is found out by running it
     (`training.feature_gradients.parameter_users`), so that a part that one task owns, such as an adapter, gets
-    that task's own gradient.
+    that task's own gradient. Names of direct children are the parts that `optim.factors` knows ("encoder", "decoder").
     """
 
     features: Mapping[str, Features]
-    groups: ClassVar[tuple[str, ...]] = ("encoder", "decoder")
-    """Names of direct children, for parameter groups: the learning rate of "encoder" differs from the rest."""
 
     @abstractmethod
     def shared(self, image: Float[Tensor, "b 3 h w"]) -> Pyramid:
@@ -72,6 +88,11 @@ class Trunk(nn.Module, ABC):
     @abstractmethod
     def branch(self, features: Pyramid, tasks: Sequence[str]) -> dict[str, Pyramid]:
         """What the head of each task reads, from what `shared` returned; computes only what `tasks` need."""
+
+    @classmethod
+    def options_for(cls, options: Mapping[str, Any], tasks: Collection[str]) -> dict[str, Any]:
+        """Its options in a recipe that has only these of its tasks."""
+        return dict(options)
 
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str]) -> dict[str, Pyramid]:
         """Image to what the heads of `tasks` read.

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hydranet.balancers.uniform import Uniform
+from hydranet.config.best_metric import parsed
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
-from hydranet.core.spec import Part, SpecError, to_json
+from hydranet.core.balancer import GradientBalancer, LossBalancer
+from hydranet.core.spec import Part, SpecError, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.data.reader import Reader
 
@@ -43,26 +45,59 @@ def with_equal_compute(recipe: Recipe, singles: Iterable[Recipe]) -> Recipe:
 
 
 def _alone(recipe: Recipe, task: Task, known: dict[str, bool]) -> Recipe:
+    return replace(subset_recipe(recipe, [task.name], known), balancer=Part(Uniform), teachers=())
+
+
+def subset_recipe(recipe: Recipe, names: Sequence[str], labeled: dict[str, bool] | None = None) -> Recipe:
+    """The recipe with these of its tasks only, from the sources that label one of them, with their share of the batch.
+
+    So it sees, step by step, as many labeled images of each task as the whole recipe does. Cascades whose tasks are not
+    all there are left out, and so are values by task of other tasks in the balancer's options.
+    labeled: as in `single_task_recipes`. Raises SpecError for a task without labels, and for an unknown one.
+    """
+    if recipe.stages:
+        raise SpecError(f"recipe {recipe.name!r} has stages, which name its tasks; take stages=[]")
+    known: dict[str, bool] = {} if labeled is None else labeled
+    by_name = {task.name: task for task in recipe.tasks}
+    for name in names:
+        if name not in by_name:
+            raise SpecError(unknown(name, by_name, "task"))
+    tasks = tuple(task for task in recipe.tasks if task.name in names)
     data, validation = (
-        tuple(source.only([task.name]) for source in sources if _labels(source, task, known))
+        tuple(source.only(names) for source in sources if any(_labels(source, task, known) for task in tasks))
         for sources in (recipe.data, recipe.validation)
     )
-    if not data or not validation:
-        what = "data" if not data else "validation"
-        raise SpecError(f"no source in {what} labels {task.name!r}; add one, or take the task out of the recipe")
+    for what, sources in (("data", data), ("validation", validation)):
+        bare = [task.name for task in tasks if not any(_labels(source, task, known) for source in sources)]
+        if bare:
+            raise SpecError(f"no source in {what} labels {bare[0]!r}; add one, or take the task out of the recipe")
     share = sum(source.weight for source in data) / sum(source.weight for source in recipe.data)
     batch = max(round(recipe.batch * share), 1)
     return replace(
         recipe,
-        name=f"{recipe.name}-{task.name}",
-        tasks=(task,),
+        name=f"{recipe.name}-{'-'.join(task.name for task in tasks)}",
+        tasks=tasks,
+        sharing=recipe.sharing_for(names),
         data=data,
         validation=validation,
         batch=batch,
         accumulate=math.gcd(batch, recipe.accumulate),
-        balancer=Part(Uniform),
-        teachers=(),
+        cascades=tuple(one for one in recipe.cascades if {one.boxes, *one.heads} <= set(names)),
+        balancer=_balancer_for(recipe, set(names)),
+        **({} if not recipe.keep_best or parsed(recipe.keep_best).task in names else {"keep_best": "", "patience": 0}),
     )
+
+
+def _balancer_for(recipe: Recipe, names: set[str]) -> Part[LossBalancer | GradientBalancer]:
+    """The recipe's balancer without values for other tasks."""
+    every = {task.name for task in recipe.tasks}
+    kept = {
+        option: {key: one for key, one in value.items() if key in names}
+        if isinstance(value, Mapping) and value.keys() <= every
+        else value
+        for option, value in recipe.balancer.options.items()
+    }
+    return Part(recipe.balancer.cls, **kept)
 
 
 def _labels(source: Source, task: Task, known: dict[str, bool]) -> bool:

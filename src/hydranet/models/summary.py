@@ -1,6 +1,6 @@
 """Parameters and multiply-accumulates of a network, counted per part: what is shared, and what each head adds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +69,17 @@ def alone(model: HydraNet, size: tuple[int, int]) -> list[PartInfo]:
         lines.append(PartInfo(name, kind, 0, sum(used.values()), counter.get_total_flops() // 2))
     model.train(training)
     return lines
+
+
+@torch.no_grad()
+def macs(model: HydraNet, size: tuple[int, int], tasks: Sequence[str]) -> int:
+    """Multiply-accumulates of one image, where only these tasks are asked for."""
+    training = model.training
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model.eval()(torch.zeros(1, 3, *size, device=next(model.parameters()).device), tasks=list(tasks))
+    model.train(training)
+    return counter.get_total_flops() // 2
 
 
 def _note(used: dict[int, int]) -> Callable[..., None]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # tables of files and names are made in a second: they wait f
     from hydranet.evaluation.report import Report
     from hydranet.models.profile import Cost
     from hydranet.models.summary import PartInfo
+    from hydranet.sweep.grouping.choice import Choice
+    from hydranet.sweep.grouping.table import Affinity, Gains
     from hydranet.sweep.results import Results
     from hydranet.training.train import Progress
 
@@ -142,6 +144,32 @@ def sweep(results: "Results") -> Table:
     for cells in text.lines(results):
         table.add_row(*map(cell, cells))
     return table
+
+
+def affinity(names: "Sequence[str]", table: "Affinity", by: str, spread: "Gains") -> Table:
+    """One row per task that is learned beside the one of a column; in percent where networks were trained."""
+    measured = by in ("measured", "all")
+    what = "gain over the task alone, %" if measured else "lookahead affinity" if by == "lookahead" else "cosine"
+    shown = Table("trained with", *(f"performance on {cell(name)}" for name in names), title=what)
+    for first in names:
+        cells = []
+        for second in names:
+            value = table.get(first, {}).get(second, math.nan)
+            pair = tuple(name for name in names if name in (first, second))
+            deviation = spread.get(pair, {}).get(second, math.nan)
+            around = f" ± {number(deviation)}" if math.isfinite(deviation) else ""
+            cells.append("–" if not math.isfinite(value) else f"{value:+.3g}{around}")
+        shown.add_row(cell(first), *cells)
+    return shown
+
+
+def groups(choices: "Mapping[float, Choice]", cost: str) -> Table:
+    """One row per budget: the networks, what they cost and gain in all."""
+    shown = Table("budget", "networks", f"cost ({cost})", "sum of gains", title="costs in networks of all tasks")
+    for limit, one in choices.items():
+        networks = " | ".join(" + ".join(map(cell, group)) for group in one.groups)
+        shown.add_row(number(limit), networks, number(one.cost), f"{-one.loss:+.4g}")
+    return shown
 
 
 def described(rows: "Sequence[Described]") -> Table:

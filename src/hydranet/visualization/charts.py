@@ -153,6 +153,32 @@ def bar_chart(names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> st
     return f'<svg viewBox="0 0 {WIDTH} {len(names) * row}" role="img">{"".join(parts)}</svg>'
 
 
+def heat_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]]) -> str:
+    """A table whose cells are colored by their value: blue above 0, orange below, white at 0 and where there is none.
+
+    Colors reach their full strength at the largest value, positive or negative.
+    """
+    left, top, wide, high = 110, 40, 84, 34
+    finite = [abs(one) for row in values for one in row if one is not None and math.isfinite(one)]
+    largest = max(finite, default=0.0) or 1.0
+    parts = [_text(left + (i + 0.5) * wide, top - 10, name, "middle") for i, name in enumerate(columns)]
+    for y, (name, row) in enumerate(zip(rows, values, strict=True)):
+        parts.append(_text(left - 8, top + (y + 0.62) * high, name, "end"))
+        for x, value in enumerate(row):
+            shown = value is not None and math.isfinite(value)
+            strength = abs(value) / largest if value is not None and shown else 0.0
+            hue = COLORS[0] if value is not None and value > 0 else COLORS[1]
+            place = f'x="{left + x * wide}" y="{top + y * high}" width="{wide - 2}" height="{high - 2}"'
+            parts.append(f'<rect {place} fill="{hue}" fill-opacity="{strength * 0.75:.2f}" stroke="#ddd"/>')
+            if value is not None and shown:
+                parts.append(_text(left + (x + 0.5) * wide, top + (y + 0.62) * high, f"{value:+.3g}", "middle"))
+    width, height = left + wide * len(columns) + 10, top + high * len(rows) + 10
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'font-family="sans-serif">{"".join(parts)}</svg>'
+    )
+
+
 def legend(names: Sequence[str]) -> str:
     """The names of lines or bars beside their colors, as HTML."""
     marks = [

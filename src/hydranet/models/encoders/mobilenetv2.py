@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from hydranet.core.features import Encoder, FeatureSpec, Pyramid
+from hydranet.core.features import FeatureSpec, StagedEncoder
 from hydranet.models.layers.active_norm import ActiveNorm
 from hydranet.models.layers.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 from hydranet.models.pretrained import load_classifier
@@ -89,7 +89,7 @@ class Classifier(nn.Module):
                 nn.init.zeros_(module.bias)
 
 
-class MobileNetV2(Encoder):
+class MobileNetV2(StagedEncoder):
     """MobileNet-v2 (Sandler et al., arXiv 1801.04381), 1.81 M parameters, tapped after each stage from stride 4 on.
 
     The six taps are l3 to l8 of Nekrasov et al. (arXiv 1809.04766, figure 2): two of them share stride 16, two 32.
@@ -118,10 +118,6 @@ class MobileNetV2(Encoder):
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.stages = network.blocks  # the 1x1 convolution and the classifier after them are left behind
 
-    def forward(self, image: Tensor) -> Pyramid:
-        x = self.stem(self.normalize(image))
-        levels = []
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
-        return levels[FIRST_TAP:]
+    def segments(self) -> list[nn.Module]:
+        before, others = self.stages[: FIRST_TAP + 1], self.stages[FIRST_TAP + 1 :]
+        return [nn.Sequential(self.normalize, *self.stem, *before), *others]

@@ -1,10 +1,12 @@
 """Any convolutional network of the timm library."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from hydranet.core.features import Encoder, FeatureSpec, Pyramid
+from hydranet.core.features import FeatureSpec, Pyramid, StagedEncoder
 from hydranet.core.spec import SpecError
 from hydranet.models.layers.normalize import Normalize
 from hydranet.models.pretrained import classifier
@@ -13,7 +15,7 @@ FINEST = 4
 """Finer strides are left out: they cost much, and no decoder here asks for them."""
 
 
-class Timm(Encoder):
+class Timm(StagedEncoder):
     """A network by its timm name, with one level for each stride from 4 up.
 
     model:   such as "tf_efficientnet_lite0", "resnet50", "convnext_tiny"; `timm.list_models()` lists them.
@@ -33,6 +35,8 @@ class Timm(Encoder):
                 f"timm's {model} has levels of strides {strides}, expected 2, 4, 8, ... once each; "
                 "choose a convolutional network, such as resnet50"
             )
+        self._chain = False
+        self.taps = [str(level["module"]) for level in self.network.feature_info]
         self.kept = [i for i, stride in enumerate(strides) if stride >= FINEST]
         self.network.prune_intermediate_layers(self.kept, prune_norm=True, prune_head=True)
         self.features = tuple(levels[i] for i in self.kept)
@@ -41,3 +45,53 @@ class Timm(Encoder):
         pixels = self.normalize(image)
         levels: Pyramid = self.network.forward_intermediates(pixels, indices=self.kept, intermediates_only=True)
         return levels
+
+    def segments(self) -> list[nn.Module]:
+        """The network's own layers in their order, cut at the levels.
+
+        Raises SpecError for a network whose layers are no chain: run one after another, they give something else.
+        """
+        ends, segments, segment = [self.taps[i] for i in self.kept], [], [self.normalize]
+        for name, layer in _layers(self.network, self.taps):
+            segment.append(layer)
+            if name == ends[len(segments)]:
+                segments.append(nn.Sequential(*segment))
+                segment = []
+            if len(segments) == len(ends):
+                break
+        if not self._chain:
+            self._check(segments)
+            self._chain = True
+        return segments
+
+    @torch.no_grad()
+    def _check(self, segments: list[nn.Module]) -> None:
+        training, side = self.training, 2 * self.features[-1].stride
+        x = torch.linspace(0, 1, 3 * side * side, device=next(self.parameters()).device).reshape(1, 3, side, side)
+        self.eval()
+        try:
+            wanted, levels = self(x), []
+            for segment in segments:
+                x = segment(x)
+                levels.append(x)
+            same = len(levels) == len(wanted) and all(map(torch.allclose, levels, wanted))
+        except (RuntimeError, TypeError) as error:
+            raise SpecError(f"{self._no_chain} ({error})") from error
+        finally:
+            self.train(training)
+        if not same:
+            raise SpecError(self._no_chain)
+
+    @property
+    def _no_chain(self) -> str:
+        name = self.network.pretrained_cfg["architecture"]
+        return f"got timm's {name}, whose layers are no chain to be cut into stages; choose resnet50 or MobileNetV2"
+
+
+def _layers(network: nn.Module, taps: list[str]) -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of each layer; a container that holds levels ("blocks" for "blocks.2") is opened."""
+    for name, child in network.named_children():
+        if any(tap.startswith(f"{name}.") for tap in taps):
+            yield from ((f"{name}.{inner}", layer) for inner, layer in child.named_children())
+        else:
+            yield name, child

@@ -1,0 +1,64 @@
+"""hydranet group: from a recipe to its groups, by training and by looking."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands import hydranet, refused
+from hydranet.checkpoint.checkpoint import load_recipe
+from hydranet.core.spec import Part
+from hydranet.models.sharing.grouped import Grouped
+from toys import toy_recipe
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "toy.json"
+    path.write_text(toy_recipe(steps=4).to_json())
+    return path
+
+
+def test_measured(recipe: Path) -> None:
+    ended = hydranet("group", recipe, "seed=0..1", "--budget", "1,2", "--out", "found")
+    assert ended.code == 0, ended.err
+    assert "performance on glow" in ended.out
+    found = json.loads(Path("found/group-measured.json").read_text())
+    assert found["gains"]["bright"] == {"bright": 0.0}
+    reports = {
+        (name, seed): json.loads(Path(f"found/{name}-s{seed}/report.json").read_text())["scores"]["held-out"]
+        for name in ("bright", "bright+glow")
+        for seed in (0, 1)
+    }
+    alone, both = ([reports[name, seed]["bright"]["mae"] for seed in (0, 1)] for name in ("bright", "bright+glow"))
+    gain = sum(100 * (a - b) / a for a, b in zip(alone, both, strict=True)) / 2
+    assert found["affinity"]["glow"]["bright"] == pytest.approx(gain)
+    assert found["choices"]["1"]["groups"] == [["bright", "glow"]]
+    grouped = load_recipe(Path("found/budget-1-measured.json"))
+    assert grouped.sharing == Part(Grouped, groups=(("bright", "glow"),))
+    assert "<svg" in Path("found/group-measured.svg").read_text()
+    again = hydranet("group", recipe, "seed=0..1", "--budget", "1,2", "--out", "found")
+    assert "6 runs, 6 of them finished" in again.out
+
+
+@pytest.mark.parametrize("by", ["lookahead", "cosine"])
+def test_looked_at(recipe: Path, by: str) -> None:
+    ended = hydranet("group", recipe, "--by", by, "--every", 1, "--budget", 2, "--out", "found")
+    assert ended.code == 0, ended.err
+    found = json.loads(Path(f"found/group-{by}.json").read_text())
+    lines = [json.loads(line) for line in Path("found/shared-s0/affinity.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    mean = sum(line[by]["glow"]["bright"] for line in lines) / 3
+    assert found["affinity"]["glow"]["bright"] == pytest.approx(mean)
+
+
+def test_what_means_nothing_is_refused(recipe: Path) -> None:
+    refused(hydranet("group", recipe, "--by", "magic"), r"no way \(--by\) is called 'magic'")
+    refused(hydranet("group", recipe, "--budget", "a lot"), "got --budget 'a lot', expected numbers above 0 by commas")
+    refused(hydranet("group", recipe, "batch=2,4"), "got several values for batch, expected one: only seed may vary")
+    one = Path("one.json")
+    tree = json.loads(recipe.read_text())
+    tree["tasks"] = tree["tasks"][:1]
+    one.write_text(json.dumps(tree))
+    refused(hydranet("group", one), "has 1 tasks, expected 2 to 12 to group")
