@@ -1,4 +1,9 @@
-"""What every test run shares: no hub, one thread per operator, the folder of real data."""
+"""What every test run shares: no hub, one thread per operator, the folder of real data.
+
+A fast test takes less than two seconds; `make test` ends with the slowest. So an export, a run or a quantization that
+several tests look at is a fixture of their module, a command in a process of its own is started by
+`warm_processes`, damaged files come from the smallest sound ones, and what takes longer is marked slow.
+"""
 
 import os
 import tempfile

@@ -1,6 +1,8 @@
 """A head that needs the camera, exported: as an input of the graph, fitted inside it, or baked in."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +44,24 @@ def network(focal: float | None = 50.0) -> HydraNet:
     return model
 
 
-def exported(folder: Path, shape: Shape, targets: list[str] = TARGETS) -> tuple[ExportGraph, list[Path]]:
-    recipe = every_recipe()
-    return export(network(), recipe, folder, ExportPlan(targets, shape, ["depth", "yolov8"]), name="toy")
+Exported = Callable[[str], tuple[ExportGraph, list[Path]]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The export of one of KINDS for every runtime, made once: an export takes seconds."""
+
+    @cache
+    def make(kind: str) -> tuple[ExportGraph, list[Path]]:
+        plan = ExportPlan(TARGETS, KINDS[kind], ["depth", "yolov8"])
+        return export(network(), every_recipe(), tmp_path_factory.mktemp("export"), plan, name="toy")
+
+    return make
+
+
+def onnx_file(exported: Exported, kind: str) -> tuple[ExportGraph, Path]:
+    graph, paths = exported(kind)
+    return graph, next(path for path in paths if path.suffix == ".onnx")
 
 
 def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
@@ -52,8 +69,8 @@ def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_runtime_answers_what_pytorch_answers_for_the_images_own_cameras(kind: str, tmp_path: Path) -> None:
-    graph, paths = exported(tmp_path, KINDS[kind])
+def test_every_runtime_answers_what_pytorch_answers_for_the_images_own_cameras(kind: str, exported: Exported) -> None:
+    graph, paths = exported(kind)
     size = FRAME if KINDS[kind].fit != "none" else SIZE
     images = [
         replace(sample, image=np.resize(sample.image, (*size, 3)), camera=Camera.centered(40.0 + 30 * i, size))
@@ -64,8 +81,8 @@ def test_every_runtime_answers_what_pytorch_answers_for_the_images_own_cameras(k
         assert "depth.values" in parity.arrays
 
 
-def test_each_image_of_a_batch_has_a_camera_of_its_own(tmp_path: Path) -> None:
-    _, paths = exported(tmp_path, Shape(SIZE, batch=None))
+def test_each_image_of_a_batch_has_a_camera_of_its_own(exported: Exported) -> None:
+    _, paths = exported("any number of images")
     image = np.repeat(samples(1)[0].image[None, : SIZE[0], : SIZE[1]], 3, 0)
     focal = np.array([50.0, 60.0, 40.0], np.float32)
     cameras = np.stack([focal, focal, focal * 0 + 48, focal * 0 + 32], 1)
@@ -75,17 +92,16 @@ def test_each_image_of_a_batch_has_a_camera_of_its_own(tmp_path: Path) -> None:
         np.testing.assert_allclose(values[2], values[0] * 0.8, rtol=1e-4)
 
 
-def test_a_graph_that_fits_frames_fits_their_cameras(tmp_path: Path) -> None:
+def test_a_graph_that_fits_frames_fits_their_cameras(exported: Exported) -> None:
     """Frames of 90 x 160 pixels in 64 x 96: a focal length of 100 pixels becomes 60."""
-    graph, _ = exported(tmp_path, Shape(SIZE, fit="letterbox", frame=FRAME), ["onnx"])
-
+    graph, _ = exported("fitted inside")
     given = torch.tensor([[100.0, 100.0, 80.0, 45.0]])
     torch.testing.assert_close(graph._camera(given), torch.tensor([[60.0, 60.0, 48.0, 32.0]]))
 
 
-def test_the_manifest_says_what_the_camera_is(tmp_path: Path) -> None:
-    graph, paths = exported(tmp_path, Shape(SIZE, batch=None), ["onnx"])
-    manifest = open_session(paths[0]).manifest
+def test_the_manifest_says_what_the_camera_is(exported: Exported) -> None:
+    graph, path = onnx_file(exported, "any number of images")
+    manifest = open_session(path).manifest
     assert manifest.camera is not None
     assert (manifest.camera.heads, manifest.camera.fixed, manifest.camera.usual) == (("depth",), None, 0.6)
     assert manifest.inputs == {IMAGE: ("uint8", (None, *SIZE, 3)), CAMERA: ("float32", (None, 4))}
@@ -93,26 +109,26 @@ def test_the_manifest_says_what_the_camera_is(tmp_path: Path) -> None:
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert 'name: "camera" data_type: TYPE_FP32 dims: [ 4 ]' in config(manifest)
     with pytest.raises(InputError, match="got inputs image, expected image, camera; give each of them"):
-        open_session(paths[0])({IMAGE: np.zeros((1, *SIZE, 3), np.uint8)})
+        open_session(path)({IMAGE: np.zeros((1, *SIZE, 3), np.uint8)})
 
 
-def test_a_camera_that_is_baked_in_leaves_images_as_the_only_input(tmp_path: Path) -> None:
-    graph, paths = exported(tmp_path / "fixed", Shape(SIZE, focal_px=70.0), ["onnx"])
-    fixed = open_session(paths[0])
+def test_a_camera_that_is_baked_in_leaves_images_as_the_only_input(exported: Exported, tmp_path: Path) -> None:
+    graph, path = onnx_file(exported, "baked in")
+    fixed = open_session(path)
     assert fixed.manifest.camera is not None
     assert fixed.manifest.camera.fixed == (70, 70, 48, 32)
     assert graph.inputs == tuple(fixed.manifest.inputs) == (IMAGE,)
-    write_configs(paths[0], fixed.manifest, tmp_path)
-    _, paths = exported(tmp_path / "open", Shape(SIZE), ["onnx"])
+    write_configs(path, fixed.manifest, tmp_path)
+    _, path = onnx_file(exported, "one size")
     image = samples(1)[0].image[None, : SIZE[0], : SIZE[1]]
     camera = np.array([[70.0, 70.0, 48.0, 32.0]], np.float32)
     np.testing.assert_allclose(
         fixed({IMAGE: image})["depth.values"],
-        open_session(paths[0])({IMAGE: image, CAMERA: camera})["depth.values"],
+        open_session(path)({IMAGE: image, CAMERA: camera})["depth.values"],
         rtol=1e-5,
     )
     with pytest.raises(SpecError, match=r"thresholds or cameras as inputs .* with --focal-px where a head needs"):
-        write_configs(paths[0], open_session(paths[0]).manifest, tmp_path)
+        write_configs(path, open_session(path).manifest, tmp_path)
 
 
 def test_heads_that_need_no_camera_have_no_such_input_and_take_no_focal_length() -> None:
@@ -124,10 +140,9 @@ def test_heads_that_need_no_camera_have_no_such_input_and_take_no_focal_length()
         Shape(SIZE, focal_px=-1.0)
 
 
-def test_a_manifest_of_before_has_no_camera_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    _, paths = exported(tmp_path, Shape(SIZE), ["onnx"])
-    manifest = open_session(paths[0]).manifest
-    text = manifest.to_json()
+def test_a_manifest_of_before_has_no_camera_and_a_damaged_one_is_refused(exported: Exported) -> None:
+    _, path = onnx_file(exported, "one size")
+    text = open_session(path).manifest.to_json()
     assert Manifest.from_json(text.replace('"usual": 0.6', '"usual": null')).camera is not None
     with pytest.raises(ManifestError, match=r"got camera None and usual focal length -0\.6, expected fx"):
         Manifest.from_json(text.replace('"usual": 0.6', '"usual": -0.6'))
