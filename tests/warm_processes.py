@@ -167,6 +167,9 @@ def _attended(control: socket.socket, asked: dict, files: list[int]) -> list[str
         control.sendall(str(pid).encode())
         os.write(files[3], str(os.waitpid(pid, 0)[1]).encode())
         os._exit(0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     for number, file in enumerate(files[:3]):
         os.dup2(file, number)
     for file in files:
