@@ -22,7 +22,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" --durations=15
 
 slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto -m slow --durations=15
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --durations=15
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -25,6 +25,17 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests that are given the most time begin first: at the end no process works on one while others rest."""
+    items.sort(key=_begins)
+
+
+def _begins(item: pytest.Item) -> float:
+    """Minus the seconds that a slow test is given; 0 for every other one, which keeps its place."""
+    given = item.get_closest_marker("timeout") if item.get_closest_marker("slow") else None
+    return -float(given.args[0]) if given else 0.0
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache_folder() -> Iterator[None]:
     """What tests keep stays out of the user's own cache; weights that were fetched before are used."""
