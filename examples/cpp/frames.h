@@ -60,12 +60,12 @@ struct Box {
   float score;
 };
 
-// What becomes of a head's candidates: the numbers stand in manifest.json under "heads", "postprocess", "nms".
+// What becomes of a head's candidates. Below 0, and 0: as the file says (`limits_of` in answers.h).
 struct Limits {
-  float least_score = 0.3f;   // boxes below are dropped ("score")
-  double most_overlap = 0.65;  // of two boxes of a class that overlap more, the better one stays ("iou")
-  size_t limit = 100;          // how many are kept
-  size_t candidates = 1000;    // how many of the best are looked at
+  float least_score = -1;     // boxes, lines, points below are dropped ("score_threshold")
+  double most_overlap = -1;   // of two boxes of a class that overlap more, the better one stays ("iou_threshold")
+  size_t limit = 0;           // how many are kept ("max_detections")
+  size_t candidates = 0;      // how many of the best are looked at ("pre_nms_topk")
 };
 
 // From the words of a command line, as far as there are any, in the order above.
@@ -114,10 +114,18 @@ inline std::vector<Box> suppressed(const float* xyxy, const int64_t* label, cons
   return kept;
 }
 
-inline void print_boxes(const std::string& task, const std::vector<Box>& boxes, const Meters& meters = {}) {
+// A line for each box, cut off at the frame's border where a frame is given; what lies outside is left out.
+inline void print_boxes(const std::string& task, const std::vector<Box>& boxes, const Meters& meters = {},
+                        const Frame& frame = {}) {
+  const float most = std::numeric_limits<float>::infinity();
+  const float width = frame.width ? static_cast<float>(frame.width) : most;
+  const float height = frame.width ? static_cast<float>(frame.height) : most, least = frame.width ? 0 : -most;
   for (const Box& b : boxes) {
+    const float left = std::clamp(b.xyxy[0], least, width), top = std::clamp(b.xyxy[1], least, height);
+    const float right = std::clamp(b.xyxy[2], least, width), bottom = std::clamp(b.xyxy[3], least, height);
+    if (frame.width && !(right > left && bottom > top)) continue;
     std::printf("%s class %lld score %.4f box %.2f %.2f %.2f %.2f", task.c_str(), static_cast<long long>(b.label),
-                b.score, b.xyxy[0], b.xyxy[1], b.xyxy[2], b.xyxy[3]);
+                b.score, left, top, right, bottom);
     if (meters.values) std::printf(" distance %.3f m", distance_m(b.xyxy, meters));
     std::printf("\n");
   }

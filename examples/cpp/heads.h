@@ -1,26 +1,70 @@
-// Which heads of a file these programs answer for, by the manifest that travels inside it.
+// What a file says of its heads, by the manifest that travels inside it: JSON, two spaces for each level.
 #pragma once
 
-#include <regex>
+#include <map>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
-// Throws, naming the head, where arrays of the graph are not yet the answer: a step after it other than nms, which is
-// all that is written here, or points of instances. The manifest is JSON, two spaces for each level.
-inline void refuse_unknown_heads(const std::string& manifest) {
+// A head: what its graph answers, and what comes after it ("postprocess": options by step).
+struct Head {
+  std::string name, kind, unit;
+  std::vector<std::string> classes;
+  std::map<std::string, std::map<std::string, double>> steps;
+  double score_threshold = 0;  // answers below are not shown unless somebody asks for them
+};
+
+// The text between the first and the last quotation mark of a line, or the line.
+inline std::string unquoted(const std::string& text) {
+  const size_t first = text.find('"'), last = text.rfind('"');
+  return first == last ? text : text.substr(first + 1, last - first - 1);
+}
+
+// Throws, naming the head, where these programs do not know what its arrays become: an unknown kind or step.
+inline void refuse_unknown(const Head& head) {
+  static const std::set<std::string> kinds{"ClassMap", "ScalarMap", "NormalMap", "Boxes", "Keypoints", "Tag", "Quantity"};
+  static const std::set<std::string> steps{"nms", "trace_lines", "top_instances"};
+  std::string unknown = kinds.count(head.kind) ? "" : "the kind " + head.kind;
+  for (const auto& [step, options] : head.steps)
+    if (!steps.count(step)) unknown = "the step " + step;
+  if (!unknown.empty())
+    throw std::runtime_error("head " + head.name + " has " + unknown + ", which this program does not know; export " +
+                             "the other heads (--heads), or use hydranet.Predictor");
+}
+
+inline std::vector<Head> heads_of(const std::string& manifest) {
   const size_t begin = manifest.find("\n  \"heads\": {");
   if (begin == std::string::npos) throw std::runtime_error("this file holds no manifest; export the run again");
-  const std::string heads = manifest.substr(begin, manifest.find("\n  }", begin + 1) - begin);
-  const std::regex line("\n(    |        )\"([^\"]+)\": \\{|\n      \"kind\": \"([^\"]+)\"");
-  std::string head;
-  for (auto found = std::sregex_iterator(heads.begin(), heads.end(), line); found != std::sregex_iterator(); ++found) {
-    const std::string indent = (*found)[1], name = (*found)[2], kind = (*found)[3];
-    std::string unknown;
-    if (indent.size() == 4) head = name;
-    if (indent.size() == 8 && name != "nms") unknown = "the step " + name;
-    if (kind == "Keypoints" || kind == "Polylines") unknown = "the kind " + kind;
-    if (!unknown.empty())
-      throw std::runtime_error("head " + head + " has " + unknown + ", which this program does not know; export the " +
-                               "other heads (--heads), or use hydranet.Predictor");
+  std::istringstream lines(manifest.substr(begin + 1, manifest.find("\n  }", begin + 1) - begin));
+  std::vector<Head> heads;
+  std::string line, section, step;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    const size_t indent = line.find_first_not_of(' ');
+    if (indent == std::string::npos || line[indent] == '}' || line[indent] == ']') continue;
+    if (line.back() == ',') line.pop_back();
+    const size_t colon = section == "classes" && indent > 6 ? std::string::npos : line.find("\": ");
+    const std::string key = colon == std::string::npos ? "" : line.substr(indent + 1, colon - indent - 1);
+    const std::string value = colon == std::string::npos ? line.substr(indent) : line.substr(colon + 3);
+    if (indent == 4) {
+      heads.push_back({});
+      heads.back().name = key;
+    } else if (indent == 6) {
+      section = key;
+      if (key == "kind") heads.back().kind = unquoted(value);
+      if (key == "score_threshold") heads.back().score_threshold = std::stod(value);
+    } else if (section == "classes") {
+      heads.back().classes.push_back(unquoted(value));
+    } else if (section == "metadata" && key == "unit") {
+      heads.back().unit = unquoted(value) == "\"\"" ? "" : unquoted(value);
+    } else if (section == "postprocess" && indent == 8) {
+      heads.back().steps[step = key];
+    } else if (section == "postprocess") {
+      heads.back().steps[step][key] = std::stod(value);
+    }
   }
+  for (const Head& head : heads) refuse_unknown(head);
+  return heads;
 }

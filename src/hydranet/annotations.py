@@ -205,6 +205,8 @@ class Polylines(Instances):
 
     points: float n p 2, pixels.    valid: bool n p; False = no point here (padding, or left the image).
     label, score, ignore, track, annotated_classes: as in `Instances`.
+    mirror: class after a left-right flip, by class, where classes are places (the line on the left becomes the one on
+            the right); empty = a flip changes no class.
     """
 
     points: Array = array(Role("instance", ragged=True))
@@ -214,6 +216,7 @@ class Polylines(Instances):
     ignore: Array | None = array(IGNORE, None)
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)
+    mirror: tuple[int, ...] = static(())
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ import pytest
 
 from hydranet.core.sample import Camera, Sample
 from hydranet.datasets.scenes.camera import Lens
-from hydranet.datasets.scenes.classes import LANE_MARKING, PAVEMENT, ROAD, SEMANTIC, TERRAIN, VEHICLE
+from hydranet.datasets.scenes.classes import LANE_MARKING, PAVEMENT, PLACE, ROAD, SEMANTIC, TERRAIN, VEHICLE
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.datasets.scenes.labels import HIDDEN, OCCLUSION_STEPS
+from hydranet.datasets.scenes.road import CARRIAGEWAY
 from hydranet.datasets.scenes.things import in_world
 from hydranet.datasets.scenes.view import View
 from hydranet.datasets.scenes.world import build
@@ -177,6 +178,41 @@ def test_a_flipped_sample_agrees_with_itself(index: int) -> None:
     lanes, mask = flipped.labels["lanes"], flipped.labels["lane_mask"].ids
     column, row = np.floor(lanes.points[lanes.valid]).clip(0, (SCENES.size[1] - 1, SCENES.size[0] - 1)).astype(int).T
     assert np.all(mask[row, column] > 0)
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_keypoints_carry_the_boxes_of_their_vehicles(index: int) -> None:
+    labels = drawn(index)[1].labels
+    boxes, points = labels["detection"], labels["keypoints"]
+    vehicles = boxes.label < 3
+    np.testing.assert_array_equal(points.xyxy, boxes.xyxy[vehicles])
+    np.testing.assert_array_equal(points.ignore, boxes.ignore[vehicles])
+    np.testing.assert_allclose(points.area, np.prod(points.xyxy[:, 2:] - points.xyxy[:, :2], axis=1))
+
+
+def test_the_nearest_vehicle_is_the_largest_that_counts() -> None:
+    counts = []
+    for index in INDICES:
+        labels = drawn(index)[1].labels
+        every, one = labels["keypoints"], labels["nearest_vehicle"]
+        counts.append(len(one.xy))
+        if len(one.xy):
+            best = every.area[~every.ignore].argmax()
+            np.testing.assert_array_equal(one.xy[0], every.xy[~every.ignore][best])
+            assert one.mirror == every.mirror
+        else:
+            assert every.ignore.all()
+    assert 1 in counts
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_place_and_width_are_those_of_the_road(index: int) -> None:
+    view, sample = drawn(index)
+    assert PLACE[int(sample.labels["place"].label)] == view.world.kind
+    width = sample.labels["road_width"]
+    across = np.diff(view.world.road.edges_m)[[s in CARRIAGEWAY for s in view.world.road.strips[1:-1]]]
+    assert float(width.value) == pytest.approx(across.sum(), abs=1e-4)
+    assert width.unit == "m"
 
 
 def test_depth_is_continuous_in_the_camera_height() -> None:

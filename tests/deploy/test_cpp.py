@@ -5,20 +5,24 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import singledispatch
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from export_toys import SIZE, every_recipe, pictures, shaken
-from hydranet.annotations import Boxes, Keypoints
+from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, Polylines, Quantity, Tag
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE
+from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session
 from hydranet.export.build_manifest import described
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape, shipped
 from hydranet.postprocess.nms import nms
+from hydranet.postprocess.steps import postprocess
 from hydranet.tasks.depth.task import Depth
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cpp"
@@ -61,7 +65,7 @@ def run(program: Path, *words: object) -> "subprocess.CompletedProcess[str]":
 
 
 def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
-    """Every array to the last digit (rounding of threads aside), and the boxes that Python keeps."""
+    """Every array to the last digit (rounding of threads aside), and the answers that Python's predictor gives."""
     image = frame()
     ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", LEAST, MOST, LIMIT, CANDIDATES)
     assert ended.returncode == 0, ended.stderr
@@ -75,21 +79,69 @@ def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
         found = np.load(folder / "out" / f"{name}.npy")
         assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), name
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6, err_msg=name)
-    for task in (name.removesuffix(".xyxy") for name in arrays if name.endswith(".xyxy")):
-        seen = Boxes(*(arrays[f"{task}.{field}"][0] for field in ("xyxy", "label", "score")))
-        kept = nms(seen, LEAST, MOST, LIMIT, CANDIDATES)
-        numbers = re.findall(rf"^{task} class (\d+) score (\S+) box (\S+) (\S+) (\S+) (\S+)$", ended.stdout, re.M)
-        wanted = np.concatenate([kept.label[:, None], kept.score[:, None], kept.xyxy], 1)
-        same_rows(np.array(numbers, float).reshape(-1, 6), wanted, task)
+    limits = {"max_detections": LIMIT, "pre_nms_topk": CANDIDATES}
+    known = {name: set().union(*head.postprocess.values()) for name, head in session.manifest.heads.items()}
+    options = {name: {key: limits[key] for key in limits if key in step} for name, step in known.items()}
+    see = SessionPredictor(session, threshold=LEAST, iou=MOST, options={k: v for k, v in options.items() if v})
+    for task, answer in see(image).items():
+        lines = [line.removeprefix(f"{task} ") for line in ended.stdout.splitlines() if line.startswith(f"{task} ")]
+        same_lines(lines, printed(answer, session.manifest.heads[task].classes), task)
 
 
-def same_rows(found: np.ndarray, wanted: np.ndarray, task: str) -> None:
-    """The same boxes up to what is printed; boxes of one score come in any order."""
+@singledispatch
+def printed(answer: Annotation, classes: Sequence[str]) -> list[str]:
+    """What the programs print of an answer of this kind, without the task's name: nothing of maps."""
+    return []
+
+
+@printed.register
+def _(answer: Boxes, classes: Sequence[str]) -> list[str]:
+    rows = zip(answer.label, answer.score, answer.xyxy, strict=True)
+    return [f"class {label} score {score:.4f} box {numbers(xyxy)}" for label, score, xyxy in rows]
+
+
+@printed.register
+def _(answer: Polylines, classes: Sequence[str]) -> list[str]:
+    label = np.zeros(len(answer.points), int) if answer.label is None else answer.label
+    rows = zip(label, answer.score, answer.points, answer.valid, strict=True)
+    return [f"class {k} score {score:.4f} line {numbers(points[valid])}" for k, score, points, valid in rows]
+
+
+@printed.register
+def _(answer: Keypoints, classes: Sequence[str]) -> list[str]:
+    rows = zip(answer.score, np.concatenate([answer.xy, answer.point_score[..., None]], 2), strict=True)
+    return [f"score {score:.4f} points {numbers(points)}" for score, points in rows]
+
+
+@printed.register
+def _(answer: Tag, classes: Sequence[str]) -> list[str]:
+    return [f"class {answer.label} probability {answer.probs[answer.label]:.4f} {classes[answer.label]}"]
+
+
+@printed.register
+def _(answer: Quantity, classes: Sequence[str]) -> list[str]:
+    return [f"value {answer.value:.4f} {answer.unit}"]
+
+
+def numbers(values: np.ndarray) -> str:
+    return " ".join(f"{value:.2f}" for value in np.asarray(values, float).reshape(-1))
+
+
+def same_lines(found: list[str], wanted: list[str], task: str) -> None:
+    """The same words, and numbers up to what is printed; answers of one score come in any order."""
     from scipy.optimize import linear_sum_assignment
 
-    assert found.shape == wanted.shape, task
-    apart = np.abs(found[:, None] - wanted).max(2)
-    assert apart[linear_sum_assignment(apart)].max(initial=0) < 6e-3, task
+    number = re.compile(r"-?\d+\.\d+")
+    assert len(found) == len(wanted), task
+
+    def apart(a: str, b: str) -> float:
+        if number.sub("N", a).strip() != number.sub("N", b).strip():
+            return 1e9
+        pairs = zip(number.findall(a), number.findall(b), strict=True)
+        return max((abs(float(x) - float(y)) for x, y in pairs), default=0)
+
+    table = np.array([[apart(a, b) for b in wanted] for a in found]).reshape(len(found), len(wanted))
+    assert table[linear_sum_assignment(table)].max(initial=0) < 1.1e-2, f"{task}: {found[:2]} {wanted[:2]}"
 
 
 def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
@@ -98,16 +150,6 @@ def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
     ended = run(program, model, save_ppm(folder / "frame.ppm", frame()), folder / "out")
     sentence = "error: this file takes a camera as an input; export it with --focal-px for yours\n"
     assert (ended.returncode, ended.stderr) == (1, sentence)
-
-
-def refuses_lines_and_points(program: Path, target: str, folder: Path) -> None:
-    """Heads whose arrays are not yet the answer, and points, which these programs do not print."""
-    for head, what in (("lanes", "the step trace_lines"), ("landmarks", "the kind Keypoints")):
-        model = exported(folder / head, target, ["depth", head], "outside")
-        ended = run(program, model, save_ppm(folder / "frame.ppm", frame()), folder / "out")
-        sentence = f"error: head {head} has {what}, which this program does not know; export the other heads (--heads)"
-        assert (ended.returncode, ended.stderr) == (1, f"{sentence}, or use hydranet.Predictor\n")
-        assert not (folder / "out").exists()
 
 
 def exported(
@@ -123,36 +165,79 @@ def exported(
     return export(shaken(recipe.build()), recipe, folder, ExportPlan([target], shape, heads), name="toy")[1][0]
 
 
-def known() -> list[str]:
-    """The heads that the programs answer for."""
-    tasks = every_recipe().tasks
-    return [one.name for one in tasks if one.kind is not Keypoints and set(one.postprocess_steps()) <= {"nms"}]
-
-
-def test_heads_that_the_programs_do_not_know_are_named_by_the_manifest(tmp_path: Path) -> None:
-    """For every task of the package, without a runtime: what is read is the JSON alone."""
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the programs share, without a runtime, compiled once."""
     if not shutil.which("g++"):
         pytest.skip("needs a compiler")
-    (tmp_path / "heads.cpp").write_text(HEADS)
-    command = ["g++", "-std=c++17", "-Wall", "-Werror", f"-I{EXAMPLES}", "heads.cpp", "-o", "heads"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    folder = tmp_path_factory.mktemp("tool")
+    (folder / "tool.cpp").write_text(TOOL)
+    command = ["g++", "-std=c++17", "-Wall", "-Werror", f"-I{EXAMPLES}", "tool.cpp", "-o", "tool"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "tool"
+
+
+def said(tool: Path, text: str, *words: object) -> str:
+    given = [str(tool), *map(str, words)]
+    return subprocess.run(given, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def test_heads_that_the_programs_do_not_know_are_named_by_the_manifest(tool: Path) -> None:
+    """For all tasks of the package, without a runtime: what is read is the JSON alone."""
     recipe = every_recipe()
-    model = recipe.build()
-    for task in recipe.tasks:
-        text = described(shipped(model, [task.name], Shape(SIZE)), recipe, "toy").to_json()
-        said = subprocess.run([tmp_path / "heads"], input=text, capture_output=True, text=True, check=True).stdout
-        assert said.startswith("known" if task.name in known() else f"head {task.name} has the "), task.name
-    assert {"lanes", "landmarks", "pose"}.isdisjoint(known())
-    assert len(known()) >= 6
+    text = described(shipped(recipe.build(), None, Shape(SIZE)), recipe, "toy").to_json()
+    lines = said(tool, text, "heads").splitlines()
+    assert [line.split()[0] for line in lines] == [task.name for task in recipe.tasks]
+    assert "lanes ClassMap 0 classes trace_lines 9 options threshold 0.30 unit " in lines
+    assert "semantic ClassMap 4 classes threshold 0.00 unit " in lines
+    assert "depth ScalarMap 0 classes threshold 0.00 unit m" in lines
+    for before, after, what in (
+        ('"trace_lines"', '"unheard_of"', "head lanes has the step unheard_of, which this program does not know"),
+        ('"Quantity"', '"Boxes3D"', "head regression has the kind Boxes3D, which this program does not know"),
+    ):
+        assert before in text
+        assert said(tool, text.replace(before, after), "heads").startswith(what)
+    assert said(tool, "{}", "heads") == "this file holds no manifest; export the run again"
+
+
+@pytest.mark.parametrize("smooth", [0, 1, 3])
+def test_lines_are_traced_as_in_python(tool: Path, smooth: int) -> None:
+    """Crossing, dashed and broken lines over noise, in one and in two classes; cells that are no numbers."""
+    rng = np.random.default_rng(smooth)
+    counts = []
+    for channels in (2, 3):
+        for _ in range(4):
+            probs = lines_and_noise(rng, channels)
+            options = {"max_lines": 5, "lines_per_class": 3, "gap": 5, "least_rows": 4, "smooth": smooth}
+            text = f"{' '.join(map(str, probs.shape))} {' '.join(f'{value!r}' for value in probs.reshape(-1).tolist())}"
+            found = said(tool, text, *(f"{key}={value}" for key, value in options.items()))
+            wanted = postprocess(ClassMap(probs.argmax(0).astype(np.uint8), probs), {"trace_lines": options})
+            same_lines(found.splitlines(), [f"lines {line}" for line in printed(wanted, ())], f"{channels} channels")
+            counts.append(len(found.splitlines()))
+    assert 3 < np.mean(counts) <= 5
+
+
+def lines_and_noise(rng: np.random.Generator, channels: int) -> np.ndarray:
+    """float32 c 24 40 that add up to 1."""
+    y, x = np.mgrid[0:24, 0:40].astype(np.float32)
+    logits = rng.normal(-1.5, 1.0, (channels, 24, 40)).astype(np.float32)
+    logits[0] = 0
+    for _ in range(4):
+        middle = rng.uniform(0, 40) + rng.uniform(-1.2, 1.2) * (24 - y) + rng.uniform(-0.02, 0.02) * (24 - y) ** 2
+        dashed = (y + rng.integers(0, 6)) % rng.integers(4, 30) > 1.5
+        logits[rng.integers(1, channels)] += 5 * (np.abs(x + 0.5 - middle) < rng.uniform(0.8, 2)) * dashed
+    probs = np.exp(logits) / np.exp(logits).sum(0)
+    probs[:, 3, 5] = np.nan
+    return probs
 
 
 @needs_compiler
 def test_openvino(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
-    model = exported(tmp_path, "onnx", ["depth", "semantic", "yolov8"], "outside")
+    heads = ["depth", "semantic", "yolov8", "lanes", "landmarks", "pose", "classification", "regression"]
+    model = exported(tmp_path, "onnx", heads, "outside")
     same(program, model, "openvino", tmp_path)
     refuses_a_camera(program, "onnx", tmp_path / "camera")
-    refuses_lines_and_points(program, "onnx", tmp_path / "unknown")
     (tmp_path / "text.ppm").write_text("no image")
     ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
     assert (ended.returncode, ended.stderr) == (
@@ -169,7 +254,7 @@ def test_openvino(tmp_path: Path) -> None:
 def test_openvino_with_every_head(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")
     for suppress in ("outside", "inside"):
-        same(program, exported(tmp_path / suppress, "openvino", known(), suppress), "openvino", tmp_path / suppress)
+        same(program, exported(tmp_path / suppress, "openvino", None, suppress), "openvino", tmp_path / suppress)
 
 
 @pytest.mark.slow
@@ -178,30 +263,26 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     """torch/script.h takes a compiler 40 seconds."""
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
     refuses_a_camera(program, "torchscript", tmp_path / "camera")
-    refuses_lines_and_points(program, "torchscript", tmp_path / "unknown")
     for suppress in ("outside", "inside"):
-        same(
-            program, exported(tmp_path / suppress, "torchscript", known(), suppress), "torchscript", tmp_path / suppress
-        )
+        same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
 
 
-HEADS = """
+TOOL = """
 #include <iostream>
 #include <iterator>
-#include "heads.h"
-int main() {
-  try {
-    refuse_unknown_heads({std::istreambuf_iterator<char>(std::cin), {}});
-    std::cout << "known";
-  } catch (const std::exception& error) {
-    std::cout << error.what();
-  }
-}
-"""
+#include "answers.h"
 
-SUPPRESS = """
-#include "frames.h"
-int main(int count, char** words) {
+void heads() try {
+  for (const Head& head : heads_of({std::istreambuf_iterator<char>(std::cin), {}})) {
+    std::printf("%s %s %zu classes ", head.name.c_str(), head.kind.c_str(), head.classes.size());
+    for (const auto& [step, options] : head.steps) std::printf("%s %zu options ", step.c_str(), options.size());
+    std::printf("threshold %.2f unit %s\\n", head.score_threshold, head.unit.c_str());
+  }
+} catch (const std::exception& error) {
+  std::cout << error.what();
+}
+
+void boxes(const Limits& limits) {
   std::vector<float> xyxy, score;
   std::vector<int64_t> label;
   float x[4], s;
@@ -211,17 +292,34 @@ int main(int count, char** words) {
     label.push_back(l);
     score.push_back(s);
   }
-  print_boxes("boxes", suppressed(xyxy.data(), label.data(), score.data(), score.size(), read_limits(count, words, 1)));
+  print_boxes("boxes", suppressed(xyxy.data(), label.data(), score.data(), score.size(), limits));
+}
+
+void lines(int count, char** words) {
+  Head head{"lines", "ClassMap", "", {}, {}, 0};
+  head.steps["trace_lines"] = {{"score_threshold", 0.3}, {"least_probability", 0.5}, {"reach", 2.5}, {"cell_px", 4}};
+  for (int i = 1; i < count; ++i) {
+    const std::string word = words[i];
+    const size_t equal = word.find('=');
+    head.steps["trace_lines"][word.substr(0, equal)] = std::stod(word.substr(equal + 1));
+  }
+  int64_t channels, height, width;
+  std::cin >> channels >> height >> width;
+  std::vector<float> probs;
+  for (std::string number; std::cin >> number;) probs.push_back(std::stof(number));
+  print_lines(head, {{1, channels, height, width}, "<f4", probs.data()}, limits_of(head, {}));
+}
+
+int main(int count, char** words) {
+  if (count == 2) heads();
+  else if (std::string(words[1]).find('=') == std::string::npos) boxes(read_limits(count, words, 1));
+  else lines(count, words);
 }
 """
 
 
-@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler")
-def test_boxes_are_suppressed_as_in_python(tmp_path: Path) -> None:
+def test_boxes_are_suppressed_as_in_python(tool: Path) -> None:
     """With ties, boxes that are no numbers, more candidates than are looked at, and more boxes than are kept."""
-    (tmp_path / "suppress.cpp").write_text(SUPPRESS)
-    command = ["g++", "-std=c++17", "-Wall", "-Werror", f"-I{EXAMPLES}", "suppress.cpp", "-o", "suppress"]
-    subprocess.run(command, cwd=tmp_path, check=True)
     rng = np.random.default_rng(0)
     corner = rng.integers(0, 40, (60, 2))
     xyxy = np.concatenate([corner, corner + rng.integers(4, 30, (60, 2))], 1).astype(np.float32)
@@ -229,10 +327,8 @@ def test_boxes_are_suppressed_as_in_python(tmp_path: Path) -> None:
     xyxy[3, 2], xyxy[4, 0], score[5] = np.inf, np.nan, np.nan
     text = "\n".join(" ".join(map(str, (*box, i, s))) for box, i, s in zip(xyxy, label, score, strict=True))
     for limits in [(0.1, 0.5, 100, 1000), (0.0, 0.0, 5, 1000), (0.3, 0.25, 100, 12), (0.0, 1.0, 100, 60)]:
-        words = [str(tmp_path / "suppress"), *map(str, limits)]
-        said = subprocess.run(words, input=text, capture_output=True, text=True, check=True).stdout
         kept = nms(Boxes(xyxy, label, score), *limits)
-        found = [line.split() for line in said.splitlines()]
+        found = [line.split() for line in said(tool, text, *limits).splitlines()]
         assert [int(words[2]) for words in found] == kept.label.tolist()
         np.testing.assert_array_equal(np.array([words[6:] for words in found], float).reshape(-1, 4), kept.xyxy)
 

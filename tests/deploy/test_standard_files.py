@@ -33,7 +33,7 @@ def test_every_kind_has_its_file(tmp_path: Path) -> None:
                 "joints": Keypoints(points, np.array([[2, 1, 0]]), score=np.array([0.5])),
                 "line": Polylines(np.array([[[1.0, 2], [3, 4]]]), np.array([[True, True]]), np.array([0])),
                 "sign": Tag(np.array(1), np.array([0.2, 0.8])),
-                "age": Quantity(np.array(31.25)),
+                "age": Quantity(np.array(31.25), "years"),
             },
         )
     lines = files.close()
@@ -62,7 +62,14 @@ def test_every_kind_has_its_file(tmp_path: Path) -> None:
     }
     assert rows["line"][0] == {"image": "a", "class": "solid", "score": "1.0", "points": "1.00 2.00 3.00 4.00"}
     assert rows["sign"][1] == {"image": "deep/b", "class": "yield", "class_id": "1", "probability": "0.8"}
-    assert rows["age"][0] == {"image": "a", "value": "31.25"}
+    assert rows["age"][0] == {"image": "a", "value": "31.25", "unit": "years"}
+
+
+def test_a_table_of_lines_has_its_columns_where_none_was_found(tmp_path: Path) -> None:
+    files = StandardFiles(tmp_path, NAMES)
+    files.add("a", (4, 6), {"line": Polylines(np.zeros((0, 2, 2)), np.zeros((0, 2), bool))})
+    files.close()
+    assert (tmp_path / "line.csv").read_text() == "image,class,score,points\n"
 
 
 def test_pycocotools_reads_the_boxes(tmp_path: Path) -> None:

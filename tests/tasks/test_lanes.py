@@ -11,12 +11,17 @@ from torch import Tensor
 from hydranet.annotations import ClassMap, Polylines, rows
 from hydranet.core.batch import stack
 from hydranet.core.features import FeatureSpec
+from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import merge, to_numpy
+from hydranet.datasets.culane import MASKS, MIRROR, PLACES
+from hydranet.datasets.lines_from_masks import LinesFromMasks
 from hydranet.distillation.certainty import label_of
 from hydranet.postprocess.nms import above
 from hydranet.tasks.lanes.raster import line_map
 from hydranet.tasks.lanes.task import Lanes
+from hydranet.transforms.warp import flip, warp
+from toys import Noise
 
 SIZE = (64, 128)
 CELLS = (16, 32)
@@ -157,3 +162,85 @@ def test_scores_of_other_widths_have_another_protocol() -> None:
     assert TASK.protocol() != replace(TASK, pixel_width_px=8.0).protocol()
     assert TASK.protocol() != replace(TASK, draw_px=30.0).protocol()
     assert math.isnan(TASK.score(merge([TASK.measure(straight((5, 5)), none())]))["f1"])
+
+
+PLACED = Lanes("lines", PLACES, mirror=MIRROR, lines_per_class=1, canvas_px=SIZE, teach_px=4.0, least_rows=4, smooth=1)
+"""A mask for each of the four lines around the own lane."""
+
+
+def four() -> Polylines:
+    return replace(straight((5, 51), (37, 58), (90, 69), (123, 75), label=[0, 1, 2, 3]), mirror=MIRROR)
+
+
+def taught(label: Polylines, strength: float = 9.0) -> Tensor:
+    """Logits of a network that learned the label by heart."""
+    ids = torch.from_numpy(line_map(label, CELLS, 4, 4.0).astype(np.int64))
+    one_hot = torch.nn.functional.one_hot(ids, len(PLACES) + 1)[..., 1:]
+    return strength * (2 * one_hot.permute(2, 0, 1)[None].float() - 1)
+
+
+def test_lines_by_place_come_out_one_for_each_place() -> None:
+    raw = taught(four())
+    raw[0, 1, :, 16:18] = 4.0  # a second, paler line in the mask of "left"
+    answer = PLACED.postprocess(to_numpy(PLACED.decode(raw), 0))
+    assert sorted(answer.label.tolist()) == [0, 1, 2, 3]
+    assert answer.mirror == MIRROR
+    for label, points in zip(four().label, four().points, strict=True):
+        (found,) = (answer.points[i][answer.valid[i]] for i in range(4) if answer.label[i] == label)
+        near = np.interp(-found[:, 1], -points[:, 1], points[:, 0])
+        assert np.abs(found[:, 0] - near).max() < 4.0, "a cell"
+
+
+def test_a_line_in_the_mask_of_another_place_costs() -> None:
+    label = stack([four()])
+    right = PLACED.loss(taught(four()), label).mean()
+    swapped = PLACED.loss(taught(four())[:, list(MIRROR)], label)
+    assert right < 0.2
+    assert swapped.mean() > right + 2
+    assert swapped.parts["dice"] < 0.2, "there is a line, of whatever place"
+    unseen = replace(rows(four(), [1, 2]), annotated_classes=np.array([False, True, True, False]))
+    only = PLACED.loss(taught(rows(four(), [1, 2])), stack([unseen])).mean()
+    shouting = taught(rows(four(), [1, 2]))
+    shouting[:, [0, 3]] = 9.0  # places that nobody looked for are neither right nor wrong
+    torch.testing.assert_close(PLACED.loss(shouting, stack([unseen])).mean(), only)
+
+
+def test_a_flip_exchanges_places_and_classes_that_are_kinds_stay() -> None:
+    sample = Sample(np.zeros((*SIZE, 3), np.uint8), {"lines": four(), "kinds": replace(four(), mirror=())})
+    flipped = warp(sample, flip(SIZE)).labels
+    assert flipped["lines"].label.tolist() == [3, 2, 1, 0]
+    assert flipped["kinds"].label.tolist() == [0, 1, 2, 3]
+    left_to_right = flipped["lines"].label[np.argsort(flipped["lines"].points[:, 0, 0])]
+    assert left_to_right.tolist() == [0, 1, 2, 3]
+    some = replace(four(), annotated_classes=np.array([True, True, False, False]))
+    turned = warp(sample.but(labels={"lines": some}), flip(SIZE)).labels["lines"]
+    assert turned.annotated_classes.tolist() == [False, False, True, True]
+    with pytest.raises(DataError, match=r"mirrored as \(1, 0\), expected each class of lines once"):
+        warp(sample.but(labels={"lines": replace(four(), mirror=(1, 0))}), flip(SIZE))
+
+
+def test_places_must_be_those_of_the_task() -> None:
+    PLACED.check(four())
+    with pytest.raises(DataError, match=r"mirrored as \(\), expected \(3, 2, 1, 0\), as the task says"):
+        PLACED.check(replace(four(), mirror=()))
+    with pytest.raises(SpecError, match=r"a mirror of 2 entries, expected each of 0..3 once: for every line the index"):
+        replace(PLACED, mirror=(1, 0))
+
+
+def test_masks_of_culane_become_lines_by_place() -> None:
+    ids = line_map(four(), SIZE, 1, 3.0)
+
+    class Frames(Noise):
+        classes = {"lane_mask": MASKS}  # noqa: RUF012
+
+        def __getitem__(self, index: int) -> Sample:
+            return Sample(np.zeros((*SIZE, 3), np.uint8), {"lane_mask": ClassMap(ids)})
+
+    dataset = LinesFromMasks(Frames(), keep_classes=True, mirror=MIRROR)
+    assert dataset.classes["lanes"] == PLACES
+    lines = dataset[0].labels["lanes"]
+    PLACED.check(lines)
+    nearest = lines.points[np.argsort(lines.label), 0, 0]
+    np.testing.assert_allclose(nearest, [5, 37, 90, 123], atol=3)
+    with pytest.raises(SpecError, match=r"got mirror=\(3, 2, 1, 0\), expected each class of lines once, with keep_cl"):
+        LinesFromMasks(Frames(), mirror=MIRROR)

@@ -2,20 +2,18 @@
 //
 //   see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
-// Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
-// and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
-// boxes in pixels of that frame.
+// Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
+// instances of points, classes, numbers. The graph normalizes and decodes by itself: it takes uint8 RGB in the size that
+// manifest.json names ("input") and gives class ids, meters, boxes in pixels of that frame.
 #include <torch/script.h>
 
 #include <dlfcn.h>
 
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <regex>
 
-#include "../frames.h"
-#include "../heads.h"
+#include "../answers.h"
 
 // The names of the outputs, in order: the keys of "outputs" in the manifest that travels inside the file.
 std::vector<std::string> output_names(const std::string& manifest) {
@@ -46,7 +44,6 @@ int main(int count, char** words) try {
   const std::string model_path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
   const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
-  const float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   // Only files with a two_stage detector need torchvision's operators; the environment names its library.
   if (const char* library = std::getenv("TORCHVISION_LIBRARY"))
@@ -56,7 +53,8 @@ int main(int count, char** words) try {
   torch::jit::ExtraFilesMap inside{{"hydranet.json", ""}};
   torch::jit::Module model = torch::jit::load(model_path, torch::kCPU, inside);
   const std::vector<std::string> names = output_names(inside["hydranet.json"]);
-  refuse_unknown_heads(inside["hydranet.json"]);
+  const std::vector<Head> heads = heads_of(inside["hydranet.json"]);
+  const auto [least_score, most_overlap] = thresholds_of(heads, limits);
 
   if (std::regex_search(inside["hydranet.json"], std::regex("\n  \"camera\": \\{[^}]*\"fixed\": null")))
     throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
@@ -72,26 +70,14 @@ int main(int count, char** words) try {
   TORCH_CHECK(answers.size() == names.size(), "the manifest names ", names.size(), " arrays, the graph gives ", answers.size());
 
   std::filesystem::create_directories(out);
-  std::map<std::string, torch::Tensor> arrays;
+  Arrays arrays;
+  std::vector<torch::Tensor> kept;  // own the numbers
   for (size_t i = 0; i < names.size(); ++i) {
-    const torch::Tensor array = answers[i].toTensor().contiguous();
-    write_npy(out + "/" + names[i] + ".npy", numpy_type(array.scalar_type()), array.sizes().vec(), array.data_ptr(),
-              array.nbytes());
-    arrays[names[i]] = array;
+    const torch::Tensor array = kept.emplace_back(answers[i].toTensor().contiguous());
+    const Array& one = arrays[names[i]] = {array.sizes().vec(), numpy_type(array.scalar_type()), array.data_ptr()};
+    write_npy(out + "/" + names[i] + ".npy", one.type, one.shape, one.data, array.nbytes());
   }
-  Meters meters;
-  if (!depth.empty()) {
-    const torch::Tensor& map = arrays.at(depth + ".values");
-    meters = {map.data_ptr<float>(), static_cast<int>(map.size(1)), static_cast<int>(map.size(2))};
-  }
-  for (const auto& [name, xyxy] : arrays) {
-    const size_t dot = name.rfind(".xyxy");
-    if (dot == std::string::npos) continue;
-    const std::string task = name.substr(0, dot);
-    const torch::Tensor label = arrays.at(task + ".label").to(torch::kInt64), score = arrays.at(task + ".score");
-    print_boxes(task, suppressed(xyxy.data_ptr<float>(), label.data_ptr<int64_t>(), score.data_ptr<float>(),
-                                 static_cast<size_t>(score.numel()), limits), meters);
-  }
+  print_answers(heads, arrays, limits, meters_of(arrays, depth), frame);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';

@@ -2,16 +2,14 @@
 //
 //   see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
-// Writes OUT/TASK.FIELD.npy for each array and prints the boxes that are left after suppression. The graph normalises
-// and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class ids, metres,
-// boxes in pixels of that frame.
+// Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
+// instances of points, classes, numbers. The graph normalizes and decodes by itself: it takes uint8 RGB in the size that
+// manifest.json names ("input") and gives class ids, meters, boxes in pixels of that frame.
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <openvino/openvino.hpp>
 
-#include "../frames.h"
-#include "../heads.h"
+#include "../answers.h"
 
 std::string numpy_type(const ov::element::Type& type) {
   if (type == ov::element::f32) return "<f4";
@@ -35,12 +33,12 @@ int main(int count, char** words) try {
   const std::string model_path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
   const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
-  float least_score = limits.least_score, most_overlap = static_cast<float>(limits.most_overlap);
 
   ov::Core core;
   // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
   const std::shared_ptr<ov::Model> read = core.read_model(model_path);
-  refuse_unknown_heads(manifest_of(*read));
+  const std::vector<Head> heads = heads_of(manifest_of(*read));
+  auto [least_score, most_overlap] = thresholds_of(heads, limits);
   ov::CompiledModel model = core.compile_model(read, "CPU", ov::hint::inference_precision(ov::element::f32),
                                                ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
   for (const auto& input : model.inputs())
@@ -58,28 +56,15 @@ int main(int count, char** words) try {
   request.infer();
 
   std::filesystem::create_directories(out);
-  std::map<std::string, ov::Tensor> arrays;
+  Arrays arrays;
   for (const auto& output : model.outputs()) {
     const std::string name = output.get_any_name();
     const ov::Tensor array = request.get_tensor(output);
     const ov::Shape sides = array.get_shape();
-    write_npy(out + "/" + name + ".npy", numpy_type(array.get_element_type()), {sides.begin(), sides.end()},
-              array.data(), array.get_byte_size());
-    arrays[name] = array;
+    const Array& one = arrays[name] = {{sides.begin(), sides.end()}, numpy_type(array.get_element_type()), array.data()};
+    write_npy(out + "/" + name + ".npy", one.type, one.shape, one.data, array.get_byte_size());
   }
-  Meters meters;
-  if (!depth.empty()) {
-    const ov::Tensor map = arrays.at(depth + ".values");
-    meters = {map.data<const float>(), static_cast<int>(map.get_shape()[1]), static_cast<int>(map.get_shape()[2])};
-  }
-  for (const auto& [name, xyxy] : arrays) {
-    const size_t dot = name.rfind(".xyxy");
-    if (dot == std::string::npos) continue;
-    const std::string task = name.substr(0, dot);
-    const ov::Tensor label = arrays.at(task + ".label"), score = arrays.at(task + ".score");
-    print_boxes(task, suppressed(xyxy.data<const float>(), label.data<const int64_t>(), score.data<const float>(),
-                                 score.get_size(), limits), meters);
-  }
+  print_answers(heads, arrays, limits, meters_of(arrays, depth), frame);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';

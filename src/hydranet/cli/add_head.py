@@ -50,9 +50,10 @@ def add_head(
         say(f"{part.name}: {part.why}; {len(part.dataset)} images")
     wishes = Wishes("head", size=trained.sizes[0], val=val, group=group, batch=trained.batch, steps=steps or None)
     names = dict(word.partition("=")[::2] for word in task or [])
-    recipe = with_head(
-        trained, draft(parts, task_classes(), wishes).recipe, {k: v or k for k, v in names.items()}, str(run)
-    )
+    drafted = draft(parts, task_classes(), wishes)
+    for reason in drafted.unused:
+        say(f"not learned: {reason}")
+    recipe = with_head(trained, drafted.recipe, {k: v or k for k, v in names.items()}, str(run))
     folder = out or Path(f"{str(run).rstrip('/')}-with-{'-'.join(recipe.stages[0].tasks)}")
     place = available_device(device)
     run_training_loop(

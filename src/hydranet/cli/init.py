@@ -89,6 +89,8 @@ def init(
     )
     say("looking for images that look alike: every image is read once")
     drafted = draft(parts, task_classes(), wishes)
+    for reason in drafted.unused:
+        say(f"not learned: {reason}")
     if out.suffix == ".py":
         about = f"{wishes.name}: written by `hydranet init {' '.join(map(str, folders))}`.\n\n"
         about += "\n".join(f"{part.name}: {part.why}." for part in parts)

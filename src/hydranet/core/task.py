@@ -113,6 +113,10 @@ class Task(Learner):
             task.check(label)
         return task
 
+    def for_images(self, size: tuple[int, int]) -> Self:
+        """The task for data whose images have this height and width in pixels, where its scores depend on that."""
+        return self
+
     @property
     def needs_camera(self) -> bool:
         """Whether its answers depend on the camera, so that images must say theirs (`CameraTask`)."""

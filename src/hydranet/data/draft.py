@@ -1,5 +1,6 @@
 """A first recipe for data sets that were recognized: tasks by kind of label, sizes by images, steps by their number."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -71,10 +72,11 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe, remarks by its fields, and whether any network fits the budget."""
+    """A recipe, remarks by its fields, and labels that no task learns from, each with the reason."""
 
     recipe: Recipe
     comments: Mapping[str, str]
+    unused: tuple[str, ...] = ()
 
 
 def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wishes) -> Draft:
@@ -83,7 +85,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     Raises DataError for files that cannot be read, SpecError where no task learns from a label.
     """
     samples = {part.name: _some(part.dataset, part.name) for part in parts}
-    tasks = _tasks(parts, samples, kinds)
+    tasks, unused = _tasks(parts, samples, kinds)
     data, validation, counts = [], [], []
     for part in parts:
         size = wishes.size or input_size([one.size for one in samples[part.name]], wishes.longest_px)
@@ -130,7 +132,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         "ema": "the averaged weights are scored and kept",
         "optim": "the encoder learns more slowly than the rest",
     }
-    return Draft(recipe, comments)
+    return Draft(recipe, comments, unused)
 
 
 def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start: str) -> Recipe:
@@ -189,19 +191,33 @@ def _some(dataset: Dataset, name: str) -> list[Sample]:
 
 def _tasks(
     parts: Sequence[Recognized], samples: Mapping[str, Sequence[Sample]], kinds: Sequence[type[Task]]
-) -> list[Task]:
-    """A task for every label, with the classes of all sources that have it."""
+) -> tuple[list[Task], tuple[str, ...]]:
+    """A task for every label, with the classes of all sources that have it, and why some labels have none.
+
+    Raises SpecError where none of them has one.
+    """
     labels: dict[str, list[Annotation]] = {}
+    sizes: dict[str, list[tuple[int, int]]] = {}
     classes: dict[str, dict[str, None]] = {}
     for part in parts:
         for sample in samples[part.name]:
             for name, label in sample.labels.items():
                 labels.setdefault(name, []).append(label)
+                sizes.setdefault(name, []).append(sample.size)
         for name, names in part.dataset.classes.items():
             classes.setdefault(name, {}).update(dict.fromkeys(names))
     if not labels:
         raise DataError("none of the images that were looked at has a label; check the folders")
-    return [task_for(name, tuple(classes.get(name, ())), some, kinds) for name, some in labels.items()]
+    tasks, reasons = list[Task](), list[SpecError]()
+    for name, some in labels.items():
+        usual = Counter(sizes[name]).most_common(1)[0][0]
+        try:
+            tasks.append(task_for(name, tuple(classes.get(name, ())), some, kinds).for_images(usual))
+        except SpecError as error:
+            reasons.append(error)
+    if not tasks:
+        raise reasons[0]
+    return tasks, tuple(map(str, reasons))
 
 
 def task_for(name: str, classes: tuple[str, ...], labels: Sequence[Annotation], kinds: Sequence[type[Task]]) -> Task:

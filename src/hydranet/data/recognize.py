@@ -13,6 +13,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.data.image_content import Content, content_of
+from hydranet.data.official_layouts import keypoints, official
 from hydranet.data.pairing import Pairing, pairing
 from hydranet.data.table_columns import table_of
 from hydranet.datasets.coco import Coco
@@ -106,6 +107,8 @@ def recognize(root: Path, answers: Answers) -> list[Recognized]:
     folder = _Folder(root, word if word[0].isalpha() else f"data_{word}", files)
     if not folder.of(*IMAGES):
         raise DataError(f"{root} holds no images ({' '.join(IMAGES)}); give the folder that does")
+    if (layout := official(root)) is not None:
+        return [Recognized(folder.name, layout[0], layout[2], layout[1])]
     parts = [*_coco(folder), *_voc(folder), *_labelme(folder, answers), *_yolo(folder, answers)]
     parts += [*_table(folder, answers), *_maps(folder, answers)]
     if not parts:
@@ -168,10 +171,11 @@ def _coco(folder: _Folder) -> Iterator[Recognized]:
         same = [one for one in held_out if one != path and "val" in one.stem.lower()] if training else []
         own = sets[same[0]] if len(training) == 1 and same else None
         split = f", validation {same[0].name}" if own else ""
-        yield Recognized(folder.name, sets[path], f"{path.name} has the tables of COCO{split}", own)
+        what = "" if isinstance(sets[path], Coco) else ", with key points"
+        yield Recognized(folder.name, sets[path], f"{path.name} has the tables of COCO{what}{split}", own)
 
 
-def _coco_of(path: Path, folder: _Folder) -> Coco | None:
+def _coco_of(path: Path, folder: _Folder) -> Dataset | None:
     tree = read_json(path)
     boxes = [one for one in tree["annotations"] if isinstance(one, dict) and isinstance(one.get("bbox"), list)]
     names = [
@@ -186,7 +190,10 @@ def _coco_of(path: Path, folder: _Folder) -> Coco | None:
             images = relative.removesuffix(wanted).strip("/") or "."
             missing = sum(not (folder.root / images / name).is_file() for name in names)
             error: OnError = "skip" if missing else "refuse"
-            return Coco(str(folder.root), path.relative_to(folder.root).as_posix(), images, on_error=error)
+            name = path.relative_to(folder.root).as_posix()
+            return keypoints(folder.root, name, images, tree, error) or Coco(
+                str(folder.root), name, images, on_error=error
+            )
     raise DataError(
         f"{path} lists images such as {wanted[:80]!r}, which are not in {folder.root}; give the folder of both"
     )

@@ -18,6 +18,8 @@ from hydranet.io.paths import OutsideFolder, inside
 LABELS = ("lanes", "lane_mask")
 MASKS = ("no line", "left of the left", "left", "right", "right of the right")
 """Ids of the masks: the four lines around the own lane, by place."""
+PLACES, MIRROR = MASKS[1:], (3, 2, 1, 0)
+"""The places as classes of lines, and the place of each in a mirror image."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class CuLane(FileDataset):
             list/val_gt.txt, list/test.txt.
     frames: places in that list, such as "0-59"; "" = all.
     labels: which to read.
+
+    Lines by place: `LinesFromMasks(CuLane(..., labels=("lane_mask",)), keep_classes=True, mirror=MIRROR)` for a task
+    `Lanes("lanes", PLACES, mirror=MIRROR, lines_per_class=1)`. A head of pixels (`Semantic`) on `lane_mask` must be
+    trained without flips: a mirror image has other places.
 
     Lines run near to far and may begin outside the image, as annotated. Pan et al.: Spatial As Deep, AAAI 2018. For
     research only.

@@ -23,6 +23,7 @@ class LinesFromMasks(Dataset):
     mask:    that label's name.    lines: the name of the new label, `Polylines`.
     single:  whether each class is one line (masks by place or by instance); else a class may hold several.
     keep_classes: whether lines have the classes of their pixels; else they have none.
+    mirror:  with `keep_classes`, class after a left-right flip, by class, where classes are places, as in `Polylines`.
 
     Where an image's mask has unknown pixels, what lies there is no line. Curves are not smoothed.
     """
@@ -32,6 +33,13 @@ class LinesFromMasks(Dataset):
     lines: str = "lanes"
     single: bool = True
     keep_classes: bool = False
+    mirror: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mirror and (not self.keep_classes or sorted(self.mirror) != list(range(len(self.mirror)))):
+            raise SpecError(
+                f"got mirror={self.mirror}, expected each class of lines once, with keep_classes=True; correct it"
+            )
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
@@ -79,4 +87,4 @@ class LinesFromMasks(Dataset):
         label = lines.label if self.keep_classes else None
         if self.keep_classes and label is None:
             label = np.zeros(len(lines.points), np.int64)
-        return replace(lines, score=None, label=label)
+        return replace(lines, score=None, label=label, mirror=self.mirror)

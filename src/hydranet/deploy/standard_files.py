@@ -31,6 +31,9 @@ from hydranet.io.atomic import CheckpointError, write
 STEPS = 256
 """Steps per unit in a map of numbers, as in KITTI's depth: 1/256 m, up to 255.99 m."""
 
+LINE_COLUMNS = ("image", "class", "score", "points")
+"""Of a table of curves, also where none was found."""
+
 ImageSize = tuple[int, int]
 
 
@@ -79,8 +82,9 @@ class StandardFiles:
                 lines.append(f"{path}: COCO, with a score per object")
             else:
                 path = self.folder / f"{task}.csv"
-                _save(path, _csv(self.rows[task]))
-                lines.append(f"{path}: a row per {'line' if issubclass(kind, Polylines) else 'image'}")
+                of_lines = issubclass(kind, Polylines)
+                _save(path, _csv(self.rows[task], LINE_COLUMNS if of_lines else ("image",)))
+                lines.append(f"{path}: a row per {'line' if of_lines else 'image'}")
         return lines
 
     def _coco(self, task: str) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def _(annotation: Tag, names: Sequence[str]) -> list[dict[str, Any]]:
 @as_rows.register
 def _(annotation: Quantity, names: Sequence[str]) -> list[dict[str, Any]]:
     value = float(annotation.value)
-    return [{"value": round(value, 4) if np.isfinite(value) else ""}]
+    return [{"value": round(value, 4) if np.isfinite(value) else "", "unit": annotation.unit}]
 
 
 def _name(names: Sequence[str], index: int) -> str:
@@ -209,9 +213,12 @@ def _score(scores: np.ndarray | None, index: int) -> float:
     return 1.0 if scores is None else round(float(np.nan_to_num(scores[index])), 4)
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as CSV (RFC 4180); the first line names the columns. Image and class names are text of the user's own."""
-    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "image_id"] or ["image"]
+def _csv(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> bytes:
+    """Rows as CSV (RFC 4180); the first line names the columns. Image and class names are text of the user's own.
+
+    first: columns that are there even without a row.
+    """
+    columns = [key for key in dict.fromkeys((*first, *(key for row in rows for key in row))) if key != "image_id"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

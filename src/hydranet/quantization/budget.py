@@ -14,17 +14,24 @@ Better = Literal["higher", "lower"]
 
 ALLOWED: Mapping[str, tuple[Better, float]] = {
     "miou": ("higher", 0.005),
+    "top1": ("higher", 0.005),
+    "ods": ("higher", 0.01),
+    "f1": ("higher", 0.01),
     "ap": ("higher", 0.01),
     "abs_rel": ("lower", 0.02),
     "mean_deg": ("lower", 0.02),
 }
-"""Losses that are accepted by default, by metric: half a point of mIoU, a point of AP, 2 % more error."""
+"""Losses that are accepted by default, by metric: half a point of mIoU and top-1, a point of AP, F1 and ODS, 2 % more
+error."""
 
 DIRECTIONS: Mapping[str, Better] = {
     **dict.fromkeys(("miou", "iou", "pixel_accuracy", "class_accuracy"), "higher"),
     **dict.fromkeys(("ap", "ap50", "ap75", "ar", "voc_ap50", "road_ap50", "road_recall"), "higher"),
     **dict.fromkeys(("kitti_r40", "kitti_r11", "delta1", "delta2", "delta3"), "higher"),
     **dict.fromkeys(("within_11.25", "within_22.5", "within_30"), "higher"),
+    **dict.fromkeys(("top1", "top5", "balanced_accuracy", "within_tolerance", "pck", "ods", "ois"), "higher"),
+    **dict.fromkeys(("f1", "precision", "recall", "tusimple_accuracy", "line_iou", "line_recall"), "higher"),
+    **dict.fromkeys(("mae", "mse", "nme", "failure_rate", "tusimple_fp", "tusimple_fn"), "lower"),
     **dict.fromkeys(("abs_rel", "sq_rel", "rmse", "rmse_log", "mean_deg", "median_deg"), "lower"),
 }
 """Which way each metric is better; that of one class ("iou/road") goes by the part before the slash."""
@@ -91,7 +98,8 @@ class MetricDrop:
 
 
 def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequence[str] = ()) -> list[Limit]:
-    """The budget of each task that was measured: the metrics of `ALLOWED` that it has, else its headline.
+    """The budget of each task that was measured: its headline if `ALLOWED` has it, else the metrics there that it has,
+    else its headline with `ELSE`.
 
     scores:   "source task metric" -> value, of one evaluation.
     settings: such as "semantic.miou=0.01", which take the place of a task's default.
@@ -102,17 +110,19 @@ def limits(tasks: Sequence[Task], scores: Mapping[str, float], settings: Sequenc
     own = parsed(settings, tasks)
     for limit in own:
         if limit.metric not in metrics[limit.task]:
-            known = ", ".join(f"{t}.{m}" for t, ms in metrics.items() for m in sorted(ms) if "/" not in m)
+            offered = ", ".join(f"{t}.{m}" for t, ms in metrics.items() for m in sorted(ms) if "/" not in m)
             raise SpecError(
                 f"got a budget for {limit.task}.{limit.metric}, expected a metric that the validation sources measure, "
-                f"one of {known}; give another or add a source that labels it"
+                f"one of {offered}; give another or add a source that labels it"
             )
     budget = list(own)
     for task in tasks:
         if not metrics[task.name] or task.name in {limit.task for limit in own}:
             continue
-        usual = [Limit(task.name, m, *ALLOWED[m]) for m in ALLOWED if m in metrics[task.name]]
-        budget += usual or [Limit(task.name, task.headline[0], task.headline[1], ELSE)]
+        first = task.headline[0]
+        known = [first] if first in ALLOWED else [m for m in ALLOWED if m in metrics[task.name]]
+        usual = [Limit(task.name, m, *ALLOWED[m]) for m in known]
+        budget += usual or [Limit(task.name, first, task.headline[1], ELSE)]
     for limit in budget:
         values = [v for key, v in scores.items() if key.endswith(f" {limit.task} {limit.metric}")]
         if not any(map(math.isfinite, values)):

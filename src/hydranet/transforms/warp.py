@@ -193,11 +193,27 @@ def _in_view(xy: np.ndarray, view: View) -> np.ndarray:
 
 @_warped.register
 def _(lines: Polylines, view: View, source_size: Size, prediction: bool) -> Polylines:
-    """Points outside become invalid; lines of which nothing is left are dropped."""
+    """Points outside become invalid; lines of which nothing is left are dropped; a flip exchanges places."""
+    if view.mirrored and lines.mirror:
+        lines = _exchanged(lines)
     points = view.points(lines.points)
     valid = lines.valid & _in_view(points, view)
     keep = valid.any(1)
     return replace(rows(lines, keep), points=points[keep], valid=valid[keep])
+
+
+def _exchanged(lines: Polylines) -> Polylines:
+    """With the classes of the mirror image."""
+    mirror, listed = np.asarray(lines.mirror), lines.annotated_classes
+    if (
+        lines.label is None
+        or sorted(lines.mirror) != list(range(len(mirror)))
+        or np.max(lines.label, initial=0) >= len(mirror)
+    ):
+        raise DataError(f"got lines whose classes are mirrored as {lines.mirror}, expected each class of lines once")
+    label = np.asarray(lines.label)
+    label = np.where(label < 0, label, mirror[label]).astype(label.dtype)
+    return replace(lines, label=label, annotated_classes=None if listed is None else np.asarray(listed)[mirror])
 
 
 @_warped.register

@@ -9,18 +9,28 @@ from hydranet.core.errors import SpecError
 from hydranet.core.sample import DataError
 
 
-def check_mirror(name: str, points: int, mirror: Sequence[int]) -> None:
-    """Raises SpecError for what does not exchange `points` points in pairs; `name` is that of the task."""
+def check_mirror(name: str, points: int, mirror: Sequence[int], what: str = "point") -> None:
+    """Raises SpecError for what does not exchange `points` points in pairs; `name` is that of the task.
+
+    what: is exchanged, as people call it.
+    """
     if not mirror:
         return
     if sorted(mirror) != list(range(points)):
         raise SpecError(
-            f"{name!r} got a mirror of {len(mirror)} entries, expected each of 0..{points - 1} once: for every point "
+            f"{name!r} got a mirror of {len(mirror)} entries, expected each of 0..{points - 1} once: for every {what} "
             "the index of its left-right counterpart, itself if it has none"
         )
     odd = [i for i in range(points) if mirror[mirror[i]] != i]
     if odd:
-        raise SpecError(f"{name!r} got a mirror in which point {odd[0]} does not come back; exchange points in pairs")
+        raise SpecError(f"{name!r} got a mirror in which {what} {odd[0]} does not come back; exchange {what}s in pairs")
+
+
+def points_of(labels: Sequence[Annotation]) -> tuple[int, tuple[int, ...]]:
+    """How many points an instance of these labels (numpy, at least one) has, and their left-right counterparts."""
+    first = labels[0]
+    assert isinstance(first, Keypoints)
+    return first.xy.shape[1], first.mirror
 
 
 def check_points(name: str, label: Keypoints, points: int, mirror: Sequence[int]) -> None:

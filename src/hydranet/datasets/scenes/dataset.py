@@ -25,6 +25,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "lane_mask": classes.LANE_MASK,
     "drivable": classes.DRIVABLE,
     "edges": classes.EDGES,
+    "place": classes.PLACE,
 }
 
 PITCH_JITTER_RAD = 0.05

@@ -1,11 +1,22 @@
 """Exact labels from the raster, one function per label; each knows nothing of the image's colors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, NormalMap, Polylines, ScalarMap
-from hydranet.datasets.scenes import road
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    rows,
+)
+from hydranet.datasets.scenes import classes, road
 from hydranet.datasets.scenes.raster import GROUND_FACE, SKY_FACE
 from hydranet.datasets.scenes.vehicles import MIRROR
 from hydranet.datasets.scenes.view import View
@@ -110,9 +121,13 @@ def detection(view: View) -> Boxes:
 
     Truncation is the share of the projection's box that is outside; occlusion follows from the share of visible pixels.
     """
-    things, raster, lens = view.world.things, view.raster, view.ground.lens
-    shown = np.bincount(view.faces.thing.take(raster.face).ravel() + 1, minlength=len(things) + 1)[1:]
-    rows = np.flatnonzero(np.array([thing.box >= 0 for thing in things]) & (shown > 0))
+    return _boxes(view, [k for k, thing in enumerate(view.world.things) if thing.box >= 0])
+
+
+def _boxes(view: View, things: Sequence[int]) -> Boxes:
+    """Boxes around those of these objects that are seen."""
+    raster, lens, shown = view.raster, view.ground.lens, _shown(view)
+    rows = np.array([k for k in things if shown[k] > 0], dtype=int)
     whole, reach = view.faces.extent[rows], raster.reach[rows]
     boxes = np.clip(whole, 0, (lens.width_px, lens.height_px) * 2)
     outside = 1 - _area(boxes) / _area(whole)
@@ -124,11 +139,17 @@ def detection(view: View) -> Boxes:
     share = shown[rows] / raster.covered[rows]
     return Boxes(
         boxes.astype(np.float32),
-        np.array([things[k].box for k in rows], dtype=np.int64),
+        np.array([view.world.things[k].box for k in rows], dtype=np.int64),
         ignore=(share < HIDDEN) | (boxes[:, 3] - boxes[:, 1] < SMALL_PX),
         truncation=outside.astype(np.float32),
         occlusion=np.sum(share[:, None] < OCCLUSION_STEPS, axis=1),
     )
+
+
+def _shown(view: View) -> np.ndarray:
+    """int t: how many pixels of each object are visible."""
+    owner = view.faces.thing.take(view.raster.face).ravel()
+    return np.bincount(owner + 1, minlength=len(view.world.things) + 1)[1:]
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
@@ -136,12 +157,14 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 
 
 def keypoints(view: View) -> Keypoints:
-    """KEYPOINTS of every visible vehicle; 2 = visible, 1 = hidden by this or another object, 0 = outside."""
+    """KEYPOINTS of every visible vehicle; 2 = visible, 1 = hidden by this or another object, 0 = outside.
+
+    Box and `ignore` are those of `detection`: whoever is hardly visible is neither to be found nor background.
+    """
     things, raster, lens = view.world.things, view.raster, view.ground.lens
-    owner = view.faces.thing.take(raster.face)
-    shown = np.bincount(owner.ravel() + 1, minlength=len(things) + 1)[1:]
-    rows = [k for k, thing in enumerate(things) if thing.keypoints is not None and shown[k] > 0]
-    world = np.array([things[k].keypoints for k in rows]).reshape(-1, len(MIRROR), 3)
+    owner, shown = view.faces.thing.take(raster.face), _shown(view)
+    chosen = [k for k, thing in enumerate(things) if thing.keypoints is not None and shown[k] > 0]
+    world = np.array([things[k].keypoints for k in chosen]).reshape(-1, len(MIRROR), 3)
     camera = lens.to_camera(world)
     xy = lens.project(camera)
     inside = ((xy >= 0) & (xy < (lens.width_px, lens.height_px))).all(axis=-1)
@@ -150,10 +173,36 @@ def keypoints(view: View) -> Keypoints:
         for dx in (-1, 0, 1):
             column = (xy[..., 0] + dx).astype(int).clip(0, lens.width_px - 1)
             row = (xy[..., 1] + dy).astype(int).clip(0, lens.height_px - 1)
-            same = owner[row, column] == np.array(rows, dtype=int)[:, None]
+            same = owner[row, column] == np.array(chosen, dtype=int)[:, None]
             close = np.abs(camera[..., 2] * raster.inverse_depth[row, column] - 1) < 0.02
             visible[inside & same & close] = 2
-    return Keypoints(xy.astype(np.float32), visible.astype(np.int64), mirror=MIRROR)
+    boxes = _boxes(view, chosen)
+    return Keypoints(
+        xy.astype(np.float32),
+        visible.astype(np.int64),
+        area=_area(boxes.xyxy),
+        xyxy=boxes.xyxy,
+        ignore=boxes.ignore,
+        mirror=MIRROR,
+    )
+
+
+def nearest_vehicle(view: View) -> Keypoints:
+    """The same of one vehicle, if there is one: of those that are not ignored, the one with the largest box."""
+    every = keypoints(view)
+    clear = np.flatnonzero(~np.asarray(every.ignore, bool))
+    return rows(every, clear[np.argsort(np.asarray(every.area)[clear])[-1:]])
+
+
+def place(view: View) -> Tag:
+    """What surrounds the road: a city, a suburb, open country, a motorway."""
+    return Tag(np.asarray(classes.PLACE.index(view.world.kind)))
+
+
+def road_width(view: View) -> Quantity:
+    """Meters from verge to verge across all lanes, parking included."""
+    left, right = view.world.road.verge_m
+    return Quantity(np.float32(right - left), unit="m")
 
 
 LABELS: Mapping[str, Callable[[View], Annotation]] = {
@@ -167,5 +216,8 @@ LABELS: Mapping[str, Callable[[View], Annotation]] = {
     "edges": edges,
     "edge_strength": edge_strength,
     "keypoints": keypoints,
+    "nearest_vehicle": nearest_vehicle,
+    "place": place,
+    "road_width": road_width,
 }
 """How each label is made."""

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, Keypoints
-from hydranet.core.checks.points import check_mirror, check_points, known_points
+from hydranet.core.checks.points import check_mirror, check_points, known_points, points_of
 from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
@@ -63,9 +63,8 @@ class Landmarks(Task):
     @classmethod
     def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Landmarks":
         """With as many points as the labels have, and their mirror images."""
-        first = labels[0]
-        assert isinstance(first, Keypoints)
-        task = cls(name, points=first.xy.shape[1], mirror=first.mirror)
+        points, mirror = points_of(labels)
+        task = cls(name, points=points, mirror=mirror)
         for label in labels:
             task.check(label)
         return task

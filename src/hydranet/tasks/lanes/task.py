@@ -1,7 +1,7 @@
 """Lane lines as curves: a mask in the network, lines after it."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap, Polylines, rows
+from hydranet.core.checks.points import check_mirror
 from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
@@ -31,6 +32,7 @@ class Lanes(Task):
     width:          channels of "unet".
     teach_px:       how wide lines are drawn to teach the mask, in pixels of the network's input.
     line_share:     weight of the pixels of lines in the cross-entropy, by image; the others have the rest.
+    mirror:         class after a left-right flip, by class, where classes are places (`Polylines.mirror`).
     max_lines:      lines of an image that are kept, at most.    lines_per_class: of each class, at most.
     least_probability, least_rows, gap, reach, smooth: see `postprocess/trace_lines.py`.
     score_floor:    lines below do not enter the scores.    score_threshold: lines below are not shown.
@@ -48,6 +50,7 @@ class Lanes(Task):
     width: int = 32
     teach_px: float = 8.0
     line_share: float = 0.3
+    mirror: tuple[int, ...] = ()
     max_lines: int = 8
     lines_per_class: int = 8
     least_probability: float = 0.5
@@ -68,6 +71,7 @@ class Lanes(Task):
             raise SpecError(f"got {self.name}.stride={self.stride}, expected 4, with branch='unet' also 1 or 2")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) >= UNKNOWN_ID:
             raise SpecError(f"got {self.name}.classes={self.classes}, expected names, each once, fewer than 255")
+        check_mirror(self.name, self.channels, self.mirror, "line")
         for what in ("line_share", "least_probability", "score_floor", "score_threshold"):
             check_range(f"{self.name}.{what}", vars(self)[what], 0, 1)
         for what, low, high in (
@@ -85,6 +89,10 @@ class Lanes(Task):
             check_range(f"{self.name}.{what}", vars(self)[what], low, high)
         for side in self.canvas_px:
             check_range(f"{self.name}.canvas_px", side, 1, 16_384)
+
+    def for_images(self, size: tuple[int, int]) -> Self:
+        """Scored on a canvas of the images' own size, on which lines are as wide a share as on CULane's."""
+        return replace(self, canvas_px=size, draw_px=max(1.0, round(culane.DRAW_PX * size[1] / culane.CANVAS_PX[1], 1)))
 
     @property
     def channels(self) -> int:
@@ -128,7 +136,7 @@ class Lanes(Task):
         return ClassMap(ids, probs)
 
     def postprocess(self, prediction: Annotation) -> Polylines:
-        return _lines(postprocess(prediction, self.postprocess_steps()))
+        return replace(_lines(postprocess(prediction, self.postprocess_steps())), mirror=self.mirror)
 
     def postprocess_steps(self) -> dict[str, dict[str, float]]:
         options = {
@@ -188,6 +196,11 @@ class Lanes(Task):
                     f"{where} got class id {ids[bad][0]}, expected 0..{len(self.classes) - 1}; map the data set's "
                     "classes to the task's"
                 )
+        if lines.mirror != self.mirror:
+            raise DataError(
+                f"{where} got lines whose classes are mirrored as {lines.mirror}, expected {self.mirror}, as the task "
+                "says; make them equal, or a flip would mix left and right"
+            )
         if self.classes and lines.label is None and len(points):
             raise DataError(f"{where} got lines without a class, expected one of {', '.join(self.classes)}")
 

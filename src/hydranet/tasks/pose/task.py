@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hydranet.annotations import Annotation, Keypoints
-from hydranet.core.checks.points import check_mirror, check_points, known_points
+from hydranet.core.checks.points import check_mirror, check_points, known_points, points_of
 from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Features
 from hydranet.core.sample import DataError
@@ -74,6 +74,15 @@ class Pose(Task):
             raise SpecError(
                 f"{self.name!r} got {len(self.sigmas)} sigmas for {self.points} points, expected one above 0 for each"
             )
+
+    @classmethod
+    def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Pose":
+        """With as many points as the labels have, and their mirror images."""
+        points, mirror = points_of(labels)
+        task = cls(name, points=points, mirror=mirror)
+        for label in labels:
+            task.check(label)
+        return task
 
     @property
     def oks_sigmas(self) -> tuple[float, ...]:

@@ -59,17 +59,22 @@ class Regression(Task, FixedAfterTraining):
 
     @classmethod
     def fitting(cls, name: str, classes: tuple[str, ...], labels: Sequence[Annotation]) -> "Regression":
-        """With the labels' mean and spread, to three digits."""
-        given = []
+        """With the labels' unit, and their mean and spread, to three digits."""
+        given, units = [], dict[str, None]()
         for label in labels:
             assert isinstance(label, Quantity)
             given.append(float(label.value))
+            units[label.unit] = None
         values = np.array(given)
         values = values[np.isfinite(values)]
         if not values.size:
             raise SpecError(f"{name!r} got no label with a known number, expected some; look at the label files")
         spread = float(f"{values.std():.3g}") or 1.0
-        return cls(name, offset=float(f"{values.mean():.3g}"), scale=spread)
+        unit = next((unit for unit in units if unit), "")
+        task = cls(name, unit=unit, offset=float(f"{values.mean():.3g}"), scale=spread)
+        for label in labels:
+            task.check(label)
+        return task
 
     def calibration(self) -> dict[str, Any]:
         return {"offset": self.offset, "scale": self.scale}
