@@ -11,7 +11,7 @@ from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import Sample
+from hydranet.core.sample import Camera, Sample
 from hydranet.core.spec import Part
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.normals.task import Normals
@@ -20,6 +20,8 @@ from toys import STILL, ToyDecoder, ToyEncoder
 
 CLASSES = ("dark", "bright")
 SIZE = (32, 64)
+CANONICAL = 50.0
+"""Focal length in pixels at which blocks are as far as they look."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,20 @@ class Blocks(Dataset):
             "normals": NormalMap(np.stack([tilt, np.zeros_like(tilt), -np.sqrt(1 - tilt**2)])),
         }
         return Sample(image, {name: known[name] for name in self.labels}, key=f"{self.seed}/{index}")
+
+
+@dataclass(frozen=True)
+class Seen(Blocks):
+    """Blocks through a camera: what looks the same is as many times farther as its focal length is longer."""
+
+    focal: float = CANONICAL
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        depth = sample.labels["depth"]
+        assert isinstance(depth, ScalarMap)
+        far = replace(depth, values=depth.values * np.float32(self.focal / CANONICAL))
+        return sample.but(labels={"depth": far}, camera=Camera.centered(self.focal, sample.size))
 
 
 TASKS = {

@@ -238,9 +238,26 @@ def test_a_run_on_own_data_is_used_anywhere(own: Path, place: dict[str, str], tm
         ("info", run),
         ("same", run, run, "--images", place["images"]),
         ("label", run, place["images"], "--out", tmp_path / "labels"),
+        ("export", run, "--to", "torchscript", "--out", tmp_path / "file"),
+        (
+            "bench",
+            run,
+            "--runtimes",
+            "eager",
+            "--rounds",
+            1,
+            "--frames",
+            1,
+            "--threads",
+            1,
+            "--out",
+            tmp_path / "bench",
+        ),
     ):
         ended = hydranet(*command)
         assert ended.code == 0, ended.err
+        if command[0] == "export":
+            assert "own data set class is not here: proven on generated scenes, without scores" in ended.out
     assert own.stem not in sys.modules
     sentence = f"this data set is needed here, but the recipe names '{own.stem}.Masks', which is not hydranet's code"
     refused(hydranet("evaluate", run), sentence)

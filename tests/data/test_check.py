@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dataset_folders import HEIGHT, WIDTH, camvid, folder, kitti_object, nyuv2, write
 from fakes import FAKES, picture
-from hydranet.annotations import Annotation, ClassMap
+from hydranet.annotations import Annotation, Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
 from hydranet.data.check import Broken, Report, check, summary
@@ -50,6 +50,14 @@ def test_counts_of_boxes_and_depth(tmp_path: Path) -> None:
     assert 1 <= low < middle < high <= 80
     assert cv2.imread(str(tmp_path / "sheets/kitti.png")).shape[2] == 3
     assert "Car 2, Van 0" in text_of(report)
+
+
+def test_boxes_that_are_there_twice_are_counted() -> None:
+    corners = np.array([[0, 0, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9], [1, 0, 9, 9]], np.float32)
+    twice = Boxes(corners, np.array([0, 0, 1, 0]))
+    assert label_statistics(twice, (20, 20)).counts["copies of another box"] == 1
+    once = Boxes(corners[1:], np.array([0, 1, 0]))
+    assert "copies of another box" not in label_statistics(once, (20, 20)).counts
 
 
 def test_every_broken_file_is_collected_and_none_stops_the_scan(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ import pytest
 
 from blocks import SIZE, blocks
 from commands import hydranet
+from hydranet.cli import terminal
+from hydranet.cli.train import _compare
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
+from hydranet.core.sample import Sample
 from hydranet.core.spec import SpecError, to_json
 from hydranet.data.check import RECIPE, check_recipe
 from hydranet.data.first_look import first_look
@@ -142,6 +145,31 @@ def test_every_run_says_it_at_the_start_in_check_and_in_the_report(tmp_path: Pat
 def test_a_recipe_whose_images_are_gone_is_said_to_be_uncompared(tmp_path: Path) -> None:
     leaking = recipe(Folder(str(tmp_path / "gone")), folder(tmp_path / "b", {"a.png": scene(1)}))
     assert [one.what for one in leaks_if_readable(leaking).ranked()] == [Omission.LEAK_NOT_CHECKED]
+
+
+def test_the_comparison_is_shown_and_a_second_start_reads_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = recipe(
+        folder(tmp_path / "a", {f"{i}.png": scene(i) for i in range(6)}),
+        folder(tmp_path / "b", {f"{i}.png": scene(40 + i) for i in range(3)}),
+    )
+    reads, get = [], Folder.__getitem__
+
+    def counting(self: Folder, index: int) -> Sample:
+        reads.append(index)
+        return get(self, index)
+
+    monkeypatch.setattr(Folder, "__getitem__", counting)
+    monkeypatch.setattr(terminal, "LINE_S", 0.0)
+    _compare(made)
+    assert len(reads) == 6 + 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "comparing training and validation images (kept for the next time): 0 of 6 images"
+    assert lines[-1] == "comparing training and validation images (kept for the next time): 3 of 3 images"
+    _compare(made)
+    assert len(reads) == 6 + 3
+    assert capsys.readouterr().out == ""
 
 
 def test_generated_images_are_compared_without_making_any(monkeypatch: pytest.MonkeyPatch) -> None:

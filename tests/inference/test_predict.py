@@ -261,6 +261,14 @@ def test_every_broken_picture_is_told_of(run: Path, good: Path, tmp_path: Path) 
     assert (tmp_path / "seen" / "good.json").is_file()
 
 
+@pytest.mark.parametrize("what", ["", "/*.png"])
+def test_drawings_do_not_lie_among_the_images(run: Path, tmp_path: Path, what: str) -> None:
+    save_image(tmp_path / "a.png", picture(8, 8))
+    ended = hydranet("predict", run, f"{tmp_path}{what}", "--out", tmp_path)
+    refused(ended, r"got --out .*, where the images are read from: .* choose another folder")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
+
+
 def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     save_image(path, picture(8, 8))

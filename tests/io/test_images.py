@@ -63,6 +63,7 @@ def test_every_format_states_its_size(tmp_path: Path, suffix: str) -> None:
     assert np.abs(read_rgb(path).astype(int) - CORNERS).mean() < 8
 
 
+@pytest.mark.filterwarnings("ignore:of files that hold several images")  # a damaged header may say so
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif", ".bmp", ".gif", ".ppm"])
 def test_a_damaged_header_is_no_other_error(tmp_path: Path, suffix: str) -> None:
     data = bytearray(save(tmp_path / f"a{suffix}").read_bytes())
@@ -186,6 +187,23 @@ def test_few_gray_levels_of_sixteen_bits_are_said(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "thermal.png"), np.linspace(29000, 31000, 960).reshape(24, 40).astype(np.uint16))
     with pytest.warns(ImageWarning, match="fewer than 32 of 256 gray levels"):
         read_rgb(tmp_path / "thermal.png")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.webp", "a.png"])
+def test_of_several_images_in_a_file_the_first_is_read_and_that_is_said(tmp_path: Path, name: str) -> None:
+    images = [Image.fromarray(np.full((24, 40, 3), level, np.uint8)) for level in (40, 120, 200)]
+    images[0].save(tmp_path / name, save_all=True, append_images=images[1:], lossless=True)
+    with pytest.warns(ImageWarning, match="several images .* only the first one is read; save the others"):
+        assert abs(int(read_rgb(tmp_path / name)[12, 20, 0]) - 40) <= 2
+    images[0].save(tmp_path / name)
+    assert abs(int(read_rgb(tmp_path / name)[12, 20, 0]) - 40) <= 2  # warnings are errors in tests
+
+
+def test_a_smaller_copy_in_a_tiff_is_no_other_image(tmp_path: Path) -> None:
+    big, small = (Image.fromarray(np.full((side, side, 3), 90, np.uint8)) for side in (40, 20))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    big.save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    assert read_rgb(tmp_path / "a.tif").shape == (40, 40, 3)
 
 
 def test_floating_point_images_are_refused(tmp_path: Path) -> None:

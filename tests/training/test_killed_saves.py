@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from commands import hydranet, refused
+from full_disk import no_file_beyond
 from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.config.stages import Stage
+from hydranet.io.growing_file import GrowingFile
 from hydranet.io.run_log import LOG, read
-from hydranet.training import log
 from hydranet.training.log import RunLog
 from toys import toy_recipe
 
@@ -136,15 +137,25 @@ def test_a_run_whose_folder_is_gone(recipe: Path, tmp_path: Path, monkeypatch: p
             folder.rename(tmp_path / "elsewhere")
 
     monkeypatch.setattr(RunLog, "step", moves)
-    monkeypatch.setattr(log, "_board", lambda folder, step: None)  # its thread would raise on its own
     refused(hydranet("train", recipe, "--out", folder), "run is gone: it was deleted or moved while the run was in it")
     assert not folder.exists()
 
 
-def test_full_disk_in_the_log(recipe: Path, tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no device that is always full")
-    folder = tmp_path / "run"
+@pytest.mark.parametrize("what", ["log.jsonl", "events.out.tfevents"])
+def test_full_disk_in_the_log(what: str, recipe: Path, whole: Path, tmp_path: Path) -> None:
+    """The disk is full for one file alone, after some steps: nothing of a step is left in it."""
+    folder, append, size = tmp_path / "run", GrowingFile.append, 900
+
+    def full(file: GrowingFile, data: bytes) -> None:
+        limit = size if what in file.path.name else 10**9
+        with no_file_beyond(limit):
+            append(file, data)
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(RunLog, "_open", lambda *_: open("/dev/full", "a"))  # noqa: SIM115
-        refused(hydranet("train", recipe, "--out", folder), r"cannot write .*log.jsonl: No space left .*--resume")
+        patched.setattr(GrowingFile, "append", full)
+        refused(hydranet("train", recipe, "--out", folder), rf"cannot write .*{what}.*: File too large.*--resume")
+    (file,) = folder.rglob(f"*{what}*")
+    assert 0 < file.stat().st_size <= size
+    if what == LOG:
+        assert file.read_text().endswith("}\n")
+    ends_like(whole, folder, recipe)

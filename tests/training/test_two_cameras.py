@@ -1,35 +1,17 @@
 """Training with cameras from end to end: data of two focal lengths, scores and predictions for a third."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from blocks import SIZE, TASKS, Blocks, blocks, trained
-from hydranet.annotations import ScalarMap
+from blocks import CANONICAL, SIZE, TASKS, Seen, blocks, trained
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.source import Source
-from hydranet.core.sample import Camera, Sample
 from hydranet.evaluation.evaluate import evaluate
 from hydranet.evaluation.report import Report
 from hydranet.inference.predictor import Predictor
-
-CANONICAL = 50.0
-
-
-@dataclass(frozen=True)
-class Seen(Blocks):
-    """Blocks through a camera: what looks the same is as many times farther as its focal length is longer."""
-
-    focal: float = CANONICAL
-
-    def __getitem__(self, index: int) -> Sample:
-        sample = super().__getitem__(index)
-        depth = sample.labels["depth"]
-        assert isinstance(depth, ScalarMap)
-        far = replace(depth, values=depth.values * np.float32(self.focal / CANONICAL))
-        return sample.but(labels={"depth": far}, camera=Camera.centered(self.focal, sample.size))
 
 
 def source(focal: float, seed: int) -> Source:

@@ -20,7 +20,7 @@ from hydranet.export.export import target
 from hydranet.export.graph import Shape, example, shipped
 from hydranet.export.passes.fold_batchnorm import folded
 from hydranet.export.passes.rewrite_narrow_convs import narrowed
-from hydranet.io.atomic import write
+from hydranet.io.atomic import placed, write
 from hydranet.models.hydranet import HydraNet
 from hydranet.quantization import ptq
 from hydranet.quantization.artifacts import rejection_reason
@@ -143,8 +143,10 @@ class ArtifactCache:
         graph, alone = self.folder / f"model{module.SUFFIX}", self.folder / f"bare{module.SUFFIX}"
         given = example(self.shape)
         if not graph.is_file():
-            module.write(self.graph, given, graph, self.manifest)
-            module.write(self.bare, given, alone, self.bare_manifest)
+            with placed(alone) as draft:
+                module.write(self.bare, given, draft, self.bare_manifest)
+            with placed(graph) as draft:  # the last: where it is, both are
+                module.write(self.graph, given, draft, self.manifest)
         return Files(str(graph), str(alone))
 
     def _int8(self, runtime: str) -> Files:
@@ -171,7 +173,7 @@ def images(candidate: Candidate, frame: tuple[int, int] | None) -> tuple[list[np
     try:
         chosen = np.linspace(0, len(source.dataset) - 1, IMAGES).astype(int)
         frames, where = [source.dataset[int(i)].image for i in chosen], f"validation source {source.name}"
-    except (DataError, OSError):
+    except (DataError, SpecError, OSError):  # not at hand, or of a class that is not
         scenes = Scenes(count=IMAGES, seed=7, labels=())
         frames, where = [scenes[i].image for i in range(IMAGES)], "generated scenes (the recipe's data is not here)"
     if frame is not None:

@@ -19,6 +19,7 @@ from hydranet.deploy.manifest import IMAGE
 from hydranet.deploy.options import chosen_heads
 from hydranet.deploy.predictor import Answers, answer, first_image, prepared
 from hydranet.deploy.session import Session, open_session
+from hydranet.io.atomic import placed
 from hydranet.transforms.view import View
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -139,6 +140,7 @@ def opened(variant: Variant, path: str, threads: int) -> Session:
 
 
 def frames_file(path: Path, frames: Sequence[np.ndarray]) -> Path:
-    """Writes images for workers."""
-    np.savez(path, *frames)
+    """Writes images for workers. Raises CheckpointError where it cannot."""
+    with placed(path) as draft:
+        np.savez(draft, *frames)
     return path

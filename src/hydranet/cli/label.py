@@ -59,8 +59,8 @@ def label(
     index = replace(index, recipe=recipe_of(teacher))
     if fingerprints or kept_images(teacher):
         with terminal.bar() as bar:
-            job = bar.add_task("fingerprints of the teacher's images (kept for the next time)", total=None, note="")
-            known = trained_on(teacher, say, lambda done, total: bar.update(job, completed=done, total=total))
+            show = terminal.counted(bar, "fingerprints of the teacher's images (kept for the next time)")
+            known = trained_on(teacher, say, show)
         index = replace(index, trained_on=known)
     else:
         say("leakage check: the teacher's training images are read when a student is validated, or with --fingerprints")

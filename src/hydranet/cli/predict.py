@@ -127,6 +127,7 @@ def predict(
     stop = terminal.stop_on_signal("stopping after this frame; once more stops at once\n")
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     bag = is_bag(Path(images))
+    _check_out(images, out)
     sources = {} if bag else find_sources(images, stop)
     predictor = Predictor(
         best_of(model, best),
@@ -176,6 +177,19 @@ def _network_and_images(model: Path, images: str) -> tuple[Path, str]:
     if DEFAULT not in released():
         raise SpecError(f"got {model} and no network, expected both: hydranet predict RUN {model}")
     return Path(DEFAULT), str(model)
+
+
+def _check_out(images: str, out: Path) -> None:
+    """Raises DataError for the folder that images are read from: drawings would be taken for images the next time."""
+    from hydranet.core.sample import DataError
+
+    given = Path(images)
+    folder = given if given.is_dir() else given.parent if any(letter in images for letter in "*?[") else None
+    if folder is not None and folder.resolve() == out.resolve():
+        raise DataError(
+            f"got --out {out}, where the images are read from: the next run would take drawings for images; choose "
+            "another folder"
+        )
 
 
 def _replay(

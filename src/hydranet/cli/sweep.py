@@ -193,6 +193,8 @@ def _train_here(trial: "Trial", run: Path, device: str, stop: list[int]) -> str:
         return ""
     except UserError as error:
         return str(error)
+    except OSError as error:
+        return f"cannot write {error.filename or run / OUTPUT}: {error.strerror}; make room, then give the same command"
     return ""
 
 

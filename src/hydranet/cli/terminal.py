@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hydranet.core.checks.printable import printable
@@ -23,6 +25,9 @@ INTERRUPTED = 130
 """The exit code of a program that a signal stopped, as is usual in shells."""
 
 
+LINE_S = 10.0
+"""Seconds between two lines on the progress of long work, where the output is no terminal."""
+
 FILE_COLUMNS = 160
 """Width of tables where the width of the screen is unknown."""
 
@@ -31,13 +36,35 @@ class Stopped(UserError):
     """A signal stopped the program; nothing is lost."""
 
 
+class Unheard(UserError):
+    """What a command says cannot be written: the disk of the file that its output goes to is full."""
+
+
 def say(what: Any) -> None:
-    """Prints a line of text, or a table. Names of others in a line cannot command the terminal."""
+    """Prints a line of text, or a table. Names of others in a line cannot command the terminal.
+
+    Raises Unheard where it cannot be written.
+    """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else FILE_COLUMNS
     what = printable(what) if isinstance(what, str) else what
-    Console(highlight=False, width=width).print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
+    console = Console(highlight=False, width=width)
+    try:
+        console.print(what, markup=not isinstance(what, str), soft_wrap=isinstance(what, str))
+    except OSError as error:
+        _silence()
+        raise Unheard(
+            f"cannot write to the standard output: {error.strerror}; send it elsewhere or make room"
+        ) from error
+
+
+def _silence() -> None:
+    """What still waits for the standard output goes nowhere, else Python itself fails to write it when it ends."""
+    with suppress(OSError, ValueError):  # no file, or one in memory
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def stop_on_signal(
@@ -105,6 +132,23 @@ def bar() -> "Bar":
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False))
     return Bar(*columns, *times, console=Console(highlight=False), disable=not sys.stdout.isatty())
+
+
+def counted(bar: "Bar", what: str) -> Callable[[int, int], None]:
+    """A function to call with how many images are done, of how many: a bar, or a line now and then where none is drawn.
+
+    Nothing is said of work that takes less than a few seconds.
+    """
+    job, said_s = bar.add_task(what, total=None, note=""), time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal said_s
+        bar.update(job, completed=done, total=total)
+        if bar.disable and time.monotonic() - said_s >= LINE_S:
+            said_s = time.monotonic()
+            say(f"{what}: {done} of {total} images")
+
+    return show
 
 
 def evaluated(

@@ -169,10 +169,11 @@ def _compare(chosen: "Recipe") -> None:
     from hydranet.distillation import leakage
 
     if leakage.due(chosen):
-        say("leakage check: every image of teachers, training and validation is read once")
+        say("leakage check: every image of teachers, training and validation is read once, and known the next time")
     with terminal.bar() as bar, suppress(DataError, SpecError):  # training says what is wrong
-        job = bar.add_task("comparing training and validation images (kept for the next time)", total=None, note="")
-        leaks(chosen, lambda done, total: bar.update(job, completed=done, total=total))
+        show = terminal.counted(bar, "comparing training and validation images (kept for the next time)")
+        leakage.check(chosen, show)  # what is read here is in the cache when training begins
+        leaks(chosen, show)
 
 
 def _keep_best(chosen: "Recipe", folder: Path, report: "Report", step: int, save: "Callable[[Path], None]") -> None:

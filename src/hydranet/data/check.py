@@ -20,6 +20,7 @@ from hydranet.data.label_sheet import drawn_labels, save, sheet
 from hydranet.data.label_statistics import LabelReport, LabelStatistics, add_up, label_statistics
 from hydranet.data.overlap import bare, has_files, leaks_if_readable
 from hydranet.data.reader import SKIPPED, Reader, check_ids, read
+from hydranet.io.atomic import write
 from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.fingerprint_cache import Fingerprints, keep
 
@@ -122,7 +123,7 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None, look: Look
         for progress in _check(scan, out / f"{name}.png", limit):
             if progress.report is not None:
                 reports[name] = progress.report.to_json()
-                (out / "report.json").write_text(json.dumps(reports, indent=2))
+                write(out / "report.json", json.dumps(reports, indent=2).encode())
             yield progress
         if scan.whole and has_files(source.dataset) and bare(source.dataset) is source.dataset:
             keep(source.dataset, scan.prints)  # nobody needs to read these images again to compare them
@@ -135,7 +136,7 @@ def check_recipe(recipe: Recipe, out: Path, limit: int | None = None, look: Look
     if not recipe.validation:
         notes = notes.noted(Omission.NOT_SCORED, f"recipe {recipe.name!r}", NO_VALIDATION, count=1)
     whole_recipe = {"errors": list(errors), "ledger": notes.to_json()}
-    (out / "report.json").write_text(json.dumps({**reports, RECIPE: whole_recipe}, indent=2))
+    write(out / "report.json", json.dumps({**reports, RECIPE: whole_recipe}, indent=2).encode())
     yield Progress(recipe.name, 1, 1, None, errors, notes)
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import Sample
+from hydranet.io.atomic import write
 from hydranet.visualization.draw import captioned, composite
 
 COLUMNS, COLUMN_PX, GAP_PX = 2, 960, 12
@@ -38,7 +39,6 @@ def sheet(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def save(path: Path, image: np.ndarray) -> None:
-    """Writes an image (uint8 h w 3) as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes an image (uint8 h w 3) as PNG. Raises CheckpointError where it cannot."""
     _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    path.write_bytes(data.tobytes())
+    write(path, data.tobytes())

@@ -110,6 +110,8 @@ def _(label: Boxes, size: tuple[int, int]) -> LabelStatistics:
         "at the border": int(border.sum()),
         f"under {TINY_PX} px": int((sides < TINY_PX).any(1).sum()),
     }
+    if copies := len(ids) - len(np.unique(np.column_stack([ids, xyxy]), axis=0)):
+        counts["copies of another box"] = copies
     ranges = {"width px": sides[:, 0], "height px": sides[:, 1]}
     return LabelStatistics("Boxes", not len(ids), counts, _by_class(ids), "boxes", ranges)
 

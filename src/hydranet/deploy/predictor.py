@@ -208,9 +208,13 @@ class SessionPredictor:
         return [with_distances(answers[index]) for index in range(len(image))]
 
     def _size(self, image: np.ndarray) -> tuple[int, int]:
-        """Height and width at which the network sees an image."""
+        """Height and width at which the network sees an image; where it has a choice, in multiples of its stride."""
         given = self.manifest.input
         sizes = given.sizes if given.dynamic and given.sizes else (given.size,)
+        if given.dynamic:  # networks of one size may be trained at others, which they pad inside
+            sizes = tuple(
+                (-(-h // given.stride) * given.stride, -(-w // given.stride) * given.stride) for h, w in sizes
+            )
         return self.size or nearest_size(sizes, checked(image).shape[:2])
 
     def _chosen(self, threshold: float | None, iou: float | None, options: HeadOptions | None) -> dict[str, Head]:

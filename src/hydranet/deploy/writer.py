@@ -23,6 +23,7 @@ from hydranet.deploy.recording.recording import Recording, open_recording
 from hydranet.deploy.standard_files import StandardFiles
 from hydranet.deploy.video.frames import LEDGER_STEM, Frame
 from hydranet.deploy.video.video_file import VideoFile
+from hydranet.io.growing_file import GrowingFile
 from hydranet.transforms.view import stretch
 from hydranet.transforms.warp import unwarp
 from hydranet.visualization.contact_sheet import tile_size
@@ -79,7 +80,7 @@ class Writer:
         self._record = record
         self._files = StandardFiles(folder, classes) if files else None
         self.written: list[str] = []
-        self._lines = (folder / "predictions.jsonl").open("w") if fps else None
+        self._lines = GrowingFile(folder / "predictions.jsonl") if fps else None
         self._worker = ThreadPoolExecutor(1, "hydranet-writer")
         self._waiting: deque[Future[None]] = deque()
 
@@ -92,8 +93,8 @@ class Writer:
             times = {"frame": frame.index, "time_s": round(frame.time_s, 4)}
             clock = {} if frame.clock_s is None else {"unix_s": round(frame.clock_s, 4)}
             with named(self.folder / "predictions.jsonl"):
-                self._lines.write(json.dumps({**times, **clock, **text}, allow_nan=False) + "\n")
-                self._lines.flush()  # whoever follows the file sees every frame at once
+                line = json.dumps({**times, **clock, **text}, allow_nan=False)
+                self._lines.append(f"{line}\n".encode())  # whoever follows the file sees every frame at once
         else:
             save(self.folder / f"{frame.name}.json", json.dumps(text, indent=2, allow_nan=False).encode())
         while len(self._waiting) >= AHEAD or (self._waiting and self._waiting[0].done()):

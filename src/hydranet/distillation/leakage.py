@@ -97,23 +97,23 @@ def due(recipe: Recipe) -> bool:
     return bool((recipe.teachers or any(source.dataset.provenance for source in recipe.data)) and recipe.validation)
 
 
-def check(recipe: Recipe) -> list[Finding]:
+def check(recipe: Recipe, show: Show = silent) -> list[Finding]:
     """Every comparison that a recipe with teachers or pseudo-labels calls for; none for other recipes."""
     if not due(recipe):
         return []
     caches = [pseudo for source in recipe.data for pseudo in _caches(source.dataset)]
     labeled = [source for source in recipe.data if source.dataset.provenance]
     cached: dict[str, Fingerprints] = {}
-    validation = images_of(recipe.validation, cached)
+    validation = images_of(recipe.validation, cached, show)
     findings = []
     for teacher in recipe.teachers:
-        theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, cached)
+        theirs = None if runtimes_for(teacher.path) else _of_run(teacher.path, cached, show)
         findings.append(_compared(f"teacher {teacher.path}", theirs, validation, recipe.allow_leaks))
     for pseudo in caches:
         what = f"teacher {pseudo.index.teacher} of {pseudo.cache}"
-        findings.append(_compared(what, _of_cache(pseudo.index, cached), validation, recipe.allow_leaks))
+        findings.append(_compared(what, _of_cache(pseudo.index, cached, show), validation, recipe.allow_leaks))
     taught = [source for source in recipe.data if source in labeled or _taught(recipe, source)]
-    own = images_of(taught, cached)
+    own = images_of(taught, cached, show)
     findings.append(_compared("images that teachers label", own, validation, recipe.allow_leaks))
     return findings
 
@@ -137,19 +137,19 @@ def _compared(what: str, theirs: Images | None, validation: Images, allowed: boo
     return Finding(what, len(theirs), len(validation), same, similar, allowed)
 
 
-def _of_cache(index: Index, cached: dict[str, Fingerprints]) -> Images | None:
+def _of_cache(index: Index, cached: dict[str, Fingerprints], show: Show) -> Images | None:
     """The training images of a cache's teacher: noted in it, or read now where its recipe's data are at hand."""
     if index.trained_on is not None or not index.recipe:
         return index.trained_on
     try:
-        return images_of(Recipe.from_json(index.recipe).data, cached)
+        return images_of(Recipe.from_json(index.recipe).data, cached, show)
     except (DataError, SpecError):
         return None
 
 
-def _of_run(path: str, cached: dict[str, Fingerprints]) -> Images | None:
+def _of_run(path: str, cached: dict[str, Fingerprints], show: Show) -> Images | None:
     try:
-        return images_of(load_recipe(path).data, cached)
+        return images_of(load_recipe(path).data, cached, show)
     except DataError:
         return None
 

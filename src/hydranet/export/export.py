@@ -20,7 +20,7 @@ from hydranet.evaluation.report import read_report
 from hydranet.export import targets as targets_folder
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import ExportGraph, Shape, example, plain, shipped
-from hydranet.io.atomic import write
+from hydranet.io.atomic import reason, write
 from hydranet.models.hydranet import HydraNet
 
 MANIFEST = "manifest.json"
@@ -112,8 +112,8 @@ def export(
         try:
             files = module.write(graph, example(shape, graph.inputs), path, manifest)
         except (OSError, RuntimeError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise ExportError(f"cannot write {path.name} for {one}: {lines[-1]}; nothing was shipped") from error
+            why = reason(error, folder)
+            raise ExportError(f"cannot write {path.name} for {one}: {why}; nothing was shipped") from error
         readers = runtimes_for(path)
         paths += files[:1] if readers else ()
         names = tuple(file.relative_to(folder).as_posix() for file in files)

@@ -21,7 +21,9 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG segments that state the size."""
 ARITHMETIC = 0xC9
 """From this frame marker on the entropy coder is arithmetic, which has no least length of a block."""
-WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG = 256, 257, 258, 274
+WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG, SUBFILE_TAG = 256, 257, 258, 274, 254
+GIF_FRAME = b"\x21\xf9\x04"
+"""Stands before each image of an animation."""
 AVIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
 """EXIF orientation by quarter turns counterclockwise (`irot`) and then no mirror, axis 0 or axis 1 (`imir`)."""
 
@@ -35,6 +37,7 @@ class Header:
     bits:        bits per sample that the values fill, where the format states it; 0 = not stated.
     color_type:  of a PNG, else -1.
     least_bytes: a whole file is not shorter.
+    several:     whether other images follow the first one: an animation, or pages.
     """
 
     format: str
@@ -43,6 +46,7 @@ class Header:
     bits: int = 0
     color_type: int = -1
     least_bytes: int = 0
+    several: bool = False
 
 
 def read_header(data: bytes) -> Header | None:
@@ -68,14 +72,16 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _png(data: bytes) -> Header:
     width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
-    orientation, least = 1, width * height * bits * SAMPLES.get(color_type, 1) // 8 // DEFLATED
+    orientation, several = 1, False
+    least = width * height * bits * SAMPLES.get(color_type, 1) // 8 // DEFLATED
     for name, begin, end in png_chunks(data):
         if name == b"IEND":
             break  # what follows is no part of the image
         least = max(least, end)  # a decoder would make room for the gigabytes that a damaged length states
+        several = several or name == b"acTL"
         if name == b"eXIf":
             orientation = _exif_orientation(data[begin:end])
-    return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type, least)
+    return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type, least, several)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -121,12 +127,17 @@ def tiff_tags(data: bytes) -> dict[int, Tag]:
 
     Raises struct.error or ValueError for a damaged one.
     """
+    return _tiff_directory(data)[0]
+
+
+def _tiff_directory(data: bytes, begin: int = 0) -> tuple[dict[int, Tag], int]:
+    """The tags of the directory at a place (0 = the first one), and the place of the next one; 0 = there is none."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         raise ValueError("no byte order")
     (version,) = struct.unpack_from(order + "H", data, 2)
     big = version == 43
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    place = begin or struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
     place += 8 if big else 2
     entry, offset = (20, 12) if big else (12, 8)
@@ -144,7 +155,10 @@ def tiff_tags(data: bytes) -> dict[int, Tag]:
         if where + length <= len(data):
             (value,) = struct.unpack_from(order + code, data, where)
             tags[tag] = Tag(value, where, order + code)
-    return tags
+    following = place + count * entry
+    if following + (8 if big else 4) > len(data):
+        return tags, 0
+    return tags, struct.unpack_from(order + ("Q" if big else "I"), data, following)[0]
 
 
 def _exif_orientation(block: bytes) -> int:
@@ -157,11 +171,21 @@ def _exif_orientation(block: bytes) -> int:
 
 
 def _tiff(data: bytes) -> Header:
-    tags = {tag: one.value for tag, one in tiff_tags(data).items()}
+    found, following = _tiff_directory(data)
+    tags = {tag: one.value for tag, one in found.items()}
     bits = tags.get(BITS_TAG, 1)
     filled = 16 if 8 < bits < 16 else bits if bits <= 8 else 0  # OpenCV widens 10, 12, 14 bits to 16
     size = tags.get(HEIGHT_TAG, 0), tags.get(WIDTH_TAG, 0)
-    return Header("TIFF", size, _exif_orientation(data), filled)
+    return Header("TIFF", size, _exif_orientation(data), filled, several=bool(following) and _is_page(data, following))
+
+
+def _is_page(data: bytes, place: int) -> bool:
+    """Whether a directory of a TIFF is another image, not the same one smaller."""
+    try:
+        kind = _tiff_directory(data, place)[0].get(SUBFILE_TAG)
+    except struct.error:
+        return False
+    return kind is None or not kind.value & 1
 
 
 def _bmp(data: bytes) -> Header:
@@ -172,11 +196,11 @@ def _bmp(data: bytes) -> Header:
 
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("GIF", (height, width), bits=8)
+    return Header("GIF", (height, width), bits=8, several=data.count(GIF_FRAME) > 1)
 
 
 def _webp(data: bytes) -> Header | None:
-    size, orientation, place = None, 1, 12
+    size, orientation, place, several = None, 1, 12, False
     while place + 8 <= len(data):
         name, (length,) = data[place : place + 4], struct.unpack_from("<I", data, place + 4)
         body = data[place + 8 : place + 8 + (length if name == b"EXIF" else 10)]
@@ -184,6 +208,7 @@ def _webp(data: bytes) -> Header | None:
             orientation = _exif_orientation(body.removeprefix(b"Exif\0\0"))
         elif name == b"VP8X":
             size = int.from_bytes(body[7:10], "little") + 1, int.from_bytes(body[4:7], "little") + 1
+            several = bool(body[0] & 2)
         elif name == b"VP8 " and size is None:
             width, height = struct.unpack_from("<HH", body, 6)
             size = height & 0x3FFF, width & 0x3FFF
@@ -191,7 +216,7 @@ def _webp(data: bytes) -> Header | None:
             (packed,) = struct.unpack_from("<I", body, 1)
             size = (packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1
         place += 8 + length + length % 2
-    return None if size is None else Header("WebP", size, orientation, 8)
+    return None if size is None else Header("WebP", size, orientation, 8, several=several)
 
 
 def _pnm(data: bytes) -> Header | None:

@@ -87,6 +87,13 @@ def decode_image(name: str, data: bytes, limit: int) -> np.ndarray:
 
 
 def _image(path: Path, data: bytes, header: Header) -> ImageFile:
+    if header.several:
+        warnings.warn(
+            "of files that hold several images (animations, pages of a TIFF) only the first one is read; save the "
+            "others as files of their own, or an animation as a video",
+            ImageWarning,
+            stacklevel=3,
+        )
     deep = cv2.IMREAD_ANYDEPTH if header.format in ("PNG", "TIFF", "PNM") else 0
     stored = _decode(path, data, cv2.IMREAD_COLOR | deep, header)
     upright = turn(_in_8_bits(path, stored, header.bits), header.orientation)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.io.atomic import CheckpointError
@@ -58,7 +58,7 @@ def _take(path: Path, mine: str) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "x") as file:
-                file.write(mine)
+                _fill(file, mine)
             return
         except FileExistsError:
             if not path.exists():  # the folder itself is in the way of a file
@@ -75,6 +75,17 @@ def _take(path: Path, mine: str) -> None:
             )
         _remove(path, text)
     raise CheckpointError(f"cannot take {path}: other processes try it at once; try again")
+
+
+def _fill(file: TextIO, mine: str) -> None:
+    """Says who holds the lock; without room to say it, there is none."""
+    try:
+        file.write(mine)
+        file.flush()
+    except OSError:
+        with suppress(OSError):
+            os.unlink(file.name)
+        raise
 
 
 def _remove(path: Path, text: str) -> None:

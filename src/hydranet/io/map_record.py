@@ -65,7 +65,7 @@ class MapRecord:
             try:
                 for (key, label, digest), content in added.items():
                     line = {"key": key, "label": label, "map": digest, "content": content}
-                    os.write(file, f"{json.dumps(line)}\n".encode())
+                    os.write(file, f"\n{json.dumps(line)}\n".encode())  # behind a line that a full disk cut
             finally:
                 os.close(file)
 

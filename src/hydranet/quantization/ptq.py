@@ -19,6 +19,8 @@ from hydranet.deploy.manifest import IMAGE, KEY, Manifest
 from hydranet.deploy.runtimes.openvino import core
 from hydranet.export.graph import ExportGraph, example
 from hydranet.export.targets.onnx import proto, quiet
+from hydranet.io.atomic import placed
+from hydranet.quantization.integer_layers import in_integers
 from hydranet.quantization.node_scopes import floats, parts_of
 from hydranet.quantization.openvino_signals import kept_signal_stack
 from hydranet.transforms.augment import fit
@@ -99,7 +101,7 @@ def write(
             ignored_scope=nncf.IgnoredScope(names=floats(network.parts, float_heads, names), validate=False),
             advanced_parameters=_by_tensor() if target == "onnx" else None,
         )
-    _save(quantized, target, path, manifest)
+    _save(in_integers(quantized) if target == "onnx" else quantized, target, path, manifest)
     return path
 
 
@@ -130,14 +132,15 @@ def _nodes(model: Any) -> Iterator[str]:
 
 
 def _save(model: Any, target: str, path: Path, manifest: Manifest) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if target == "onnx":
-        import onnx
+    """Puts the file in place, whole or not at all. Raises CheckpointError where it cannot be written."""
+    with placed(path) as draft:
+        if target == "onnx":
+            import onnx
 
-        onnx.helper.set_model_props(model, {KEY: manifest.to_json()})
-        onnx.save_model(model, str(path))
-        return
-    import openvino
+            onnx.helper.set_model_props(model, {KEY: manifest.to_json()})
+            onnx.save_model(model, str(draft))
+            return
+        import openvino
 
-    model.set_rt_info(manifest.to_json(), [KEY])
-    openvino.save_model(model, str(path), compress_to_fp16=False)
+        model.set_rt_info(manifest.to_json(), [KEY])
+        openvino.save_model(model, str(draft), compress_to_fp16=False)

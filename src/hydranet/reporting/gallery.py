@@ -11,6 +11,7 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import EvaluatedImage
+from hydranet.io.atomic import write
 from hydranet.postprocess.nms import above
 from hydranet.visualization.draw import Row, captioned, composite, gallery_html
 
@@ -27,11 +28,11 @@ def write_gallery(
     """Writes an HTML page, or one image of predictions where `path` ends in .png or .jpg.
 
     threshold: least score of the boxes and lines that are shown; default: each task's own.
-    Raises SpecError for another ending.
+    Raises SpecError for another ending, CheckpointError or DataError where the file cannot be written.
     """
     check_format(path)
     if path.suffix == ".html":
-        gallery_html([_row(row, tasks, threshold) for row in rows], path, title, note)
+        write(path, gallery_html([_row(row, tasks, threshold) for row in rows], title, note).encode())
     else:
         save_image(path, sheet(rows, tasks, threshold))
 

@@ -1,14 +1,17 @@
 """The log of a run: one JSON line per step, and TensorBoard where it is installed."""
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from hydranet.evaluation.report import Report
 from hydranet.io.atomic import CheckpointError, write
+from hydranet.io.growing_file import GrowingFile
 from hydranet.io.run_log import LOG, read
+from hydranet.training.board import Board, open_board
 from hydranet.training.mend import step_line
 from hydranet.training.train import Progress
 
@@ -21,15 +24,16 @@ class RunLog:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file: TextIO | None = None
-        self.board: Any = None
+        self.file: GrowingFile | None = None
+        self.board: Board | None = None
 
-    def _open(self, first_step: int) -> TextIO:
+    def _open(self, first_step: int) -> GrowingFile:
         path = self.folder / LOG
         kept = [line for line in read(self.folder) if line["step"] < first_step] if path.exists() else []
         write(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self.board = _board(self.folder, first_step)
-        return path.open("a")
+        with _written():
+            self.board = open_board(self.folder / "tensorboard", first_step)
+            return GrowingFile(path, kept=True)
 
     def step(self, progress: Progress) -> None:
         """Adds one step."""
@@ -40,22 +44,23 @@ class RunLog:
         }
         self._write(line)
         if self.board:
-            for group in ("losses", "weights", "cosines"):
-                for name, value in line[group].items():
-                    self.board.add_scalar(f"{group}/{name}", value, progress.step)
-            for name in ("lr", "gradient_norm", "images_per_s"):
-                if line[name] is not None:  # a norm that overflowed in fp16, whose step is left out
-                    self.board.add_scalar(name, line[name], progress.step)
+            groups = ("losses", "weights", "cosines")
+            values = {f"{group}/{name}": value for group in groups for name, value in line[group].items()}
+            values |= {name: line[name] for name in ("lr", "gradient_norm", "images_per_s")}
+            with _written():  # a norm that overflowed in fp16, whose step is left out, is None
+                self.board.add({name: value for name, value in values.items() if value is not None}, progress.step)
 
     def report(self, step: int, report: Report) -> None:
         """Adds an evaluation."""
         self.file = self.file or self._open(step + 1)
         self._write({"step": step, "scores": json.loads(report.to_json())["scores"]})
         if self.board:
-            for source, tasks in report.scores.items():
-                for task, metrics in tasks.items():
-                    for metric, value in metrics.items():
-                        self.board.add_scalar(f"{source}/{task}/{metric}", value, step)
+            rows = [(source, task, scored) for source, tasks in report.scores.items() for task, scored in tasks.items()]
+            values = {
+                f"{source}/{task}/{name}": value for source, task, scored in rows for name, value in scored.items()
+            }
+            with _written():
+                self.board.add(values, step)
 
     def has_report(self, step: int) -> bool:
         """Whether an evaluation of a step is in the log."""
@@ -64,29 +69,25 @@ class RunLog:
 
     def _write(self, line: dict[str, Any]) -> None:
         assert self.file  # whoever writes has opened it
-        try:
-            self.file.write(json.dumps(line) + "\n")
-            self.file.flush()
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot write {self.folder / LOG}: {error.strerror}. Make room; the run goes on with --resume"
-            ) from error
+        with _written():
+            self.file.append(f"{json.dumps(line)}\n".encode())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self.file:
-            with suppress(OSError):  # a full disk was reported where it was met
-                self.file.close()
+            self.file.close()
         if self.board:
-            with suppress(OSError):
-                self.board.close()
+            self.board.close()
 
 
-def _board(folder: Path, first_step: int) -> Any:
+@contextmanager
+def _written() -> Iterator[None]:
+    """An OSError inside the `with` statement becomes a CheckpointError with the file's name."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {error.filename}: {error.strerror}. Make room; the run goes on with --resume"
+        ) from error

@@ -3,6 +3,7 @@
 import colorsys
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,10 +61,16 @@ def class_colors(classes: Sequence[str]) -> list[Color]:
     The order of the classes makes no difference. Where the colors of two names would look alike, the one that comes
     later in the alphabet takes the next free color.
     """
+    return list(_class_colors(tuple(classes)))
+
+
+@lru_cache(maxsize=256)
+def _class_colors(classes: tuple[str, ...]) -> tuple[Color, ...]:
+    """Kept, since every frame of a video asks for the same."""
     colors = {name: _BY_NAME[_plain(name)] for name in classes if _plain(name) in _BY_NAME}
     for name in sorted({name for name in classes if name not in colors}):
         colors[name] = _free(name, list(colors.values()))
-    return [colors[name] for name in classes]
+    return tuple(colors[name] for name in classes)
 
 
 def line_colors(colors: Sequence[Color]) -> list[Color]:

@@ -5,7 +5,6 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -85,17 +84,13 @@ class Row:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def gallery_html(rows: Sequence[Row], path: str | Path, title: str = "HydraNet", note: str = "") -> Path:
-    """Writes one self-contained page: a section per frame, a column per task, the prediction above its label.
+def gallery_html(rows: Sequence[Row], title: str = "HydraNet", note: str = "") -> str:
+    """One self-contained page: a section per frame, a column per task, the prediction above its label.
 
-    note: plain text under the title, such as a table of scores. Returns the path.
+    note: plain text under the title, such as a table of scores.
     """
     sections = "".join(_section(row) for row in rows)
-    page = _PAGE.format(title=html.escape(title), note=html.escape(note), sections=sections)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return _PAGE.format(title=html.escape(title), note=html.escape(note), sections=sections)
 
 
 def _section(row: Row) -> str:

@@ -21,18 +21,20 @@ SPARSE = 0.3
 def class_map(image: np.ndarray, label: ClassMap, style: Style) -> np.ndarray:
     """Translucent colors, outlined; unknown pixels show the image, dimmed, and background pixels as it is."""
     ids = np.asarray(label.ids).astype(np.uint8)
-    present = [int(i) for i in np.unique(ids) if i != UNKNOWN_ID]
-    table = np.zeros((256, 3), dtype=np.uint8)
+    present = [int(i) for i in np.flatnonzero(np.bincount(ids.reshape(-1))) if i != UNKNOWN_ID]
+    table = np.zeros((1, 256, 3), dtype=np.uint8)
     by_class = colors_of(style.colors, style.classes, max(present, default=0))
     for index in present:
-        table[index] = by_class[index]
+        table[0, index] = by_class[index]
     colored = np.ones(256, dtype=bool)
     colored[[UNKNOWN_ID, *(i for i in present if is_background(style.classes, i))]] = False
     gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    under = np.where((ids == UNKNOWN_ID)[..., None], image // 2, image)
-    drawn = blend(under, cv2.addWeighted(gray, 0.4, table[ids], 0.6, 0), colored[ids], 1.0)
+    unknown = ids == UNKNOWN_ID
+    under = blend(image, image // 2, unknown, 1.0) if unknown.any() else image
+    colors, shown = cv2.LUT(cv2.merge([ids, ids, ids]), table), colored[ids]
+    drawn = blend(under, cv2.addWeighted(gray, 0.4, colors, 0.6, 0), shown, 1.0)
     edges = cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, np.ones((2, 2), dtype=np.uint8)) > 0
-    return blend(drawn, table[ids], edges & colored[ids], 0.8)
+    return blend(drawn, colors, edges & shown, 0.8)
 
 
 def _nice(value: float) -> float:

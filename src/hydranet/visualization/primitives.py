@@ -103,8 +103,8 @@ def shade(image: np.ndarray, top: int, bottom: int) -> None:
 
 def blend(image: np.ndarray, over: np.ndarray, where: np.ndarray, opacity: float) -> np.ndarray:
     """The image with `over` (uint8 h w 3) laid over it where `where` (bool h w) holds."""
-    mixed = cv2.addWeighted(over, opacity, image, 1 - opacity, 0)
-    return np.where(where[..., None], mixed, image)
+    mixed = over if opacity == 1 else cv2.addWeighted(over, opacity, image, 1 - opacity, 0)
+    return cv2.copyTo(np.ascontiguousarray(mixed), where.astype(np.uint8), image.copy())
 
 
 def name_of(classes: Sequence[str], index: int) -> str:

@@ -22,6 +22,7 @@ from hydranet.annotations import (
     UnknownKind,
     row_count,
 )
+from hydranet.deploy.recording.mcap_records import McapRecords
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
 from hydranet.visualization.class_colors import colors_of
@@ -41,7 +42,7 @@ class File:
     /camera) and /TASK/json (the same as in `predictions.jsonl`).
 
     Frames of live sources have their time of arrival; recordings begin at zero.
-    Raises ImportError where the extra [record] is missing.
+    Raises ImportError where the extra [record] is missing, OSError for a file that cannot be written.
     """
 
     def __init__(self, path: Path, classes: Mapping[str, Sequence[str]]) -> None:
@@ -54,8 +55,9 @@ class File:
             raise ImportError('writing .mcap needs foxglove-sdk; pip install "hydranet[record]"') from error
         self._foxglove: Any = foxglove
         self._context = foxglove.Context()
-        options = foxglove.mcap.MCAPWriteOptions(chunk_size=CHUNK_BYTES)
-        self._writer = foxglove.open_mcap(path, allow_overwrite=True, context=self._context, writer_options=options)
+        options = foxglove.mcap.MCAPWriteOptions(chunk_size=CHUNK_BYTES, disable_seeking=True)
+        self._path, self._file = path, McapRecords(path)
+        self._writer = foxglove.open_mcap(self._file, context=self._context, writer_options=options)
         self._classes = classes
         self._channels: dict[str, Any] = {}
 
@@ -72,10 +74,20 @@ class File:
                 self._annotate(f"/{task}/annotations", frame, marks, time_ns)
             message = {"frame": frame.index, "name": frame.name, **messages[task]}
             self._channel(f"/{task}/json", self._foxglove.Channel).log(message, log_time=time_ns)
+        self._check()
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Finishes the file. Raises OSError where it could not be written to its end; it can be opened even then."""
         self._writer.close()
+        self._file.close()
+        if self._path.stat().st_size == 0:
+            self._path.unlink()
+        self._check()
+
+    def _check(self) -> None:
+        """Foxglove's writer says nothing of writes that fail."""
+        if error := self._file.error:
+            raise error
 
     def _channel(self, topic: str, kind: Any) -> Any:
         if topic not in self._channels:

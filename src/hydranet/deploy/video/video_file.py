@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from hydranet.core.sample import DataError
+from hydranet.deploy.video.mp4_boxes import whole_size
+from hydranet.io.growing_file import GrowingFile
 
 TICKS = 90000
 """Time stamps per second."""
@@ -25,14 +27,16 @@ class VideoFile:
 
     fps: the usual rate. The size is that of the first frame, less an odd row or column; frames of another size are
     fitted into it, with black borders.
-    With PyAV, the file is written in fragments of about a second: after a kill or on a full disk all before the last
-    fragment can be played. Raises DataError, naming the file, where it cannot be written.
+    With PyAV, the file is written in fragments of about a second: after a kill or on a full disk all can be played but
+    the last fragment and some ten frames that the encoder looks ahead; a file without a whole fragment is removed.
+    Raises DataError, naming the file, where it cannot be written.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
         self._size: tuple[int, int] | None = None
         self._ticks, self._written = -1, 0
+        self._file: GrowingFile | None = None
         self._container: Any = None  # PyAV, or
         self._stream: Any = None
         self._writer: Any = None  # OpenCV
@@ -57,6 +61,7 @@ class VideoFile:
         except OSError as error:
             self._abandon()
             raise self._unwritable(error) from error
+        self._check()
 
     def _add_h264(self, image: np.ndarray, time_s: float) -> None:
         import av
@@ -64,7 +69,9 @@ class VideoFile:
         if self._container is None:
             hybrid = av.library_versions["libavformat"] >= HYBRID
             flags = "hybrid_fragmented" if hybrid else "frag_keyframe+empty_moov+default_base_moof"
-            self._container = av.open(str(self.path), "w", options={"movflags": flags, "flush_packets": "1"})
+            options = {"movflags": flags, "flush_packets": "1"}
+            self._file = GrowingFile(self.path)
+            self._container = av.open(self._file, "w", format="mp4", options=options)
             self._stream = self._container.add_stream("libx264", rate=Fraction(self.fps).limit_denominator(1001))
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv420p"
@@ -92,26 +99,55 @@ class VideoFile:
 
     def close(self) -> None:
         """Finishes the file. Raises DataError where it cannot be written to its end."""
-        if self._container is not None:
+        if self._container is not None and self._file is not None:
+            file = self._file
             try:
                 for packet in self._stream.encode():
                     self._container.mux(packet)
-                self._container.close()
-            except OSError as error:
+            finally:
                 self._abandon()
-                raise self._unwritable(error) from error
-            self._container = None
+            if error := file.error:
+                raise self._unwritable(error)
         if self._writer is not None:
             self._writer.release()
+            self._writer = None
+            self._check_mpeg4()
 
     def _abandon(self) -> None:
+        """Ends the container; where a write failed before or fails now, the file is cut to what can be played."""
         container, self._container = self._container, None
         if container is not None:
             with suppress(OSError):
                 container.close()
+        file, self._file = self._file, None
+        if file and file.error:
+            size = whole_size(self.path)
+            file.cut(size)
+            if not size:
+                self.path.unlink(missing_ok=True)
+        if file:
+            file.close()
+
+    def _check(self) -> None:
+        """Raises DataError where a write failed."""
+        if self._file and (error := self._file.error):
+            self._abandon()
+            raise self._unwritable(error)
+
+    def _check_mpeg4(self) -> None:
+        """OpenCV says nothing of writes that fail; then its file cannot be opened at all, and is removed."""
+        made = cv2.VideoCapture(str(self.path))
+        count = int(made.get(cv2.CAP_PROP_FRAME_COUNT)) if made.isOpened() else 0
+        made.release()
+        if count < self._written:
+            self.path.unlink(missing_ok=True)
+            raise DataError(
+                f"cannot write the video {self.path}: it holds {count} of {self._written} frames; make room or choose "
+                "another folder; with hydranet[video] installed, what was written until then is kept"
+            )
 
     def _unwritable(self, error: OSError) -> DataError:
-        kept = f"; the first {self._written} frames were kept but for the last second" if self._written else ""
+        kept = "; what was written until then can be played" if self.path.exists() else ""
         return DataError(
             f"cannot write the video {self.path}: {error.strerror or error}{kept}; make room or choose another folder"
         )

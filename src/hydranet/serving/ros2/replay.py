@@ -1,7 +1,7 @@
 """A recorded bag through the network, without ROS: rosbag2 (SQLite or MCAP) and single .mcap files; needs rosbags."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from hydranet.core.errors import UserError
 from hydranet.core.extras import needing
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import Camera, DataError
+from hydranet.deploy.recording.mcap_records import McapRecords
 from hydranet.serving.ros2.camera_image import EncodingError, RawImage, camera_of, rgb_of, rgb_of_compressed
 from hydranet.serving.ros2.message import Message, Published, Stamp
 from hydranet.serving.ros2.pipeline import Perception
@@ -69,15 +70,14 @@ class Replay:
     def run(self, perception: Perception, out: Path) -> Iterator[int]:
         """Writes a rosbag2 folder in MCAP, with the messages at the times of their images; yields their number so far.
 
-        Images that cannot be used are counted in `ledger`. Raises BagError where `out` exists.
+        Images that cannot be used are counted in `ledger`. Raises BagError where `out` exists or cannot be written;
+        what was written until then can be opened, as after a kill.
         """
-        from rosbags.rosbag2 import StoragePlugin, Writer
-
         count = 0
         if out.exists():
             self._reader.close()
             raise BagError(f"{out} exists; remove it or choose another --out")
-        with closing(self._reader), Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        with closing(self._reader), _bag(out) as writer:
             connections = dict[str, Any]()
             for rgb, stamp, camera, time_ns in self._frames():
                 rows = [*(perception.labels() if not count else ()), *perception(rgb, stamp, camera)]
@@ -112,9 +112,48 @@ class Replay:
     def _write(self, writer: Any, connections: dict[str, Any], published: Published, time_ns: int) -> None:
         topic, kind = f"{NODE}/{published.topic}", published.message.type
         if topic not in connections:
-            connections[topic] = writer.add_connection(topic, kind, typestore=self._store)
+            connections[topic] = writer.add_connection(topic, kind, self._store)
         data = self._store.serialize_cdr(recorded(self._store, published.message), kind)
         writer.write(connections[topic], time_ns, data)
+
+
+@contextmanager
+def _bag(out: Path) -> Iterator[Any]:
+    """An open bag for writing, whose .mcap file is as good as a finished one at any time, up to its last chunk."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    try:
+        with Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            storage: Any = writer.storage
+            storage.bio.close()
+            storage.bio = records = McapRecords(storage.path, kept=True)
+            yield _Checked(writer, records)
+        error = records.error
+    except OSError as failure:
+        error = failure
+    if error:
+        raise BagError(
+            f"cannot write {error.filename or out}: {error.strerror}; what was written until then can be opened as a "
+            "single .mcap file; make room or choose another --out"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A writer of rosbags that ends where its file cannot be written."""
+
+    writer: Any
+    records: McapRecords
+
+    def add_connection(self, topic: str, kind: str, store: Any) -> Any:
+        """A new topic."""
+        return self.writer.add_connection(topic, kind, typestore=store)
+
+    def write(self, connection: Any, time_ns: int, data: Any) -> None:
+        """One message. Raises OSError."""
+        self.writer.write(connection, time_ns, data)
+        if error := self.records.error:
+            raise error
 
 
 def recorded(store: Any, message: Message) -> Any:
