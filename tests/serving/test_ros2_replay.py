@@ -11,10 +11,11 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from full_disk import no_file_beyond
 from hydranet.core.sample import Camera
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.ros2.pipeline import Outputs, Perception
-from hydranet.serving.ros2.replay import BagError, Replay, is_bag
+from hydranet.serving.ros2.replay import BagError, Replay, _bag, is_bag
 from web_client import Toy, image_file
 
 K = [50.0, 0, 44.5, 0, 50.0, 19.5, 0, 0, 1]
@@ -112,3 +113,32 @@ def test_what_is_no_bag_and_what_is_not_in_it(tmp_path: Path) -> None:
     perception = Perception(SessionPredictor(Toy()))
     with pytest.raises(BagError, match="exists"):
         next(Replay(tmp_path / "drive", "/cam/image").run(perception, tmp_path / "drive"))
+
+
+def write_texts(out: Path, count: int) -> None:
+    """A message of 200 KB each; six of them fill a chunk. The file as it is before the end is copied to killed.mcap."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    text = store.types["std_msgs/msg/String"]("x" * 200_000)
+    data = store.serialize_cdr(text, text.__msgtype__)
+    with _bag(out) as writer:
+        topic = writer.add_connection("/text", text.__msgtype__, store)
+        for time_ns in range(count):
+            writer.write(topic, time_ns, data)
+        (out.parent / "killed.mcap").write_bytes((out / f"{out.name}.mcap").read_bytes())
+
+
+def times(path: Path) -> list[int]:
+    return [time_ns for time_ns, _ in read_bag(path).get("/text", [])]
+
+
+def test_a_bag_that_a_kill_ends_can_be_opened(tmp_path: Path) -> None:
+    write_texts(tmp_path / "out", 10)
+    assert times(tmp_path / "killed.mcap") == list(range(6))
+    assert times(tmp_path / "out") == list(range(10))
+
+
+def test_a_bag_on_a_full_disk_can_be_opened(tmp_path: Path) -> None:
+    sentence = r"cannot write .*out.mcap: File too large; what was written until then can be opened as a single .mcap"
+    with no_file_beyond(2_000_000), pytest.raises(BagError, match=sentence):
+        write_texts(tmp_path / "out", 20)
+    assert times(tmp_path / "out" / "out.mcap") == list(range(6))
