@@ -110,6 +110,18 @@ def test_killed_in_the_middle(sizes: dict[str, int], tmp_path: Path) -> None:
     assert video_frames(tmp_path / "cut.mp4") >= LONG - HELD_BACK
     with av.open(str(tmp_path / "all.mp4")) as container:
         assert float(next(container.decode(video=0)).time) == 0.0
+
+
+def test_a_video_begins_at_time_zero(tmp_path: Path) -> None:
+    """The encoder gives frames out in another order; its delay is no part of the times."""
+    av = pytest.importorskip("av")
+    video = VideoFile(tmp_path / "a.mp4", FPS)
+    for index in range(FRAMES):
+        video.add(frame(index).image, index / FPS)
+    video.close()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        times = [float(one.time) for one in container.decode(video=0)]
+    assert times == pytest.approx([index / FPS for index in range(FRAMES)], abs=1e-4)
     for line in (tmp_path / "predictions.jsonl").read_text().splitlines():
         assert line.startswith("{")
 

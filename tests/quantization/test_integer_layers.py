@@ -68,7 +68,6 @@ def test_rounded_layers_become_integers_and_answers_stay(tmp_path: Path) -> None
     before = onnx.parser.parse_model(MODEL)
     made = in_integers(onnx.parser.parse_model(MODEL))
     onnx.checker.check_model(made)
-    assert optimized(before, tmp_path / "before.onnx")["QLinearConv"] <= 2
     counts = optimized(made, tmp_path / "after.onnx")
     assert counts["QLinearConv"] == 3  # the two behind it are SiLU's, and the last one
     assert counts["MaxPool"] == 1

@@ -10,7 +10,6 @@ from hydranet.cli.arguments import Allow, RunPath
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from hydranet.checkpoint.released.names import results_of
     from hydranet.quantization.sensitivity import Scan
 
 
@@ -33,6 +32,7 @@ def quantize(
     docs/int8.md.
     """
     from hydranet.checkpoint.checkpoint import load_recipe
+    from hydranet.checkpoint.released.names import results_of
     from hydranet.export.export import other_sizes
     from hydranet.inference.predictor import parse_size
     from hydranet.quantization.quantize import Options

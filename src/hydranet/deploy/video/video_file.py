@@ -68,7 +68,8 @@ class VideoFile:
 
         if self._container is None:
             hybrid = av.library_versions["libavformat"] >= HYBRID
-            flags = "hybrid_fragmented" if hybrid else "frag_keyframe+empty_moov+default_base_moof"
+            flags = "hybrid_fragmented" if hybrid else "frag_keyframe+default_base_moof"
+            flags += "+delay_moov"  # the header is written with the first fragment, when it is known where time begins
             options = {"movflags": flags, "flush_packets": "1"}
             self._file = GrowingFile(self.path)
             self._container = av.open(self._file, "w", format="mp4", options=options)
