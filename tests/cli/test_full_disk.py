@@ -69,8 +69,8 @@ def commands(place: Path, recipe: str) -> dict[str, Command]:
     }
 
 
-QUICK = ("train", "predict", "label", "evaluate", "evaluate to an image", "report", "init", "data check", "convert")
-SLOW = ("doctor", "sweep", "export", "quantize", "bench")
+QUICK = ("train", "predict", "evaluate", "report", "init", "data check", "convert")
+SLOW = ("label", "evaluate to an image", "doctor", "sweep", "export", "quantize", "bench")
 
 
 def sizes(folder: Path) -> list[int]:

@@ -65,7 +65,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     return {one.name: one.stat().st_size for one in folder.iterdir()}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
 @pytest.mark.parametrize("name", ["all.mp4", "drive.mcap", "predictions.jsonl", "000003.npz"])
 def test_full_disk(sizes: dict[str, int], tmp_path: Path, name: str, share: float) -> None:
     with (
@@ -110,6 +110,8 @@ def test_killed_in_the_middle(sizes: dict[str, int], tmp_path: Path) -> None:
     assert video_frames(tmp_path / "cut.mp4") >= LONG - HELD_BACK
     with av.open(str(tmp_path / "all.mp4")) as container:
         assert float(next(container.decode(video=0)).time) == 0.0
+    for line in (tmp_path / "predictions.jsonl").read_text().splitlines():
+        assert line.startswith("{")
 
 
 def test_a_video_begins_at_time_zero(tmp_path: Path) -> None:
@@ -122,8 +124,6 @@ def test_a_video_begins_at_time_zero(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4")) as container:
         times = [float(one.time) for one in container.decode(video=0)]
     assert times == pytest.approx([index / FPS for index in range(FRAMES)], abs=1e-4)
-    for line in (tmp_path / "predictions.jsonl").read_text().splitlines():
-        assert line.startswith("{")
 
 
 def test_records_are_whole_at_any_time(tmp_path: Path) -> None:
