@@ -15,8 +15,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ENTRIES = 30
 """Files and folders directly under the package, at most: what a newcomer looks over at once."""
 
-ALLOWED = {"weather.py": {"warm"}}
-"""Ordinary words where they mean what they say: the warmth of light."""
+ALLOWED = {"weather.py": {"warm"}, "growing_file.py": {"tell"}, "mcap_records.py": {"tell"}}
+"""Ordinary words where they mean what they say: the warmth of light, and a method of every file in Python."""
 
 PARAMETERS = 7
 """Of a function outside command-line entry points, at most; beyond that they belong into a dataclass."""

@@ -171,8 +171,8 @@ def _exif_orientation(block: bytes) -> int:
 
 
 def _tiff(data: bytes) -> Header:
-    found, following = _tiff_directory(data)
-    tags = {tag: one.value for tag, one in found.items()}
+    values, following = _tiff_directory(data)
+    tags = {tag: one.value for tag, one in values.items()}
     bits = tags.get(BITS_TAG, 1)
     filled = 16 if 8 < bits < 16 else bits if bits <= 8 else 0  # OpenCV widens 10, 12, 14 bits to 16
     size = tags.get(HEIGHT_TAG, 0), tags.get(WIDTH_TAG, 0)
