@@ -40,6 +40,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,train,export,video,track,record,serve]' -c constraints.txt
+	@$(BIN)/hydranet list > /dev/null && $(BIN)/hydranet info demo > /dev/null  # keeps bytecode: later commands start in seconds
 	touch $@
 
 constraints: $(VENV)/.ready
