@@ -136,12 +136,12 @@ def _mean(tables: "Sequence[Affinity]") -> "dict[str, dict[str, float]]":
     """Mean of each pair over the tables that have it."""
     import statistics
 
-    found: dict[str, dict[str, list[float]]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
     for table in tables:
         for first, row in table.items():
             for second, value in row.items():
-                found.setdefault(first, {}).setdefault(second, []).append(value)
-    return {i: {j: statistics.fmean(values) for j, values in row.items()} for i, row in found.items()}
+                values.setdefault(first, {}).setdefault(second, []).append(value)
+    return {i: {j: statistics.fmean(several) for j, several in row.items()} for i, row in values.items()}
 
 
 def _check_pairs(names: "Sequence[str]", affinity: "Affinity") -> None:

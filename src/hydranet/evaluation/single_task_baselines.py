@@ -71,6 +71,7 @@ def subset_recipe(recipe: Recipe, names: Sequence[str], labeled: dict[str, bool]
         bare = [task.name for task in tasks if not any(_labels(source, task, known) for source in sources)]
         if bare:
             raise SpecError(f"no source in {what} labels {bare[0]!r}; add one, or take the task out of the recipe")
+    keeps = bool(recipe.keep_best) and parsed(recipe.keep_best).task in names
     share = sum(source.weight for source in data) / sum(source.weight for source in recipe.data)
     batch = max(round(recipe.batch * share), 1)
     return replace(
@@ -84,7 +85,8 @@ def subset_recipe(recipe: Recipe, names: Sequence[str], labeled: dict[str, bool]
         accumulate=math.gcd(batch, recipe.accumulate),
         cascades=tuple(one for one in recipe.cascades if {one.boxes, *one.heads} <= set(names)),
         balancer=_balancer_for(recipe, set(names)),
-        **({} if not recipe.keep_best or parsed(recipe.keep_best).task in names else {"keep_best": "", "patience": 0}),
+        keep_best=recipe.keep_best if keeps else "",
+        patience=recipe.patience if keeps else 0,
     )
 
 

@@ -27,7 +27,7 @@ def faces() -> Recipe:
     Command: HYDRANET_DATA=DATA hydranet train faces
     """
     hidden, dropout = (256,), 0.3
-    turned = Augment(scale=(0.6, 1.6), rotate_rad=0.45, brightness=0.4, contrast=0.4, saturation=0.5)
+    turned = Augment(scale=(0.3, 1.6), rotate_rad=0.45, brightness=0.4, contrast=0.4, saturation=0.5)
     points = Source("points", FaceKeypoints("face_keypoints", split="train"), WHOLE, 0.6, POINT_LABEL, augment=turned)
     return Recipe(
         name="faces",

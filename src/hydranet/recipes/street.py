@@ -102,7 +102,7 @@ def street() -> Recipe:
         classes={"detection": TO_ROAD},
     )
     nyu = Source("nyu", NyuV2("nyuv2", labels=("normals",)), TALL, weight=0.4)
-    signs = Source("gtsrb", Gtsrb("gtsrb"), CROP, weight=3.0, augment=LIGHT)
+    signs = Source("gtsrb", Gtsrb("gtsrb"), CROP, weight=15.0, augment=LIGHT)
     kitti_train, kitti_val = KittiObject("kitti_object", split="0-59"), KittiObject("kitti_object", split="60-70")
     return Recipe(
         name="street",
@@ -152,7 +152,7 @@ def street() -> Recipe:
         balancer=Part(Uncertainty),
         optim=Optim(lr=1.5e-3, factors={"encoder": 0.4, "balancer": 3.0}),
         steps=1700,
-        batch=14,
+        batch=30,
         precision="auto",
         ema=0.998,
         save_every=25,

@@ -51,7 +51,9 @@ class Timm(StagedEncoder):
 
         Raises SpecError for a network whose layers are no chain: run one after another, they give something else.
         """
-        ends, segments, segment = [self.taps[i] for i in self.kept], [], [self.normalize]
+        ends = [self.taps[i] for i in self.kept]
+        segments: list[nn.Module] = []
+        segment: list[nn.Module] = [self.normalize]
         for name, layer in _layers(self.network, self.taps):
             segment.append(layer)
             if name == ends[len(segments)]:

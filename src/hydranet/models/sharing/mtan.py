@@ -34,8 +34,8 @@ class Attention(nn.Module):
     def forward(self, pyramid: Pyramid) -> Pyramid:
         attended: Pyramid = []
         for level, (p, mask) in enumerate(zip(pyramid, self.mask, strict=True)):
-            seen = torch.cat([p, self.carry[level - 1](attended[-1])], 1) if level else p
-            attended.append(mask(seen) * p)
+            read = torch.cat([p, self.carry[level - 1](attended[-1])], 1) if level else p
+            attended.append(mask(read) * p)
         return attended
 
 
