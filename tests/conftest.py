@@ -22,7 +22,7 @@ from hydranet.io.cache_folder import VARIABLE, cache
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
-DATA = Path(os.environ.get("HYDRANET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("HYDRANET_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

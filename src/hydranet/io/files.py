@@ -43,7 +43,7 @@ class FileDataset(Dataset):
 def folder_of(root: str, what: str) -> Path:
     """The folder that `root` means, as given or under $HYDRANET_DATA. Raises DataError where there is none."""
     given = Path(root).expanduser()
-    places = [given] if given.is_absolute() else [given, Path(os.environ.get(DATA_VARIABLE, ".")) / given]
+    places = [given] if given.is_absolute() else [given, Path(os.environ.get(DATA_VARIABLE) or ".") / given]
     for place in places:
         if place.is_dir():
             return place

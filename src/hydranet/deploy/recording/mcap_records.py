@@ -36,27 +36,32 @@ class McapRecords:
         return self._file.error
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Takes bytes; whole records go to the file at once."""
+        """Takes bytes; whole records go to the file at once, the writer's own ending when the file is closed."""
         self._waiting += data
-        size = len(self._waiting) if self._ended else self._whole()
-        if size and self.error is None:
+        size = 0 if self._ended else self._whole()
+        if size:
+            self._put(size, ENDING)
+        return len(data)
+
+    def _put(self, size: int, ending: bytes) -> None:
+        """Writes what waits, up to a size, over the ending that was there, with a new one; all or nothing."""
+        if self.error is None:
             self._file.seek(self._end)
-            self._file.write(bytes(self._waiting[:size]) + (b"" if self._ended else ENDING))
+            self._file.write(bytes(self._waiting[:size]) + ending)
             if self.error:
                 self._file.cut(self._end, ENDING if self._end else b"")
             else:
                 self._end += size
         del self._waiting[:size]
-        return len(data)
 
     def _whole(self) -> int:
-        """How many of the waiting bytes are whole records; notes the one behind which comes the writer's own ending."""
+        """How many of the waiting bytes are whole records before the writer's own ending; notes where that begins."""
         size = 0 if self._end else len(MAGIC)
         while size + HEAD <= len(self._waiting):
             kind, length = struct.unpack_from("<BQ", self._waiting, size)
             if kind == DATA_END:
                 self._ended = True
-                return len(self._waiting)
+                break
             if size + HEAD + length > len(self._waiting):
                 break
             size += HEAD + length
@@ -74,5 +79,7 @@ class McapRecords:
         """Whole records lie in the file already."""
 
     def close(self) -> None:
-        """Closes the file; once more does nothing."""
+        """Writes the writer's own ending, if it came, and closes the file; once more does nothing."""
+        if self._ended and self._waiting:
+            self._put(len(self._waiting), b"")
         self._file.close()
