@@ -37,7 +37,8 @@ def write_page(
         if sheet.is_file():
             data = base64.b64encode(sheet.read_bytes()).decode()
             parts.append(f'<img alt="labels of {_text(name)}" src="data:image/png;base64,{data}">')
-    page = f'<!doctype html><meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>{"".join(parts)}'
+    head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
+    page = f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
     write(path, page.encode())
 
 
