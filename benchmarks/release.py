@@ -7,6 +7,7 @@ task on each source, with its protocol), `{sources}` the table of what was train
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ import torch
 from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
 from hydranet.checkpoint.released import names
 from hydranet.config.recipe import Recipe
+from hydranet.datasets.pseudo_maps import PseudoMaps
+from hydranet.datasets.subset import Subset
 from hydranet.evaluation.report import Report, read_report
 from hydranet.io.atomic import write
 
@@ -27,7 +30,8 @@ def main() -> None:
     given.add_argument("--card", type=Path, required=True)
     asked = given.parse_args()
     folder = Path(names.__file__).parent / asked.name
-    model, recipe = load_model(asked.run)
+    model, trained = load_model(asked.run)
+    recipe = replace(trained, name=asked.name, start=None)  # nobody else has the file that it began with
     halves = {
         name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
         for name, tensor in model.state_dict().items()
@@ -64,12 +68,15 @@ def sources(recipe: Recipe) -> str:
     lines = ["| source | data set | share of the images | input |", "|---|---|---|---|"]
     for source in recipe.data:
         size = "x".join(map(str, source.size))
-        lines.append(f"| {source.name} | {type(source.dataset).__name__} | {source.weight / whole:.0%} | {size} |")
+        dataset = source.dataset
+        while isinstance(dataset, PseudoMaps | Subset):
+            dataset = dataset.dataset
+        lines.append(f"| {source.name} | {type(dataset).__name__} | {source.weight / whole:.0%} | {size} |")
     return "\n".join(lines)
 
 
 def _change(one: torch.nn.Module, other: torch.nn.Module) -> float:
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in pairs)
 
 

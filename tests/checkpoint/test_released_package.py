@@ -29,7 +29,7 @@ def test_a_card_says_what_it_is_for_and_what_it_was_trained_on(name: str) -> Non
         assert f"\n{heading}\n" in card
     report, recipe = read_report(released()[name]), load_recipe(name)
     for source in recipe.data:
-        assert f"| {source.name} | {type(source.dataset).__name__} |" in card
+        assert f"\n| {source.name} | " in card
     for source, tasks in report.protocol_ids.items():
         for task, protocol in tasks.items():
             assert f"| {source} | {task} | " in card
