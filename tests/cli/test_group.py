@@ -53,10 +53,20 @@ def test_looked_at(recipe: Path, by: str) -> None:
     assert found["affinity"]["glow"]["bright"] == pytest.approx(mean)
 
 
+def test_two_ways_are_compared_and_a_cut_line_is_no_error(recipe: Path) -> None:
+    assert hydranet("group", recipe, "--by", "cosine", "--every", 1, "--budget", 2, "--out", "found").code == 0
+    with Path("found/shared-s0/affinity.jsonl").open("a") as file:
+        file.write('{"step": 3, "looka')
+    ended = hydranet("group", recipe, "--by", "lookahead", "--every", 1, "--budget", 2, "--out", "found")
+    assert ended.code == 0, ended.err
+    assert "rank correlation with cosine, of all pairs: –: fewer than three" in ended.out
+
+
 def test_what_means_nothing_is_refused(recipe: Path) -> None:
     refused(hydranet("group", recipe, "--by", "magic"), r"no way \(--by\) is called 'magic'")
     refused(hydranet("group", recipe, "--budget", "a lot"), "got --budget 'a lot', expected numbers above 0 by commas")
     refused(hydranet("group", recipe, "batch=2,4"), "got several values for batch, expected one: only seed may vary")
+    refused(hydranet("group", recipe, "seed=first"), "got seed=first, expected whole numbers >= 0")
     one = Path("one.json")
     tree = json.loads(recipe.read_text())
     tree["tasks"] = tree["tasks"][:1]

@@ -12,6 +12,7 @@ from commands import hydranet
 from hydranet.checkpoint import checkpoint
 from hydranet.core.task import Stats
 from hydranet.evaluation.resampling import WIDTH, paired, spread
+from hydranet.io.cache_folder import VARIABLE
 from hydranet.quantization.budget import Limit, MetricDrop
 from hydranet.quantization.sensitivity import Scan, Tried
 from hydranet.quantization.speed import median_ms, sentence
@@ -81,6 +82,7 @@ def test_a_new_budget_makes_and_measures_only_what_ships(tmp_path: Path, monkeyp
     pytest.importorskip("openvino")
     from hydranet.quantization import ptq
 
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))  # other tests may have quantized the same network
     recipe = replace(toy_recipe(), save_every=0)
     checkpoint.save_model(tmp_path / "run", recipe.build().eval(), recipe)
     made: list[Path] = []

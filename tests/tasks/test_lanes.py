@@ -1,6 +1,7 @@
 """Lanes: what the loss counts, what becomes of unknown and of none, and that what it teaches comes out as lines."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -231,7 +232,9 @@ def test_masks_of_culane_become_lines_by_place() -> None:
     ids = line_map(four(), SIZE, 1, 3.0)
 
     class Frames(Noise):
-        classes = {"lane_mask": MASKS}  # noqa: RUF012
+        @property
+        def classes(self) -> Mapping[str, tuple[str, ...]]:
+            return {"lane_mask": MASKS}
 
         def __getitem__(self, index: int) -> Sample:
             return Sample(np.zeros((*SIZE, 3), np.uint8), {"lane_mask": ClassMap(ids)})

@@ -36,7 +36,7 @@ def evaluate(
     For example: hydranet evaluate runs/kitti validation.kitti.dataset.root=/data/kitti_object
     """
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.checkpoint.released.names import is_released, located, results_of
+    from hydranet.checkpoint.released.names import folder_of, is_released, results_of
     from hydranet.io.atomic import check_folder
     from hydranet.models.device import available_device
     from hydranet.reporting import tables
@@ -46,8 +46,7 @@ def evaluate(
     if gallery:
         check_format(gallery)
     model, recipe = load_model(run, settings or [])
-    place = located(run).resolve()
-    place = place if place.is_dir() else place.parent
+    place = folder_of(run)
     usual = results_of(run, "evaluation") if is_released(run) else place
     target = None if settings and not out else out or usual
     for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:

@@ -100,7 +100,7 @@ def export(
     export stay as they are until their successors are proven.
     """
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.checkpoint.released.names import located, results_of
+    from hydranet.checkpoint.released.names import folder_of, results_of
     from hydranet.export import export as exporting
     from hydranet.export.crops import plans
     from hydranet.export.parity import Bounds
@@ -108,8 +108,7 @@ def export(
     run = best_of(run, best)
     model, recipe = load_model(run)
     folder = out or results_of(run, "export")
-    place = located(run).resolve()
-    place = place if place.is_dir() else place.parent
+    place = folder_of(run)
     shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     whole = exporting.ExportPlan(

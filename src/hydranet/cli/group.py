@@ -1,8 +1,9 @@
 """hydranet group"""
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,17 +49,19 @@ def group(
     """
     from hydranet.checkpoint import resolve
     from hydranet.core.spec import SpecError, unknown
+    from hydranet.io.files import read_json
     from hydranet.reporting import tables
     from hydranet.sweep.axes import SEED, axes
     from hydranet.sweep.grouping import choice, plan, table
     from hydranet.sweep.grouping.costs import WAYS, costs
+    from hydranet.sweep.plan import seed_of
 
     ways = ("measured", "all", "lookahead", "cosine")
     for word, known, option in ((by, ways, "--by"), (cost, WAYS, "--cost")):
         if word not in known:
             raise SpecError(unknown(word, known, f"way ({option})"))
     values = axes(settings or [])
-    seeds = [int(text) for text in values.pop(SEED, ()) if text.isdecimal()]
+    seeds = [seed_of(text) for text in values.pop(SEED, ())]
     if several := [key for key, given in values.items() if len(given) > 1]:
         raise SpecError(f"got several values for {several[0]}, expected one: only seed may vary here")
     budgets = _numbers(budget)
@@ -84,6 +87,11 @@ def group(
     choices = {limit: choice.best_set(table.candidates(gains, spent), names, limit) for limit in budgets}
     say(tables.affinity(names, affinity, by, spread))
     say(tables.groups(choices, cost))
+    for other in (way for way in ways if way != by and (folder / f"group-{way}.json").is_file()):
+        known = read_json(folder / f"group-{other}.json")["affinity"]
+        value = table.rank_correlation(affinity, known)
+        shown = "–: fewer than three, or all alike" if math.isnan(value) else f"{value:+.2f}"
+        say(f"rank correlation with {other}, of all pairs: {shown}")
     _write(folder, chosen, by, affinity, gains, choices)
 
 
@@ -107,7 +115,7 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
     from hydranet.cli.train import run_training_loop
     from hydranet.data.mixture import Broken, Mixture
     from hydranet.models.device import available_device
-    from hydranet.training.affinity import Affinities, look
+    from hydranet.training.affinity import look
 
     whole = replace(recipe, seed=seed)
     run, place = folder / f"shared-s{seed}", available_device(device)
@@ -116,20 +124,30 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
     def each(progress: "Progress") -> None:
         if progress.step % every or progress.step >= progress.steps:
             return
-        step = mixture.step(progress.step)  # the images of the next step
+        step, trained = mixture.step(progress.step), progress.run  # the images of the next step
         if isinstance(step, Broken):
             return  # training names them
-        now, trained = Affinities(tuple(task.name for task in whole.tasks)), progress.run
         batches = [batch.to(trained.device, channels_last=True) for batch in step.batches]
-        look(trained.model, batches, trained.autocast, progress.lr, whole.seed + progress.step, now)
+        now = look(trained.model, batches, trained.autocast, progress.lr, whole.seed + progress.step)
         line = {"step": progress.step, "lookahead": now.lookahead, "cosine": now.cosine}
         with looks.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     resume = (run / STATE).is_file()
     run_training_loop(whole, run, device=place, resume=resume, again="the same command", each=each)
-    lines = {one["step"]: one for one in map(json.loads, looks.read_text().splitlines())} if looks.is_file() else {}
+    lines = {one["step"]: one for one in _whole_lines(looks)}  # steps after the last checkpoint were looked at again
     return {what: _mean([one[what] for one in lines.values()]) for what in ("lookahead", "cosine")}
+
+
+def _whole_lines(path: Path) -> "list[dict[str, Any]]":
+    """The lines of a file of JSON but for one that a kill cut in the middle."""
+    from contextlib import suppress
+
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            lines.append(json.loads(text))
+    return lines
 
 
 def _mean(tables: "Sequence[Affinity]") -> "dict[str, dict[str, float]]":

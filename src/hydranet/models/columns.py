@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import (
     Decoder,
     Encoder,
@@ -94,6 +95,11 @@ class MixedColumns(TaskGroups):
     """An encoder and a decoder per group of tasks; after each stage, what the encoders made is mixed.
 
     Nothing is shared but what mixes, so `shared` hands on the image, and every task costs all encoders.
+
+    groups: of tasks that have one column together; default: each task has its own.
+    keep:   what a column keeps of its own features at the start, above 0 and at most 1; the rest comes from the others
+            in equal parts. With a single column nothing is mixed.
+    Raises SpecError for groups that do not hold each task once, and for an encoder that is no chain of stages.
     """
 
     def __init__(
@@ -101,17 +107,19 @@ class MixedColumns(TaskGroups):
         reads: Mapping[str, Reads],
         encoder: MakeEncoder,
         decoder: MakeDecoder,
-        groups: Sequence[Sequence[str]],
+        groups: tuple[tuple[str, ...], ...] = (),
+        keep: float = 0.9,
     ) -> None:
+        check_range("sharing.keep", keep, 0, 1, above=True)
         super().__init__(reads, groups)
         made = {group[0]: staged(encoder(), type(self).__name__) for group in self.groups}
         taps = next(iter(made.values())).features
         self.encoder = nn.ModuleDict(made)
-        self.mix = nn.ModuleList(self.mixer(len(made), tap.channels) for tap in taps)
+        self.mix = nn.ModuleList(self.mixer(len(made), tap.channels, keep) for tap in taps)
         self._add_decoders(decoder, taps)
 
     @abstractmethod
-    def mixer(self, columns: int, channels: int) -> nn.Module:
+    def mixer(self, columns: int, channels: int, keep: float) -> nn.Module:
         """What mixes one level: a list of tensors b c h w, one per column, to a list of the same shapes."""
 
     def shared(self, image: Tensor) -> Pyramid:

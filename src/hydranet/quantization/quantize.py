@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hydranet.checkpoint.checkpoint import digest, load_model
-from hydranet.checkpoint.released.names import located
+from hydranet.checkpoint.released.names import folder_of
 from hydranet.config.recipe import Recipe
 from hydranet.config.teacher import Teacher
 from hydranet.core.errors import UserError
@@ -93,8 +93,7 @@ class QuantizationTrial:
         self.recipe, self.folder, self.options, self.note = recipe, folder, options, note
         graph = shipped(model, None, Shape(options.size))
         self.trained = plain(model, None, graph.shape)
-        place = located(run).resolve()
-        place = place if place.is_dir() else place.parent
+        place = folder_of(run)
         self.manifest = described(graph, recipe, place.name, report_of(place))
         self.network = ptq.floating(graph, self.manifest)
         self.images = ptq.calibration_images(recipe, options.size, options.calibration)

@@ -80,7 +80,7 @@ def plan(recipe: Recipe, settings: Iterable[str], *, baseline: str = "", equal: 
     if equal not in get_args(Equal):
         raise SpecError(f"got equal={equal!r}, expected one of {', '.join(get_args(Equal))}")
     values = axes(settings)
-    seeds = [_whole(text) for text in values.pop(SEED, (str(recipe.seed),))]
+    seeds = [seed_of(text) for text in values.pop(SEED, (str(recipe.seed),))]
     fixed = {key: one[0] for key, one in values.items() if len(one) == 1}
     varied = {key: several for key, several in values.items() if len(several) > 1}
     runs, groups = _Runs(), []
@@ -170,7 +170,8 @@ def _named(baseline: str, groups: Sequence[Group]) -> str:
     raise SpecError(f"got baseline={baseline!r}, expected {SINGLE!r} or one combination of the sweep: {known}")
 
 
-def _whole(text: str) -> int:
+def seed_of(text: str) -> int:
+    """A seed. Raises SpecError for anything but a whole number from 0."""
     if not text.isdecimal():
         raise SpecError(f"got {SEED}={text}, expected whole numbers >= 0: {SEED}=0..2 or {SEED}=0,1,2")
     return int(text)

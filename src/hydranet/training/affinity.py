@@ -1,7 +1,7 @@
 """How much one task's step helps another, looked at while a shared network trains; nothing about the run changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,40 +10,30 @@ from hydranet.core.batch import Batch
 from hydranet.models.hydranet import HydraNet
 from hydranet.training.losses import Autocast, forward, frozen_buffers
 
+Table = dict[str, dict[str, float]]
+"""table[i][j]: task i, task j, for the pairs of which a step has labels."""
 
-@dataclass
+
+@dataclass(frozen=True)
 class Affinities:
-    """Sums over looks, and how many there were; [i][j]: task i, task j.
+    """What one look found.
 
     lookahead: Z_ij = 1 - L_j(theta - lr g_i) / L_j(theta), where g_i is the gradient of task i's loss at the shared
                parameters (TAG, Fifty et al., NeurIPS 2021, arXiv 2109.04617, equation 1).
     cosine:    between g_i and g_j.
     """
 
-    tasks: tuple[str, ...]
-    lookahead: dict[str, dict[str, float]] = field(default_factory=dict)
-    cosine: dict[str, dict[str, float]] = field(default_factory=dict)
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def mean(self, what: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        """The means of one of the two tables, for the pairs that were seen in one step."""
-        return {i: {j: value / self.counts[i, j] for j, value in row.items()} for i, row in what.items()}
-
-    def add(self, first: str, second: str, lookahead: float, cosine: float) -> None:
-        """One more look at a pair."""
-        for table, value in ((self.lookahead, lookahead), (self.cosine, cosine)):
-            row = table.setdefault(first, {})
-            row[second] = row.get(second, 0.0) + value
-        self.counts[first, second] = self.counts.get((first, second), 0) + 1
+    lookahead: Table
+    cosine: Table
 
 
-def look(model: HydraNet, batches: Sequence[Batch], autocast: Autocast, lr: float, seed: int, into: Affinities) -> None:
-    """Adds what one step's batches say. Costs one backward pass and one forward pass per task.
+def look(model: HydraNet, batches: Sequence[Batch], autocast: Autocast, lr: float, seed: int) -> Affinities:
+    """What one step's batches say of each pair of tasks. Costs one backward pass and one forward pass per task.
 
     lr: of the step that is tried, as the run's own step has it. Weights, buffers, gradients and mode are as before
     afterwards. Tasks without labels in these batches are not looked at.
     """
-    training = model.training
+    training, lookahead, cosine = model.training, Table(), Table()
     with frozen_buffers(model):
         model.train()
         before, gradients = _gradients(model, batches, autocast, seed)
@@ -51,11 +41,11 @@ def look(model: HydraNet, batches: Sequence[Batch], autocast: Autocast, lr: floa
         norms = {task: _dot(g, g) ** 0.5 for task, g in gradients.items()}
         for first, step in gradients.items():
             after = _after(model, batches, autocast, seed, (shared, step, lr))
-            for second, other in gradients.items():
-                if first != second:
-                    cosine = _dot(step, other) / max(norms[first] * norms[second], 1e-30)
-                    into.add(first, second, 1 - after[second] / max(before[second], 1e-30), cosine)
+            others = {task: g for task, g in gradients.items() if task != first}
+            lookahead[first] = {task: 1 - after[task] / max(before[task], 1e-30) for task in others}
+            cosine[first] = {task: _dot(step, g) / max(norms[first] * norms[task], 1e-30) for task, g in others.items()}
     model.train(training)
+    return Affinities(lookahead, cosine)
 
 
 def _gradients(

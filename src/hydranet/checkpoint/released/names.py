@@ -27,6 +27,12 @@ def located(path: Path | str) -> Path:
     return released()[str(path)] if is_released(path) else Path(path)
 
 
+def folder_of(run: Path | str) -> Path:
+    """The folder that holds a run's weights, whole: of a run folder, a released name, or the file of the weights."""
+    place = located(run).resolve()
+    return place if place.is_dir() else place.parent
+
+
 def results_of(run: Path, what: str) -> Path:
     """The folder for what a command makes of a run: `what` in it, or WHAT/NAME here for a released network.
 

@@ -1,12 +1,8 @@
 """NDDR-CNN (Gao et al., CVPR 2019, arXiv 1801.08297): columns connected by 1x1 convolutions over all features."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from hydranet.core.checks.ranges import check_range
-from hydranet.core.features import MakeDecoder, MakeEncoder, Reads
 from hydranet.models.columns import MixedColumns
 
 
@@ -40,23 +36,8 @@ class CrossConnected(MixedColumns):
     More general than `CrossStitch`, where a channel is mixed with its counterparts only, and dearer: (k c)^2 parameters
     per level for k columns of c channels.
 
-    groups: of tasks that have one column together; default: each task has its own.
-    keep:   what a column keeps of its own features at the start, above 0 and at most 1; the rest comes from the others
-            in equal parts. With a single column nothing is connected.
-    Raises SpecError for groups that do not hold each task once, and for an encoder that is no chain of stages.
+    Options and errors are those of `MixedColumns`.
     """
 
-    def __init__(
-        self,
-        reads: Mapping[str, Reads],
-        encoder: MakeEncoder,
-        decoder: MakeDecoder,
-        groups: tuple[tuple[str, ...], ...] = (),
-        keep: float = 0.9,
-    ) -> None:
-        check_range("sharing.keep", keep, 0, 1, above=True)
-        self.keep = keep
-        super().__init__(reads, encoder, decoder, groups)
-
-    def mixer(self, columns: int, channels: int) -> nn.Module:
-        return Connection(columns, channels, self.keep)
+    def mixer(self, columns: int, channels: int, keep: float) -> nn.Module:
+        return Connection(columns, channels, keep)
