@@ -131,7 +131,7 @@ class ClassMap(Annotation):
 class ScalarMap(Annotation):
     """A number for every pixel: depth, disparity, edge strength.
 
-    values: float h w in `unit`; NaN = unknown.
+    values: float h w in `unit`; NaN = unknown; inf as a label in meters = farther than anybody measures: the sky.
     unit:   "m" (a distance: divided by the factor when the image is zoomed into), "px" (a horizontal shift in
             the image: multiplied by it), "" (unchanged).
     """

@@ -34,6 +34,10 @@ def test_a_sound_label_of_every_kind_passes(kind: type[Annotation]) -> None:
     assert known_elements(label) > 0
 
 
+def test_a_distance_may_be_farther_than_anybody_measures() -> None:
+    check_labels(Sample(IMAGE, {"sky": ScalarMap(np.full((HEIGHT, WIDTH), np.inf), unit="m")}))
+
+
 @pytest.mark.parametrize(
     ("image", "cure"),
     [
@@ -71,6 +75,7 @@ LINE = np.zeros((1, 2, 2))
         ),
         (ScalarMap(np.zeros((HEIGHT, WIDTH), np.uint16)), "values is uint16 48 64, expected float 48 64"),
         (ScalarMap(np.full((HEIGHT, WIDTH), np.inf)), "values holds infinite numbers"),
+        (ScalarMap(np.full((HEIGHT, WIDTH), -np.inf), unit="m"), "values holds infinite numbers"),
         (NormalMap(np.zeros((HEIGHT, WIDTH, 3))), "xyz is float64 48 64 3, expected float 3 48 64"),
         (Boxes(np.array([[30.0, 20, 10, 40]]), np.array([0])), "is it left, top, width, height"),
         (Boxes(BOX + 500, np.array([0])), "lies outside the image of 64x48"),

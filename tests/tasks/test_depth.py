@@ -123,7 +123,7 @@ def test_silog_by_hand():
 def test_labels_beyond_the_range_are_unknown():
     raw = torch.zeros(1, 1, 1, 1)
     label = torch.tensor([[[0.0, 0.05, 1.0, 80.0], [80.1, math.nan, math.inf, 2.0]]]).repeat(1, 2, 1)
-    assert TASK.loss(raw, ScalarMap(label, "m")).count == 6
+    assert TASK.loss(raw, ScalarMap(label, "m")).count == 6 + 2  # and inf is farther than anybody measures: max_m
 
 
 def literal(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from hydranet.io.run_log import LOG, read
 from hydranet.training.log import RunLog
 from toys import toy_recipe
 
-KILLED = 9
+KILLED, FAILED = 9, 1
 
 
 def staged() -> Recipe:
@@ -40,14 +41,23 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def trained(recipe: Path, folder: Path) -> None:
+    ended = hydranet("train", recipe, "--out", folder)
+    assert ended.code == 0, ended.err
+
+
 def in_a_child(work: Callable[[], object]) -> int:
     """The exit code of a process that does the work and may end in the middle of it, with nothing tidied up."""
     child = os.fork()
     if child == 0:
+        code = FAILED
         try:
             work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
-            os._exit(0)
+            os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -63,7 +73,7 @@ def killed_at(count: int, recipe: Path, folder: Path) -> int:
 
     def work() -> None:
         os.replace = dies  # type: ignore[assignment]
-        hydranet("train", recipe, "--out", folder)
+        trained(recipe, folder)
 
     return in_a_child(work)
 
@@ -111,7 +121,7 @@ def test_killed_before_the_log(method: str, call: int, recipe: Path, whole: Path
 
     def work() -> None:
         setattr(RunLog, method, dies)
-        hydranet("train", recipe, "--out", tmp_path / "run")
+        trained(recipe, tmp_path / "run")
 
     assert in_a_child(work) == KILLED
     ends_like(whole, tmp_path / "run", recipe)

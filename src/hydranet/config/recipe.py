@@ -64,6 +64,8 @@ class Recipe(Component):
     cascades:   boxes of one task that are cut out and shown to others, such as signs (`core.cascade`).
     start:      a run, model file or state_dict whose weights a new run begins with, as far as they fit.
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
+    fixed_norm: BatchNorm of the trunk keeps the statistics of the weights that the run begins with, and learns scale
+                and shift. For small batches, and for data whose images differ much (docs/howto.md).
     compile:    torch.compile for trunk and heads; the first steps take minutes.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     keep_best:  `hydranet train` also keeps the network of the best evaluation in RUN/best: TASK (its headline metric),
@@ -93,6 +95,7 @@ class Recipe(Component):
     precision: Precision = "fp32"
     ema: float | None = None
     sync_norm: bool = False
+    fixed_norm: bool = False
     compile: bool = False
     seed: int = 0
     evaluate_every: int = 0
@@ -144,6 +147,8 @@ class Recipe(Component):
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "
                 "process to process; switch one of them off"
             )
+        if self.sync_norm and self.fixed_norm:
+            raise SpecError("got sync_norm and fixed_norm, expected one: statistics that are fixed need no processes")
         self._check_best()
         check_cascades(self.cascades, self.tasks)
         self.build_balancer()

@@ -91,7 +91,7 @@ def _(label: ClassMap, size: tuple[int, int]) -> None:
 @check_label.register
 def _(label: ScalarMap, size: tuple[int, int]) -> None:
     _expect("values", label.values, FLOAT, size, "give a number per pixel of the image, NaN where nobody knows")
-    if np.isinf(label.values).any():
+    if np.isneginf(label.values).any() or (label.unit != "m" and np.isposinf(label.values).any()):
         raise DataError("values holds infinite numbers, expected finite ones; write NaN where nobody knows")
 
 

@@ -12,6 +12,7 @@ from hydranet.core.spec import Part
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CLASSES, CamVid
 from hydranet.datasets.culane import CuLane
+from hydranet.datasets.distant import Distant
 from hydranet.datasets.gtsrb import CLASSES as SIGNS
 from hydranet.datasets.gtsrb import MIRROR, Gtsrb
 from hydranet.datasets.idd_lite import CLASSES as REGIONS
@@ -55,6 +56,9 @@ HARD_LIGHT = Augment(scale=(0.9, 2.0), brightness=0.5, contrast=0.5, saturation=
 ZOOMED = replace(HARD_LIGHT, scale=(1.2, 3.0))
 """For images of 1280x720, whose cars are a few pixels high in the whole."""
 
+CAMVID_FOCAL_PX, IDD_FOCAL_PX = 515.0, 270.0
+"""About: neither set states its camera. Only what is far in any camera is labeled with a distance there."""
+
 TO_ROAD = {"car": "vehicle", "van": "vehicle", "truck": "vehicle", "sign": "traffic sign"}
 """Of the scenes' boxes; a person is called so in both."""
 
@@ -69,6 +73,11 @@ def with_drivable(dataset: Dataset, folder: str) -> Dataset:
     )
 
 
+def far_sky(dataset: Dataset) -> Dataset:
+    """Its sky is farther than anything, for the head that lidar teaches nothing about the sky."""
+    return Distant(dataset, label="semantic", names=("sky",))
+
+
 def street() -> Recipe:
     """Segmentation twice (11 and 7 classes), depth, normals, boxes, drivable area, lanes, edges and traffic signs.
 
@@ -79,7 +88,7 @@ def street() -> Recipe:
 
     Command: HYDRANET_DATA=DATA hydranet train street
     """
-    camvid = Source("camvid", with_drivable(CamVid("camvid"), "camvid"), TALL, weight=1.5)
+    camvid = Source("camvid", CamVid("camvid"), TALL, weight=1.5)
     idd = Source("idd", IddLite("idd_lite"), TALL, weight=1.5, labels={"semantic": None, "regions": "semantic"})
     idd_train, idd_held_out = (replace(idd, dataset=Subset(idd.dataset, frames)) for frames in ("0-919", "920-999"))
     kitti = Source("kitti", KittiObject("kitti_object"), WIDE, classes={"detection": KITTI_TO_ROAD})
@@ -120,8 +129,8 @@ def street() -> Recipe:
         encoder=Part(Timm, model="tf_efficientnet_lite0", weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=128),
         data=(
-            camvid,
-            idd_train,
+            replace(camvid, dataset=far_sky(with_drivable(camvid.dataset, "camvid")), focal_px=CAMVID_FOCAL_PX),
+            replace(idd_train, dataset=far_sky(idd_train.dataset), focal_px=IDD_FOCAL_PX),
             replace(kitti, dataset=with_drivable(kitti_train, "kitti_object"), weight=1.5),
             Source(
                 "kitti-video",
@@ -155,6 +164,7 @@ def street() -> Recipe:
         batch=30,
         precision="auto",
         ema=0.998,
+        fixed_norm=True,
         save_every=25,
         workers=1,
     )

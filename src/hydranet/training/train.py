@@ -28,6 +28,7 @@ from hydranet.io.atomic import CheckpointError
 from hydranet.io.lock import Lock, locked
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.active_norm import allow_single_values
+from hydranet.models.layers.fixed_norm import fix_statistics
 from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup, gather
 from hydranet.training.ema import Average
@@ -80,6 +81,8 @@ class Run:
         self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
         self.users = parameter_users(self.model.trunk) if isinstance(self.balancer, GradientBalancer) else None
         self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
+        if recipe.fixed_norm:
+            fix_statistics(self.model.trunk, measured=fresh)
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimizer = optimizer(recipe.optim, self.model, self.balancer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")

@@ -44,8 +44,9 @@ class Depth(CameraTask, FixedAfterTraining):
     So d is positive everywhere, a step in z is the same relative step near and far, and the range ends of a data set
     are no limits where gradients vanish: d is clipped to min_m..max_m only when it is decoded.
 
-    min_m, max_m: the range that is decoded and scored; labels beyond it are unknown. Part of what weights mean: fixed
-                  once the network is trained.
+    min_m, max_m: the range that is decoded and scored; labels beyond it are unknown, but inf, "farther than anybody
+                  measures", is learned as max_m and not scored. Part of what weights mean: fixed once the network is
+                  trained.
     cap_m:        scores stop here instead of at max_m: farther labels do not count, predictions are clipped to it.
     canonical_focal_px: None = the network learns meters as labels say them: right for one camera, wrong by the ratio of
                   the focal lengths for another. A number f_c = it learns the distance at which a camera of this focal
@@ -130,6 +131,7 @@ class Depth(CameraTask, FixedAfterTraining):
         """
         assert isinstance(label, ScalarMap)
         wanted = label.values.float()
+        wanted = torch.where(wanted.isposinf(), self.max_m, wanted)
         # Comparing with NaN gives False.
         valid = (wanted >= self.min_m) & (wanted <= self.max_m)
         if self.canonical_focal_px is not None:
