@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from hydranet.annotations import Boxes, ClassMap
 from hydranet.core.dataset import Dataset
+from hydranet.core.spec import to_json
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.bdd100k_road import Bdd100kRoad
 from hydranet.datasets.camvid import CamVid
@@ -29,6 +31,7 @@ from hydranet.datasets.labelme import Labelme
 from hydranet.datasets.lines_from_masks import LinesFromMasks
 from hydranet.datasets.masks import Masks
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
+from hydranet.datasets.packed import Packed
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.datasets.shift import Shift
@@ -44,8 +47,13 @@ from hydranet.datasets.yolo import Yolo
 from hydranet.io.columns import BoxColumns, LineColumn, NumberColumn, PointColumns, TagColumn
 from hydranet.io.fingerprint import content as pixels
 from hydranet.io.fingerprint import perceptual_hash
+from hydranet.io.fingerprint_cache import state_of
+from hydranet.io.image_codec import CODECS
+from hydranet.io.pack_index import PackIndex
 from hydranet.io.pseudo_label_cache import file_of, packed
 from hydranet.io.pseudo_label_index import Entry, Index, Made
+from hydranet.io.sample_record import to_files
+from hydranet.io.shards import ShardWriter
 
 HEIGHT, WIDTH = 24, 32
 RNG = np.random.default_rng(0)
@@ -494,6 +502,19 @@ def together(root: Path) -> Together:
     return Together((whole, DepthMaps(str(root), unit="mm", on_error="skip")))
 
 
+def pack_of_masks(root: Path) -> Packed:
+    """A pack without loss, of shards that hold one sample each."""
+    whole = masks(root / "files")
+    index = PackIndex(to_json(whole), state_of(whole) or "", None, "zstd", ("semantic",))
+    writer = ShardWriter(root / "pack", shard_bytes=1)
+    for sample in (whole[place] for place in range(len(whole))):
+        prints = {"content": pixels(sample.image), "look": perceptual_hash(sample.image)}
+        writer.add(to_files(sample, CODECS["zstd"]), {"key": sample.key, **prints})
+    writer.close()
+    replace(index, complete=True, classes=whole.classes, samples=len(whole)).save(root / "pack")
+    return Packed(str(root / "pack"), whole)
+
+
 FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     KittiObject: kitti_object,
     KittiTracking: kitti_tracking,
@@ -512,6 +533,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Folder: folder,
     Gtsrb: gtsrb,
     UtkFace: utkface,
+    Packed: pack_of_masks,
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
     Shift: shift,

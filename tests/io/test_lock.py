@@ -25,7 +25,7 @@ def test_a_second_training_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     first = train(toy_recipe(), folder)
     next(first)
-    sentence = rf"run is in use: process {os.getpid()} on {socket.gethostname()} trains into it; wait until it ends"
+    sentence = rf"run is in use: process {os.getpid()} on {socket.gethostname()} works in it; wait until it ends"
     for resume in (False, True):
         with pytest.raises(CheckpointError, match=sentence):
             next(train(toy_recipe(), folder, resume=resume))

@@ -34,18 +34,23 @@ def train(
         Path | None,
         typer.Option(help="A run, model file or state_dict whose weights to begin with, as far as they fit"),
     ] = None,
+    packed: Annotated[
+        Path | None, typer.Option(help="Read the sources from a pack that `hydranet data pack` made", metavar="FOLDER")
+    ] = None,
     device: Device = "cpu",
     allow: Allow = None,
     trust: Trust = False,
 ) -> None:
     """Train a recipe. Ctrl-C stops after the current step; --resume goes on exactly there."""
     from hydranet.checkpoint import resolve
+    from hydranet.data.packed_recipe import packed as reading_packs
     from hydranet.models.device import available_device
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     chosen = replace(chosen, start=str(start)) if start else chosen
+    chosen = reading_packs(chosen, packed) if packed else chosen
     folder = out or Path("runs") / chosen.name
-    begun = [f"--start {start}"] if start else []
+    begun = [*([f"--start {start}"] if start else []), *([f"--packed {packed}"] if packed else [])]
     if resume:
         _check_resumable(chosen, folder)
     again = " ".join(["hydranet train", recipe, *(settings or []), *begun, f"--out {folder} --resume"])

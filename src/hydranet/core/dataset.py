@@ -52,6 +52,13 @@ class Dataset(Component, ABC):
         """`Sample.key` of every image, as splits need them. By default every image is read; data sets of files know."""
         return [self[index].key or str(index) for index in range(len(self))]
 
+    def fingerprints(self) -> Mapping[str, tuple[str, str]] | None:
+        """Content and look of every image by key (`io.fingerprint`) where they are known without reading it, else None.
+
+        Only a data set that keeps what others have read knows them.
+        """
+        return None
+
     @abstractmethod
     def __len__(self) -> int: ...
 

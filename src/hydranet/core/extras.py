@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, str] = {
     "scipy": "train",
     "tensorboard": "train",
     "yaml": "train",
+    "zstandard": "train",
     "onnx": "export",
     "onnxscript": "export",
     "nncf": "export",

@@ -22,6 +22,7 @@ from hydranet.core.ledger import Ledger, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.data.observed import Observed, observe
+from hydranet.data.packed_recipe import check_packs
 from hydranet.data.reader import Reader
 from hydranet.transforms.augment import Augment
 
@@ -70,6 +71,7 @@ class Mixture(TorchDataset[list[Batch] | Broken]):
                 f"batch {recipe.batch} cannot be split over {world} processes with {recipe.accumulate} micro-batches; "
                 "choose a batch that is a multiple of their product"
             )
+        check_packs(recipe)
         self.recipe, self.rank, self.world = recipe, rank, world
         self.readers = [Reader(source, recipe.tasks) for source in recipe.data]
         for reader in self.readers:

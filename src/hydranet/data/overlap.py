@@ -12,6 +12,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, to_json
+from hydranet.datasets.packed import Packed
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.io.files import FileDataset
@@ -143,7 +144,9 @@ def _fingerprints(source: Source, cached: dict[str, Fingerprints], show: Show) -
 
 
 def bare(dataset: Dataset) -> Dataset:
-    """The images without the pseudo-labels around them."""
+    """The images without the pseudo-labels around them; a pack, which knows its images anyway, as it is."""
+    if isinstance(dataset, Packed):
+        return dataset
     if isinstance(dataset, Pseudo | PseudoMaps):
         return bare(dataset.dataset)
     inner = {one.name: vars(dataset).get(one.name) for one in fields(dataset)}

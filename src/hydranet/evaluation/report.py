@@ -16,6 +16,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, dotted, to_json
+from hydranet.datasets.packed import Packed
 from hydranet.io.atomic import write
 
 NOT_MEASURED = Omission.CLASS_NOT_MEASURED
@@ -140,8 +141,11 @@ def digest(value: Any) -> str:
 def described(dataset: Dataset) -> Any:
     """The options of a data set as a recipe states them, without folders and without which labels are read.
 
-    A network with one task and one with three read other labels of the same images.
+    A network with one task and one with three read other labels of the same images; a pack that changed nothing is what
+    was packed.
     """
+    if isinstance(dataset, Packed) and dataset.is_exact:
+        return described(dataset.dataset)
     try:
         return _without(to_json(dataset), ("root", "cache", "labels"))
     except SpecError:  # it holds what a recipe cannot, such as arrays or functions; its labels still count

@@ -2,7 +2,8 @@
 
 They lie in $HYDRANET_CACHE/fingerprints, else ~/.cache/hydranet/fingerprints: one file per data set. A file is used
 while all of this is as it was: the identities of the images (`Dataset.identities`: options and index), path, size and
-time of change of every file under a folder that the options name, the code of the data set, and hydranet's version.
+time of change of every file under a folder that the options name (wherever that folder lies), the code of the data set,
+and hydranet's version.
 """
 
 import hashlib
@@ -33,8 +34,11 @@ Show = Callable[[int, int], None]
 def fingerprints(dataset: Dataset, show: Show) -> Fingerprints:
     """Content and look of every image by key. Broken images are left out: nobody trains on them either.
 
-    Images are read only where the cache has nothing for this state of the data set.
+    Images are read only where neither the data set nor the cache has anything for this state of the data set.
     """
+    own = dataset.fingerprints()
+    if own is not None:
+        return dict(own)
     path = _place(dataset)
     kept = _kept(path) if path else None
     if kept is not None:
@@ -66,7 +70,7 @@ def _keep(path: Path | None, prints: Fingerprints) -> None:
 def is_kept(dataset: Dataset) -> bool:
     """Whether `fingerprints` needs to read no image of a data set."""
     path = _place(dataset)
-    return path is not None and _kept(path) is not None
+    return dataset.fingerprints() is not None or (path is not None and _kept(path) is not None)
 
 
 def _kept(path: Path) -> Fingerprints | None:
@@ -154,7 +158,7 @@ def _named(value: str, own: Path | None, what: str) -> Path:
 def _stamps(root: Path) -> Iterator[str]:
     """The files below a folder, also below linked ones, each folder once; or the file itself."""
     if root.is_file():
-        yield _stamp(root)
+        yield _stamp(root, root.parent)
     entered = set[str]()
     for folder, inside, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -164,12 +168,13 @@ def _stamps(root: Path) -> Iterator[str]:
         entered.add(real)
         inside.sort()
         for name in sorted(names):
-            yield _stamp(Path(folder, name))
+            yield _stamp(Path(folder, name), root)
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: Path, root: Path) -> str:
+    name = path.relative_to(root)
     try:
         state = path.stat()
     except OSError:
-        return f"{path} gone"
-    return f"{path} {state.st_size} {state.st_mtime_ns}"
+        return f"{name} gone"
+    return f"{name} {state.st_size} {state.st_mtime_ns}"

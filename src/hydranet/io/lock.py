@@ -70,7 +70,7 @@ def _take(path: Path, mine: str) -> None:
         text, holder = _holder(path)
         if holder is not None:
             raise CheckpointError(
-                f"{path.parent} is in use: process {holder.get('pid')} on {holder.get('host')} trains into it; wait "
+                f"{path.parent} is in use: process {holder.get('pid')} on {holder.get('host')} works in it; wait "
                 f"until it ends or choose another folder (if it no longer runs, delete {path})"
             )
         _remove(path, text)
