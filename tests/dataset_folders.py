@@ -25,6 +25,7 @@ from hydranet.datasets.folder import Folder
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.image_list import ImageList
+from hydranet.datasets.in_memory import InMemory
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.labelme import Labelme
@@ -381,6 +382,10 @@ def pseudo(root: Path) -> Pseudo:
     return Pseudo(pictures, str(root / "cache"))
 
 
+def in_memory(root: Path) -> InMemory:
+    return InMemory(kitti_object(root))
+
+
 def subset(root: Path) -> Subset:
     return Subset(kitti_object(root), "1-2")
 
@@ -537,6 +542,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
     Shift: shift,
+    InMemory: in_memory,
     Subset: subset,
     CuLane: culane,
     TuSimple: tusimple,

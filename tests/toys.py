@@ -12,7 +12,7 @@ from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
-from hydranet.core.features import Decoder, Encoder, Features, FeatureSpec, Pyramid
+from hydranet.core.features import Decoder, Encoder, Features, FeatureSpec, Pyramid, StagedEncoder
 from hydranet.core.sample import Sample
 from hydranet.core.spec import Part
 from hydranet.core.task import Loss, Raw, Stats, Task
@@ -33,6 +33,20 @@ class ToyEncoder(Encoder):
     def forward(self, image: Tensor) -> Pyramid:
         fine = torch.tanh(self.dropout(self.norm(self.stem(image - 0.45))))
         return [fine, torch.tanh(self.down(fine))]
+
+
+class ToyStages(StagedEncoder):
+    """The same as a chain of two stages, with BatchNorm in each."""
+
+    features = (FeatureSpec(8, 16), FeatureSpec(8, 32))
+
+    def __init__(self, weights: str | None = None) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 16, stride=16), nn.BatchNorm2d(8), nn.Tanh())
+        self.down = nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.Tanh())
+
+    def segments(self) -> list[nn.Module]:
+        return [self.stem, self.down]
 
 
 class ToyDecoder(Decoder):

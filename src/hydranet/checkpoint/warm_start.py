@@ -62,13 +62,15 @@ def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:
     """Fills a fresh network from `recipe.start`, if there is one.
 
     Tensors of equal name and shape are taken; where both recipes name the classes of a task and they differ, rows are
-    moved by class name (`class_rows`). Raises CheckpointError for what is no file of tensors or fits nowhere.
+    moved by class name (`class_rows`). A structure that has a part of a hard-shared trunk several times takes each from
+    there (`Trunk.hard_names`). Raises CheckpointError for what is no file of tensors or fits nowhere.
     """
     if recipe.start is None:
         return None
     tensors, before, file = tensors_of(Path(recipe.start))
     own = model.state_dict()
-    tensors = renamed(tensors, own)
+    copied = {f"trunk.{name}": f"trunk.{there}" for name, there in model.trunk.hard_names().items()}
+    tensors = renamed(tensors, {there: own[name] for name, there in copied.items()} | own)
     old = {task.name: task for task in before.tasks} if before else {}
     loaded: list[str] = []
     new: list[str] = []
@@ -77,7 +79,7 @@ def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:
     by_class = {name: class_rows(task, model.trunk.features[name]) for name, task in model.tasks.items() if name in old}
     for name, tensor in own.items():
         part, _, inner = name.removeprefix("heads.").partition(".")
-        given = tensors.get(name)
+        given = tensors.get(name, tensors.get(copied.get(name, name)))
         rows = by_class.get(part, {}).get(inner) if name.startswith("heads.") else None
         if given is None:
             new.append(name)
@@ -92,7 +94,8 @@ def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:
             with torch.no_grad():
                 tensor.copy_(given)
             loaded.append(name)
-    left_out |= {name: "not of this network" for name in tensors if name not in own}
+    used = own.keys() | set(copied.values())
+    left_out |= {name: "not of this network" for name in tensors if name not in used}
     if not loaded and not resized:
         raise CheckpointError(
             f"nothing in {file} fits this network (there: {', '.join(list(tensors)[:3])}; here: "

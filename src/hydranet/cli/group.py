@@ -64,7 +64,7 @@ def group(
     seeds = [seed_of(text) for text in values.pop(SEED, ())]
     if several := [key for key, given in values.items() if len(given) > 1]:
         raise SpecError(f"got several values for {several[0]}, expected one: only seed may vary here")
-    budgets = _numbers(budget)
+    budgets = numbers(budget)
     chosen = resolve.recipe(recipe).changed(f"{key}={given[0]}" for key, given in values.items())
     seeds = seeds or [chosen.seed]
     folder, names = out or Path("runs") / f"{chosen.name}-group", plan.check_tasks(chosen)
@@ -95,7 +95,8 @@ def group(
     _write(folder, chosen, by, affinity, gains, choices)
 
 
-def _numbers(text: str) -> list[float]:
+def numbers(text: str) -> list[float]:
+    """Budgets by commas. Raises SpecError for anything else."""
     from hydranet.core.spec import SpecError
 
     try:

@@ -12,6 +12,7 @@ import typer
 from hydranet.cli import (
     add_head,
     bench,
+    branch,
     compare,
     compare_outputs,
     data,
@@ -90,6 +91,7 @@ app.command()(report.report)
 app.command()(retention.retention)
 app.command()(sweep.sweep)
 app.command()(group.group)
+app.command()(branch.branch)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.add_typer(recipe.app, name="recipe")

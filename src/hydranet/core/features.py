@@ -94,6 +94,13 @@ class Trunk(nn.Module, ABC):
         """Its options in a recipe that has only these of its tasks."""
         return dict(options)
 
+    def hard_names(self) -> dict[str, str]:
+        """For tensors that a hard-shared trunk has under another name: {name here: name there}.
+
+        A network that starts from a hard-shared one fills each of its copies of a part from that part.
+        """
+        return {}
+
     def forward(self, image: Float[Tensor, "b 3 h w"], tasks: Sequence[str]) -> dict[str, Pyramid]:
         """Image to what the heads of `tasks` read.
 

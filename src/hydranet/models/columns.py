@@ -23,6 +23,9 @@ from hydranet.core.spec import SpecError
 Groups = tuple[tuple[str, ...], ...]
 """Names of tasks by group; a group is called after its first task."""
 
+PARTS = ("encoder", "decoder")
+"""Of a hard-shared trunk."""
+
 
 def checked_groups(groups: Sequence[Sequence[str]], tasks: Iterable[str]) -> Groups:
     """The groups, or one per task where none are given. Raises SpecError unless each task is in exactly one."""
@@ -80,6 +83,12 @@ class TaskGroups(Trunk):
         self.features: dict[str, Features] = {
             task: levels[self.name_of[task]] if read == "decoder" else taps for task, read in self.reads.items()
         }
+
+    def hard_names(self) -> dict[str, str]:
+        """Decoders, and encoders where there are several, are copies of the one of a hard-shared trunk."""
+        several = {part for part, made in self.named_children() if part in PARTS and isinstance(made, nn.ModuleDict)}
+        parted = {name: name.split(".", 2) for name in self.state_dict()}
+        return {name: f"{words[0]}.{words[2]}" for name, words in parted.items() if words[0] in several}
 
     def _read(self, taps: Mapping[str, Pyramid], tasks: Sequence[str]) -> dict[str, Pyramid]:
         """For each task what its head reads; a group's decoder runs once. taps: by group, its encoder's levels."""

@@ -17,7 +17,9 @@ if TYPE_CHECKING:  # tables of files and names are made in a second: they wait f
     from hydranet.models.summary import PartInfo
     from hydranet.sweep.grouping.choice import Choice
     from hydranet.sweep.grouping.table import Affinity, Gains
+    from hydranet.sweep.grouping.tree import TreeChoice
     from hydranet.sweep.results import Results
+    from hydranet.training.stage_affinity import StageAffinity
     from hydranet.training.train import Progress
 
 
@@ -169,6 +171,32 @@ def groups(choices: "Mapping[float, Choice]", cost: str) -> Table:
     for limit, one in choices.items():
         networks = " | ".join(" + ".join(map(cell, group)) for group in one.groups)
         shown.add_row(number(limit), networks, number(one.cost), f"{-one.loss:+.4g}")
+    return shown
+
+
+def stage_affinity(stages: "Sequence[StageAffinity]", shares: Sequence[float]) -> Table:
+    """One row per pair of tasks, one column per stage: how alike they are there; and what each stage costs."""
+    title = "how alike tasks are: mean of gradient cosine, CKA of contributions, and agreement of errors; at most 1"
+    shown = Table("tasks", *(cell(stage.name) for stage in stages), title=title)
+    means = [stage.mean for stage in stages]
+    for pair in dict.fromkeys(pair for mean in means for pair in mean):
+        shown.add_row(cell(" + ".join(pair)), *(f"{mean[pair]:+.2f}" if pair in mean else "–" for mean in means))
+    shown.add_row("share of the cost", *(f"{share:.0%}" for share in shares[: len(means)]), style="bold")
+    return shown
+
+
+def trees(choices: "Mapping[float, TreeChoice]", cost: str) -> Table:
+    """One row per budget and stage where tasks part: the groups from there on."""
+    shown = Table("budget", f"cost ({cost})", "from", "groups of tasks", title="costs in networks of the run")
+    for limit, one in choices.items():
+        first = [number(limit), number(one.cost)]
+        for level, groups in enumerate(one.tree):
+            if level and groups == one.tree[level - 1]:
+                continue
+            where = "decoder" if level == len(one.tree) - 1 and level else f"stage {level}"
+            shown.add_row(*first, where, " | ".join(" + ".join(map(cell, group)) for group in groups))
+            first = ["", ""]
+        shown.add_section()
     return shown
 
 

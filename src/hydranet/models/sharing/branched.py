@@ -30,6 +30,7 @@ class Branched(TaskGroups):
         self.tree = checked
         self.parted = next((i for i, groups in enumerate(self.tree[:-1]) if len(groups) > 1), stages)
         chains = [whole.segments()]
+        self._there = [_names_in(whole, segment) for segment in chains[0]]
         nodes: dict[str, nn.Module] = {}
         for stage, groups in enumerate(self.tree[:-1]):
             while len(chains) < len(groups):
@@ -42,6 +43,13 @@ class Branched(TaskGroups):
     def options_for(cls, options: Mapping[str, Any], tasks: Collection[str]) -> dict[str, Any]:
         given = {"tree": tuple(groups_of(groups, tasks) for groups in options["tree"])} if options.get("tree") else {}
         return {**options, **given}
+
+    def hard_names(self) -> dict[str, str]:
+        names = super().hard_names()
+        for node, made in self.encoder.items():
+            there = self._there[int(node.partition("-")[0])]
+            names |= {f"encoder.{node}.{name}": f"encoder.{there[name]}" for name in made.state_dict()}
+        return names
 
     def shared(self, image: Tensor) -> Pyramid:
         levels = [image]
@@ -84,6 +92,12 @@ def checked_tree(tree: Sequence[Sequence[Sequence[str]]], tasks: Sequence[str], 
                     "a group of the stage before: what has parted stays apart"
                 )
     return tuple(given) + (given[-1],) * (stages + 1 - len(given))
+
+
+def _names_in(encoder: nn.Module, segment: nn.Module) -> dict[str, str]:
+    """For each tensor of a segment its name in the encoder that it was cut from."""
+    names = {id(tensor): name for name, tensor in encoder.state_dict(keep_vars=True).items()}
+    return {name: names[id(tensor)] for name, tensor in segment.state_dict(keep_vars=True).items()}
 
 
 def _node(stage: int, group: Sequence[str]) -> str:
