@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +17,8 @@ from hydranet.core.sample import DataError
 from hydranet.evaluation.report import Report
 from hydranet.io.run_log import LOG, read
 from hydranet.training.best import FILE, FOLDER, History, exhausted, keep
+from killed_training import KILLED, exit_code, train_until_file
 from toys import Noise, toy_recipe
-
-KILLED = 9
 
 
 def report(value: float, task: str = "a", better: str = "higher") -> Report:
@@ -92,16 +89,6 @@ def recipe(**changes: object) -> Recipe:
     return replace(base, evaluate_every=1, keep_best="glow", save_every=3, **changes)
 
 
-def in_a_child(work: Callable[[], object]) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def files(folder: Path) -> dict[str, bytes]:
     names = (
         checkpoint.MODEL,
@@ -140,22 +127,11 @@ def test_a_run_killed_anywhere_keeps_and_ends_as_an_unbroken_one(tmp_path: Path,
             ),
         )
     )
-    put = os.replace
     for count in range(4, 60, 7):
-        folder, calls = tmp_path / f"killed-{count}/run", [0]
-
-        def dies(source: Path, target: Path, count: int = count, calls: list[int] = calls) -> None:
-            calls[0] += 1
-            if calls[0] == count:
-                os._exit(KILLED)
-            put(source, target)
-
-        def work(folder: Path = folder) -> None:
-            os.replace = dies  # type: ignore[assignment]
-            hydranet("train", path, "--out", folder)
-
-        if in_a_child(work) != KILLED:
+        folder = tmp_path / f"killed-{count}/run"
+        if (code := exit_code(train_until_file, count, path, folder)) == 0:
             break
+        assert code == KILLED
         again = ["--resume"] if (folder / checkpoint.STATE).is_file() else []
         assert hydranet("train", path, "--out", folder, *again).code == 0
         assert files(folder) == files(tmp_path / "whole/run"), count

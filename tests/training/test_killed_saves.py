@@ -1,9 +1,6 @@
 """A run that is killed anywhere, also inside a save, ends after --resume with the files of an unbroken one."""
 
 import json
-import os
-import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +14,8 @@ from hydranet.config.stages import Stage
 from hydranet.io.growing_file import GrowingFile
 from hydranet.io.run_log import LOG, read
 from hydranet.training.log import RunLog
+from killed_training import KILLED, exit_code, train_until_file, train_until_log
 from toys import toy_recipe
-
-KILLED, FAILED = 9, 1
 
 
 def staged() -> Recipe:
@@ -41,41 +37,9 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(recipe: Path, folder: Path) -> None:
-    ended = hydranet("train", recipe, "--out", folder)
-    assert ended.code == 0, ended.err
-
-
-def in_a_child(work: Callable[[], object]) -> int:
-    """The exit code of a process that does the work and may end in the middle of it, with nothing tidied up."""
-    child = os.fork()
-    if child == 0:
-        code = FAILED
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def killed_at(count: int, recipe: Path, folder: Path) -> int:
+def killed_at(count: int, recipe: Path, folder: Path) -> int | None:
     """Trains in a process that ends before the `count`-th file is put in place; 0 where there are fewer."""
-    calls, put = [0], os.replace
-
-    def dies(source: Path, target: Path) -> None:
-        calls[0] += 1
-        if calls[0] == count:
-            os._exit(KILLED)
-        put(source, target)
-
-    def work() -> None:
-        os.replace = dies  # type: ignore[assignment]
-        trained(recipe, folder)
-
-    return in_a_child(work)
+    return exit_code(train_until_file, count, recipe, folder)
 
 
 def lines(folder: Path) -> list[dict]:
@@ -109,21 +73,7 @@ def test_killed_before_any_file_is_put_in_place(recipe: Path, whole: Path, tmp_p
 
 @pytest.mark.parametrize(("method", "call"), [("step", 4), ("step", 6), ("report", 1), ("report", 2), ("report", 3)])
 def test_killed_before_the_log(method: str, call: int, recipe: Path, whole: Path, tmp_path: Path) -> None:
-    calls = [0]
-
-    def dies(*_: object) -> None:
-        calls[0] += 1
-        if calls[0] == call:
-            os._exit(KILLED)
-        return real(*_)
-
-    real = getattr(RunLog, method)
-
-    def work() -> None:
-        setattr(RunLog, method, dies)
-        trained(recipe, tmp_path / "run")
-
-    assert in_a_child(work) == KILLED
+    assert exit_code(train_until_log, method, call, recipe, tmp_path / "run") == KILLED
     ends_like(whole, tmp_path / "run", recipe)
 
 

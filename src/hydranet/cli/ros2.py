@@ -4,8 +4,20 @@ from typing import Annotated
 
 import typer
 
-from hydranet.cli.arguments import Allow, Device
-from hydranet.cli.predict import Every, Heads, Iou, Model, Precision, Runtime, Size, Threads, Threshold, parse_every
+from hydranet.cli.arguments import Allow, Best, Device, Trust, best_of
+from hydranet.cli.predict import (
+    Every,
+    Heads,
+    Iou,
+    Model,
+    Options,
+    Precision,
+    Runtime,
+    Size,
+    Threads,
+    Threshold,
+    parse_every,
+)
 from hydranet.core.extras import needing
 
 Image = Annotated[str, typer.Option(help="Topic with sensor_msgs/Image")]
@@ -35,12 +47,15 @@ def ros2(
     threshold: Threshold = None,
     iou: Iou = None,
     every: Every = None,
+    option: Options = None,
     size: Size = "",
     runtime: Runtime = "",
     device: Device = "cpu",
     threads: Threads = None,
     precision: Precision = "",
     allow: Allow = None,
+    trust: Trust = False,
+    best: Best = False,
 ) -> None:
     """Run a ROS 2 node: one image topic in, one message per head out, with the image's stamp and frame.
 
@@ -49,13 +64,16 @@ def ros2(
     with needing("hydranet ros2"):
         from hydranet.serving.ros2.live_messages import has_vision
         from hydranet.serving.ros2.node import Topics, spin
+    from hydranet.deploy.options import parse_options
     from hydranet.deploy.session import Runtime
     from hydranet.inference.predictor import Predictor, parse_size
     from hydranet.serving.ros2.pipeline import Outputs, Perception
 
     chosen = [word.strip() for word in heads.split(",") if word.strip()] or None
     rates, shape = parse_every(every or ()), parse_size(size)
-    predictor = Predictor(model, chosen, size=shape, runtime=Runtime(runtime, device, threads, precision))
+    predictor = Predictor(
+        best_of(model, best), chosen, size=shape, runtime=Runtime(runtime, device, threads, precision)
+    ).with_options(parse_options(option or ()))
     outputs = Outputs(has_vision(), millimeters, overlay, cloud)
     perception = Perception(predictor.stream(rates), outputs, threshold, iou)
     spin(perception, Topics(image, compressed, camera_info), ros_args or (), name)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hydranet.cli import terminal
-from hydranet.cli.arguments import Allow, Device
-from hydranet.cli.predict import Heads, Iou, Precision, Runtime, Size, Threads, Threshold
+from hydranet.cli.arguments import Allow, Best, Device, Trust, best_of
+from hydranet.cli.predict import Heads, Iou, Options, Precision, Runtime, Size, Threads, Threshold
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -46,17 +46,21 @@ def serve(
     heads: Heads = "",
     threshold: Threshold = None,
     iou: Iou = None,
+    option: Options = None,
     size: Size = "",
     runtime: Runtime = "",
     device: Device = "cpu",
     threads: Threads = None,
     precision: Precision = "",
     allow: Allow = None,
+    trust: Trust = False,
+    best: Best = False,
 ) -> None:
     """Serve models over HTTP, on this machine alone unless --host says otherwise, until Ctrl-C.
 
     A page for the browser, POST /predict with an image, the Open Inference Protocol under /v2, /openapi.json, /metrics.
     """
+    from hydranet.deploy.options import parse_options
     from hydranet.deploy.session import Runtime
     from hydranet.inference.predictor import Predictor, parse_size
     from hydranet.serving.web.limits import Limits, read_key
@@ -81,7 +85,9 @@ def serve(
     )
     for word in models:
         name, path = split_name(word)
-        predictor = Predictor(path, names, threshold=threshold, iou=iou, size=shape, runtime=chosen)
+        predictor = Predictor(
+            best_of(Path(path), best), names, threshold=threshold, iou=iou, size=shape, runtime=chosen
+        ).with_options(parse_options(option or ()))
         _add(opened, name or address_name(predictor.manifest.name), predictor)
     with address.bind() as bound:
         server = web_server(opened, address, limits, key)

@@ -67,7 +67,7 @@ class MetricAccumulator:
 
     def add(self, sample: Sample, predictions: dict[str, Annotation]) -> None:
         """Measures every task that the image has a label and a prediction for."""
-        for name in sample.labels.keys() & predictions.keys():
+        for name in (name for name in self.tasks if name in sample.labels and name in predictions):
             stats = self.tasks[name].measure(predictions[name], sample.labels[name])
             self.stats[name] = merge([self.stats[name], stats] if name in self.stats else [stats])
             if self.keep:

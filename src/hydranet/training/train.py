@@ -28,6 +28,7 @@ from hydranet.io.atomic import CheckpointError
 from hydranet.io.lock import Lock, locked
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.layers.active_norm import allow_single_values
+from hydranet.models.layers.depthwise import depthwise_in_float32
 from hydranet.models.layers.fixed_norm import fix_statistics
 from hydranet.models.layers.sync_norm import synchronize
 from hydranet.training.distributed import ProcessGroup, gather
@@ -76,6 +77,8 @@ class Run:
         if recipe.sync_norm:
             synchronize(self.model.trunk)
         allow_single_values(self.model)
+        if self.device.type == "cpu":
+            depthwise_in_float32(self.model)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
         self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
