@@ -1,4 +1,4 @@
-"""`hydranet report`: the curves of runs as a page that needs nothing else."""
+"""`hydranet report`: the curves of runs in a page that needs nothing else."""
 
 import math
 import re
@@ -13,7 +13,8 @@ from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.upgrad import UPGrad
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
-from hydranet.reporting.curves import Group, curves, grouped, losses, runs_in, write_report
+from hydranet.reporting.curves import Group, curves, grouped, losses, runs_in
+from hydranet.reporting.run_page import sections, write_page
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
 from hydranet.visualization import charts
@@ -50,15 +51,17 @@ def pictures(page: Path) -> list[ElementTree.Element]:
 
 
 def test_one_run(runs: list[Path]) -> None:
-    ended = hydranet("report", runs[0])
-    assert (ended.code, ended.out.strip()) == (0, f"curves: {runs[0] / 'report.html'}")
+    ended = hydranet("report", runs[0], "--look", 0)
+    assert (ended.code, ended.out.strip()) == (0, f"page: {runs[0] / 'report.html'}")
     text = (runs[0] / "report.html").read_text()
-    for title in ("Losses", "Weights of the balancer", "Cosines", "gradient norm", "Scores while training", "iou"):
+    titles = ("Losses", "Weights of the balancer", "Cosines", "Gradients of the tasks", "gradient norm", "iou")
+    for title in (*titles, "Scores while training", "Architecture", "Costs against networks of one task"):
         assert title in text
     assert "first &amp; best" in text
     assert "&lt;car&gt;" in text
     assert "http" not in text
-    assert len([one for one in pictures(runs[0] / "report.html") if one.get("role") == "img"]) == 2 + 1 + 1 + 4 + 1 + 1
+    charts_of = [one for one in pictures(runs[0] / "report.html") if one.get("role") == "img"]
+    assert len(charts_of) == 2 + 1 + 1 + 1 + 4 + 1 + 1 + 1 + 2
 
 
 def test_several_runs_share_charts(runs: list[Path], tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_tasks_may_be_missing_in_some_steps(runs: list[Path], tmp_path: Path) ->
         del line["losses"]["bright"], line["weights"]["bright"]
         line["cosines"] = {}
     run.steps[5]["gradient_norm"] = None
-    write_report([run], tmp_path / "page.html")
+    write_page([run], sections([run]), tmp_path / "page.html")
     assert len(losses([Group("run", [run])])) == 2
 
 

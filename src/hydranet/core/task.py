@@ -166,6 +166,12 @@ class Task(Learner):
     def score(self, stats: Stats) -> dict[str, float]:
         """Metrics of accumulated statistics; `headline[0]` is among them. NaN where nothing was measured."""
 
+    def confusion_matrix(self, stats: Stats) -> np.ndarray | None:
+        """int c c+1: elements of each class of labels (rows) by predicted class (the last column: none); None where
+        the statistics do not say.
+        """
+        return None
+
     def protocol(self) -> dict[str, Any]:
         """What a reader must know to compare the scores: classes, caps, crops, thresholds, evaluator."""
         return {"classes": list(self.classes)} if self.classes else {}

@@ -84,6 +84,11 @@ class MetricAccumulator:
         """Metrics of each task that was measured."""
         return {name: self.tasks[name].score(self.stats[name]) for name in self.tasks if name in self.stats}
 
+    def confusion(self) -> dict[str, list[list[int]]]:
+        """Confusion matrices of the tasks that count them."""
+        matrices = {name: self.tasks[name].confusion_matrix(stats) for name, stats in self.stats.items()}
+        return {name: matrix.astype(int).tolist() for name, matrix in matrices.items() if matrix is not None}
+
     def omissions(self, source: str) -> Ledger:
         """Classes that no label held, and tasks that no image has a label of."""
         ledger = Ledger()
@@ -121,6 +126,7 @@ def evaluate(
     model.eval()
     scores: Scores = {}
     protocol: dict[str, dict[str, dict[str, Any]]] = {}
+    confusion: dict[str, dict[str, list[list[int]]]] = {}
     total = sum(len(source.dataset) for source in sources)
     done, ledger = 0, add_up(source.dataset.ledger() for source in sources)
     for source in sources:
@@ -141,6 +147,7 @@ def evaluate(
                 yield EvaluatedImage(sample, predictions, done, total)
         ledger += accumulator.omissions(source.name)
         scores[source.name], protocol[source.name] = accumulator.scores(), accumulator.protocol(reader)
+        confusion |= {source.name: counts} if (counts := accumulator.confusion()) else {}
     if not any(scores.values()):
         raise DataError(
             f"nothing to evaluate: sources {[source.name for source in sources]} hold no label for "
@@ -150,4 +157,4 @@ def evaluate(
         if not any(task in measured for measured in scores.values()):
             ledger = ledger.noted(Omission.NOT_SCORED, f"task {task}", "no validation source labels it", count=1)
     headlines: dict[str, tuple[str, str]] = {task.name: task.headline for task in model.tasks.values()}
-    yield Report(name, scores, protocol, headlines, ledger)
+    yield Report(name, scores, protocol, headlines, ledger, confusion)

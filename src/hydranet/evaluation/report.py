@@ -19,6 +19,8 @@ from hydranet.core.spec import SpecError, dotted, to_json
 from hydranet.datasets.packed import Packed
 from hydranet.io.atomic import write
 
+NO_PREDICTION = "none"
+"""Name of the last column of a confusion matrix."""
 NOT_MEASURED = Omission.CLASS_NOT_MEASURED
 
 Scores = dict[str, dict[str, dict[str, float]]]
@@ -33,6 +35,8 @@ class Report:
     `data_digest` stands for the data set's options and every bit of its labels; those that are computed, such as the
     generated scenes, may differ in the last bit between kinds of processors: then evaluate both on one machine.
     ledger: what was not measured or left out; no part of the protocol.
+    confusion: source -> task -> how many elements of each class of labels (rows) were predicted as which class; the
+    last column counts those without a prediction. Of tasks that count them.
     The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
@@ -41,6 +45,7 @@ class Report:
     protocol: dict[str, dict[str, dict[str, Any]]]
     headlines: dict[str, tuple[str, str]] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
+    confusion: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
 
     def measured(self, source: str, task: str) -> str:
         """ "1 of 2 classes measured", or nothing where all were or the task has none."""
@@ -67,7 +72,7 @@ class Report:
         clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
         made = {"protocol_ids": self.protocol_ids, "protocol_hash": self.protocol_hash}
         tree = {"model": self.model, "scores": clean, "protocol": self.protocol, "headlines": self.headlines}
-        return json.dumps({**tree, "ledger": self.ledger.to_json(), **made}, indent=2)
+        return json.dumps({**tree, "confusion": self.confusion, "ledger": self.ledger.to_json(), **made}, indent=2)
 
     @staticmethod
     def from_json(text: str) -> "Report":
@@ -90,7 +95,7 @@ class Report:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 
     def to_csv(self) -> str:
-        """One line per score: source, task, metric, value."""
+        """One line per score: source, task, metric, value; then counts as confusion/LABEL/PREDICTION."""
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["source", "task", "metric", "value"])
@@ -98,6 +103,14 @@ class Report:
             for task, metrics in tasks.items():
                 writer.writerows(
                     [*map(_cell, (source, task, metric)), f"{value:.6g}"] for metric, value in metrics.items()
+                )
+        for source, counts in self.confusion.items():
+            for task, rows in counts.items():
+                names = [*self.protocol[source][task]["classes"], NO_PREDICTION]
+                writer.writerows(
+                    [*map(_cell, (source, task, f"confusion/{label}/{names[j]}")), count]
+                    for label, row in zip(names, rows, strict=False)
+                    for j, count in enumerate(row)
                 )
         return text.getvalue()
 
@@ -131,6 +144,11 @@ def _check_whole(report: Report) -> None:
                 raise ValueError(f"{source}/{task} has no headline or no protocol")
             if report.headlines[task][0] not in metrics:
                 raise ValueError(f"{source}/{task} lacks its headline {report.headlines[task][0]}")
+    for source, matrices in report.confusion.items():
+        for task, rows in matrices.items():
+            classes = report.protocol[source][task]["classes"]
+            if [len(row) for row in rows] != [len(classes) + 1] * len(classes):
+                raise ValueError(f"the confusion of {source}/{task} is no table of {len(classes)} classes")
 
 
 def digest(value: Any) -> str:

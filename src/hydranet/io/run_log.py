@@ -6,8 +6,10 @@ from typing import Any
 from hydranet.core.checks.json_text import BrokenJson, parse_json
 
 LOG = "log.jsonl"
-GROUPS = {"losses": 1, "parts": 2, "weights": 1, "cosines": 1}
+GROUPS = {"losses": 1, "parts": 2, "weights": 1, "cosines": 1, "norms": 1}
 """What a step is described by: tables of numbers, and how many tables lie inside one another."""
+LATER: dict[str, Any] = {"norms": {}}
+"""Groups that logs of before do not have."""
 RATES = ("lr", "gradient_norm", "images_per_s", "wait_share")
 
 
@@ -33,8 +35,9 @@ def _line(text: str) -> dict[str, Any]:
         return {}
     if "scores" in line:
         return line if _numbers(line["scores"], 3) else {}
+    line = {**dict.fromkeys(GROUPS), **LATER, **line}
     numbers = all(line[name] is None or _is_number(line[name]) for name in RATES if name in line)
-    return line if numbers and all(_numbers(line.get(group), levels) for group, levels in GROUPS.items()) else {}
+    return line if numbers and all(_numbers(line[group], levels) for group, levels in GROUPS.items()) else {}
 
 
 def _numbers(value: Any, levels: int) -> bool:

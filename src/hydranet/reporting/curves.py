@@ -1,35 +1,25 @@
-"""The curves of one run, or of several over one another, as a page that needs nothing else."""
+"""What runs have stored, and their figures: one run, or several over one another. No torch."""
 
 import json
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.sample import DataError
 from hydranet.evaluation.report import Report, number, read_report
-from hydranet.evaluation.spread import mean_and_spread
 from hydranet.evaluation.spread import spread as mean_and_deviation
-from hydranet.io.atomic import write
 from hydranet.io.run_log import LOG, read_all
-from hydranet.visualization.charts import Line, bar_chart, legend, line_chart
+from hydranet.reporting.figure import Figure
+from hydranet.visualization.charts import Line, bar_chart, line_chart
+from hydranet.visualization.matrix_chart import confusion_chart
 
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1.5rem;color:#222;background:#fff}
-h1{font-size:1.5rem;margin:0 0 .2rem} h2{font-size:1.15rem;margin:2rem 0 .6rem} p{margin:.2rem 0;color:#555}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:1.2rem 1.6rem;align-items:start}
-figure{margin:0} figcaption{font-weight:600} .legend{font-size:12.5px;color:#444;min-height:1.4em}
-.legend span{margin-right:1em;white-space:nowrap} .key{width:22px;height:10px;margin-right:4px;display:inline-block}
-svg{width:100%;height:auto;display:block} svg text{font-size:11px;fill:#555}
-.all{position:sticky;top:0;background:#fff;padding:.4rem 0;border-bottom:1px solid #e4e4e4}
-.scores{border-collapse:collapse;margin:1rem 0} .scores th,.scores td{padding:.25rem .8rem;text-align:right}
-.scores th{font-weight:600;border-bottom:1px solid #ccc} .scores th:first-child{text-align:left}
-.rule{stroke:#e4e4e4;stroke-width:1} .zero{stroke:#888;stroke-width:1.2}
-"""
+Bounds = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -107,80 +97,14 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{LOG}") if path.stat().st_size) or [folder]
 
 
-def write_report(runs: Sequence[Curves], path: Path) -> None:
-    """Writes the page. Raises CheckpointError where it cannot be written."""
-    groups = grouped(runs)
-    title = " · ".join(group.name for group in groups)
-    about = "; ".join(f"{group.name}: {_about(group)}" for group in groups)
-    note = "Lines are means of stretches of steps; bands reach from the 10th to the 90th percentile within a stretch"
-    if any(len(group.runs) > 1 for group in groups):
-        note += "; of several seeds, the line is their mean and the band reaches from the least to the greatest"
-    sections = [
-        ("Losses", [*losses(groups)]),
-        ("Weights of the balancer", [*spread(groups, "weights", log=True)]),
-        ("Cosines between task gradients", [*spread(groups, "cosines", bounds=(-1.0, 1.0))]),
-        ("The run" if len(runs) == 1 else "The runs", [*machine(groups)]),
-        ("Scores while training", [*progress(groups)]),
-        ("Scores by class", [*bars(groups)]),
-    ]
-    body = "".join(f'<h2>{name}</h2><div class="grid">{"".join(made)}</div>' for name, made in sections if made)
-    key = f'<div class="legend all">{legend([group.name for group in groups])}</div>' if len(groups) > 1 else ""
-    head = f"<meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
-    page = (
-        f"<!doctype html><html lang=en>{head}<h1>{escape(title)}</h1><p>{escape(about)}</p>{headlines(groups)}"
-        f"<p>{note}.</p>{key}{body}</html>"
-    )
-    write(path, page.encode())
+def figure(title: str, lines: Sequence[Line], *, log: bool = False, bounds: Bounds = None) -> Figure:
+    """One chart of several runs, whose key is that of the page."""
+    return Figure(title, line_chart(lines, log=log, bounds=bounds), tuple(line.name for line in lines), shared_key=True)
 
 
-def _about(group: Group) -> str:
-    steps = sorted({run.steps[-1]["step"] for run in group.runs})
-    several = f"{len(group.runs)} runs, " if len(group.runs) > 1 else ""
-    return f"{several}{' to '.join(str(step) for step in dict.fromkeys((steps[0], steps[-1])))} steps"
-
-
-def headlines(groups: Sequence[Group]) -> str:
-    """The last headline scores as an HTML table: one row per group, mean and spread over its runs, the best bold."""
-    by_column: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
-    for i, group in enumerate(groups):
-        for run in group.runs:
-            for source, tasks in run.report.scores.items() if run.report else ():
-                for task, metrics in tasks.items():
-                    metric, better = run.report.headlines[task]  # type: ignore[union-attr]
-                    by_column.setdefault((source, task, metric, better), {}).setdefault(i, []).append(metrics[metric])
-    if not by_column:
-        return "<p>No run has been evaluated yet.</p>"
-    heads = [
-        f"{source}: {task} {metric} {'↑' if better == 'higher' else '↓'}" for source, task, metric, better in by_column
-    ]
-    best = {}
-    for column, values in by_column.items():
-        means = {i: mean for i, several in values.items() if math.isfinite(mean := mean_and_deviation(several)[0])}
-        if means and len(groups) > 1:
-            best[column] = (max if column[3] == "higher" else min)(means, key=lambda i: means[i])
-    rows = []
-    for i, group in enumerate(groups):
-        cells = [(mean_and_spread(values.get(i, ())), best.get(column) == i) for column, values in by_column.items()]
-        shown = "".join(f"<td>{f'<b>{cell}</b>' if bold else cell}</td>" for cell, bold in cells)
-        rows.append(f"<tr><th>{escape(group.name)}</th><td>{len(group.runs)}</td>{shown}</tr>")
-    head = "".join(f"<th>{escape(text)}</th>" for text in ("", "runs", *heads))
-    return f'<table class="scores"><tr>{head}</tr>{"".join(rows)}</table>'
-
-
-def figure(title: str, lines: Sequence[Line], *, log: bool = False, bounds: tuple[float, float] | None = None) -> str:
-    """One chart with its title."""
-    return _framed(title, "", line_chart(lines, log=log, bounds=bounds))
-
-
-def _with_legend(title: str, lines: Sequence[Line], *, log: bool, bounds: tuple[float, float] | None = None) -> str:
+def _with_legend(title: str, lines: Sequence[Line], *, log: bool, bounds: Bounds = None) -> Figure:
     """One chart of one run, whose lines have names of their own."""
-    key = legend([line.name for line in lines]) if len(lines) > 1 else ""
-    return _framed(title, key, line_chart(lines, log=log, bounds=bounds))
-
-
-def _framed(title: str, key: str, chart: str) -> str:
-    keyed = f'<div class="legend">{key}</div>' if key else ""
-    return f"<figure><figcaption>{escape(title)}</figcaption>{keyed}{chart}</figure>"
+    return Figure(title, line_chart(lines, log=log, bounds=bounds), tuple(line.name for line in lines))
 
 
 def _line(name: str, runs: Sequence[Curves], value: Callable[[dict[str, Any]], float | None]) -> Line:
@@ -197,11 +121,13 @@ def _alone(groups: Sequence[Group]) -> Curves | None:
 def names_of(groups: Sequence[Group], key: str) -> list[str]:
     """The names under one key of any step, in the order in which they first occur."""
     return list(
-        dict.fromkeys(name for group in groups for run in group.runs for line in run.steps for name in line[key])
+        dict.fromkeys(
+            name for group in groups for run in group.runs for line in run.steps for name in line.get(key, ())
+        )
     )
 
 
-def losses(groups: Sequence[Group]) -> list[str]:
+def losses(groups: Sequence[Group]) -> list[Figure]:
     """One chart per task: of one run with the loss's parts, or of several groups."""
     made = []
     alone = _alone(groups)
@@ -212,32 +138,30 @@ def losses(groups: Sequence[Group]) -> list[str]:
                 _line(part, [alone], lambda line, part=part, task=task: line["parts"].get(task, {}).get(part))  # type: ignore[misc]
                 for part in (parts if len(parts) > 1 else ())
             ]
-            made.append(_with_legend(task, lines, log=_wide(lines)))
+            made.append(_with_legend(f"{task}: loss", lines, log=_wide(lines)))
             continue
         lines = [_line(g.name, g.runs, lambda line, task=task: line["losses"].get(task)) for g in groups]  # type: ignore[misc]
-        made.append(figure(task, lines, log=_wide(lines)))
+        made.append(figure(f"{task}: loss", lines, log=_wide(lines)))
     return made
 
 
-def spread(
-    groups: Sequence[Group], key: str, *, log: bool = False, bounds: tuple[float, float] | None = None
-) -> list[str]:
+def spread(groups: Sequence[Group], key: str, *, log: bool = False, bounds: Bounds = None) -> list[Figure]:
     """Values by name: all in one chart for one run, one chart per name for several groups."""
     names = names_of(groups, key)
     by_name = {
-        name: [_line(group.name, group.runs, lambda line, name=name: line[key].get(name)) for group in groups]  # type: ignore[misc]
+        name: [_line(group.name, group.runs, lambda line, name=name: line.get(key, {}).get(name)) for group in groups]  # type: ignore[misc]
         for name in names
     }
     if not names:
         return []
     if _alone(groups):
         lines = [Line(name, per_group[0].x, per_group[0].y) for name, per_group in by_name.items()]
-        title = f"{len(lines)} pairs of tasks" if bounds else "by task"
+        title = f"{key}, {len(lines)} pairs of tasks" if bounds else f"{key} by task"
         return [_with_legend(title, lines, log=log and _wide(lines), bounds=bounds)]
-    return [figure(name, lines, log=log and _wide(lines), bounds=bounds) for name, lines in by_name.items()]
+    return [figure(f"{key}: {name}", lines, log=log and _wide(lines), bounds=bounds) for name, lines in by_name.items()]
 
 
-def machine(groups: Sequence[Group]) -> list[str]:
+def machine(groups: Sequence[Group]) -> list[Figure]:
     """Learning rate, gradient norm, speed and waiting for data."""
     titles = {
         "lr": "learning rate",
@@ -252,7 +176,7 @@ def machine(groups: Sequence[Group]) -> list[str]:
     return made
 
 
-def progress(groups: Sequence[Group]) -> list[str]:
+def progress(groups: Sequence[Group]) -> list[Figure]:
     """Headline scores over the steps of runs that were evaluated more than once."""
     made = []
     runs = [run for group in groups for run in group.runs]
@@ -277,7 +201,7 @@ def _evaluated(run: Curves, source: str, task: str, metric: str) -> tuple[list[f
     return [e["step"] for e in held], [number(e["scores"][source][task][metric]) for e in held]
 
 
-def bars(groups: Sequence[Group]) -> list[str]:
+def bars(groups: Sequence[Group]) -> list[Figure]:
     """Per-class scores of the last reports, one chart per source, task and metric; of several runs their mean."""
     if not any(run.report for group in groups for run in group.runs):
         return []
@@ -297,8 +221,27 @@ def bars(groups: Sequence[Group]) -> list[str]:
             group.name: [mean_and_deviation(values.get(group.name, ()))[0] for values in labels.values()]
             for group in groups
         }
-        made.append(_framed(f"{source}: {task} {kind}", "", bar_chart(list(labels), means)))
+        made.append(Figure(f"{source}: {task} {kind}", bar_chart(list(labels), means), tuple(means), shared_key=True))
     return made
+
+
+def confusions(groups: Sequence[Group]) -> list[Figure]:
+    """Confusion matrices of the last reports: per source and task one of each group, added up over its runs."""
+    made: dict[tuple[str, str], list[Figure]] = {}
+    for group in groups:
+        counts: dict[tuple[str, str], np.ndarray] = {}
+        classes: dict[tuple[str, str], list[str]] = {}
+        for report in (run.report for run in group.runs if run.report):
+            for source, tasks in report.confusion.items():
+                for task, rows in tasks.items():
+                    names = report.protocol[source][task]["classes"]
+                    if classes.setdefault((source, task), names) == names:
+                        counts[source, task] = counts.get((source, task), 0) + np.asarray(rows)
+        whose = f"{group.name}, " if len(groups) > 1 else ""
+        for (source, task), matrix in counts.items():
+            chart = confusion_chart(classes[source, task], matrix.tolist())
+            made.setdefault((source, task), []).append(Figure(f"{whose}{source}: {task}", chart))
+    return [one for several in made.values() for one in several]
 
 
 def _wide(lines: Sequence[Line]) -> bool:

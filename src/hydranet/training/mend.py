@@ -22,6 +22,7 @@ def step_line(step: int, result: StepResult, lr: float, gradient_norm: float) ->
         "parts": result.parts,
         "weights": result.weights,
         "cosines": result.cosines(),
+        "norms": result.norms(),
         "lr": lr,
         "gradient_norm": finite(gradient_norm),
     }

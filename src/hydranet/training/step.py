@@ -1,5 +1,6 @@
 """One training step as a value: what it works on, and what it saw."""
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -68,6 +69,13 @@ class StepResult:
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     gramian: Tensor | None = None
+
+    def norms(self) -> dict[str, float]:
+        """Length of each task's gradient at the shared parameters; empty as for `cosines`."""
+        if self.gramian is None:
+            return {}
+        norms = zip(self.losses, self.gramian.diagonal().sqrt().tolist(), strict=True)
+        return {name: norm for name, norm in norms if math.isfinite(norm)}
 
     def cosines(self) -> dict[str, float]:
         """Cosine between the gradients of every two tasks that share a parameter, as {"a/b": cosine}.

@@ -124,6 +124,7 @@ def line_chart(lines: Sequence[Line], *, log: bool = False, bounds: tuple[float,
         parts += [_rule(x, y, mark == 0 and low < 0), _text(LEFT - 6, float(y) + 3.5, axis_label(mark), "end")]
     for mark in ticks(first, last, 4):
         parts.append(_text(float(place(mark, low).split(",")[0]), HEIGHT - 8, axis_label(mark), "middle"))
+    parts.append(_text(4, HEIGHT - 8, "step", "start"))
     for i, line in enumerate(drawn):
         if len(lines) <= 6 and any(s.low < s.high for s in line):
             edge = [place(s.x, s.low) for s in line] + [place(s.x, s.high) for s in reversed(line)]

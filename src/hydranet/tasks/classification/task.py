@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -127,6 +128,10 @@ class Classification(Task):
 
     def score(self, stats: Stats) -> dict[str, float]:
         return accuracies(stats, self.classes, self.confusion)
+
+    def confusion_matrix(self, stats: Stats) -> np.ndarray | None:
+        counts: np.ndarray = stats["confusion"]
+        return counts
 
     def protocol(self) -> dict[str, Any]:
         how = "share of images whose most probable class is the label's; one confusion matrix over the set"

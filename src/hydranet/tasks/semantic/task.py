@@ -147,6 +147,10 @@ class Semantic(Task):
         }
         return scores | {f"iou/{name}": float(value) for name, value in zip(self.classes, iou, strict=True)}
 
+    def confusion_matrix(self, stats: Stats) -> np.ndarray | None:
+        counts: np.ndarray = stats["confusion"]
+        return counts
+
     def protocol(self) -> dict[str, Any]:
         how = "one confusion matrix over the set, at the label's resolution; classes that occur in the labels"
         return {**super().protocol(), "miou": how}
