@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def label(
-    run: Annotated[Path, typer.Argument(help="The teacher: a run folder, model.safetensors or exported file")],
+    run: Annotated[
+        Path, typer.Argument(help="The teacher: a run folder, model.safetensors, exported file or FILE.py:FUNCTION")
+    ],
     source: Annotated[str, typer.Argument(help="A folder of images or, with --recipe, one of its sources")],
     out: Annotated[Path, typer.Option(help="Folder for the pseudo-labels")],
     recipe: Annotated[str, typer.Option(help="The recipe that SOURCE belongs to: a name, file.py, recipe.json")] = "",
@@ -45,15 +47,23 @@ def label(
     """
     from dataclasses import replace
 
+    from hydranet.core.spec import SpecError
+    from hydranet.distillation.function_teacher import is_function
     from hydranet.distillation.leakage import kept_images, recipe_of, trained_on
     from hydranet.distillation.pseudo_labels import label as run_labeling
     from hydranet.distillation.pseudo_labels import started
     from hydranet.distillation.teacher_model import teacher_model
     from hydranet.models.device import available_device
 
+    names = [name.strip() for name in heads.split(",") if name.strip()]
+    if is_function(str(run)):
+        for option, given in (("--size", size), ("--focal-px", focal_px), ("--fingerprints", fingerprints)):
+            if given:
+                raise SpecError(f"got {option} for a function, which sees whole images and nothing else; leave it out")
+        _by_function(str(run), _dataset(source, recipe)[0], names, parsed(confidence), out)
+        return
     teacher = teacher_model(str(run), available_device(device))
     dataset, shape, focal = _images(source, recipe, size, teacher)
-    names = [name.strip() for name in heads.split(",") if name.strip()]
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
     index = replace(index, recipe=recipe_of(teacher))
@@ -66,6 +76,18 @@ def label(
         say("leakage check: the teacher's training images are read when a student is validated, or with --fingerprints")
     steps = run_labeling(teacher, dataset, index, out, focal_px=focal if focal_px is None else focal_px)
     _show(steps, out, list(index.labels))
+
+
+def _by_function(what: str, dataset: "Dataset", names: list[str], confidence: dict[str, float], out: Path) -> None:
+    """Labels with a function of a user's file, which sees whole images."""
+    from hydranet.distillation.function_teacher import function_teacher
+    from hydranet.distillation.pseudo_labels import label as run_labeling
+    from hydranet.io.pseudo_label_index import Index
+
+    teacher = function_teacher(what)
+    index = Index(teacher.name, teacher.digest, teacher.made(dataset[0], names, confidence))
+    say("leakage check: a function does not know its network's training images; the cache says so")
+    _show(run_labeling(teacher, dataset, index, out), out, list(index.labels))
 
 
 def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
@@ -103,25 +125,32 @@ def _images(
     source: str, recipe: str, size: str, teacher: "TeacherModel"
 ) -> "tuple[Dataset, tuple[int, int], float | None]":
     """The data set that SOURCE means, the size at which the teacher looks at it, and the source's focal length."""
-    from hydranet.checkpoint import resolve
-    from hydranet.core.spec import SpecError, unknown
-    from hydranet.datasets.folder import Folder
+    from hydranet.core.spec import SpecError
     from hydranet.deploy.predictor import nearest_size
     from hydranet.distillation.teacher_model import File, Network
     from hydranet.inference.predictor import parse_size
 
-    shape = parse_size(size)
-    if recipe:
-        whole = resolve.recipe(recipe)
-        sources = {one.name: one for one in (*whole.validation, *whole.data)}
-        if source not in sources:
-            raise SpecError(unknown(source, sources, f"source of recipe {recipe!r}"))
-        return sources[source].dataset, shape or sources[source].size, sources[source].focal_px
-    folder = Folder(source)
+    dataset, usual, focal = _dataset(source, recipe)
+    shape = parse_size(size) or usual
     if shape is None and isinstance(teacher, Network):
-        shape = nearest_size(teacher.recipe.sizes, folder[0].size)
+        shape = nearest_size(teacher.recipe.sizes, dataset[0].size)
     if shape is None and isinstance(teacher, File):
         shape = teacher.manifest.input.size
     if shape is None:
         raise SpecError("the teacher takes any size and the images name none; say which with --size HEIGHTxWIDTH")
-    return folder, shape, None
+    return dataset, shape, focal
+
+
+def _dataset(source: str, recipe: str) -> "tuple[Dataset, tuple[int, int] | None, float | None]":
+    """The data set that SOURCE means; of a recipe's source also its size and focal length."""
+    from hydranet.checkpoint import resolve
+    from hydranet.core.spec import SpecError, unknown
+    from hydranet.datasets.folder import Folder
+
+    if not recipe:
+        return Folder(source), None, None
+    whole = resolve.recipe(recipe)
+    sources = {one.name: one for one in (*whole.validation, *whole.data)}
+    if source not in sources:
+        raise SpecError(unknown(source, sources, f"source of recipe {recipe!r}"))
+    return sources[source].dataset, sources[source].size, sources[source].focal_px

@@ -5,9 +5,11 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import Literal
 
+import numpy as np
 import torch
 
 from hydranet.annotations import (
+    UNKNOWN_ID,
     Annotation,
     Boxes,
     ClassMap,
@@ -98,6 +100,38 @@ def _believed(answer: Annotation, least: float) -> Annotation:
 def on_device(label: Annotation, device: torch.device) -> Annotation:
     """A stacked label on a device."""
     return replace(label, **{name: value.to(device) for name, value in given(label).items()})
+
+
+@singledispatch
+def trusted(answer: Annotation, least: float) -> Annotation:
+    """One image's answer, numpy, as a label: unknown or ignored where its own confidence is below `least`.
+
+    Class maps and tags without a probability are sure. Of other maps and quantities the teacher itself says NaN.
+    """
+    raise UnknownKind("certainty", type(answer), "distillation/certainty.py")
+
+
+@trusted.register
+def _(answer: Boxes | Polylines | Keypoints, least: float) -> Annotation:
+    return _believed(answer, least)
+
+
+@trusted.register
+def _(answer: ClassMap, least: float) -> ClassMap:
+    sure_of = answer.confidence if answer.probs is None else np.asarray(answer.probs).max(0)
+    return answer if sure_of is None else replace(answer, ids=np.where(sure_of >= least, answer.ids, UNKNOWN_ID))
+
+
+@trusted.register
+def _(answer: Tag, least: float) -> Tag:
+    if answer.probs is None or np.max(answer.probs) >= least:
+        return answer
+    return replace(answer, label=np.full_like(np.asarray(answer.label), UNKNOWN_ID))
+
+
+@trusted.register
+def _(answer: ScalarMap | NormalMap | Quantity, least: float) -> Annotation:
+    return answer
 
 
 @singledispatch

@@ -1,6 +1,6 @@
 """Labeling images with a teacher: its predictions become a cache of pseudo-labels on disk, one file per image."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.certainty import certainty
+from hydranet.distillation.function_teacher import FunctionTeacher
 from hydranet.distillation.teacher_model import TeacherModel
 from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
@@ -86,7 +87,7 @@ def _metadata(teacher_model: TeacherModel, task: str, size: tuple[int, int]) -> 
 
 
 def label(
-    teacher_model: TeacherModel,
+    teacher_model: TeacherModel | FunctionTeacher,
     dataset: Dataset,
     index: Index,
     folder: Path,
@@ -95,9 +96,9 @@ def label(
 ) -> Iterator[Progress]:
     """Labels every image of a data set into a folder; yields after every few images.
 
-    The teacher sees each image letterboxed into `index.size`; its answers go back to the image's own pixels. Files
-    are written whole or not at all; files that exist already, of the same image, are left alone, so that a stopped
-    command can be run again. A broken image is noted and left out.
+    A network sees each image letterboxed into `index.size`, a function the whole image; answers go back to the image's
+    own pixels. Files are written whole or not at all; files that exist already, of the same image, are left alone, so
+    that a stopped command can be run again. A broken image is noted and left out.
     focal_px: of the data set's images, as in `Source.focal_px`.
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
@@ -119,9 +120,10 @@ def label(
             else:
                 waiting.append((sample, entry))
         if len(waiting) == batch or (waiting and done == total):
-            for sample, entry in _written(teacher_model, waiting, index, folder):
+            for sample, entry in _written(teacher_model, waiting, index, folder, broken.append):
                 images[sample.key] = entry
-            labeled, waiting = labeled + len(waiting), []
+                labeled += 1
+            waiting = []
             if labeled - last_saved >= SAVE_EVERY:
                 write(folder / INDEX, replace(index, images=images).to_json().encode())
                 last_saved = labeled
@@ -131,12 +133,14 @@ def label(
     yield Progress(done, total, labeled, skipped, tuple(broken))
 
 
-def _with_camera(sample: Sample, teacher_model: TeacherModel, index: Index, focal_px: float | None) -> Sample:
+def _with_camera(
+    sample: Sample, teacher_model: TeacherModel | FunctionTeacher, index: Index, focal_px: float | None
+) -> Sample:
     """The sample with the camera it has. Raises DataError where the teacher needs one and there is none."""
     if focal_px is not None:
         return sample.but(camera=Camera.centered(focal_px, sample.size))
     for name in index.labels:
-        if sample.camera is None and teacher_model.needs_camera(name):
+        if sample.camera is None and isinstance(teacher_model, TeacherModel) and teacher_model.needs_camera(name):
             raise DataError(
                 f"{sample.key}: the teacher's {name!r} needs the camera, got an image without one; say its focal "
                 "length in pixels: --focal-px, or focal_px of the source"
@@ -167,17 +171,33 @@ def _is_labeled(folder: Path, before: Entry | None, entry: Entry) -> bool:
     return same and all(inside(folder, name).is_file() for name in entry.files.values())
 
 
-@torch.no_grad()
 def _written(
-    teacher_model: TeacherModel, waiting: Sequence[tuple[Sample, Entry]], index: Index, folder: Path
+    teacher_model: TeacherModel | FunctionTeacher,
+    waiting: Sequence[tuple[Sample, Entry]],
+    index: Index,
+    folder: Path,
+    note: Callable[[str], None],
 ) -> Iterator[tuple[Sample, Entry]]:
-    fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample, _ in waiting]
+    """Writes the labels of images; yields those that have theirs, and notes why others do not."""
+    samples = [sample for sample, _ in waiting]
+    answers = (
+        teacher_model.labels(samples, index.labels, note)
+        if isinstance(teacher_model, FunctionTeacher)
+        else _seen_by(teacher_model, samples, index)
+    )
+    for (sample, entry), labels in zip(waiting, answers, strict=True):
+        if labels is not None:
+            for name, made in index.labels.items():
+                write(inside(folder, entry.files[name]), packed(labels[name], made))
+            yield sample, entry
+
+
+@torch.no_grad()
+def _seen_by(teacher_model: TeacherModel, samples: Sequence[Sample], index: Index) -> Iterator[dict[str, Annotation]]:
+    """For each image a network's labels, in the image's own pixels."""
+    fitted: list[tuple[Sample, View]] = [fit(sample.but(labels={}), index.size) for sample in samples]
     together = collate([sample for sample, _ in fitted]).to(teacher_model.device)
     least = {name: made.confidence for name, made in index.labels.items()}
     labels = labels_of(teacher_model, together.image, together.camera, least)
-    for place, ((sample, entry), (_, view)) in enumerate(zip(waiting, fitted, strict=True)):
-        for name, made in index.labels.items():
-            one: Annotation = unpadded(to_numpy(labels[name], place))
-            data = packed(unwarp(one, view, sample.size), made)
-            write(inside(folder, entry.files[name]), data)
-        yield sample, entry
+    for place, (sample, (_, view)) in enumerate(zip(samples, fitted, strict=True)):
+        yield {name: unwarp(unpadded(to_numpy(one, place)), view, sample.size) for name, one in labels.items()}

@@ -17,6 +17,7 @@ from hydranet.core.task import Cameras, Raw, Task, pick
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import open_session, runtimes_for
 from hydranet.distillation.certainty import label_of
+from hydranet.distillation.function_teacher import is_function
 from hydranet.postprocess.steps import postprocess
 
 
@@ -161,4 +162,9 @@ class File(TeacherModel):
 
 def teacher_model(path: str, device: torch.device | str) -> TeacherModel:
     """The teacher model of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
+    if is_function(path):
+        raise SpecError(
+            f"{path} is a function, which teaches through a cache alone: give `hydranet label {path} IMAGES --out CACHE`, "
+            "then wrap the data set: Pseudo(dataset, cache='CACHE')"
+        )
     return File(path, device) if runtimes_for(path) else Network(path, device)
