@@ -1,5 +1,6 @@
 """hydranet init: from folders to a recipe that trains, or to the option that must be given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import pytest
 from commands import hydranet, refused
 from foreign_layouts import coco_boxes, depth_in_mm, palette_masks, scene, write
 from hydranet.checkpoint import resolve
-from hydranet.data.draft import input_size
+from hydranet.config.recipe import Recipe
+from hydranet.core.spec import Part
+from hydranet.data.draft import LADDER, USUAL, input_size, macs, untrained
 from hydranet.data.pairing import pairing
 from hydranet.data.recognize import Answers, recognize
 from hydranet.datasets.coco import Coco
@@ -20,6 +23,11 @@ from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.models import profile
+from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.hydranet import HydraNet
+from hydranet.models.profile import Cost
+from hydranet.models.summary import count
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +194,74 @@ steps: 010
     path.write_text("!!python/object/apply:os.system [ls]\n")
     with pytest.raises(ValueError, match="this is no YAML"):
         resolve.recipe(str(path))
+
+
+def ladder(recipe: Recipe) -> list[float]:
+    """Multiplications of the networks that `init` chooses from, the costliest first."""
+    steps = [
+        replace(recipe, encoder=encoder, decoder=Part(LightWeightRefineNet, width=width)) for encoder, width in LADDER
+    ]
+    return [macs(one) for one in steps]
+
+
+def test_a_budget_of_multiplications_takes_the_costliest_network_within_it(tmp_path: Path) -> None:
+    street = palette_masks(tmp_path / "street")
+    assert hydranet("init", street, "--out", tmp_path / "usual.py").code == 0
+    usual = resolve.recipe(str(tmp_path / "usual.py"))
+    costs = ladder(usual)
+    assert costs == sorted(costs, reverse=True)
+    assert macs(usual) == costs[USUAL]
+    for step in (0, 2, len(LADDER) - 1):
+        out = tmp_path / f"step{step}.py"
+        limit = costs[step] * 1.0001 / 1e9
+        ended = hydranet("init", street, "--out", out, "--gmacs", f"{limit:.9f}")
+        assert ended.code == 0, ended.err
+        chosen = resolve.recipe(str(out))
+        assert (chosen.encoder, chosen.decoder.options["width"]) == LADDER[step]
+        assert f"{costs[step] / 1e9:.2f} GMACs at 96x160, all tasks" in out.read_text()
+    least = costs[-1] * 0.99 / 1e9
+    refused(
+        hydranet("init", street, "--out", tmp_path / "none.py", "--gmacs", f"{least:.9f}"),
+        rf"no network fits the budget: the smallest takes {costs[-1] / 1e9:.3g} GMACs at 96x160; raise the budget",
+    )
+    assert not (tmp_path / "none.py").exists()
+
+
+def test_a_budget_of_milliseconds_is_measured_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    street = palette_masks(tmp_path / "street")
+    measured: list[tuple[int, int]] = []
+
+    def timed(networks: dict[str, list[HydraNet]], size: tuple[int, int], *, rounds: int) -> dict[str, Cost]:
+        """A machine that needs a millisecond for a million parameters."""
+        measured.append(size)
+        parameters = count(networks["this"][0])
+        return {"this": Cost(parameters, 0, parameters / 1e6, 0)}
+
+    monkeypatch.setattr(profile, "costs", timed)
+    out = tmp_path / "quick.py"
+    ended = hydranet("init", street, "--out", out, "--latency-ms", "2.2")
+    assert ended.code == 0, ended.err
+    chosen = resolve.recipe(str(out))
+    steps = [replace(chosen, encoder=e, decoder=Part(LightWeightRefineNet, width=w)) for e, w in LADDER]
+    times = [count(untrained(one).build()) / 1e6 for one in steps]
+    fits = next(i for i, needed_ms in enumerate(times) if needed_ms <= 2.2)
+    assert 0 < fits < len(LADDER) - 1
+    assert (chosen.encoder, chosen.decoder.options["width"]) == LADDER[fits]
+    assert measured == [(96, 160)] * (fits + 1)
+    refused(
+        hydranet("init", street, "--out", tmp_path / "none.py", "--latency-ms", "1"),
+        rf"the smallest takes {times[-1]:.3g} ms in PyTorch on this machine at 96x160",
+    )
+
+
+def test_both_budgets_hold_and_a_clock_is_read(tmp_path: Path) -> None:
+    street = palette_masks(tmp_path / "street")
+    out = tmp_path / "both.py"
+    ended = hydranet("init", street, "--out", out, "--gmacs", "1000", "--latency-ms", "1000000")
+    assert ended.code == 0, ended.err
+    chosen = resolve.recipe(str(out))
+    assert (chosen.encoder, chosen.decoder.options["width"]) == LADDER[0]
+    refused(
+        hydranet("init", street, "--out", tmp_path / "none.py", "--latency-ms", "0.001"),
+        r"no network fits the budget: the smallest takes [\d.e+]+ ms in PyTorch on this machine",
+    )

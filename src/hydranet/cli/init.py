@@ -81,7 +81,7 @@ def init(
     wishes = Wishes(
         name="".join(char if char.isalnum() or char in "_-" else "_" for char in out.stem),
         size=parse_size(size),
-        fits=_budget(gmacs, latency_ms),
+        excess=_budget(gmacs, latency_ms),
         val=val,
         group=group,
         batch=batch,
@@ -155,21 +155,21 @@ def _table(text: str, option: str) -> dict[str, str]:
     return table
 
 
-def _budget(gmacs: float, latency_ms: float) -> "Callable[[Recipe], bool] | None":
-    """Whether a recipe's network is within both limits; None without any."""
+def _budget(gmacs: float, latency_ms: float) -> "Callable[[Recipe], str] | None":
+    """By what a recipe's network exceeds the limits, in words: "" within both; None without any limit."""
     if not gmacs and not latency_ms:
         return None
 
-    def fits(recipe: "Recipe") -> bool:
+    def excess(recipe: "Recipe") -> str:
         from hydranet.data.draft import macs, untrained
         from hydranet.models.profile import costs
 
-        if gmacs and macs(recipe) > gmacs * 1e9:
-            return False
+        if gmacs and (needed := macs(recipe)) > gmacs * 1e9:
+            return f"{needed / 1e9:.3g} GMACs"
         if not latency_ms:
-            return True
+            return ""
         model = untrained(recipe).build().eval()
-        cost = costs({"this": [model]}, recipe.data[0].size, rounds=ROUNDS)["this"]
-        return cost.network_ms <= latency_ms
+        needed_ms = costs({"this": [model]}, recipe.data[0].size, rounds=ROUNDS)["this"].network_ms
+        return f"{needed_ms:.3g} ms in PyTorch on this machine" if needed_ms > latency_ms else ""
 
-    return fits
+    return excess

@@ -55,7 +55,7 @@ class Wishes:
     """What the user asks of a recipe.
 
     name:     of the recipe.    size: height and width of the input; None = by the images, at most `longest_px` wide.
-    budget:   least first: a function (encoder and width fit?) given the recipe, or None for the usual network.
+    excess:   by what a recipe's network exceeds the user's budget, in words ("" = it fits); None = the usual network.
     val:      share of the images for validation where the data has no split of its own.    group: see `datasets.split`.
     batch:    images per step.    steps: None = by the number of images.
     """
@@ -63,7 +63,7 @@ class Wishes:
     name: str
     size: tuple[int, int] | None = None
     longest_px: int = 640
-    fits: Callable[[Recipe], bool] | None = None
+    excess: Callable[[Recipe], str] | None = None
     val: float = 0.2
     group: str = ""
     batch: int = 8
@@ -117,7 +117,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         save_every=max(50, steps // 10),
         evaluate_every=max(100, steps // 5),
     )
-    recipe, cost = _fitted(recipe, wishes.fits)
+    recipe, cost = _fitted(recipe, wishes.excess)
     whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
     split = f"images by path group {wishes.group}" if wishes.group else "images that look alike"
     comments = {
@@ -251,24 +251,20 @@ def input_size(sizes: Sequence[tuple[int, int]], longest_px: int) -> tuple[int, 
     )
 
 
-def _fitted(recipe: Recipe, fits: Callable[[Recipe], bool] | None) -> tuple[Recipe, str]:
+def _fitted(recipe: Recipe, excess: Callable[[Recipe], str] | None) -> tuple[Recipe, str]:
     """The recipe with the costliest network that fits, and what it costs. Raises SpecError without one."""
-    for encoder, width in LADDER if fits else LADDER[USUAL : USUAL + 1]:
+    too_much = ""
+    for encoder, width in LADDER if excess else LADDER[USUAL : USUAL + 1]:
         tree = {**vars(recipe), "encoder": encoder, "decoder": Part(LightWeightRefineNet, width=width)}
         candidate = Recipe(**tree)
-        if fits is None or fits(candidate):
-            height, width_px = candidate.data[0].size
-            return (
-                candidate,
-                f"{macs(candidate) / 1e9:.2f} GMACs at {height}x{width_px}, all tasks; `hydranet info` has the parts",
-            )
-    smallest = Recipe(
-        **{**vars(recipe), "encoder": LADDER[-1][0], "decoder": Part(LightWeightRefineNet, width=LADDER[-1][1])}
-    )
-    height, width_px = smallest.data[0].size
+        height, width_px = candidate.data[0].size
+        too_much = excess(candidate) if excess else ""
+        if not too_much:
+            size = f"at {height}x{width_px}, all tasks; `hydranet info` has the parts"
+            return candidate, f"{macs(candidate) / 1e9:.2f} GMACs {size}"
     raise SpecError(
-        f"no network fits the budget: the smallest takes {macs(smallest) / 1e9:.2f} GMACs at {height}x{width_px}; "
-        "raise the budget or give a smaller --size"
+        f"no network fits the budget: the smallest takes {too_much} at {height}x{width_px}; raise the budget or give a "
+        "smaller --size"
     )
 
 

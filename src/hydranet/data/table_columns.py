@@ -10,7 +10,8 @@ from hydranet.core.spec import SpecError
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table, read_table
-from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, Row, TagColumn
+from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
+from hydranet.io.table_row import Row
 
 MOST_CLASSES = 200
 MOST_IDS = 20

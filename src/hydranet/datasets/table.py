@@ -14,11 +14,12 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import quoted
-from hydranet.io.columns import Columns, Row
+from hydranet.io.columns import Columns
 from hydranet.io.files import FileDataset, read_text
 from hydranet.io.images import IMAGES, read_rgb
 from hydranet.io.listing import natural, walk
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.table_row import Row
 
 BOXES, POINTS = "detection", "landmarks"
 """Usual names of labels that are boxes or points."""

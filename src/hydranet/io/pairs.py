@@ -1,5 +1,6 @@
 """Images and the label files that belong to them, one each: matched by path, whatever lies beside them is counted."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,9 +34,9 @@ class PairedFiles(FileDataset):
     rename: Mapping[str, str] = field(default_factory=dict)
     ending: str = ""
 
+    @abstractmethod
     def label_suffixes(self) -> tuple[str, ...]:
         """Suffixes of the label files, in small letters."""
-        raise NotImplementedError
 
     @cached_property
     def pairs(self) -> "Pairs":

@@ -1,0 +1,139 @@
+"""A folder that nobody described, what its user states about it, and what every kind of file asks of it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydranet.core.dataset import Dataset
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError
+from hydranet.data.pairing import Pairing, pairing
+from hydranet.io.class_names import read_class_names
+from hydranet.io.files import read_json, read_text
+from hydranet.io.images import IMAGES
+from hydranet.io.listing import natural
+from hydranet.io.pairs import stem_of
+
+NAME_FILES = (
+    "classes.txt",
+    "labels.txt",
+    "names.txt",
+    "label_names.txt",
+    "class_names.txt",
+    "obj.names",
+    "_darknet.labels",
+)
+"""Files that list names of classes, by common names."""
+
+LARGEST_JSON = 400_000_000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What nobody can see in files, as the user states it.
+
+    classes: by name of a source ("" = of all), class names in the order of ids.
+    values:  {stored value: class name, or "unknown"}.    colors: {"#rrggbb": class name, or "unknown"}.
+    unit, scale: of stored distances, see `datasets.depth_maps`.
+    columns: {column of a table: "tag", "number" or "skip"}.
+    """
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    scale: float = 1.0
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self, source: str) -> tuple[str, ...]:
+        """The names that are given for a source."""
+        return self.classes.get(source, self.classes.get("", ()))
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A data set, and why it is taken for one. validation: its own split for it, where the folder has one."""
+
+    name: str
+    dataset: Dataset
+    why: str
+    validation: Dataset | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of a folder by suffix, in natural order."""
+
+    root: Path
+    name: str
+    files: Mapping[str, Sequence[Path]]
+
+    def of(self, *suffixes: str) -> list[Path]:
+        """Files that end so."""
+        return sorted((path for suffix in suffixes for path in self.files.get(suffix, ())), key=natural)
+
+
+def has_keys(path: Path, keys: Sequence[str]) -> bool:
+    """Whether a JSON file is an object with these keys; its beginning must name one of them."""
+    if path.stat().st_size > LARGEST_JSON:
+        return False
+    with suppress(DataError, OSError):
+        with path.open("rb") as stream:
+            if not stream.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
+                return False
+        tree: Any = read_json(path)
+        return isinstance(tree, dict) and all(isinstance(tree.get(key), list) for key in keys)
+    return False
+
+
+def pairing_of(folder: Folder, files: Sequence[Path]) -> Pairing | None:
+    """By which rule of paths these label files belong to images; None where by none."""
+    if not files:
+        return None
+    images = [stem_of(path, folder.root) for path in folder.of(*IMAGES)]
+    return pairing(images, [stem_of(path, folder.root) for path in files])
+
+
+def stems_below(stems: Sequence[str], folder: str) -> list[str]:
+    """Paths without suffix that lie below a folder; "." = all."""
+    return list(stems) if folder == "." else [stem for stem in stems if stem.startswith(f"{folder}/")]
+
+
+def on_error_of(rule: Pairing, folder: Folder) -> Any:
+    """What the data set does about images without a label: leave them out, if there are any."""
+    images = [stem_of(path, folder.root) for path in folder.of(*IMAGES)]
+    return "skip" if rule.matched < len(stems_below(images, rule.images)) else "refuse"
+
+
+def names_in(folder: Folder) -> tuple[str, ...]:
+    """Names of classes in a file of a usual name, the nearest to the top."""
+    files = [path for path in folder.of(".txt", ".names", ".labels") if path.name in NAME_FILES]
+    for path in sorted(files, key=lambda one: len(one.parts)):
+        with suppress(DataError):
+            return read_class_names(path)
+    return ()
+
+
+def ask_classes(folder: Folder, where: str, count: int, ids: str) -> NoReturn:
+    """Raises SpecError with the option that names the classes; `ids` says what is stored."""
+    example = ",".join(f"name{i}" for i in range(min(count, 3))) + (",..." if count > 3 else "")
+    raise SpecError(
+        f"{where} holds {ids}, and no file names the classes; give --classes {folder.name}={example} in the order of "
+        f"ids, or --classes {folder.name}=FILE.txt with a name per line (or put {NAME_FILES[0]} there)"
+    )
+
+
+def text_of(path: Path) -> str:
+    """A text file's content; empty where it is none."""
+    try:
+        return read_text(path)
+    except DataError:
+        return ""
+
+
+def beginning_of(path: Path) -> str:
+    """Its first five lines."""
+    return "\n".join(islice(text_of(path).splitlines(), 5))
