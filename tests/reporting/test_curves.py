@@ -54,7 +54,7 @@ def test_one_run(runs: list[Path]) -> None:
     ended = hydranet("report", runs[0], "--look", 0)
     assert (ended.code, ended.out.strip()) == (0, f"page: {runs[0] / 'report.html'}")
     text = (runs[0] / "report.html").read_text()
-    titles = ("Losses", "Weights of the balancer", "Cosines", "Gradients of the tasks", "gradient norm", "iou")
+    titles = ("Losses", "Weights of the balancer", "cosines", "gradients of the tasks", "gradient norm", "iou")
     for title in (*titles, "Scores while training", "Architecture", "Costs against networks of one task"):
         assert title in text
     assert "first &amp; best" in text

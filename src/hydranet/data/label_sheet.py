@@ -22,14 +22,14 @@ def drawn_labels(sample: Sample, classes: Mapping[str, Sequence[str]]) -> np.nda
 
 
 def sheet(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Images of one width (uint8 h w 3) in columns, each in turn under the column that is shortest."""
+    """Images of one width (uint8 h w 3) on white in columns, each in turn under the column that is shortest."""
     columns: list[list[np.ndarray]] = [[] for _ in range(min(COLUMNS, len(images)))]
     for image in images:
         shortest = min(columns, key=lambda column: sum(p.shape[0] + GAP_PX for p in column))
         shortest.append(image)
     height = max(sum(p.shape[0] + GAP_PX for p in column) for column in columns)
     width = images[0].shape[1]
-    canvas = np.zeros((height, len(columns) * (width + GAP_PX), 3), dtype=np.uint8)
+    canvas = np.full((height, len(columns) * (width + GAP_PX), 3), 255, dtype=np.uint8)
     for i, column in enumerate(columns):
         top = 0
         for image in column:

@@ -13,7 +13,8 @@ from hydranet.training.first_steps import FirstSteps
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
 li { margin: .4em 0 } .s0 b { color: #b00020 } .s1 b { color: #b26a00 } .s2 b { color: #555 }
-img { max-width: 100%; border: 1px solid #ccc } table { border-collapse: collapse } td, th { padding: .1em .8em .1em 0 }
+img { max-width: 100% } h2 { border-top: 1px solid #ddd; padding-top: .8em }
+table { border-collapse: collapse; margin-bottom: .8em } td, th { padding: .1em .8em .1em 0 }
 th { text-align: left }
 .bar { background: #4878a8; height: .8em; display: inline-block; min-width: 1px }
 """

@@ -57,12 +57,12 @@ class Section:
 def sections(runs: Sequence[Curves]) -> list[Section]:
     """What the runs' own files show."""
     groups = grouped(runs)
-    log = "lengths at the shared parameters, in steps that compared them"
+    weights, norms = (spread(groups, key, log=True) for key in ("weights", "norms"))
+    compared = [*norms, *spread(groups, "cosines", bounds=(-1.0, 1.0))]
+    note = "Lengths (norms) and cosines are those of gradients at the shared parameters, in steps that compared them."
     return [
         Section("Losses", losses(groups)),
-        Section("Weights of the balancer", spread(groups, "weights", log=True)),
-        Section("Cosines between task gradients", spread(groups, "cosines", bounds=(-1.0, 1.0))),
-        Section("Gradients of the tasks", spread(groups, "norms", log=True), log),
+        Section("Weights of the balancer, gradients of the tasks", [*weights, *compared], note if compared else ""),
         Section("The run" if len(runs) == 1 else "The runs", machine(groups)),
         Section("Scores while training", progress(groups)),
         Section("Scores by class", bars(groups)),
