@@ -127,7 +127,7 @@ def test_what_is_refused(teacher: str, tmp_path: Path, words: str, sentence: str
 
 
 def test_a_function_is_no_online_teacher_and_files_may_be_wrong(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="teaches through a cache alone: give `hydranet label my.py:looks IMAGES"):
+    with pytest.raises(SpecError, match=r"teaches through a cache alone: give `hydranet label my\.py:looks IMAGES"):
         teacher_model("my.py:looks", "cpu")
     (tmp_path / "broken_teacher_file.py").write_text("import nothing_that_exists")
     with pytest.raises(SpecError, match="cannot be imported: ModuleNotFoundError"):

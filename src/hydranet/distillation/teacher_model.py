@@ -164,7 +164,7 @@ def teacher_model(path: str, device: torch.device | str) -> TeacherModel:
     """The teacher model of a run or of an exported file. Raises CheckpointError, ManifestError or SpecError."""
     if is_function(path):
         raise SpecError(
-            f"{path} is a function, which teaches through a cache alone: give `hydranet label {path} IMAGES --out CACHE`, "
-            "then wrap the data set: Pseudo(dataset, cache='CACHE')"
+            f"{path} is a function, which teaches through a cache alone: give `hydranet label {path} IMAGES --out "
+            "CACHE`, then wrap the data set: Pseudo(dataset, cache='CACHE')"
         )
     return File(path, device) if runtimes_for(path) else Network(path, device)
