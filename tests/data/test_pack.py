@@ -1,6 +1,7 @@
 """A pack holds what its data set gives: a run on it is the run without it, and whatever does not fit is refused."""
 
 import json
+import random
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,8 @@ import torch
 from commands import hydranet, refused, write_recipes
 from dataset_folders import depth_maps, kitti_object, masks
 from fakes import FAKES, picture
-from hydranet.annotations import UNKNOWN_ID, Boxes, ClassMap
+from full_disk import no_file_beyond
+from hydranet.annotations import UNKNOWN_ID, Boxes, ClassMap, ScalarMap
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -29,14 +31,16 @@ from hydranet.datasets.masks import Masks
 from hydranet.datasets.packed import Packed
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.evaluation.report import described
+from hydranet.io.atomic import CheckpointError
 from hydranet.io.byte_size import byte_size
-from hydranet.io.image_codec import CODECS
+from hydranet.io.image_codec import CODECS, squeezed
 from hydranet.io.sample_record import from_files, same, to_files
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.train import train
 from hydranet.transforms.augment import Augment
+from mutations import SEED, TIMES, damaged, mutated, result_or_sentence
 from toys import Noise, toy_recipe
 
 SHARD = 30_000
@@ -371,6 +375,44 @@ def test_items_that_a_source_skips_are_skipped_in_the_pack(tmp_path: Path) -> No
     assert plain.step(0).observed.ledger.sentences() == other.step(0).observed.ledger.sentences()  # type: ignore[union-attr]
 
 
+def test_damaged_packs_end_as_a_sample_or_a_sentence(tmp_path: Path) -> None:
+    rng, dice = random.Random(SEED), np.random.default_rng(0)
+    kinds = (ClassMap, Boxes, ScalarMap)
+    sample = Sample(picture(dice, 16, 24), {kind.__name__: FAKES[kind](dice, 16, 24) for kind in kinds})
+    files = to_files(sample, CODECS["zstd"])
+    for _ in range(150 * TIMES):
+        suffix = rng.choice(list(files))
+        mutated_files = {**files, suffix: damaged(files[suffix], rng)}
+        result_or_sentence(lambda given=mutated_files: from_files(given, CODECS["zstd"]), mutated_files)
+    about = json.loads(files["json"])
+    for _ in range(150 * TIMES):
+        given = {**files, "json": json.dumps(mutated(about, rng)).encode()}
+        result_or_sentence(lambda given=given: from_files(given, CODECS["zstd"]), given["json"])
+    made = make(folders(tmp_path), tmp_path / "pack").data[0].dataset
+    assert isinstance(made, Packed)
+    place, inner = Path(made.root), made.dataset
+    index, lines = (place / "index.json").read_text(), (place / "samples.jsonl").read_text()
+    for _ in range(100 * TIMES):
+        (place / "index.json").write_text(json.dumps(mutated(json.loads(index), rng)))
+        result_or_sentence(lambda: [Packed(str(place), inner)[i] for i in range(3)], "index")
+    (place / "index.json").write_text(index)
+    for _ in range(100 * TIMES):
+        trees = [mutated(json.loads(line), rng) for line in lines.splitlines()]
+        (place / "samples.jsonl").write_text("".join(f"{json.dumps(tree)}\n" for tree in trees))
+        result_or_sentence(lambda: [Packed(str(place), inner)[i] for i in range(3)], trees)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused() -> None:
+    sample = Sample(np.zeros((16, 24, 3), np.uint8), {"it": ClassMap(np.zeros((16, 24), np.uint8))})
+    files = to_files(sample, CODECS["zstd"])
+    bomb = {**files, "rgb.zst": squeezed(bytes(10**8))}
+    with pytest.raises(DataError, match="its bytes would become 100000000, expected at most 1152"):
+        from_files(bomb, CODECS["zstd"])
+    huge = {**files, "json": files["json"].replace(b'"size": [16, 24]', b'"size": [100000, 100000]')}
+    with pytest.raises(DataError, match="an image of 100000x100000 pixels, expected 1 to"):
+        from_files(huge, CODECS["zstd"])
+
+
 # --- stopped, and in a budget ---------------------------------------------------------------------------------------
 
 
@@ -406,6 +448,21 @@ def test_an_interrupted_packing_goes_on_to_the_same_bytes(tmp_path: Path, harm: 
     counts = [step.done for step in pack(job, SHARD)]
     assert counts[0] == {"none": 8, "no index": 1}.get(harm, 7)
     assert counts[-1] == 12
+    for path in (tmp_path / "whole/data/noise").iterdir():
+        assert path.read_bytes() == (job.folder / path.name).read_bytes(), path.name
+
+
+def test_a_full_disk_is_a_sentence_and_packing_goes_on(tmp_path: Path) -> None:
+    recipe = replace(toy_recipe((Source("noise", Noise(count=12), (32, 64)),)), validation=())
+    make(recipe, tmp_path / "whole")
+    job = jobs(recipe, tmp_path / "full")[0]
+    with (
+        no_file_beyond(20_000),
+        pytest.raises(CheckpointError, match=r"cannot write into .*full/data/noise: .*same command"),
+    ):
+        list(pack(job, SHARD))
+    steps = [step.done for step in pack(job, SHARD)]
+    assert 1 < steps[0] < 12
     for path in (tmp_path / "whole/data/noise").iterdir():
         assert path.read_bytes() == (job.folder / path.name).read_bytes(), path.name
 

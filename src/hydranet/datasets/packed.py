@@ -15,7 +15,7 @@ from hydranet.io.fingerprint_cache import Fingerprints, state_of
 from hydranet.io.image_codec import CODECS
 from hydranet.io.pack_index import INDEX, PackIndex, read_pack_index
 from hydranet.io.sample_record import from_files
-from hydranet.io.shards import Line, read_files, read_lines
+from hydranet.io.shards import SAMPLES, Line, read_files, read_lines
 
 UNCOMPARED = "taken as it is, since the files it was made of are not here to compare it with"
 
@@ -75,6 +75,9 @@ class Packed(Dataset):
             raise DataError(
                 f"{self.folder / INDEX} has {self.index.samples} samples, but {len(lines)} lie there; pack again"
             )
+        for line in lines:
+            if "broken" not in line and not all(isinstance(line.get(name), str) for name in ("content", "look")):
+                raise DataError(f"{self.folder / SAMPLES} has no fingerprint of {line['key'][:80]}; pack again")
         return lines
 
     @property

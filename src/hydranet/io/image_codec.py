@@ -57,7 +57,7 @@ class Zstd:
 
     def decode(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
         """Adds the differences up again."""
-        plain = unsqueezed(data)
+        plain = unsqueezed(data, size[0] * size[1] * 3)
         if len(plain) != size[0] * size[1] * 3:
             raise DataError(f"an image of {size[1]}x{size[0]} pixels has {len(plain)} bytes, expected 3 per pixel")
         image = np.frombuffer(bytearray(plain), dtype=np.uint8).reshape(*size, 3)
@@ -103,11 +103,14 @@ def squeezed(data: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data)
 
 
-def unsqueezed(data: bytes) -> bytes:
-    """The inverse of `squeezed`. Raises DataError for other bytes."""
+def unsqueezed(data: bytes, most: int) -> bytes:
+    """The inverse of `squeezed`. Raises DataError for other bytes, and for those of more than `most` when unpacked."""
     with needing("a pack"):
         import zstandard
     try:
+        size = zstandard.frame_content_size(data)
+        if not 0 <= size <= most:
+            raise DataError(f"its bytes would become {size}, expected at most {most}")
         return zstandard.ZstdDecompressor().decompress(data)
     except (zstandard.ZstdError, MemoryError) as error:
         raise DataError(f"its bytes cannot be decompressed ({error})") from error

@@ -17,8 +17,11 @@ from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.io.image_codec import Codec, squeezed, unsqueezed
+from hydranet.io.images import max_pixels
 
 LABELS, ABOUT = "labels.safetensors.zst", "json"
+BYTES_PER_PIXEL, BYTES_OF_ROWS = 4096, 10**8
+"""Of all labels of an image, at most: a thousand probabilities per pixel, and a million instances."""
 
 
 def to_files(sample: Sample, codec: Codec) -> dict[str, bytes]:
@@ -58,8 +61,13 @@ def from_files(files: Mapping[str, bytes], codec: Codec) -> Sample:
     try:
         about = parse_json(files[ABOUT].decode())
         height, width = about["size"]
+        if min(height, width) < 1 or height * width > max_pixels():
+            raise DataError(
+                f"an image of {width}x{height} pixels, expected 1 to {max_pixels() / 1e6:g} million of them"
+            )
         image = codec.decode(files[codec.suffix], (height, width))
-        arrays = load(unsqueezed(files[LABELS])) if LABELS in files else {}
+        most = height * width * BYTES_PER_PIXEL + BYTES_OF_ROWS
+        arrays = load(unsqueezed(files[LABELS], most)) if LABELS in files else {}
         labels = {name: _label(name, one, arrays) for name, one in about["labels"].items()}
         camera = None if about["camera"] is None else _camera(about["camera"])
         return Sample(image, labels, camera, "", about["key"], Ledger.from_json(about["ledger"]))

@@ -113,7 +113,7 @@ def read_lines(folder: Path) -> list[Line]:
         return [_parsed(text) for text in path.read_text().splitlines()]
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; pack again into {folder.name}") from error
-    except (OSError, UnicodeDecodeError, BrokenJson, KeyError, TypeError, ValueError) as error:
+    except (OSError, BrokenJson, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({error}); pack again") from error
 
 
@@ -147,7 +147,7 @@ def _archived(name: str, files: Mapping[str, bytes]) -> tuple[bytes, dict[str, S
 def _whole(folder: Path) -> list[Line]:
     """Lines of the samples that are there whole; those of the last shard are compared with their checksums."""
     lines: list[Line] = []
-    with suppress(OSError, UnicodeDecodeError, BrokenJson, KeyError, TypeError, ValueError):
+    with suppress(OSError, BrokenJson, KeyError, TypeError, ValueError, AttributeError):
         for text in (folder / SAMPLES).read_text().splitlines():
             lines.append(_parsed(text))
     last = max((line["shard"] for line in lines if "shard" in line), default=0)
@@ -164,7 +164,8 @@ def _parsed(text: str) -> Line:
     """A line of the index. Raises as its callers expect for what is none."""
     line = parse_json(text)
     numbers = [line[name] for name in ("shard", "at", "bytes", "crc")] if "broken" not in line else []
-    if not isinstance(line["key"], str) or any(type(one) is not int or one < 0 for one in numbers):
+    texts = [line["key"], line.get("broken", "")]
+    if not all(isinstance(one, str) for one in texts) or any(type(one) is not int or one < 0 for one in numbers):
         raise ValueError("a line is no place of a sample")
     for begin, size in line["files"].values() if numbers else ():
         if not 0 <= begin <= begin + size <= line["bytes"]:
