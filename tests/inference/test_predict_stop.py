@@ -1,4 +1,4 @@
-"""A signal in the middle of a video: the frame is finished, every file is whole, and the command says how far it was."""
+"""A signal in the middle of a video: the frame is finished, files are whole, and the command says how far it came."""
 
 import json
 import signal
