@@ -17,8 +17,8 @@ from hydranet.checkpoint import checkpoint
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Raw
+from hydranet.deploy.graph_arrays import nearest_size
 from hydranet.deploy.options import PredictorError
-from hydranet.deploy.predictor import nearest_size
 from hydranet.deploy.session import Runtime
 from hydranet.deploy.writer import save_image
 from hydranet.evaluation.evaluate import predict_batch

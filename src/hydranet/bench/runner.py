@@ -15,9 +15,10 @@ from hydranet.bench.plan import EAGER, Variant, Work
 from hydranet.core.sample import Camera
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import camera_array, usual_camera
+from hydranet.deploy.graph_arrays import answer, first_image, prepared
 from hydranet.deploy.manifest import IMAGE
 from hydranet.deploy.options import chosen_heads
-from hydranet.deploy.predictor import Answers, answer, first_image, prepared
+from hydranet.deploy.predictor import Answers
 from hydranet.deploy.session import Session, open_session
 from hydranet.io.atomic import placed
 from hydranet.transforms.view import View

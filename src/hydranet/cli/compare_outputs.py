@@ -55,7 +55,7 @@ def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int
 
 def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, int]]]":
     from hydranet.core.sample import Sample
-    from hydranet.deploy.predictor import nearest_size
+    from hydranet.deploy.graph_arrays import nearest_size
     from hydranet.deploy.video.frames import find_frames
 
     for frame in find_frames(images):

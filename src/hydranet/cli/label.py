@@ -126,7 +126,7 @@ def _images(
 ) -> "tuple[Dataset, tuple[int, int], float | None]":
     """The data set that SOURCE means, the size at which the teacher looks at it, and the source's focal length."""
     from hydranet.core.spec import SpecError
-    from hydranet.deploy.predictor import nearest_size
+    from hydranet.deploy.graph_arrays import nearest_size
     from hydranet.distillation.teacher_model import File, Network
     from hydranet.inference.predictor import parse_size
 

@@ -16,8 +16,8 @@ from hydranet.core.task import Task
 from hydranet.data.reader import Reader
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.cameras import camera_array, usual_camera
+from hydranet.deploy.graph_arrays import answer, first_image, prepared
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Manifest
-from hydranet.deploy.predictor import answer, first_image, prepared
 from hydranet.deploy.session import Session
 from hydranet.evaluation.evaluate import MetricAccumulator
 from hydranet.evaluation.report import finite

@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from hydranet.core.errors import UserError
 from hydranet.core.sample import Camera
-from hydranet.deploy.predictor import PredictorError, check_share
+from hydranet.deploy.options import PredictorError, check_share
 from hydranet.serving.ros2.camera_image import RawImage, camera_of, rgb_of, rgb_of_compressed
 from hydranet.serving.ros2.health import Health
 from hydranet.serving.ros2.live_messages import message_class, to_ros

@@ -11,7 +11,8 @@ import numpy as np
 from hydranet.annotations import Annotation
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, Head, Manifest, check_arrays
-from hydranet.deploy.predictor import PredictorError, SessionPredictor, check_share
+from hydranet.deploy.options import PredictorError, check_share
+from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.web.batching import Batcher
 from hydranet.serving.web.limits import Refusal
 from hydranet.serving.web.metrics import Metrics
