@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,10 +107,17 @@ def _with_legend(title: str, lines: Sequence[Line], *, log: bool, bounds: Bounds
     return Figure(title, line_chart(lines, log=log, bounds=bounds), tuple(line.name for line in lines))
 
 
-def _line(name: str, runs: Sequence[Curves], value: Callable[[dict[str, Any]], float | None]) -> Line:
-    """A line of a value of every step; of several runs with a band."""
-    series = [([line["step"] for line in run.steps], [number(value(line)) for line in run.steps]) for run in runs]
+def _line(name: str, runs: Sequence[Curves], *keys: str) -> Line:
+    """A line of what stands under `keys`, one inside the other, in every step; of several runs with a band."""
+    series = [([line["step"] for line in run.steps], [_value(line, keys) for line in run.steps]) for run in runs]
     return Line(name, *series[0], repeats=series[1:])
+
+
+def _value(line: Any, keys: Sequence[str]) -> float:
+    """What stands under keys of a step; no number where one of them is not there."""
+    for key in keys:
+        line = None if line is None else line.get(key)
+    return number(line)
 
 
 def _alone(groups: Sequence[Group]) -> Curves | None:
@@ -134,13 +141,12 @@ def losses(groups: Sequence[Group]) -> list[Figure]:
     for task in names_of(groups, "losses"):
         if alone:
             parts = dict.fromkeys(part for line in alone.steps for part in line["parts"].get(task, {}))
-            lines = [_line("loss", [alone], lambda line, task=task: line["losses"].get(task))] + [  # type: ignore[misc]
-                _line(part, [alone], lambda line, part=part, task=task: line["parts"].get(task, {}).get(part))  # type: ignore[misc]
-                for part in (parts if len(parts) > 1 else ())
-            ]
+            shown = parts if len(parts) > 1 else ()
+            lines = [_line("loss", [alone], "losses", task)]
+            lines += [_line(part, [alone], "parts", task, part) for part in shown]
             made.append(_with_legend(f"{task}: loss", lines, log=_wide(lines)))
             continue
-        lines = [_line(g.name, g.runs, lambda line, task=task: line["losses"].get(task)) for g in groups]  # type: ignore[misc]
+        lines = [_line(group.name, group.runs, "losses", task) for group in groups]
         made.append(figure(f"{task}: loss", lines, log=_wide(lines)))
     return made
 
@@ -148,10 +154,7 @@ def losses(groups: Sequence[Group]) -> list[Figure]:
 def spread(groups: Sequence[Group], key: str, *, log: bool = False, bounds: Bounds = None) -> list[Figure]:
     """Values by name: all in one chart for one run, one chart per name for several groups."""
     names = names_of(groups, key)
-    by_name = {
-        name: [_line(group.name, group.runs, lambda line, name=name: line.get(key, {}).get(name)) for group in groups]  # type: ignore[misc]
-        for name in names
-    }
+    by_name = {name: [_line(group.name, group.runs, key, name) for group in groups] for name in names}
     if not names:
         return []
     if _alone(groups):
@@ -171,7 +174,7 @@ def machine(groups: Sequence[Group]) -> list[Figure]:
     }
     made = []
     for key, title in titles.items():
-        lines = [_line(group.name, group.runs, lambda line, key=key: line.get(key)) for group in groups]  # type: ignore[misc]
+        lines = [_line(group.name, group.runs, key) for group in groups]
         made.append(figure(title, lines, log=key == "gradient_norm" and _wide(lines)))
     return made
 

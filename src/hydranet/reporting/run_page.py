@@ -97,10 +97,10 @@ def headlines(groups: Sequence[Group]) -> str:
     """The last headline scores as an HTML table: one row per group, mean and spread over its runs, the best bold."""
     by_column: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
     for i, group in enumerate(groups):
-        for run in group.runs:
-            for source, tasks in run.report.scores.items() if run.report else ():
+        for report in (run.report for run in group.runs if run.report):
+            for source, tasks in report.scores.items():
                 for task, metrics in tasks.items():
-                    metric, better = run.report.headlines[task]  # type: ignore[union-attr]
+                    metric, better = report.headlines[task]
                     by_column.setdefault((source, task, metric, better), {}).setdefault(i, []).append(metrics[metric])
     if not by_column:
         return "<p>No run has been evaluated yet.</p>"
