@@ -23,6 +23,8 @@ from hydranet.balancers.nash_mtl import NashMTL, nash
 from hydranet.balancers.pcgrad import PCGrad
 from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.rlw import RLW
+from hydranet.balancers.soft_uncertainty import SoftUncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.balancers.upgrad import UPGrad, upgrad
 from hydranet.core.spec import SpecError
 from hydranet.training.step import StepResult
@@ -199,6 +201,32 @@ def test_dwa_follows_equation_7() -> None:
     e = np.exp(np.array([1.5 / 3.0, 1.0]) / 2)
     assert list(weights(balancer, a=9.0, b=9.0).values()) == pytest.approx(2 * e / e.sum())
     assert weights(balancer, a=5.0)["a"] == pytest.approx(2 * e[0] / e.sum())
+
+
+def test_start_scale_divides_by_the_mean_of_the_first_steps() -> None:
+    balancer = StartScale(PAIR, first=2, weights={"b": 3.0})
+    assert weights(balancer, a=4.0, b=0.5) == pytest.approx({"a": 1 / 4, "b": 3 / 0.5})
+    assert weights(balancer, a=2.0) == pytest.approx({"a": 1 / 3})
+    assert weights(balancer, a=100.0, b=1.5) == pytest.approx({"a": 1 / 3, "b": 3 / 1.0})
+    assert weights(balancer, b=7.0) == pytest.approx({"b": 3 / 1.0})
+    again = StartScale(PAIR, first=2, weights={"b": 3.0})
+    again.load_state_dict(balancer.state_dict())
+    assert weights(again, a=9.0, b=9.0) == pytest.approx({"a": 1 / 3, "b": 3.0})
+    with pytest.raises(SpecError, match="begins at 0, expected a number above 0"):
+        weights(StartScale(PAIR), a=0.0, b=1.0)
+    with pytest.raises(SpecError, match="'c'"):
+        StartScale(PAIR, weights={"c": 1.0})
+
+
+def test_soft_uncertainty_by_hand() -> None:
+    e = np.exp(np.array([1 / 4.0, 1 / 0.5]) / 2)
+    assert list(weights(SoftUncertainty(PAIR, temperature=2.0), a=4.0, b=0.5).values()) == pytest.approx(
+        2 * e / e.sum()
+    )
+    assert weights(SoftUncertainty(PAIR), a=4.0) == {"a": 1.0}
+    assert all(math.isfinite(value) for value in weights(SoftUncertainty(PAIR), a=0.0, b=1e9).values())
+    with pytest.raises(SpecError, match="got a loss of -1 for task 'a', expected >= 0"):
+        weights(SoftUncertainty(PAIR), a=-1.0, b=1.0)
 
 
 def test_rlw_depends_on_seed_step_and_name_only() -> None:
