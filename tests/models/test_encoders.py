@@ -1,12 +1,13 @@
 """What every encoder must do, for all that are found in the package, and the taps of MobileNet-v2."""
 
 import importlib
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from hydranet.config import catalog
-from hydranet.core.features import Encoder
+from hydranet.core.features import Encoder, StagedEncoder
 from hydranet.core.spec import SpecError
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.encoders.timm import Timm
@@ -123,3 +124,27 @@ def test_mobilenetv2_is_timms_to_the_last_bit() -> None:
     cfg = theirs.pretrained_cfg
     assert torch.equal(encoder.normalize.mean.flatten(), torch.tensor(cfg["mean"]))
     assert torch.equal(encoder.normalize.std.flatten(), torch.tensor(cfg["std"]))
+
+
+@pytest.mark.parametrize(
+    ("made", "left"),
+    [
+        (lambda taps: MobileNetV2(weights=None, taps=taps), 4),
+        (lambda taps: Timm("tf_efficientnet_lite0", None, taps), 3),
+    ],
+    ids=["mobilenetv2", "efficientnet"],
+)
+def test_fewer_taps_leave_the_last_stages_out(made: Callable[[int | None], StagedEncoder], left: int) -> None:
+    torch.manual_seed(0)
+    whole = made(None).eval()
+    torch.manual_seed(0)
+    fewer = made(left).eval()
+    assert fewer.features == whole.features[:left]
+    assert fewer.features[-1].stride == 16
+    assert sum(p.numel() for p in fewer.parameters()) < 0.4 * sum(p.numel() for p in whole.parameters())
+    image = torch.rand(1, 3, 64, 96)
+    for mine, theirs in zip(fewer(image), whole(image), strict=False):
+        assert torch.equal(mine, theirs)
+    assert len(fewer.segments()) == left
+    with pytest.raises(SpecError, match=r"got encoder\.taps=9, expected a number from 1"):
+        made(9)

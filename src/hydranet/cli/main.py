@@ -31,6 +31,7 @@ from hydranet.cli import (
     report,
     retention,
     ros2,
+    search,
     serve,
     sweep,
     terminal,
@@ -91,6 +92,7 @@ app.command()(report.report)
 app.command()(retention.retention)
 app.command()(sweep.sweep)
 app.command()(group.group)
+app.command()(search.search)
 app.command()(branch.branch)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")

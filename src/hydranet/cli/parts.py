@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hydranet.cli.arguments import Allow, RecipeName, Settings
+from hydranet.cli.arguments import Allow, Device, RecipeName, Settings
 from hydranet.cli.terminal import say
 
 
@@ -28,19 +28,24 @@ def info(
     recipe: RecipeName,
     settings: Settings = None,
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: the recipe's first source")] = "",
+    latency: Annotated[bool, typer.Option("--latency", help="Also time each part here, in eager PyTorch")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="With --latency: how often; the median counts")] = 15,
+    device: Device = "cpu",
     allow: Allow = None,
 ) -> None:
-    """Show the tree of parts with parameters and MACs, shared and by head, computed from the network itself."""
+    """Show the tree of parts with parameters and MACs, shared, by branch and by head, from the network itself."""
     from hydranet.checkpoint import resolve
     from hydranet.checkpoint.checkpoint import without_pretrained
     from hydranet.inference.predictor import parse_size
     from hydranet.models import summary
+    from hydranet.models.device import available_device
     from hydranet.reporting import tables
 
     chosen = resolve.recipe(recipe).changed(settings or [])
     shape = parse_size(size) or chosen.data[0].size
-    model = without_pretrained(chosen).build()
-    lines = summary.parts(model, shape)
+    model = without_pretrained(chosen).build().to(available_device(device))
+    turns = rounds if latency else 0
+    lines = summary.parts(model, shape, turns)
     say(tables.parts(lines, shape))
     if len(model.tasks) > 1:
-        say(tables.alone(summary.alone(model, shape), lines[-1]))
+        say(tables.alone(summary.alone(model, shape, turns), lines[-1]))

@@ -51,7 +51,8 @@ def architecture(model: HydraNet, size: tuple[int, int]) -> Architecture:
     lines = parts(model, size)
     for hook in hooks:
         hook.remove()
-    nodes = {one.name: Node(one.name, one.kind, one.parameters, one.macs, outputs.get(one.name, ())) for one in lines}
+    shown = [one for one in lines if one.depth < 2]  # branches are not drawn
+    nodes = {one.name: Node(one.name, one.kind, one.parameters, one.macs, outputs.get(one.name, ())) for one in shown}
     heads = tuple(node for name, node in nodes.items() if name.startswith("head "))
     trunk = tuple(node for name, node in nodes.items() if name in dict(model.trunk.named_children()))
     return Architecture(size, trunk, heads, nodes["whole network"])

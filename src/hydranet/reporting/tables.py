@@ -92,33 +92,37 @@ def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
 
 
 def parts(lines: "Sequence[PartInfo]", size: tuple[int, int]) -> Table:
-    """Parameters and MACs by part."""
+    """Parameters, MACs and, where they were measured, times by part."""
     table = Table("part", "class", title=f"one image of {size[0]} x {size[1]}; 1 MAC = 2 FLOP")
-    for column in ("parameters", "M", "GMAC", "share of MACs"):
-        table.add_column(column, justify="right")
-    whole = max(lines[-1].macs, 1)
+    whole = lines[-1]
+    _cost_columns(table, whole)
     for line in lines:
-        style = "bold" if line is lines[-1] else ""
-        values = (
-            f"{line.parameters:,}",
-            f"{line.parameters / 1e6:.2f}",
-            f"{line.macs / 1e9:.3f}",
-            f"{line.macs / whole:.0%}",
-        )
-        table.add_row("  " * line.depth + cell(line.name), cell(line.kind), *values, style=style)
+        style = "bold" if line is whole else ""
+        table.add_row("  " * line.depth + cell(line.name), cell(line.kind), *_cost_cells(line, whole), style=style)
     return table
 
 
 def alone(lines: "Sequence[PartInfo]", whole: "PartInfo") -> Table:
     """What each task costs when it is asked for alone, beside all of them together."""
     table = Table("asked for alone", "head", title="layers that run for one task; the others cost nothing")
-    for column in ("parameters", "M", "GMAC", "share of MACs"):
-        table.add_column(column, justify="right")
+    _cost_columns(table, whole)
     for line in lines:
-        share = f"{line.macs / max(whole.macs, 1):.0%}"
-        numbers = (f"{line.parameters:,}", f"{line.parameters / 1e6:.2f}", f"{line.macs / 1e9:.3f}", share)
-        table.add_row(cell(line.name), cell(line.kind), *numbers)
+        table.add_row(cell(line.name), cell(line.kind), *_cost_cells(line, whole))
     return table
+
+
+def _cost_columns(table: Table, whole: "PartInfo") -> None:
+    timed = () if whole.ms is None else ("ms", "share of time")
+    for column in ("parameters", "M", "GMAC", "share of MACs", *timed):
+        table.add_column(column, justify="right")
+
+
+def _cost_cells(line: "PartInfo", whole: "PartInfo") -> list[str]:
+    share = f"{line.macs / max(whole.macs, 1):.0%}"
+    cells = [f"{line.parameters:,}", f"{line.parameters / 1e6:.2f}", f"{line.macs / 1e9:.3f}", share]
+    if whole.ms is not None and line.ms is not None:
+        cells += [number(line.ms), f"{line.ms / whole.ms:.0%}"]
+    return cells
 
 
 def costs(spent: "Mapping[str, Cost]", size: tuple[int, int]) -> Table:
@@ -197,6 +201,17 @@ def trees(choices: "Mapping[float, TreeChoice]", cost: str) -> Table:
             shown.add_row(*first, where, " | ".join(" + ".join(map(cell, group)) for group in groups))
             first = ["", ""]
         shown.add_section()
+    return shown
+
+
+def search(
+    labels: Mapping[str, str], ms: Mapping[str, float], scores: "Sequence[Mapping[str, float]]", winner: str
+) -> Table:
+    """One row per network: its time per frame, and its delta-m in each round that it was trained in."""
+    shown = Table("network", "ms per frame", *(f"delta-m % in round {place + 1}" for place in range(len(scores))))
+    for name, label in sorted(labels.items(), key=lambda one: (-sum(one[0] in mine for mine in scores), ms[one[0]])):
+        cells = [f"{mine[name]:+.2f}" if math.isfinite(mine.get(name, math.nan)) else "–" for mine in scores]
+        shown.add_row(cell(label), number(ms[name]), *cells, style="bold" if name == winner else "")
     return shown
 
 

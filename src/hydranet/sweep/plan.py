@@ -89,8 +89,8 @@ def plan(recipe: Recipe, settings: Iterable[str], *, baseline: str = "", equal: 
         if baseline == SINGLE:
             groups += _beside_singles(runs, whole, chosen, seeds, equal)
         else:
-            named = {seed: runs.add(_stem(chosen), replace(whole, seed=seed)) for seed in seeds}
-            groups.append(Group(_label(chosen), chosen, named))
+            named = {seed: runs.add(run_stem(chosen), replace(whole, seed=seed)) for seed in seeds}
+            groups.append(Group(label_of(chosen), chosen, named))
     if baseline != SINGLE:
         baseline = _named(baseline, groups) if baseline else (groups[0].label if len(groups) > 1 else "")
     return Plan(recipe.name, runs.in_order(), tuple(groups), baseline)
@@ -130,7 +130,7 @@ def _beside_singles(
     recipes = single_task_recipes(whole, runs.labeled)
     singles = {
         seed: {
-            task: runs.add(_stem(unbalanced, SINGLE, task), replace(recipe, seed=seed))
+            task: runs.add(run_stem(unbalanced, SINGLE, task), replace(recipe, seed=seed))
             for task, recipe in recipes.items()
         }
         for seed in seeds
@@ -138,18 +138,18 @@ def _beside_singles(
     shared = {"images": whole, "compute": with_equal_compute(whole, recipes.values())}
     groups = []
     for way in ("images", "compute") if equal == "both" else (equal,):
-        stem = _stem(chosen, *(("equal-compute",) if way == "compute" else ()))
+        stem = run_stem(chosen, *(("equal-compute",) if way == "compute" else ()))
         named = {seed: runs.add(stem, replace(shared[way], seed=seed)) for seed in seeds}
-        groups.append(Group(f"{_label(chosen)}, equal {way}", chosen, named, singles, way))
+        groups.append(Group(f"{label_of(chosen)}, equal {way}", chosen, named, singles, way))
     return groups
 
 
-def _label(chosen: Mapping[str, str]) -> str:
+def label_of(chosen: Mapping[str, str]) -> str:
     """What the table calls a combination: "balancer=upgrad optim.lr=0.01"."""
     return " ".join(f"{key}={value}" for key, value in chosen.items()) or PLAIN
 
 
-def _stem(chosen: Mapping[str, str], *first: str) -> str:
+def run_stem(chosen: Mapping[str, str], *first: str) -> str:
     """The name of a folder for a combination, without its seed: short, and without letters that a shell minds."""
     words = [*first, *(f"{key.rpartition('.')[2]}-{value}" for key, value in chosen.items())]
     text = "-".join(words) or "run"

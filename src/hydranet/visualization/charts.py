@@ -42,6 +42,16 @@ class Stretch:
     high: float
 
 
+@dataclass(frozen=True)
+class Spot:
+    """A point of a plane with its name. front: whether no other point is better in both directions."""
+
+    name: str
+    x: float
+    y: float
+    front: bool = False
+
+
 def binned(line: Line, bins: int = BINS) -> list[Stretch]:
     """A series in at most `bins` stretches of equally many finite values.
 
@@ -177,6 +187,48 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Seque
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'font-family="sans-serif">{"".join(parts)}</svg>'
+    )
+
+
+def scatter(spots: Sequence[Spot], across: str, up: str, limit: float | None = None) -> str:
+    """Points of a plane as one SVG; those of the front are filled and joined by steps, others are rings.
+
+    across, up: what the axes measure.    limit: a place on the x axis that gets a dashed line.
+    Spots without a finite y are left out.
+    """
+    known = [spot for spot in spots if math.isfinite(spot.y)]
+    if not known:
+        return f'<svg viewBox="0 0 {WIDTH} 40">{_text(WIDTH / 2, 24, "nothing was measured", "middle")}</svg>'
+    xs = [spot.x for spot in known] + ([limit] if limit is not None else [])
+    left, right = _room(min(xs), max(xs), False)
+    low, high = _room(min(spot.y for spot in known), max(spot.y for spot in known), False)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across_px = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
+        return across_px, HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    parts = []
+    for mark in ticks(low, high):
+        x, y = place(left, mark)
+        parts += [_rule(f"{x:.1f}", f"{y:.1f}", mark == 0), _text(LEFT - 6, y + 3.5, axis_label(mark), "end")]
+    parts += [_text(place(mark, low)[0], HEIGHT - 8, axis_label(mark), "middle") for mark in ticks(left, right, 4)]
+    if limit is not None:
+        x, _ = place(limit, low)
+        ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+        parts.append(f'<line {ends} stroke="{COLORS[1]}" stroke-dasharray="4 3"/>')
+    front = sorted((spot for spot in known if spot.front), key=lambda spot: spot.x)
+    corners = [place(x, spot.y) for i, spot in enumerate(front) for x in (spot.x, front[min(i + 1, len(front) - 1)].x)]
+    steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+    parts.append(f'<polyline points="{steps}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
+    for spot in known:
+        x, y = place(spot.x, spot.y)
+        fill = COLORS[0] if spot.front else "white"
+        name = f"<title>{escape(spot.name)}: {axis_label(spot.x)}, {axis_label(spot.y)}</title>"
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{COLORS[0]}">{name}</circle>')
+    parts += [_text(WIDTH - RIGHT, HEIGHT - 30, across, "end"), _text(LEFT + 4, TOP + 8, up, "start")]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11" '
+        f'font-family="sans-serif" role="img">{"".join(parts)}</svg>'
     )
 
 

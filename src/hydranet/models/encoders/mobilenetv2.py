@@ -4,7 +4,8 @@ import math
 
 from torch import Tensor, nn
 
-from hydranet.core.features import FeatureSpec, StagedEncoder
+from hydranet.core.checks.ranges import check_range
+from hydranet.core.features import Features, FeatureSpec, StagedEncoder
 from hydranet.models.layers.active_norm import ActiveNorm
 from hydranet.models.layers.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 from hydranet.models.pretrained import load_classifier
@@ -97,10 +98,11 @@ class MobileNetV2(StagedEncoder):
     last bit (a test compares them), random ones of a seed included.
 
     weights: "imagenet", a path of safetensors in timm's names, or None for random ones.
-    Raises WeightsError where weights cannot be obtained.
+    taps:    how many of the six, the finest first; stages after the last one are left out. None = all.
+    Raises WeightsError where weights cannot be obtained, SpecError for taps that are none of 1..6.
     """
 
-    features = (
+    features: Features = (
         FeatureSpec(24, 4),
         FeatureSpec(32, 8),
         FeatureSpec(64, 16),
@@ -109,14 +111,18 @@ class MobileNetV2(StagedEncoder):
         FeatureSpec(320, 32),
     )
 
-    def __init__(self, weights: str | None = "imagenet") -> None:
+    def __init__(self, weights: str | None = "imagenet", taps: int | None = None) -> None:
         super().__init__()
+        every = type(self).features
+        kept = len(every) if taps is None else taps
+        check_range("encoder.taps", kept, 1, len(every))
+        self.features = every[:kept]
         network = Classifier()
         if weights is not None:
             load_classifier(network, "mobilenetv2_100", weights)
         self.normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
-        self.stages = network.blocks  # the 1x1 convolution and the classifier after them are left behind
+        self.stages = network.blocks[: FIRST_TAP + kept]  # the 1x1 convolution and the classifier are left behind
 
     def segments(self) -> list[nn.Module]:
         before, others = self.stages[: FIRST_TAP + 1], self.stages[FIRST_TAP + 1 :]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import FeatureSpec, Pyramid, StagedEncoder
 from hydranet.core.spec import SpecError
 from hydranet.models.layers.normalize import Normalize
@@ -20,11 +21,14 @@ class Timm(StagedEncoder):
 
     model:   such as "tf_efficientnet_lite0", "resnet50", "convnext_tiny"; `timm.list_models()` lists them.
     weights: "imagenet", a path of safetensors in timm's names, or None for random ones.
+    taps:    how many of its levels, the finest first; layers after the last one are left out. None = all.
     Raises SpecError for an unknown name or a network without a pyramid of levels, WeightsError where weights cannot be
     obtained.
     """
 
-    def __init__(self, model: str = "tf_efficientnet_lite0", weights: str | None = "imagenet") -> None:
+    def __init__(
+        self, model: str = "tf_efficientnet_lite0", weights: str | None = "imagenet", taps: int | None = None
+    ) -> None:
         super().__init__()
         self.network: Any = classifier(model, weights)
         self.normalize = Normalize(self.network.pretrained_cfg["mean"], self.network.pretrained_cfg["std"])
@@ -37,7 +41,10 @@ class Timm(StagedEncoder):
             )
         self._chain = False
         self.taps = [str(level["module"]) for level in self.network.feature_info]
-        self.kept = [i for i, stride in enumerate(strides) if stride >= FINEST]
+        kept = [i for i, stride in enumerate(strides) if stride >= FINEST]
+        if taps is not None:
+            check_range("encoder.taps", taps, 1, len(kept))
+        self.kept = kept[:taps]
         self.network.prune_intermediate_layers(self.kept, prune_norm=True, prune_head=True)
         self.features = tuple(levels[i] for i in self.kept)
 
