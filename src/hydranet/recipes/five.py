@@ -47,7 +47,7 @@ def five() -> Recipe:
         augment=Augment(scale=(1.0, 1.3), noise=0.0, blur=0.0),
         balancer=Part(Uncertainty),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
-        steps=80,
+        steps=240,
         batch=8,
         ema=0.98,
         save_every=20,
