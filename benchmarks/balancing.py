@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from hydranet.annotations import ClassMap
+from hydranet.annotations import Annotation, ClassMap
 from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.cagrad import CAGrad
@@ -75,7 +75,9 @@ def network(tasks: int, device: str) -> HydraNet:
 def batch(tasks: int, size: tuple[int, int], device: str, images: int = 4) -> Batch:
     """Random images, labeled for every task."""
     torch.manual_seed(1)
-    labels = {f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)}
+    labels: dict[str, Annotation] = {
+        f"task{i}": ClassMap(torch.randint(0, 5, (images, *size), dtype=torch.uint8)) for i in range(tasks)
+    }
     rows = {name: torch.arange(images) for name in labels}
     image = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8)
     camera = torch.full((images, 4), torch.nan)

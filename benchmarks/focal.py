@@ -76,10 +76,10 @@ def trained(chosen: Recipe, folder: Path) -> Path:
 def scores(folder: Path, images: int) -> dict[float, float]:
     """AbsRel by focal length."""
     model, _ = load_model(folder)
-    sources = [camera(focal, images, 99) for focal in (*TRAINED, *BETWEEN, *BEYOND)]
-    *_, report = evaluate(model, sources, batch=8)
+    sources = {focal: camera(focal, images, 99) for focal in (*TRAINED, *BETWEEN, *BEYOND)}
+    *_, report = evaluate(model, list(sources.values()), batch=8)
     assert isinstance(report, Report)
-    return {source.dataset.focal: report.scores[source.name]["depth"]["abs_rel"] for source in sources}
+    return {focal: report.scores[source.name]["depth"]["abs_rel"] for focal, source in sources.items()}
 
 
 def main() -> None:

@@ -16,18 +16,19 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
 from balancing import batch as random_batch
 from balancing import network
-from torch import Tensor
+from torch import Tensor, nn
 
 from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.uniform import Uniform
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.config.source import Source
-from hydranet.core.balancer import PAST
+from hydranet.core.balancer import PAST, At
 from hydranet.core.batch import Batch
 from hydranet.core.features import Pyramid
 from hydranet.data.mixture import Mixture, load
@@ -44,7 +45,7 @@ SIZE = (96, 320)
 Place = Callable[[HydraNet, Pyramid, Pyramid], Sequence[Tensor]]
 PLACES: dict[str, Place] = {
     "all parameters": lambda model, taps, levels: list(model.trunk.parameters()),
-    "decoder's parameters": lambda model, taps, levels: list(model.trunk.decoder.parameters()),
+    "decoder's parameters": lambda model, taps, levels: list(cast(nn.Module, model.trunk.decoder).parameters()),
     "encoder's taps": lambda model, taps, levels: taps,
     "pyramid levels": lambda model, taps, levels: levels,
 }
@@ -140,7 +141,7 @@ def ways(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def seconds(model: HydraNet, given: Batch, way: str, users: ParameterUsers) -> float:
     """Processor time of one step: the plain sum, or with a comparison at a place."""
     names = tuple(model.tasks)
-    balancer = Uniform(names) if way == "plain sum" else PlainSum(names, at=way, every=1)
+    balancer = Uniform(names) if way == "plain sum" else PlainSum(names, at=cast(At, way), every=1)
     model.zero_grad(set_to_none=True)
     began = time.process_time()
     step_gradients(StepContext(model, [given], balancer, users=users))

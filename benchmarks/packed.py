@@ -15,9 +15,12 @@ import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
+from hydranet.annotations import ClassMap
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError
@@ -25,12 +28,13 @@ from hydranet.data.mixture import Mixture, cores, load
 from hydranet.data.pack import is_done, jobs, pack
 from hydranet.data.packed_recipe import packed
 from hydranet.datasets.masks import Masks
+from hydranet.datasets.packed import Packed
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.recipes.demo import demo
 from hydranet.recipes.road import road
 
 BATCH, WARM_UP = 8, 2
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "pack": {},
     "pack, whole images": {"whole": True},
     "pack, JPEG": {"images": "jpeg"},
@@ -48,7 +52,9 @@ def large_pngs(folder: Path, count: int = 32, size: tuple[int, int] = (1024, 204
             image.parent.mkdir(parents=True, exist_ok=True)
             mask.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(image), cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR))
-            cv2.imwrite(str(mask), sample.labels["semantic"].ids)
+            label = sample.labels["semantic"]
+            assert isinstance(label, ClassMap)
+            cv2.imwrite(str(mask), np.asarray(label.ids))
     source = Source("large-png", Masks(str(folder), names=names), (256, 512))
     tasks = tuple(task for task in demo().tasks if task.name == "semantic")
     return replace(demo(), name="large-png", tasks=tasks, data=(source,), validation=(), stages=(), batch=BATCH)
@@ -71,7 +77,9 @@ def packs(recipe: Recipe, folder: Path) -> tuple[dict[str, Recipe], dict[str, fl
                 for _ in pack(job, 2**28, workers=2):
                     pass
         ways[way] = packed(recipe, place)
-        sizes[way] = ways[way].data[0].dataset.index.bytes / 1e6
+        whole = ways[way].data[0].dataset
+        assert isinstance(whole, Packed)
+        sizes[way] = whole.index.bytes / 1e6
     return ways, sizes
 
 

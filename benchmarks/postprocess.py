@@ -48,15 +48,15 @@ def milliseconds(action: Callable[[], object]) -> float:
 @torch.inference_mode()
 def measure(word: str, candidates: int, repeats: int) -> dict[str, float]:
     """Median milliseconds of the network with its decoding, and of NMS at both thresholds."""
-    task, encoder = Detection("boxes", CLASSES, detector=word, candidates=candidates), MobileNetV2(weights=None)
+    task, encoder = Detection("boxes", CLASSES, detector=word, pre_nms_topk=candidates), MobileNetV2(weights=None)
     decoder = LightWeightRefineNet(encoder.features)
     network = nn.Sequential(encoder, decoder, task.head(decoder.features)).eval().to(memory_format=torch.channels_last)
     image = torch.rand(1, 3, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last)
     boxes = crowd(candidates)
     actions: dict[str, Callable[[], object]] = {
         "network": lambda: task.decode(network(image)),
-        "0.25": lambda: nms(boxes, 0.25, task.nms_iou, task.limit, candidates),
-        "0.001": lambda: nms(boxes, 0.001, task.nms_iou, task.limit, candidates),
+        "0.25": lambda: nms(boxes, 0.25, task.nms_iou, task.max_detections, candidates),
+        "0.001": lambda: nms(boxes, 0.001, task.nms_iou, task.max_detections, candidates),
     }
     times = [{name: milliseconds(action) for name, action in actions.items()} for _ in range(repeats + 3)][3:]
     return {name: statistics.median(t[name] for t in times) for name in actions}
