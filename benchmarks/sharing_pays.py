@@ -9,7 +9,7 @@ each task alone, and all of them in one network for as many steps as the single 
 
 from dataclasses import replace
 
-from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -54,8 +54,8 @@ def real() -> Recipe:
             Source("camvid", CamVid("camvid", split="val"), TALL),
             replace(kitti, dataset=KittiObject("kitti_object", split="60-70")),
         ),
-        balancer=Part(Uncertainty),
-        optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
+        balancer=Part(StartScale),
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
         steps=300,
         batch=8,
         precision="auto",

@@ -20,6 +20,7 @@ from hydranet.datasets.coco import Coco
 from hydranet.datasets.coco_keypoints import CocoKeypoints
 from hydranet.datasets.culane import CuLane
 from hydranet.datasets.depth_maps import DepthMaps
+from hydranet.datasets.distant import Distant
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
 from hydranet.datasets.gtsrb import Gtsrb
@@ -386,6 +387,11 @@ def in_memory(root: Path) -> InMemory:
     return InMemory(kitti_object(root))
 
 
+def distant(root: Path) -> Distant:
+    dataset = pseudo_maps(root)
+    return Distant(dataset, label="drivable", names=(dataset.classes["drivable"][0],), every=1)
+
+
 def subset(root: Path) -> Subset:
     return Subset(kitti_object(root), "1-2")
 
@@ -542,6 +548,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     PseudoMaps: pseudo_maps,
     Pseudo: pseudo,
     Shift: shift,
+    Distant: distant,
     InMemory: in_memory,
     Subset: subset,
     CuLane: culane,

@@ -66,7 +66,8 @@ def check_label(label: Annotation, size: tuple[int, int]) -> None:
         case ScalarMap():
             assert label.values.dtype == np.float32
             assert label.values.shape == size
-            assert not np.isinf(label.values).any()
+            assert not np.isneginf(label.values).any()
+            assert label.unit == "m" or not np.isinf(label.values).any()
         case NormalMap():
             assert label.xyz.shape == (3, *size)
             length = np.linalg.norm(label.xyz, axis=0)
