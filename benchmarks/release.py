@@ -15,8 +15,7 @@ import torch
 from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
 from hydranet.checkpoint.released import names
 from hydranet.config.recipe import Recipe
-from hydranet.datasets.pseudo_maps import PseudoMaps
-from hydranet.datasets.subset import Subset
+from hydranet.data.overlap import wrapped
 from hydranet.evaluation.report import Report, read_report
 from hydranet.io.atomic import write
 
@@ -69,8 +68,8 @@ def sources(recipe: Recipe) -> str:
     for source in recipe.data:
         size = "x".join(map(str, source.size))
         dataset = source.dataset
-        while isinstance(dataset, PseudoMaps | Subset):
-            dataset = dataset.dataset
+        while inner := list(wrapped(dataset)):
+            dataset = inner[0]
         lines.append(f"| {source.name} | {type(dataset).__name__} | {source.weight / whole:.0%} | {size} |")
     return "\n".join(lines)
 
