@@ -1,6 +1,6 @@
 """One image of what a network says about several: a row for each image, a column for each head.
 
-    python benchmarks/contact_sheet.py street docs/street.jpg IMAGE... --heads semantic,depth,detection,lanes
+python benchmarks/contact_sheet.py street docs/street.jpg IMAGE... --heads semantic,depth,detection,lanes
 """
 
 import argparse
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from hydranet import Predictor
+from hydranet.io.images import read_rgb
 from hydranet.visualization.draw import draw
 
 WIDTH = 1600
@@ -26,7 +27,7 @@ def main() -> None:
     predictor = Predictor(asked.network)
     rows = []
     for path in asked.images:
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        image = read_rgb(path)
         answers = predictor(image)
         width = WIDTH // len(heads)
         size = (width, round(width * image.shape[0] / image.shape[1]))

@@ -15,16 +15,20 @@ from hydranet.checkpoint.warm_start import class_rows, load_pretrained
 from hydranet.config.recipe import Recipe
 from hydranet.config.stages import Stage
 from hydranet.core.features import FeatureSpec
+from hydranet.core.spec import Part
 from hydranet.core.task import Task
 from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs
 from hydranet.io.atomic import CheckpointError
+from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
+from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.heads.faster_rcnn import TwoStage
 from hydranet.models.heads.ssd import Ssd
+from hydranet.models.pretrained import WeightsError
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.train import train
 from staged_runs import bits
-from toys import Noise, ToyEncoder, toy_recipe
+from toys import Brightness, Noise, ToyEncoder, toy_recipe
 
 LEVELS = (FeatureSpec(8, 4), FeatureSpec(8, 8), FeatureSpec(8, 16), FeatureSpec(8, 32))
 
@@ -239,3 +243,20 @@ def test_bad_starts(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=f"{name} is damaged or holds more than tensors"):
             begin(tmp_path / name)
     assert not (tmp_path / "run" / checkpoint.MODEL).exists()
+
+
+def test_weights_of_imagenet_are_fetched_only_where_the_start_lacks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, a run goes on from a trained network, and after a stop, without them."""
+    monkeypatch.setenv("HYDRANET_CACHE", str(tmp_path / "empty"))
+    decoder = Part(LightWeightRefineNet, width=16)
+    small = replace(toy_recipe(steps=4), tasks=(Brightness("bright"),), decoder=decoder, ema=0.9)
+    old = replace(small, encoder=Part(MobileNetV2, weights=None))
+    list(train(old, tmp_path / "old"))
+    asks = replace(small, encoder=Part(MobileNetV2, weights="imagenet"), start=str(tmp_path / "old"))
+    list(islice(train(asks, tmp_path / "new"), 2))
+    list(train(asks, tmp_path / "new", resume=True))
+    for lacking in (replace(asks, start=None), replace(asks, decoder=Part(LightWeightRefineNet, width=24))):
+        with pytest.raises(WeightsError, match="no ImageNet weights for mobilenetv2"):
+            list(train(lacking, tmp_path / "fails"))

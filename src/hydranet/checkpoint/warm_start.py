@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,19 @@ class LoadReport:
         lines += [f"  left out: {_parts(names)}: {why}" for why, names in _grouped(self.left_out).items()]
         lines += [f"  new:      {_parts(self.new)}"] if self.new else []
         return lines + [f"  note: other settings than there: {line}" for line in self.settings]
+
+
+def built(recipe: Recipe, more: Sequence[Task] = ()) -> HydraNet:
+    """The fresh network of a recipe; without fetching ImageNet weights where `recipe.start` has the whole trunk.
+
+    more: further tasks, as in `Recipe.build`.    Raises CheckpointError as `load_pretrained`.
+    """
+    bare = checkpoint.without_pretrained(recipe)
+    if recipe.start is None or bare == recipe:
+        return recipe.build(more)
+    started = load_pretrained(model := bare.build(more), recipe)
+    covered = started is not None and not any(name.startswith("trunk.") for name in started.new)
+    return model if covered else recipe.build(more)
 
 
 def load_pretrained(model: HydraNet, recipe: Recipe) -> LoadReport | None:

@@ -71,7 +71,8 @@ class Run:
         self.processes = processes or ProcessGroup()
         self.teachers = Teachers(recipe, self.device)
         self.focal_px = cameras.focal_lengths(recipe)
-        model = recipe.build(self.teachers.feature_matching)
+        more = self.teachers.feature_matching
+        model = warm_start.built(recipe, more) if fresh else checkpoint.without_pretrained(recipe).build(more)
         model.usual_focal = cameras.usual_focal(recipe, self.focal_px)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.sync_norm:
