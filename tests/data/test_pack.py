@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from commands import hydranet, refused, write_recipes
+from commands import hydranet, refused
 from dataset_folders import depth_maps, kitti_object, masks
 from fakes import FAKES, picture
 from full_disk import no_file_beyond
@@ -489,8 +489,9 @@ def test_files_that_change_meanwhile_are_noticed(tmp_path: Path) -> None:
             pass
 
 
-def test_the_command_packs_states_the_size_and_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = write_recipes(tmp_path)
+def test_the_command_packs_states_the_size_and_trains(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ended = hydranet("data", "pack", f"{recipes}:toy", "--out", "pack", "--workers", 0)
     assert ended.code == 0, ended.err

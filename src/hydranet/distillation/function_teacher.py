@@ -114,7 +114,7 @@ def function_teacher(what: str) -> FunctionTeacher:
         raise
     except Exception as error:
         raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    functions = {key: one for key, one in vars(module).items() if callable(one) and hasattr(one, "classes")}
+    functions = {key: one for key, one in vars(module).items() if callable(one) and getattr(one, "classes", None)}
     if not name and len(functions) != 1:
         raise SpecError(
             f"{path} has {len(functions)} functions with classes ({', '.join(functions) or 'none'}); say which: "
