@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hydranet.annotations import Annotation
-from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
@@ -108,8 +108,8 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         decoder=Part(LightWeightRefineNet, width=64),
         data=tuple(data),
         validation=tuple(validation),
-        balancer=Part(Uncertainty) if several else Part(Uniform),
-        optim=Optim(lr=2e-3, factors={"encoder": 0.5, **({"balancer": 3.0} if several else {})}),
+        balancer=Part(StartScale) if several else Part(Uniform),
+        optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
         steps=steps,
         batch=batch,
         precision="auto",
@@ -126,7 +126,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         "decoder": cost,
         "data": f"images for training + validation: {whose}",
         "validation": f"scored, never trained on; {split} are never in both",
-        "balancer": "weighs the tasks by their noise, learned along (arXiv 1705.07115)",
+        "balancer": "each loss counts as a share of what it was at the start (docs/balancing.md)",
         "steps": f"{steps * batch / images:.0f} times every image" if images else "",
         "precision": "bf16 where the machine computes in it, else fp32",
         "ema": "the averaged weights are scored and kept",
