@@ -1,6 +1,6 @@
 """Images per second that reach training, from files and from packs of them, with one and with four processes that load.
 
-    python benchmarks/packed.py [--folder /tmp/packed] [--images 96] [--rounds 3] [--workers 1 4]
+    python benchmarks/packed.py [--folder FOLDER] [--images 96] [--rounds 3] [--workers 1 4]
 
 Three sources, each on its own: large PNGs (generated scenes of 1024 x 2048 pixels with masks of class ids, written into
 the folder first, learned at 256 x 512), KITTI's PNGs and CamVid's JPEGs as in the recipe `road` (skipped where
@@ -12,6 +12,7 @@ than there are cores.
 
 import argparse
 import statistics
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def images_per_s(recipe: Recipe, images: int, workers: int) -> float:
 def main() -> None:
     """Prints a table per source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/packed"))
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "packed")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4])

@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hydranet.deploy.manifest import Head, Input, Manifest, Output, check_arrays
+from hydranet.deploy.manifest import Head, Input, Manifest, Output
+from hydranet.deploy.manifest_fit import check_arrays
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.web.limits import Limits
 from hydranet.serving.web.server import Address, web_server

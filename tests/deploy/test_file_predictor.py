@@ -12,7 +12,8 @@ import pytest
 from hydranet.annotations import Boxes, Quantity, ScalarMap
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
-from hydranet.deploy.manifest import Head, Input, InputError, Manifest, ManifestError, Output, check_arrays, parse
+from hydranet.deploy.manifest import Head, Input, Manifest, ManifestError, Output, parse
+from hydranet.deploy.manifest_fit import InputError, check_arrays
 from hydranet.deploy.onnx_subgraph import part
 from hydranet.deploy.options import PredictorError
 from hydranet.deploy.predictor import SessionPredictor

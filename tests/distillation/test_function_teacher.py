@@ -40,6 +40,14 @@ def looks(rgb):
 
 looks.classes = {"colors": ("dark", "red"), "things": ("cat", "dog")}
 
+def nameless(rgb):
+    return {"colors": ClassMap(np.zeros(rgb.shape[:2], np.uint8))}
+
+def beyond(rgb):
+    return {"colors": ClassMap(np.full(rgb.shape[:2], 2, np.uint8))}
+
+beyond.classes = {"colors": ("dark", "red")}
+
 def other(rgb):
     return rgb
 
@@ -68,7 +76,7 @@ def test_its_labels_come_back_for_every_image(teacher: str, tmp_path: Path) -> N
     images = {f"{i}.png": picture(tmp_path / "images" / f"{i}.png", i) for i in range(6)}
     command = (
         "label",
-        teacher,
+        f"{teacher}:looks",
         tmp_path / "images",
         "--out",
         tmp_path / "cache",
@@ -97,7 +105,7 @@ def test_its_labels_come_back_for_every_image(teacher: str, tmp_path: Path) -> N
 def test_an_image_that_it_fails_on_is_named_and_the_others_are_labeled(teacher: str, tmp_path: Path) -> None:
     for i, blue in enumerate((5, 77, 78, 6)):
         picture(tmp_path / "images" / f"{i}.png", blue)
-    ended = hydranet("label", teacher, tmp_path / "images", "--out", tmp_path / "cache")
+    ended = hydranet("label", f"{teacher}:looks", tmp_path / "images", "--out", tmp_path / "cache")
     assert ended.code == 1
     assert "2 images labeled" in ended.out
     assert "1.png: teacher_" in ended.err
@@ -108,18 +116,22 @@ def test_an_image_that_it_fails_on_is_named_and_the_others_are_labeled(teacher: 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (" ", r"has 2 functions with classes \(looks, beyond\); say which"),
         (":nobody", "no function in .* is called 'nobody'"),
         (":other", "gave a ndarray, expected {label: annotation}"),
         (":looks --heads people", "no label of .*:looks is called 'people'; there are: colors, depth, things"),
         (":looks --confidence depth=0.5", "got confidence 0.5 for 'depth' .ScalarMap., expected 0..1 of a class"),
         (":looks --confidence colors=7", "got confidence 7.0 for 'colors'"),
+        (":nameless", "gave class ids for 'colors' without class names, expected FUNCTION.classes"),
+        (":beyond", r"'colors' holds class ids .2., expected 0..1 or 255"),
+        (":looks --device cuda", "got --device for a function"),
         (":looks --size 64x64", "got --size for a function, which sees whole images"),
         (":looks --focal-px 500", "got --focal-px for a function"),
     ],
 )
 def test_what_is_refused(teacher: str, tmp_path: Path, words: str, sentence: str) -> None:
     picture(tmp_path / "images" / "a.png")
-    function, *options = words.split()
+    function, *options = words.split() or [""]
     refused(
         hydranet("label", teacher + function, tmp_path / "images", "--out", tmp_path / "cache", *options),
         f".*{sentence}",
@@ -129,6 +141,8 @@ def test_what_is_refused(teacher: str, tmp_path: Path, words: str, sentence: str
 def test_a_function_is_no_online_teacher_and_files_may_be_wrong(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"teaches through a cache alone: give `hydranet label my\.py:looks IMAGES"):
         teacher_model("my.py:looks", "cpu")
+    (tmp_path / "lone_teacher.py").write_text("def one(rgb):\n    return {}\n\none.classes = {'a': ('b',)}\n")
+    assert function_teacher(str(tmp_path / "lone_teacher.py")).name == "lone_teacher.py:one"
     (tmp_path / "broken_teacher_file.py").write_text("import nothing_that_exists")
     with pytest.raises(SpecError, match="cannot be imported: ModuleNotFoundError"):
         function_teacher(str(tmp_path / "broken_teacher_file.py"))

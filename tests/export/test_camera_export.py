@@ -13,7 +13,8 @@ from export_toys import SIZE, every_recipe, samples, shaken
 from hydranet.core.sample import Camera
 from hydranet.core.spec import SpecError
 from hydranet.deploy.camera_input import CAMERA
-from hydranet.deploy.manifest import IMAGE, InputError, Manifest, ManifestError
+from hydranet.deploy.manifest import IMAGE, Manifest, ManifestError
+from hydranet.deploy.manifest_fit import InputError
 from hydranet.deploy.session import Session, known, open_session, runtimes_for
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import ExportGraph, Shape

@@ -55,7 +55,7 @@ def branch(
     model, recipe = load_model(run)
     if len(model.tasks) < 2:
         raise SpecError(f"{run} has one task, expected at least two; there is nothing to part")
-    spent = stage_costs(model, recipe.data[0].size, cost)  # type: ignore[arg-type]
+    spent = stage_costs(model, recipe.data[0].size, cost)
     place = available_device(device)
     batches = [batch.to(place) for batch in _images(recipe, images)]
     measured = stage_affinities(model.to(place), batches, recipe.batch)

@@ -57,7 +57,8 @@ def label(
 
     names = [name.strip() for name in heads.split(",") if name.strip()]
     if is_function(str(run)):
-        for option, given in (("--size", size), ("--focal-px", focal_px), ("--fingerprints", fingerprints)):
+        others = (("--size", size), ("--focal-px", focal_px), ("--fingerprints", fingerprints))
+        for option, given in (*others, ("--device", device != "cpu")):
             if given:
                 raise SpecError(f"got {option} for a function, which sees whole images and nothing else; leave it out")
         _by_function(str(run), _dataset(source, recipe)[0], names, parsed(confidence), out)

@@ -1,6 +1,5 @@
 """Classes that are farther than anything: depth for the sky, which no lidar and no stereo camera measures."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,10 +8,11 @@ from hydranet.annotations import ClassMap, ScalarMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
+from hydranet.core.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
-class Distant(Dataset):
+class Distant(Wrapper):
     """A data set with a label "depth" added where its class maps say that something is far: inf there, else unknown.
 
     dataset: images and labels, which stay; a depth that it has keeps its known pixels.
@@ -37,23 +37,6 @@ class Distant(Dataset):
                 raise SpecError(unknown(name, classes[self.label], f"class of {self.label!r} (Distant.names)"))
         if self.every < 1:
             raise SpecError(f"got Distant.every={self.every}, expected a whole number >= 1; 1 = every pixel")
-
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]:
-        return self.dataset.classes
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        return self.dataset.provenance
-
-    def identities(self) -> Sequence[str]:
-        return self.dataset.identities()
-
-    def keys(self) -> Sequence[str]:
-        return self.dataset.keys()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]

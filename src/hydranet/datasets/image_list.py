@@ -1,19 +1,20 @@
 """The images of a data set that a text file lists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import DataError
+from hydranet.core.wrapper import Selection
 from hydranet.io.box_rows import OnError, quoted
 from hydranet.io.files import FileDataset, check_names, read_lines
 
 
 @dataclass(frozen=True)
-class ImageList(Dataset):
+class ImageList(Selection):
     """A part of a data set, as lists of official splits state it.
 
     dataset:  the whole data set.
@@ -28,14 +29,6 @@ class ImageList(Dataset):
 
     def __post_init__(self) -> None:
         check_names([self.on_error], ("refuse", "skip"), "on_error of ImageList")
-
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]:
-        return self.dataset.classes
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        return self.dataset.provenance
 
     @cached_property
     def _listed(self) -> tuple[list[int], Ledger]:
@@ -66,20 +59,6 @@ class ImageList(Dataset):
 
     def ledger(self) -> Ledger:
         return super().ledger() + self._listed[1]
-
-    def identities(self) -> Sequence[str]:
-        every = self.dataset.identities()
-        return [every[index] for index in self.chosen]
-
-    def keys(self) -> Sequence[str]:
-        every = self.dataset.keys()
-        return [every[index] for index in self.chosen]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.chosen[index]]
 
 
 def _ends(keys: Sequence[str]) -> dict[str, list[int]]:

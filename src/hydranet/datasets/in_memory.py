@@ -1,16 +1,16 @@
 """Another data set, each of whose samples is read or made once and then kept in memory."""
 
 import copy
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import Sample
+from hydranet.core.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
-class InMemory(Dataset):
+class InMemory(Wrapper):
     """The same samples, kept as they are: for small data sets that cost more to read or to render than to learn from.
 
     Every process keeps its own, as many bytes as images and labels have.
@@ -18,26 +18,9 @@ class InMemory(Dataset):
 
     dataset: Dataset
 
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]:
-        return self.dataset.classes
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        return self.dataset.provenance
-
     @cached_property
     def _kept(self) -> dict[int, Sample]:
         return {}
-
-    def identities(self) -> Sequence[str]:
-        return self.dataset.identities()
-
-    def keys(self) -> Sequence[str]:
-        return self.dataset.keys()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         if index not in self._kept:

@@ -1,6 +1,6 @@
 """Lines from masks: for data sets that label lanes by pixels alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +10,14 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.errors import SpecError
 from hydranet.core.sample import Sample
 from hydranet.core.spec import unknown
+from hydranet.core.wrapper import Wrapper
 from hydranet.postprocess.steps import postprocess
 
 LEAST_ROWS = 10
 
 
 @dataclass(frozen=True)
-class LinesFromMasks(Dataset):
+class LinesFromMasks(Wrapper):
     """Another data set's masks as lines, traced as a network's masks are (`postprocess/trace_lines.py`).
 
     dataset: has a label of class ids, the first of which is "no line".
@@ -52,12 +53,6 @@ class LinesFromMasks(Dataset):
     def provenance(self) -> Mapping[str, str]:
         own = self.dataset.provenance
         return {**own, self.lines: own[self.mask]} if self.mask in own else own
-
-    def identities(self) -> Sequence[str]:
-        return self.dataset.identities()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]

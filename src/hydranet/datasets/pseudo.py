@@ -1,6 +1,6 @@
 """Labels that a teacher network wrote to disk (`hydranet label`), added to another data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, singledispatch
 from pathlib import Path
@@ -25,6 +25,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
+from hydranet.core.wrapper import Wrapper
 from hydranet.io.files import folder_of
 from hydranet.io.fingerprint import content
 from hydranet.io.paths import inside
@@ -36,7 +37,7 @@ LOOKED_AT = 32
 
 
 @dataclass(frozen=True)
-class Pseudo(Dataset):
+class Pseudo(Wrapper):
     """A data set with pseudo-labels where it has no label of its own.
 
     dataset:    the images, and labels that stay.
@@ -96,15 +97,6 @@ class Pseudo(Dataset):
     def provenance(self) -> Mapping[str, str]:
         origin = f"pseudo-labels of {self.index.teacher}" + ("" if self.replace else ", where the data set has none")
         return {**self.dataset.provenance, **dict.fromkeys(self.added, origin)}
-
-    def identities(self) -> Sequence[str]:
-        return self.dataset.identities()
-
-    def keys(self) -> Sequence[str]:
-        return self.dataset.keys()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]

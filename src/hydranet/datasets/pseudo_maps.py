@@ -1,7 +1,7 @@
 """Class maps made by a teacher network, laid over the images of another data set."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
+from hydranet.core.wrapper import Wrapper
 from hydranet.io.class_map import IdCoding, Values, read_class_map
 from hydranet.io.files import FileDataset, check_names
 from hydranet.io.fingerprint import content
@@ -23,7 +24,7 @@ LOOKED_AT = 32
 
 
 @dataclass(frozen=True)
-class PseudoMaps(FileDataset):
+class PseudoMaps(Wrapper, FileDataset):
     """A data set with class maps from folders of png files added to its labels.
 
     root:    holds one folder per label; in it every image has a png at its own relative path: the map of
@@ -62,15 +63,6 @@ class PseudoMaps(FileDataset):
     @property
     def provenance(self) -> Mapping[str, str]:
         return {**self.dataset.provenance, **dict.fromkeys(self.maps, f"pseudo-labels of {self.teacher}")}
-
-    def identities(self) -> Sequence[str]:
-        return self.dataset.identities()
-
-    def keys(self) -> Sequence[str]:
-        return self.dataset.keys()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.dataset[index]

@@ -1,21 +1,22 @@
 """A share of a data set for training, another for validation: what belongs together never in both."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
+from hydranet.core.wrapper import Selection
 from hydranet.io.fingerprint_cache import fingerprints
 from hydranet.io.near_duplicates import look_alikes
 from hydranet.io.path_groups import path_groups, pattern_of
 
 
 @dataclass(frozen=True)
-class Split(Dataset):
+class Split(Selection):
     """The training, validation or test part of a data set, by share; the same on every machine.
 
     dataset:   the whole data set.    split: "train", "val" or "test".
@@ -44,14 +45,6 @@ class Split(Dataset):
             raise SpecError(f"Split got val={self.val}, test={self.test}, expected shares that leave some to train")
         if self.group:
             pattern_of(self.group)
-
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]:
-        return self.dataset.classes
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        return self.dataset.provenance
 
     @cached_property
     def chosen(self) -> list[int]:
@@ -98,20 +91,6 @@ class Split(Dataset):
         for i in range(len(keys)):
             groups.setdefault(root(i), []).append(i)
         return list(groups.values())
-
-    def identities(self) -> Sequence[str]:
-        every = self.dataset.identities()
-        return [every[index] for index in self.chosen]
-
-    def keys(self) -> Sequence[str]:
-        every = self.dataset.keys()
-        return [every[index] for index in self.chosen]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.chosen[index]]
 
 
 def _filled(order: Sequence[list[int]], count: float) -> tuple[list[int], list[list[int]]]:

@@ -1,16 +1,16 @@
 """A part of another data set."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import DataError
+from hydranet.core.wrapper import Selection
 from hydranet.io.files import in_ranges
 
 
 @dataclass(frozen=True)
-class Subset(Dataset):
+class Subset(Selection):
     """The samples of a data set at some positions; holds frames out where there is no official split.
 
     dataset:   the whole data set.
@@ -20,14 +20,6 @@ class Subset(Dataset):
     dataset: Dataset
     positions: str
 
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]:
-        return self.dataset.classes
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        return self.dataset.provenance
-
     @cached_property
     def chosen(self) -> list[int]:
         """Positions in the whole data set."""
@@ -35,17 +27,3 @@ class Subset(Dataset):
         if not chosen:
             raise DataError(f"none of the {len(self.dataset)} samples is at {self.positions!r}; check the positions")
         return chosen
-
-    def identities(self) -> Sequence[str]:
-        every = self.dataset.identities()
-        return [every[index] for index in self.chosen]
-
-    def keys(self) -> Sequence[str]:
-        every = self.dataset.keys()
-        return [every[index] for index in self.chosen]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.chosen[index]]

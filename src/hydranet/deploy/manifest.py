@@ -4,11 +4,9 @@ A manifest travels inside the model file and lies beside it as `manifest.json`. 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-
-import numpy as np
 
 import hydranet.annotations as vocabulary
 from hydranet.annotations import Annotation
@@ -40,10 +38,6 @@ CURE = "export the run again"
 
 class ManifestError(UserError, ValueError):
     """A model file without a manifest that this version can read."""
-
-
-class InputError(UserError, ValueError):
-    """Arrays that a model file does not take."""
 
 
 @dataclass(frozen=True)
@@ -307,45 +301,6 @@ def parse(text: str | bytes | None, path: object) -> Manifest:
         raise ManifestError(f"{path}: its manifest is no text ({error}); {CURE}") from error
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
-
-
-def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -> None:
-    """Raises ManifestError where the graph's own `image` has another shape than the manifest says.
-
-    shape: of the graph's input, None for axes whose length varies.
-    """
-    if not _alike(shape, manifest.image_shape):
-        raise ManifestError(
-            f"{path} takes images of shape {_words(shape)}, its manifest says {_words(manifest.image_shape)}; {CURE}"
-        )
-
-
-def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises InputError for arrays that the graph does not take: some runtimes would convert them and see nonsense."""
-    wanted = manifest.inputs
-    if set(arrays) != set(wanted):
-        raise InputError(f"got inputs {', '.join(arrays) or 'none'}, expected {', '.join(wanted)}; give each of them")
-    sides, stride = np.shape(arrays[IMAGE])[1:3], manifest.input.stride
-    if manifest.input.dynamic and any(side % stride for side in sides):
-        raise InputError(
-            f"got images of {'x'.join(map(str, sides))}, expected height and width in multiples of {stride}; resize or "
-            "pad them"
-        )
-    for name, (dtype, shape) in wanted.items():
-        array = np.asarray(arrays[name])
-        if array.dtype != dtype or not _alike(array.shape, shape):
-            raise InputError(
-                f"got {name} of {array.dtype} {_words(array.shape)}, expected {dtype} {_words(shape)}; convert it"
-            )
-
-
-def _alike(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
-    """Whether no axis contradicts the other's."""
-    return len(shape) == len(wanted) and all(None in (a, b) or a == b for a, b in zip(shape, wanted, strict=True))
-
-
-def _words(shape: Sequence[int | None]) -> str:
-    return f"({', '.join('any' if side is None else str(side) for side in shape)})"
 
 
 def _tuples(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hydranet.core.checks.class_lookup import import_file
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
 from hydranet.data.check_label import check_labels
+from hydranet.data.reader import check_ids, ids_of
 from hydranet.distillation.certainty import certainty, trusted
 from hydranet.io.pseudo_label_index import Made
 
@@ -44,10 +45,18 @@ class FunctionTeacher:
                 f"{sample.key}: {self.name} gave a {type(answers).__name__}, expected {{label: annotation}}, such as "
                 "{'drivable': ClassMap(ids)}"
             )
+        labeled, where = sample.but(labels=answers), f"{sample.key}: {self.name}"
         try:
-            check_labels(sample.but(labels=answers))
+            check_labels(labeled)
         except DataError as error:
-            raise DataError(f"{sample.key}: {self.name}: {error}") from error
+            raise DataError(f"{where}: {error}") from error
+        for name, one in answers.items():
+            if len(ids_of(one)) and not self.classes.get(name):
+                raise DataError(
+                    f"{where} gave class ids for {name!r} without class names, expected FUNCTION.classes = "
+                    f"{{{name!r}: (names in the order of ids)}}; add them below the function"
+                )
+        check_ids(labeled, self.classes, where)
         return dict(answers)
 
     def made(

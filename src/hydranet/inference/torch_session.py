@@ -16,7 +16,8 @@ from hydranet.core.errors import UserError
 from hydranet.core.features import SIDES
 from hydranet.core.spec import unknown
 from hydranet.deploy.camera_input import CAMERA
-from hydranet.deploy.manifest import IMAGE, InputError, check_arrays
+from hydranet.deploy.manifest import IMAGE
+from hydranet.deploy.manifest_fit import InputError, check_arrays
 from hydranet.deploy.session import Runtime, check_threads
 from hydranet.export.build_manifest import described
 from hydranet.export.graph import ExportGraph, Shape

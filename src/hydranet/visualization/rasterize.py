@@ -4,11 +4,16 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
 
 from hydranet.core.extras import needing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Canvas
+    from PIL.ImageDraw import ImageDraw as Pen
 
 FINER = 2
 """Charts are drawn so many times larger and then averaged, so that edges are smooth."""
@@ -37,7 +42,7 @@ def rasterize(svg: str, scale: float = 2.0) -> np.ndarray:
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
-def _element(pen, canvas, element: ElementTree.Element, zoom: float) -> None:  # type: ignore[no-untyped-def]
+def _element(pen: "Pen", canvas: "Canvas", element: ElementTree.Element, zoom: float) -> None:
     kind = element.tag.rpartition("}")[2]
     stroke, wide = RULES.get(
         element.get("class", ""), (element.get("stroke", ""), float(element.get("stroke-width", 1)))
@@ -46,9 +51,9 @@ def _element(pen, canvas, element: ElementTree.Element, zoom: float) -> None:  #
     if kind == "rect":
         x, y, w, h = (float(element.get(name, 0)) * zoom for name in ("x", "y", "width", "height"))
         if w > 0:
-            outline = {"outline": _rgb(stroke), "width": line_px} if stroke else {}
+            outline, border_px = (_rgb(stroke), line_px) if stroke else (None, 1)
             radius = float(element.get("rx", 0)) * zoom
-            pen.rounded_rectangle((x, y, x + w, y + h), min(radius, w / 2), _fill(element), **outline)
+            pen.rounded_rectangle((x, y, x + w, y + h), min(radius, w / 2), _fill(element), outline, border_px)
     elif kind == "line":
         ends = [float(element.get(name, 0)) * zoom for name in ("x1", "y1", "x2", "y2")]
         pen.line(ends, _rgb(stroke), line_px)
@@ -66,7 +71,7 @@ def _element(pen, canvas, element: ElementTree.Element, zoom: float) -> None:  #
         raise ValueError(f"got a <{kind}> in a chart, expected rect, line, polyline, polygon, circle or text")
 
 
-def _text(pen, canvas, element: ElementTree.Element, zoom: float) -> None:  # type: ignore[no-untyped-def]
+def _text(pen: "Pen", canvas: "Canvas", element: ElementTree.Element, zoom: float) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     size = float(element.get("font-size", TEXT_PX)) * zoom

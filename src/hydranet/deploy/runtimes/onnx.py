@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hydranet.core.spec import unknown
-from hydranet.deploy.manifest import CURE, IMAGE, KEY, InputError, ManifestError, check_arrays, check_graph, parse
+from hydranet.deploy.manifest import CURE, IMAGE, KEY, ManifestError, parse
+from hydranet.deploy.manifest_fit import InputError, check_arrays, check_graph
 from hydranet.deploy.onnx_subgraph import part
 
 SUFFIXES = (".onnx",)

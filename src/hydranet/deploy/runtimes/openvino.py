@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hydranet.core.errors import UserError
-from hydranet.deploy.manifest import IMAGE, KEY, ManifestError, check_arrays, check_graph, parse
+from hydranet.deploy.manifest import IMAGE, KEY, ManifestError, parse
+from hydranet.deploy.manifest_fit import check_arrays, check_graph
 
 SUFFIXES = (".xml", ".onnx")
 BESIDE: dict[str, tuple[str, ...]] = {".xml": (".bin",)}

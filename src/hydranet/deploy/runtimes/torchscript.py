@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hydranet.deploy.manifest import CURE, KEY, ManifestError, check_arrays, parse
+from hydranet.deploy.manifest import CURE, KEY, ManifestError, parse
+from hydranet.deploy.manifest_fit import check_arrays
 
 SUFFIXES = (".torchscript",)
 BESIDE: dict[str, tuple[str, ...]] = {}

@@ -10,7 +10,8 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.spec import unknown
-from hydranet.deploy.manifest import IMAGE, Head, Manifest, check_arrays
+from hydranet.deploy.manifest import IMAGE, Head, Manifest
+from hydranet.deploy.manifest_fit import check_arrays
 from hydranet.deploy.options import PredictorError, check_share
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.web.batching import Batcher

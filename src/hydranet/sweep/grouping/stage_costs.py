@@ -5,7 +5,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ class StageCosts:
 
 
 @torch.no_grad()
-def stage_costs(model: HydraNet, size: tuple[int, int], way: Literal["macs", "latency"]) -> StageCosts:
+def stage_costs(model: HydraNet, size: tuple[int, int], way: str) -> StageCosts:
     """What the parts of a network cost for one image.
 
     way: "macs", multiply-accumulates; or "latency", the median time of interleaved eager runs on this machine.
