@@ -34,7 +34,8 @@ def allowed_parts() -> str:
         part = queue.pop()
         queue += part.__subclasses__()
         modules.add(part.__module__)
-    own = sorted(name for name in modules if name.partition(".")[0] not in ("hydranet", "torch", "__main__"))
+    known = modules & sys.modules.keys()  # a class may outlive its module until it is collected
+    own = sorted(name for name in known if name.partition(".")[0] not in ("hydranet", "torch", "__main__"))
     return ",".join(dict.fromkeys([*filter(None, os.environ.get(ALLOW, "").split(",")), *own]))
 
 
