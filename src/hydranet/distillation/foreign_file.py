@@ -10,6 +10,7 @@ import numpy as np
 from hydranet.annotations import UNKNOWN_ID, Boxes, ClassMap
 from hydranet.core.extras import needing
 from hydranet.core.spec import SpecError
+from hydranet.deploy.runtimes.openvino import core
 
 
 class ForeignFile:
@@ -32,7 +33,7 @@ class ForeignFile:
         std: float | Sequence[float] = 1.0,
     ) -> None:
         with needing("a teacher in a file of others"):
-            import openvino
+            engine = core()
         if color not in ("rgb", "bgr") or layout not in ("nchw", "nhwc"):
             raise SpecError(f"got color={color!r}, layout={layout!r}, expected rgb or bgr, and nchw or nhwc")
         if not Path(path).is_file():
@@ -40,7 +41,7 @@ class ForeignFile:
         self.size, self.color, self.layout = size, color, layout
         self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         try:
-            self._network: Any = openvino.Core().compile_model(str(path), "CPU")
+            self._network: Any = engine.compile_model(str(path), "CPU")
         except RuntimeError as error:
             raise SpecError(f"{path} cannot be opened by OpenVINO: {str(error).strip().splitlines()[-1]}") from error
 

@@ -20,17 +20,28 @@ CODE = False
 """Its files are data."""
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_STARTING = Lock()
 
 
-@cache
 def core() -> Any:
     """The process's one OpenVINO core, never freed; raises ImportError where OpenVINO is missing.
 
     Each core takes over the thread's stack for signal handlers. The last of several to be freed may leave it pointing
     at freed memory, and the next Ctrl-C or ended child process is then a segmentation fault.
     """
+    with _STARTING:
+        return _core()
+
+
+@cache
+def _core() -> Any:
     import openvino
 
+    # OpenVINO makes its table of numpy's types at first use, by code that lets go of Python's lock in between. A second
+    # thread that asks just then takes that lock and waits for the table, while the first one waits for the lock: the
+    # whole process stands still for good. So the table is made here, by one thread.
+    tensor = openvino.Tensor(np.zeros(1, np.float32))
+    np.zeros_like(tensor.data, tensor.element_type.to_dtype())
     return openvino.Core()
 
 
