@@ -1,6 +1,6 @@
 """Five dense tasks of generated road scenes, small and quick: which of them belong in one network?"""
 
-from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -45,7 +45,7 @@ def five() -> Recipe:
         data=(Source("scenes", InMemory(scenes), SIZE, labels=LABELS),),
         validation=(Source("held-out", InMemory(held_out), SIZE, labels=LABELS),),
         augment=Augment(scale=(1.0, 1.3), noise=0.0, blur=0.0),
-        balancer=Part(Uncertainty),
+        balancer=Part(StartScale),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5, "balancer": 3.0}),
         steps=240,
         batch=8,
