@@ -1,6 +1,6 @@
 """Sharing structures at equal compute: what each scores, and how long a whole frame then takes.
 
-    python benchmarks/structures.py [--recipe five] [--steps 120] [--seeds 3] [--runtime openvino] [--threads 1] [--out DIR]
+    python benchmarks/structures.py [--recipe five] [--steps 240] [--seeds 3] [--runtime openvino] [--threads 1]
 
 Every structure gets as many multiply-accumulates to learn as hard sharing does in `--steps` steps: one that costs twice
 as much per image takes half the steps, and sees half the images. Scores are delta-m in percent against hard sharing of
@@ -66,7 +66,7 @@ def planned(recipe: Recipe, seeds: int) -> tuple[Plan, dict[str, Recipe], dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--recipe", default="five")
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runtime", default="openvino")
     parser.add_argument("--threads", type=int, default=1)
@@ -87,7 +87,8 @@ def main() -> None:
         mean = statistics.mean(gains) if gains else math.nan
         spread = statistics.stdev(gains) if len(gains) > 1 else 0.0
         scores = {f"{task} {names[task]}": statistics.mean(by.values()) for (_, task), by in rows[name].scores.items()}
-        ms = times[name] if isinstance(times[name], float) else math.nan
+        measured = times[name]
+        ms = measured if isinstance(measured, float) else math.nan
         steps = trial.recipe.steps
         text = "  ".join(f"{metric} {value:.3f}" for metric, value in scores.items())
         print(f"{name:24}{steps:7}{costs[name] / 1e6:8.0f}{ms:8.1f}{mean:+7.1f} ±{spread:4.1f}   {text}")
