@@ -143,6 +143,47 @@ def test_labels_of_the_same_images_become_one_source(tmp_path: Path) -> None:
     assert sorted(whole.dataset[0].labels) == ["depth", "semantic"]
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_folders_of_clips_become_one_source(tmp_path: Path, suffix: str) -> None:
+    for i in range(6):
+        image, ids, _, depth = scene(i)
+        clip = tmp_path / f"drive_{i // 2}"
+        write(clip / f"rgb/{i}.{suffix}", image)
+        write(clip / f"seg/{i}.png", np.minimum(ids, i % 2))  # clips differ in the classes that they hold
+        cv2.imwrite(str(write(clip / f"range/{i}.png", ids)), (depth * 256).clip(0, 65535).astype(np.uint16))
+    (whole,) = recognize(tmp_path, Answers(classes={"": ("road", "car", "sky")}, unit="m", scale=1 / 256))
+    assert isinstance(whole.dataset, Together)
+    assert len(whole.dataset) == 6
+    assert [sorted(whole.dataset[i].labels) for i in range(6)] == [["depth", "semantic"]] * 6
+
+
+def test_label_folders_of_one_kind_beside_each_other_stay_apart(tmp_path: Path) -> None:
+    for i in range(4):
+        image, ids, _, _ = scene(i)
+        write(tmp_path / f"images/train/{i}.jpg", image)
+        write(tmp_path / f"things/train/{i}.png", ids)
+        write(tmp_path / f"lines/train/{i}.png", np.minimum(ids, 1))
+    both = recognize(tmp_path, Answers(classes={"": ("road", "car", "sky")}))
+    seen = {one.dataset[3].labels["semantic"].ids.max() for one in both}  # type: ignore[attr-defined]
+    assert [len(one.dataset) for one in both] == [4, 4]
+    assert seen == {1, 2}
+
+
+def test_a_pattern_of_groups_for_one_folder(tmp_path: Path) -> None:
+    for i in range(8):
+        image, ids, _, _ = scene(i)
+        write(tmp_path / f"street/clip{i // 2}/rgb/{i}.jpg", image)
+        write(tmp_path / f"street/clip{i // 2}/seg/{i}.png", ids)
+    coco_boxes(tmp_path / "cars", 8)
+    folders = (tmp_path / "street", tmp_path / "cars", "--classes", "street=road,car,sky", "--out", tmp_path / "r.py")
+    told = "cars: 8 images are in 1 groups .*; --group cars=PATTERN is for this data set alone"
+    refused(hydranet("init", *folders, "--group", "{clip}/*"), told)
+    done = hydranet("init", *folders, "--group", "street={clip}/*")
+    assert done.code == 0, done.err
+    sources = {source.name: source.dataset for source in resolve.recipe(str(tmp_path / "r.py")).data}
+    assert [sources[name].group for name in ("street", "cars")] == ["{clip}/*", ""]  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "expected"),
     [

@@ -48,7 +48,7 @@ def add_head(
     parts = [part for folder in data for part in recognize(folder, answers)]
     for part in parts:
         say(f"{part.name}: {part.why}; {len(part.dataset)} images")
-    wishes = Wishes("head", size=trained.sizes[0], val=val, group=group, batch=trained.batch, steps=steps or None)
+    wishes = Wishes("head", size=trained.sizes[0], val=val, group={"": group}, batch=trained.batch, steps=steps or None)
     names = dict(word.partition("=")[::2] for word in task or [])
     drafted = draft(parts, task_classes(), wishes)
     for reason in drafted.unused:

@@ -39,8 +39,12 @@ def init(
     ] = None,
     val: Annotated[float, typer.Option(help="Share of the images for validation, where there is no split")] = 0.2,
     group: Annotated[
-        str, typer.Option(help="What never is in both: a pattern of paths such as '{clip}/*' or '*p{person}_*'")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="[FOLDER=]PATTERN",
+            help="What never is in both: a pattern of paths such as '{clip}/*' or '*p{person}_*'; repeatable",
+        ),
+    ] = None,
     size: Annotated[str, typer.Option(help="Input size HEIGHTxWIDTH; default: by the images, 640 wide at most")] = "",
     gmacs: Annotated[
         float, typer.Option(min=0, help="Most multiplications per image, in billions; 0 = the usual")
@@ -83,7 +87,7 @@ def init(
         size=parse_size(size),
         excess=_budget(gmacs, latency_ms),
         val=val,
-        group=group,
+        group=_groups(group or [], names),
         batch=batch,
         steps=steps or None,
     )
@@ -102,6 +106,15 @@ def init(
     recipe = drafted.recipe
     say(f"{', '.join(task.name for task in recipe.tasks)}; {recipe.steps} steps of {recipe.batch} -> {out}")
     say(f"{drafted.comments['encoder']}   |   next: hydranet doctor {out}   |   hydranet train {out}")
+
+
+def _groups(given: list[str], names: list[str]) -> dict[str, str]:
+    """Patterns by data set; "" holds for those that are not named."""
+    patterns: dict[str, str] = {}
+    for text in given:
+        name, equals, pattern = text.partition("=")
+        patterns |= {name: pattern} if equals and name in names else {"": text}
+    return patterns
 
 
 def task_classes() -> "list[type[Task]]":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class Wishes:
 
     name:     of the recipe.    size: height and width of the input; None = by the images, at most `longest_px` wide.
     excess:   by what a recipe's network exceeds the user's budget, in words ("" = it fits); None = the usual network.
-    val:      share of the images for validation where the data has no split of its own.    group: see `datasets.split`.
+    val:      share of the images for validation where the data has no split of its own.
+    group:    by data set the pattern of paths that `Split` takes; "" holds for those that are not named.
     batch:    images per step.    steps: None = by the number of images.
     """
 
@@ -65,7 +66,7 @@ class Wishes:
     longest_px: int = 640
     excess: Callable[[Recipe], str] | None = None
     val: float = 0.2
-    group: str = ""
+    group: Mapping[str, str] = field(default_factory=dict)
     batch: int = 8
     steps: int | None = None
 
@@ -79,6 +80,18 @@ class Draft:
     unused: tuple[str, ...] = ()
 
 
+def _parted(part: Recognized, wishes: Wishes) -> tuple[Dataset, Dataset]:
+    """Training and validation of a data set without a split. Raises DataError, with its name, for too few groups."""
+    group = wishes.group.get(part.name, wishes.group.get("", ""))
+    try:
+        train, held_out = (Split(part.dataset, name, wishes.val, group=group) for name in ("train", "val"))
+        len(train)  # now it is split
+        return train, held_out
+    except DataError as error:
+        cure = f"; --group {part.name}=PATTERN is for this data set alone" if "" in wishes.group else ""
+        raise DataError(f"{part.name}: {error}{cure}") from error
+
+
 def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wishes) -> Draft:
     """A recipe for data sets. kinds: the classes of tasks that there are.
 
@@ -90,8 +103,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     for part in parts:
         size = wishes.size or input_size([one.size for one in samples[part.name]], wishes.longest_px)
         if part.validation is None:
-            train: Dataset = Split(part.dataset, "train", wishes.val, group=wishes.group)
-            held_out: Dataset = Split(part.dataset, "val", wishes.val, group=wishes.group)
+            train, held_out = _parted(part, wishes)
         else:
             train, held_out = part.dataset, part.validation
         data.append(Source(part.name, train, size))
@@ -119,7 +131,8 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     )
     recipe, cost = _fitted(recipe, wishes.excess)
     whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
-    split = f"images by path group {wishes.group}" if wishes.group else "images that look alike"
+    patterns = ", ".join(f"{name}={pattern}" if name else pattern for name, pattern in wishes.group.items())
+    split = f"images by path group {patterns}" if patterns else "images that look alike"
     comments = {
         "tasks": "what is learned; classes in the order of ids",
         "encoder": f"ImageNet weights: hydranet weights get {_package(recipe.encoder)}",

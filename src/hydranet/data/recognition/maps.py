@@ -16,6 +16,9 @@ from hydranet.io.listing import natural
 from hydranet.io.number_map import NUMBER_SUFFIXES
 from hydranet.io.pairs import PairedFiles, stem_of
 
+Key = tuple[str, str, str, str]
+"""What tells labels from photographs: first folder, last folder, suffix, end of the name."""
+
 
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     """Masks and depth maps: image files that are no photographs and belong to some."""
@@ -91,29 +94,44 @@ def _unknowns(table: Mapping[str, str]) -> dict[str, str | None]:
     return {key: None if name == "unknown" else name for key, name in table.items()}
 
 
-def _clusters(folder: Folder) -> dict[tuple[str, str, str, str], list[Path]]:
-    """Image files by what tells labels from photographs: first folder, last folder, suffix, end of the name."""
+def _clusters(folder: Folder) -> dict[Key, list[Path]]:
+    """Image files by what tells labels from photographs."""
     paths = folder.of(*dict.fromkeys((*IMAGES, *NUMBER_SUFFIXES)))
     last = {path.parent.name for path in paths}
-    clusters: dict[tuple[str, str, str, str], list[Path]] = {}
+    clusters: dict[Key, list[Path]] = {}
     for path in paths:
         parts = path.relative_to(folder.root).parts
         end = re.search(r"[_-]([A-Za-z]+)$", path.stem)
         inner = path.parent.name if len(parts) > 2 and len(last) <= 12 else ""
         key = (parts[0] if len(parts) > 1 else "", inner, path.suffix.lower(), end[1] if end else "")
         clusters.setdefault(key, []).append(path)
-    return _one_kind(clusters)
+    return _one_kind(_over_clips(clusters))
 
 
-def _one_kind(clusters: Mapping[tuple[str, str, str, str], list[Path]]) -> dict[tuple[str, str, str, str], list[Path]]:
+def _one_kind(clusters: Mapping[Key, list[Path]]) -> dict[Key, list[Path]]:
     """Clusters of one first folder, suffix and naming as one, where a folder inside makes no difference in kind."""
     groups: dict[tuple[str, str, str], dict[str, list[Path]]] = {}
     for (first, inner, suffix, end), files in clusters.items():
         groups.setdefault((first, suffix, end), {})[inner] = files
-    merged: dict[tuple[str, str, str, str], list[Path]] = {}
+    merged: dict[Key, list[Path]] = {}
     for (first, suffix, end), by_inner in groups.items():
         kinds = {inner: content_of(files).holds for inner, files in by_inner.items()}
         for inner, files in by_inner.items():
             key = (first, inner if len(set(kinds.values())) > 1 else "", suffix, end)
             merged.setdefault(key, []).extend(files)
     return {key: sorted(files, key=natural) for key, files in merged.items()}
+
+
+def _over_clips(clusters: Mapping[Key, list[Path]]) -> dict[Key, list[Path]]:
+    """clip1/seg and clip2/seg as one cluster, where each of these clips holds its photographs, too."""
+    kinds = {key: content_of(files).holds for key, files in clusters.items()}
+    clips = {first for first, *_ in clusters if any(kinds[k] == "photographs" for k in clusters if k[0] == first)}
+    alike: dict[tuple[str, str, str], list[Key]] = {}
+    for key in clusters:
+        alike.setdefault(key[1:], []).append(key)
+    joined: dict[Key, list[Path]] = {}
+    for (inner, suffix, end), keys in alike.items():
+        one = inner and {first for first, *_ in keys} <= clips and len({kinds[key] for key in keys}) == 1
+        for key in keys:
+            joined.setdefault(("", inner, suffix, end) if one else key, []).extend(clusters[key])
+    return joined
