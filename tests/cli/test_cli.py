@@ -81,8 +81,10 @@ def test_resume_of_a_finished_run_does_nothing(recipes: Path, run: Path) -> None
 
 
 def test_evaluate_writes_report_and_gallery(run: Path, tmp_path: Path) -> None:
-    ended = hydranet("evaluate", run, "--out", tmp_path, "--gallery", tmp_path / "g.html", "--images", 2)
+    pages = ("--gallery", tmp_path / "g.html", "--images", 2, "--csv", tmp_path / "tables/scores.csv")
+    ended = hydranet("evaluate", run, "--out", tmp_path, *pages)
     assert ended.code == 0, ended.err
+    assert (tmp_path / "tables/scores.csv").read_text() == (tmp_path / "report.csv").read_text()
     assert "mae ↓" in ended.out
     report = json.loads((tmp_path / "report.json").read_text())
     rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))

@@ -23,6 +23,7 @@ def evaluate(
             " for a released network"
         ),
     ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write every score and count as a table here")] = None,
     gallery: Annotated[
         Path | None, typer.Option(help="Also write a page (.html) or image (.png) of predictions")
     ] = None,
@@ -37,7 +38,7 @@ def evaluate(
     """
     from hydranet.checkpoint.checkpoint import load_model
     from hydranet.checkpoint.released.names import folder_of, is_released, results_of
-    from hydranet.io.atomic import check_folder
+    from hydranet.io.atomic import check_folder, write
     from hydranet.models.device import available_device
     from hydranet.reporting import tables
     from hydranet.reporting.gallery import check_format, write_gallery
@@ -49,7 +50,7 @@ def evaluate(
     place = folder_of(run)
     usual = results_of(run, "evaluation") if is_released(run) else place
     target = None if settings and not out else out or usual
-    for folder in [*([target] if target else []), *([gallery.parent] if gallery else [])]:
+    for folder in [place for place in (target, csv and csv.parent, gallery and gallery.parent) if place is not None]:
         check_folder(folder)  # before hours of work
     model.to(available_device(device))
     rows: list[EvaluatedImage] = []
@@ -66,6 +67,9 @@ def evaluate(
     else:
         report.save(target / "report")
         say(f"report: {target / 'report.json'}")
+    if csv:
+        write(csv, report.to_csv().encode())
+        say(f"every score: {csv}")
     if gallery:
         write_gallery(rows, model.tasks, gallery, title=f"{recipe.name}: predictions and labels")
         say(f"gallery: {gallery}")
