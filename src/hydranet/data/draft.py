@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -80,11 +81,12 @@ class Draft:
     unused: tuple[str, ...] = ()
 
 
-def _parted(part: Recognized, wishes: Wishes) -> tuple[Dataset, Dataset]:
+def _parted(part: Recognized, wishes: Wishes, drawn: Literal["path", "name"]) -> tuple[Dataset, Dataset]:
     """Training and validation of a data set without a split. Raises DataError, with its name, for too few groups."""
     group = wishes.group.get(part.name, wishes.group.get("", ""))
     try:
-        train, held_out = (Split(part.dataset, name, wishes.val, group=group) for name in ("train", "val"))
+        train = Split(part.dataset, "train", wishes.val, group=group, drawn=drawn)
+        held_out = replace(train, split="val")
         len(train)  # now it is split
         return train, held_out
     except DataError as error:
@@ -103,7 +105,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     for part in parts:
         size = wishes.size or input_size([one.size for one in samples[part.name]], wishes.longest_px)
         if part.validation is None:
-            train, held_out = _parted(part, wishes)
+            train, held_out = _parted(part, wishes, "name" if len(parts) > 1 else "path")
         else:
             train, held_out = part.dataset, part.validation
         data.append(Source(part.name, train, size))

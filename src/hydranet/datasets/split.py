@@ -12,7 +12,7 @@ from hydranet.core.spec import SpecError
 from hydranet.core.wrapper import Selection
 from hydranet.io.fingerprint_cache import fingerprints
 from hydranet.io.near_duplicates import look_alikes
-from hydranet.io.path_groups import path_groups, pattern_of
+from hydranet.io.path_groups import own_names, path_groups, pattern_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Split(Selection):
     seed:      another number, another split.
     similar:   "together" = images that look alike, such as neighboring frames of a video, are in one part; every image
                is read once for that, then the cache knows them. "apart" = looks do not matter.
+    drawn:     by which lots are drawn: an image's "path", or its "name": its path without the parts that are the same
+               for all, and without the suffix. By name, data sets of the same images (boxes in one folder, depth in
+               another) are split alike: no image trains one task and scores another.
     """
 
     dataset: Dataset
@@ -35,12 +38,15 @@ class Split(Selection):
     group: str = ""
     seed: int = 0
     similar: Literal["together", "apart"] = "together"
+    drawn: Literal["path", "name"] = "path"
 
     def __post_init__(self) -> None:
         if self.split not in ("train", "val", "test"):
             raise SpecError(f"Split got split={self.split!r}, expected 'train', 'val' or 'test'")
         if self.similar not in ("together", "apart"):
             raise SpecError(f"Split got similar={self.similar!r}, expected 'together' or 'apart'")
+        if self.drawn not in ("path", "name"):
+            raise SpecError(f"Split got drawn={self.drawn!r}, expected 'path' or 'name'")
         if not (0 <= self.val < 1 and 0 <= self.test < 1 and 0 < self.val + self.test < 1):
             raise SpecError(f"Split got val={self.val}, test={self.test}, expected shares that leave some to train")
         if self.group:
@@ -51,7 +57,8 @@ class Split(Selection):
         """Positions in the whole data set. Raises DataError where a part would be empty."""
         keys = self.dataset.keys()
         groups = self._groups(keys)
-        names = [min(keys[i] for i in members) for members in groups]
+        lots = keys if self.drawn == "path" else own_names(keys)
+        names = [min(lots[i] for i in members) for members in groups]
         dice = [hashlib.sha256(f"{self.seed} {name}".encode(errors="surrogateescape")).digest() for name in names]
         order = [members for _, members in sorted(zip(dice, groups, strict=True))]
         wanted = {name: share * len(keys) for name, share in (("test", self.test), ("val", self.val)) if share}

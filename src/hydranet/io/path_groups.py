@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
@@ -30,3 +31,11 @@ def path_groups(keys: Sequence[str], pattern: str) -> list[str]:
             raise DataError(f"got image {quoted(key)}, expected a path like group={pattern!r}; correct the pattern")
         names.append("/".join(match.groups()))
     return names
+
+
+def own_names(paths: Sequence[str]) -> list[str]:
+    """What tells images apart: their paths without suffixes, and without the folders that all have at one place."""
+    rows = [PurePosixPath(path).with_suffix("").parts for path in paths]
+    deepest = max(map(len, rows), default=0)
+    here = [{row[place] if place < len(row) else "" for row in rows} for place in range(deepest)]
+    return ["/".join(part for place, part in enumerate(row) if len(here[place]) > 1) or row[-1] for row in rows]
