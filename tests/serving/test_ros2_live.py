@@ -32,7 +32,7 @@ def started(*words: object, domain: int) -> "subprocess.Popen[str]":
 def seen_by_camera(tmp_path: Path, frames: int, domain: int) -> dict[str, Any]:
     out = tmp_path / f"{time.monotonic_ns()}.json"
     camera = started(HERE / "ros2_camera.py", frames, 2 / PAUSE_S, out, domain=domain)
-    _, errors = camera.communicate(timeout=400)
+    _, errors = camera.communicate(timeout=120 + frames * PAUSE_S)  # it publishes for half of that
     assert camera.returncode == 0, errors
     return json.loads(out.read_text())
 

@@ -126,12 +126,12 @@ def _over_clips(clusters: Mapping[Key, list[Path]]) -> dict[Key, list[Path]]:
     """clip1/seg and clip2/seg as one cluster, where each of these clips holds its photographs, too."""
     kinds = {key: content_of(files).holds for key, files in clusters.items()}
     clips = {first for first, *_ in clusters if any(kinds[k] == "photographs" for k in clusters if k[0] == first)}
-    alike: dict[tuple[str, str, str], list[Key]] = {}
+    by_name: dict[tuple[str, str, str], list[Key]] = {}
     for key in clusters:
-        alike.setdefault(key[1:], []).append(key)
-    joined: dict[Key, list[Path]] = {}
-    for (inner, suffix, end), keys in alike.items():
+        by_name.setdefault(key[1:], []).append(key)
+    merged: dict[Key, list[Path]] = {}
+    for (inner, suffix, end), keys in by_name.items():
         one = inner and {first for first, *_ in keys} <= clips and len({kinds[key] for key in keys}) == 1
         for key in keys:
-            joined.setdefault(("", inner, suffix, end) if one else key, []).extend(clusters[key])
-    return joined
+            merged.setdefault(("", inner, suffix, end) if one else key, []).extend(clusters[key])
+    return merged
