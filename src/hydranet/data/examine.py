@@ -121,8 +121,8 @@ class Examination:
         severity = Severity.POINTLESS if most or entry.what is Omission.TASK_NOT_LEARNED else Severity.HARMFUL
         cures = {
             Omission.NOT_SCORED: "add validation sources",
-            Omission.IMAGE_LEAKED: "split the data: Split(dataset, 'train') and Split(dataset, 'val'), with drawn='name' "
-            "where folders share images",
+            Omission.IMAGE_LEAKED: "split the data: Split(dataset, 'train') and Split(dataset, 'val'), "
+            "with drawn='name' where folders share images",
             Omission.CLASS_NOT_SEEN: "map a class of a source to it, or take it out",
         }
         return Finding(severity, "recipe", entry.sentence(), cures.get(entry.what, "look at the data"))
