@@ -26,6 +26,13 @@ def places(tree: Any, at: tuple = ()) -> list[tuple]:
     return [at, *(path for key, value in items for path in places(value, (*at, key)))]
 
 
+def reach(tree: Any, at: tuple) -> Any:
+    """The value at one of the paths of `places`."""
+    for key in at:
+        tree = tree[key]
+    return tree
+
+
 def odd(rng: random.Random) -> Any:
     """One of the odd values, as a value of its own: it may be changed next."""
     return copy.deepcopy(rng.choice(ODD))
@@ -38,9 +45,7 @@ def mutated(tree: Any, rng: random.Random) -> Any:
         path = rng.choice([one for one in places(tree) if one] or [()])
         if not path:
             return odd(rng)
-        node = tree
-        for key in path[:-1]:
-            node = node[key]
+        node = reach(tree, path[:-1])
         kind = rng.random()
         if kind < 0.7:
             node[path[-1]] = odd(rng)

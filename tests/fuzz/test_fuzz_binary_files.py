@@ -23,7 +23,7 @@ from hydranet.io.map_record import MapRecord
 from hydranet.io.pseudo_label_index import INDEX, Entry, Index, Made, read_index
 from hydranet.training.mend import mend
 from hydranet.training.train import train
-from mutations import SEED, TIMES, broken, damaged, mutated, result_or_sentence
+from mutations import SEED, TIMES, broken, damaged, mutated, places, reach, result_or_sentence
 from toys import toy_recipe
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (40, 70, 3), dtype=np.uint8)
@@ -89,6 +89,30 @@ def test_states(run: Path, tmp_path: Path) -> None:
     for number in range(120 * TIMES):
         path.write_bytes(odd_checkpoint(whole, rng, "run"))
         result_or_sentence(resumed, f"state {number}: {path.read_bytes()[:1500]!r}")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), -1, 10**30])
+def test_every_number_of_a_state_may_be_any_number(run: Path, tmp_path: Path, value: float) -> None:
+    whole, recipe = (run / checkpoint.STATE).read_bytes(), Recipe.from_json((run / checkpoint.RECIPE).read_text())
+    state = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])["__metadata__"]["run"]
+    numbers = [at for at in places(json.loads(state)) if type(reach(json.loads(state), at)) in (int, float)]
+    assert ("step",) in numbers
+    assert any("learned" in at for at in numbers)
+
+    def resumed() -> None:
+        for _ in train(recipe, tmp_path, resume=True):
+            break
+
+    for at in numbers:
+        tree = json.loads(state)
+        reach(tree, at[:-1])[at[-1]] = value
+
+        def inside(header: dict, tree: object = tree) -> dict:
+            header["__metadata__"]["run"] = json.dumps(tree)
+            return header
+
+        (tmp_path / checkpoint.STATE).write_bytes(new_header(whole, lambda h: without_digest(h, inside)))
+        result_or_sentence(resumed, f"{at} = {value}")
 
 
 @pytest.fixture(scope="module")

@@ -219,7 +219,7 @@ class Manifest:
                     }
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error

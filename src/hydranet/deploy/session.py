@@ -138,7 +138,7 @@ def check_digests(path: Path) -> None:
     """
     try:
         digests = parse_json(path.with_name(BESIDE).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return
     named = isinstance(digests, dict) and path.name in digests
     for file in parts_of(path):

@@ -87,7 +87,7 @@ def read(folder: Path) -> list[Finding]:
         ]
         for finding in findings:
             check_fields(finding)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it") from error
     return findings
 

@@ -105,6 +105,6 @@ def read_pack_index(folder: Path) -> PackIndex:
             )
     except DataError:
         raise
-    except (SpecError, KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (SpecError, KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"{path} is no index of a pack ({shown(str(error))}); pack again") from error
     return index

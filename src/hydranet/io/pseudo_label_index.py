@@ -85,7 +85,7 @@ def read_index(folder: Path) -> Index:
         index = Index(**{**tree, "size": _size(tree["size"])})
         for part in (index, *index.labels.values(), *index.images.values()):
             check_fields(part)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(

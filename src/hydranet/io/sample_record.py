@@ -73,7 +73,7 @@ def from_files(files: Mapping[str, bytes], codec: Codec) -> Sample:
         return Sample(image, labels, camera, "", about["key"], Ledger.from_json(about["ledger"]))
     except DataError:
         raise
-    except (BrokenJson, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (BrokenJson, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"its files hold no sample ({type(error).__name__}: {error})") from error
     except Exception as error:  # safetensors has an error of its own that derives from nothing else
         if type(error).__name__ != "SafetensorError":

@@ -113,7 +113,7 @@ def read_lines(folder: Path) -> list[Line]:
         return [_parsed(text) for text in path.read_text().splitlines()]
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; pack again into {folder.name}") from error
-    except (OSError, BrokenJson, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, BrokenJson, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path} is damaged ({error}); pack again") from error
 
 

@@ -41,7 +41,7 @@ class KeptScan:
             resampled = {name: [(number(a), number(b)) for a, b in pairs] for name, pairs in one["resampled"].items()}
             counts = {name: int(count) for name, count in one["counts"].items()}
             return Parity("", target, bounds, int(one["images"]), {}, metrics, resampled, counts)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
 
     def put(self, target: str, float_heads: Collection[str], parity: Parity) -> None:

@@ -170,7 +170,7 @@ def _whole(folder: Path) -> Iterator[None]:
     """Within it an error about the values of a state is one sentence: what wrote them was not this program."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
         if isinstance(error, UserError):
             raise
         raise CheckpointError(
