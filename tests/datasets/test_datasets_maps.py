@@ -15,6 +15,7 @@ from hydranet.datasets.folder import Folder
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.nyuv2 import NyuV2, NyuV2Examples
 from hydranet.datasets.pseudo_maps import PseudoMaps
+from hydranet.io.class_map import IdCoding, read_class_map
 
 
 def ids(label: object) -> np.ndarray:
@@ -55,6 +56,13 @@ def test_damaged_maps_are_named(tmp_path: Path, damage, message: str) -> None:
     damage(tmp_path)
     with pytest.raises(DataError, match=message):
         dataset[0]
+
+
+def test_ids_that_a_data_set_does_not_know_are_said_beside_those_that_it_knows(tmp_path: Path) -> None:
+    coding = IdCoding(("a", "b"), values={0: "a", 1: "a", 2: "b", 3: "b", 7: "a", 9: "b", 10: "b"})
+    path = write(tmp_path / "a.png", np.full((6, 8), 5, np.uint8))
+    with pytest.raises(DataError, match=r"holds class ids \[5\], expected one of 0\.\.3, 7, 9, 10; correct the file"):
+        read_class_map(path, coding)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

@@ -36,7 +36,7 @@ def test_every_line_of_real_frames_is_traced_once(data_root: Path) -> None:
 def test_grays_of_no_line_are_refused(tmp_path: Path) -> None:
     dataset = tusimple_masks(tmp_path)
     write(tmp_path / "gt_instance_image/0001.png", np.full((24, 32), 21, np.uint8))
-    with pytest.raises(DataError, match=r"0001\.png holds class ids \[21\], expected one of \[0, 20, 70"):
+    with pytest.raises(DataError, match=r"0001\.png holds class ids \[21\], expected one of 0, 20, 70"):
         dataset[1]
     (tmp_path / "gt_binary_image/0000.png").unlink()
     skipping = TuSimpleMasks(str(tmp_path), on_error="skip")

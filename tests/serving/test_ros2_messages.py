@@ -212,6 +212,9 @@ def test_one_image_gives_all_messages_with_one_stamp() -> None:
         *("far/image", "area/image", "cars/markers", "cars/json", "lines/markers", "lines/json"),
         *("sign/json", "bright/json", "faces/image", "overlay", "points"),
     ]
+    asked: list[str] = []
+    few = perception.told(rgb, perception.seen(rgb, CAMERA), STAMP, CAMERA, lambda topic: bool(asked.append(topic)))
+    assert ([one.topic for one in few], asked) == (topics[:-2], ["overlay", "points"])  # nobody listens: not drawn
     with_header = [one.message.fields["header"] for one in rows if "header" in one.message.fields]
     assert all(header == STAMP.header for header in with_header)
     assert [one.topic for one in perception.labels()] == ["area/labels", "cars/labels", "sign/labels"]

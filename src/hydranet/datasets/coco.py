@@ -11,7 +11,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import BoxRow, boxes_of, is_number, is_whole_number, objects, once, quoted, read_rows, visible
 from hydranet.io.files import FileDataset, read_json
-from hydranet.io.images import read_image
+from hydranet.io.images import named_by, read_image
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.stated_size import fitted, stated_size
 
@@ -149,7 +149,8 @@ class Coco(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         entry = self._tables.images[index]
-        image = read_image(entry.path)
+        with named_by(self.folder / self.annotations):
+            image = read_image(entry.path)
         where = f"{self.folder / self.annotations}: image {entry.id}"
         rows = fitted(self._tables.rows[entry.id], entry.stated, image.extent, where)
         boxes = boxes_of(visible(rows, image.extent.size, self.on_error), image.extent.size)

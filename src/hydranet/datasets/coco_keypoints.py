@@ -13,7 +13,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import is_number, json_numbers, objects, once, quoted
 from hydranet.io.files import FileDataset, read_json
-from hydranet.io.images import read_image
+from hydranet.io.images import named_by, read_image
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.stated_size import stated_size
 
@@ -134,7 +134,8 @@ class CocoKeypoints(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         path, stated = self._tables.images[index]
-        image = read_image(path)
+        with named_by(self.folder / self.annotations):
+            image = read_image(path)
         size = image.extent.size
         if image.extent.orientation != 1 or stated not in (None, size):
             written = "no size" if stated is None else f"{stated[1]}x{stated[0]} pixels"

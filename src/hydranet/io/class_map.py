@@ -78,7 +78,7 @@ def read_class_map(path: Path, coding: IdCoding, extent: Extent | None = None) -
     ids = cv2.LUT(stored, coding.table)
     if bool((ids == UNLISTED).any()):
         foreign = np.unique(stored[ids == UNLISTED]).tolist()
-        known = sorted(map(int, coding.values)) if coding.values else None
+        known = _runs(sorted(map(int, coding.values)))
         void = f", {list(coding.void)}" if coding.void else ""
         wanted = f"one of {known}" if known else f"0..{len(coding.classes) - 1}{void} or {UNKNOWN_ID}"
         raise DataError(
@@ -88,6 +88,17 @@ def read_class_map(path: Path, coding: IdCoding, extent: Extent | None = None) -
     if binary and not coding.values and len(coding.classes) > 1:
         _check_binary(path, coding)
     return ClassMap(ids)
+
+
+def _runs(ids: Sequence[int]) -> str:
+    """Rising numbers in words: 0..7, 11, 255."""
+    runs: list[list[int]] = []
+    for one in ids:
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def _holds_ids(stored: np.ndarray) -> bool:

@@ -4,6 +4,8 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,10 @@ MAX_PIXELS = 100_000_000
 TWELVE_BITS = 4095
 FEW_GRAYS = 32
 TURN_CURE = "save the image upright (`magick mogrify -auto-orient FILE`)"
+
+
+class MissingImage(DataError):
+    """An image file that is not there."""
 
 
 class ImageWarning(UserWarning):
@@ -139,12 +145,22 @@ def read_ids(path: Path) -> np.ndarray:
     return turn(pixels // step, header.orientation)
 
 
+@contextmanager
+def named_by(table: Path) -> Iterator[None]:
+    """Within it, an error about an image that is not there says which table names it."""
+    try:
+        yield
+    except MissingImage as error:
+        said, _, cure = str(error).partition("; ")
+        raise DataError(f"{said}, which {table} names; {cure}, or correct the table") from error
+
+
 def read_whole(path: Path) -> bytes:
     """The bytes of an image file that is not cut off. Raises DataError."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or leave it out") from error
+        raise MissingImage(f"missing file {path}; restore it or leave it out") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot read {path}: {reason}; check its name, its owner and its disk") from error

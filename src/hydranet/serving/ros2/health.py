@@ -32,7 +32,10 @@ class Health:
         self._image_s = now_s
 
     def answered(self, latency_s: float, network_s: float) -> None:
-        """An image's messages are out. latency_s: since its stamp.    network_s: the part spent in the network."""
+        """An image's messages are out.
+
+        latency_s: since its stamp.    network_s: of the predictor, which fits the image, runs the network and decodes.
+        """
         with self._lock:
             self._latencies_s.append(latency_s)
             self._network_s.append(network_s)

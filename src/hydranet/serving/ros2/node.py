@@ -143,10 +143,10 @@ class PerceptionNode(Node):
     def _look(self, image: Any) -> None:
         rgb = pixels_of(image)
         stamp = Stamp(image.header.stamp.sec, image.header.stamp.nanosec, image.header.frame_id)
-        begin = time.perf_counter()
-        messages = self._perception(rgb, stamp, self._camera(rgb))
+        camera, begin = self._camera(rgb), time.perf_counter()
+        predictions = self._perception.seen(rgb, camera)
         network_s = time.perf_counter() - begin
-        for published in messages:
+        for published in self._perception.told(rgb, predictions, stamp, camera, self._heard):
             if self._closing.is_set():
                 return
             self._publish(published)
@@ -163,6 +163,10 @@ class PerceptionNode(Node):
         publisher = self._outputs[published.topic]
         if published.once or publisher.get_subscription_count():
             publisher.publish(to_ros(published.message))
+
+    def _heard(self, topic: str) -> bool:
+        """Whether anybody listens; of a topic that nobody could know yet, that somebody may."""
+        return topic not in self._outputs or self._outputs[topic].get_subscription_count() > 0
 
     def _diagnose(self) -> None:
         now = self.get_clock().now().to_msg()

@@ -1,6 +1,6 @@
 """From a camera's image to all messages about it: what the node and the replay of a bag share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,9 @@ from hydranet.postprocess.distance import meters_of
 from hydranet.serving.ros2.message import Message, Published, Stamp, image_message
 from hydranet.serving.ros2.outputs import Context, label_info, point_cloud, published
 from hydranet.visualization.draw import overlaid
+
+OVERLAY, POINTS = "overlay", "points"
+"""Topics of the drawing and of the point cloud."""
 
 
 class OutputError(UserError, ValueError):
@@ -60,9 +63,23 @@ class Perception:
 
         Raises what the predictor raises.
         """
+        return self.told(rgb, self.seen(rgb, camera), stamp, camera)
+
+    def seen(self, rgb: np.ndarray, camera: Camera | None) -> dict[str, Annotation]:
+        """What the predictor sees in one image. Raises what it raises."""
         known = self.predictor.manifest.camera
         given = camera if known is not None and known.fixed is None else None
-        predictions = self.predictor(rgb, self.threshold, self.iou, given)
+        return self.predictor(rgb, self.threshold, self.iou, given)
+
+    def told(
+        self,
+        rgb: np.ndarray,
+        predictions: Mapping[str, Annotation],
+        stamp: Stamp,
+        camera: Camera | None,
+        heard: Callable[[str], bool] = lambda topic: True,
+    ) -> list[Published]:
+        """The messages about what this thread saw last. heard: of a topic, whether drawing for it is worth the time."""
         size = (rgb.shape[0], rgb.shape[1])
         rows: list[Published] = []
         ages = self.predictor.ages
@@ -72,18 +89,12 @@ class Perception:
             classes, wanted = self.predictor.classes.get(name, ()), self.outputs
             context = Context(stamp, classes, size, camera, wanted.vision, wanted.millimeters)
             rows += published(name, prediction, context)
-        return rows + self._extras(rgb, predictions, stamp, camera)
-
-    def _extras(
-        self, rgb: np.ndarray, predictions: Mapping[str, Annotation], stamp: Stamp, camera: Camera | None
-    ) -> list[Published]:
-        rows = []
-        if self.outputs.overlay:
+        if self.outputs.overlay and heard(OVERLAY):
             drawn = overlaid(rgb, _drawable(predictions), self.predictor.classes)
-            rows.append(Published("overlay", image_message(stamp, "rgb8", drawn)))
-        if self.outputs.cloud and camera is not None:
+            rows.append(Published(OVERLAY, image_message(stamp, "rgb8", drawn)))
+        if self.outputs.cloud and camera is not None and heard(POINTS):
             meters = next(values for one in predictions.values() if (values := meters_of(one)) is not None)
-            rows.append(Published("points", point_cloud(meters, rgb, camera, stamp)))
+            rows.append(Published(POINTS, point_cloud(meters, rgb, camera, stamp)))
         return rows
 
 
