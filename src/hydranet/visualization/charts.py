@@ -190,6 +190,10 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Seque
     )
 
 
+NAMED_SPOTS = 12
+"""As many points of a plane carry their names; of more, the names would cover each other."""
+
+
 def scatter(spots: Sequence[Spot], across: str, up: str, limit: float | None = None) -> str:
     """Points of a plane as one SVG; those of the front are filled and joined by steps, others are rings.
 
@@ -222,14 +226,42 @@ def scatter(spots: Sequence[Spot], across: str, up: str, limit: float | None = N
     parts.append(f'<polyline points="{steps}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
     for spot in known:
         x, y = place(spot.x, spot.y)
-        fill = COLORS[0] if spot.front else "white"
+        fill = COLORS[0] if spot.front else "#ffffff"
         name = f"<title>{escape(spot.name)}: {axis_label(spot.x)}, {axis_label(spot.y)}</title>"
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{COLORS[0]}">{name}</circle>')
-    parts += [_text(WIDTH - RIGHT, HEIGHT - 30, across, "end"), _text(LEFT + 4, TOP + 8, up, "start")]
+    if len(known) <= NAMED_SPOTS:
+        parts += _names([(*place(spot.x, spot.y), spot.name) for spot in known])
+    parts += [_text(WIDTH - RIGHT, HEIGHT + 8, across, "end"), _text(LEFT + 4, TOP + 8, up, "start")]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" viewBox="0 0 {WIDTH} {HEIGHT + 16}" font-size="11" '
         f'font-family="sans-serif" role="img">{"".join(parts)}</svg>'
     )
+
+
+def _names(spots: Sequence[tuple[float, float, str]]) -> list[str]:
+    """Names above points, else below, right or left of them: where they cover neither another name nor a point."""
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y, _ in spots]
+    made = []
+    for x, y, name in spots:
+        long = 6.0 * len(name)
+        ways = [
+            (x, y - 9, "middle", x - long / 2),
+            (x, y + 17, "middle", x - long / 2),
+            (x + 8, y + 3.5, "start", x + 7),
+            (x - 8, y + 3.5, "end", x - 7 - long),
+        ]
+        boxes = [(left, at - 8, left + long, at + 2) for _, at, _, left in ways]
+        free = [
+            i for i, box in enumerate(boxes) if box[0] > 0 and box[2] < WIDTH and not any(_meet(box, o) for o in taken)
+        ]
+        best = free[0] if free else 0
+        taken.append(boxes[best])
+        made.append(_text(*ways[best][:2], name, ways[best][2]))
+    return made
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def legend(names: Sequence[str]) -> str:

@@ -64,7 +64,8 @@ def _element(pen: "Pen", canvas: "Canvas", element: ElementTree.Element, zoom: f
         pen.polygon(_points(element, zoom), (*_fill(element), round(255 * float(element.get("opacity", 1)))))
     elif kind == "circle":
         x, y, r = (float(element.get(name, 0)) * zoom for name in ("cx", "cy", "r"))
-        pen.ellipse((x - r, y - r, x + r, y + r), _fill(element))
+        ring = _rgb(stroke) if element.get("stroke") else None
+        pen.ellipse((x - r, y - r, x + r, y + r), _fill(element), ring, line_px)
     elif kind == "text":
         _text(pen, canvas, element, zoom)
     else:
