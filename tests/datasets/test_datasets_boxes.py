@@ -129,7 +129,7 @@ def test_bad_boxes_are_named_by_file_and_place(tmp_path: Path, make, message: st
         (bdd100k, "images/a.jpg"),
         (
             coco,
-            "train2017/a.jpg, which .*instances_train2017.json names; restore it or leave it out, or correct the table",
+            "train2017/a.jpg, for an image that .*instances_train2017.json names; restore it",
         ),
     ],
 )

@@ -213,7 +213,9 @@ def test_one_image_gives_all_messages_with_one_stamp() -> None:
         *("sign/json", "bright/json", "faces/image", "overlay", "points"),
     ]
     asked: list[str] = []
-    few = perception.told(rgb, perception.seen(rgb, CAMERA), STAMP, CAMERA, lambda topic: bool(asked.append(topic)))
+    few = perception.messages(
+        rgb, perception.predict(rgb, CAMERA), STAMP, CAMERA, lambda topic: bool(asked.append(topic))
+    )
     assert ([one.topic for one in few], asked) == (topics[:-2], ["overlay", "points"])  # nobody listens: not drawn
     with_header = [one.message.fields["header"] for one in rows if "header" in one.message.fields]
     assert all(header == STAMP.header for header in with_header)

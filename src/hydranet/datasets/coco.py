@@ -11,7 +11,8 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import BoxRow, boxes_of, is_number, is_whole_number, objects, once, quoted, read_rows, visible
 from hydranet.io.files import FileDataset, read_json
-from hydranet.io.images import named_by, read_image
+from hydranet.io.images import read_image
+from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.stated_size import fitted, stated_size
 

@@ -13,7 +13,8 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import is_number, json_numbers, objects, once, quoted
 from hydranet.io.files import FileDataset, read_json
-from hydranet.io.images import named_by, read_image
+from hydranet.io.images import read_image
+from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.stated_size import stated_size
 

@@ -13,6 +13,7 @@ from hydranet.io.class_map import IdCoding, read_class_map
 from hydranet.io.files import FileDataset, check_names, in_ranges, read_lines, with_labels
 from hydranet.io.images import read_image
 from hydranet.io.line_rows import line_of, polylines
+from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
 
 LABELS = ("lanes", "lane_mask")
@@ -85,11 +86,12 @@ class CuLane(FileDataset):
             raise DataError(f"{file} lists {quoted(name.as_posix())}, which is missing; restore it or correct the list")
         image = read_image(path)
         labels = dict[str, Annotation]()
-        if "lanes" in self.labels:
-            labels["lanes"] = read_culane_lines(_lines_of(path))
-        if "lane_mask" in self.labels:
-            mask = self.folder / "laneseg_label_w16" / name.with_suffix(".png")
-            labels["lane_mask"] = read_class_map(mask, IdCoding(MASKS), image.extent)
+        with named_by(self.folder / self.listed):
+            if "lanes" in self.labels:
+                labels["lanes"] = read_culane_lines(_lines_of(path))
+            if "lane_mask" in self.labels:
+                mask = self.folder / "laneseg_label_w16" / name.with_suffix(".png")
+                labels["lane_mask"] = read_class_map(mask, IdCoding(MASKS), image.extent)
         return Sample(image.rgb, labels, key=name.as_posix())
 
 

@@ -14,6 +14,7 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.io.box_rows import OnError, quoted
+from hydranet.io.missing_file import MissingFile
 
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
@@ -84,7 +85,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"missing file {path}; restore it or leave it out") from error
+        raise MissingFile(f"missing file {path}; restore it or leave it out") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); restore or convert it"

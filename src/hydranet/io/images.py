@@ -4,8 +4,6 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.io.image_header import GRAY, ORIENTATION_TAG, PALETTE, PNG, Header, png_chunks, read_header, tiff_tags
+from hydranet.io.missing_file import MissingFile
 from hydranet.io.orientation import Extent, turn
 from hydranet.io.truncation import is_whole
 
@@ -29,10 +28,6 @@ MAX_PIXELS = 100_000_000
 TWELVE_BITS = 4095
 FEW_GRAYS = 32
 TURN_CURE = "save the image upright (`magick mogrify -auto-orient FILE`)"
-
-
-class MissingImage(DataError):
-    """An image file that is not there."""
 
 
 class ImageWarning(UserWarning):
@@ -145,22 +140,12 @@ def read_ids(path: Path) -> np.ndarray:
     return turn(pixels // step, header.orientation)
 
 
-@contextmanager
-def named_by(table: Path) -> Iterator[None]:
-    """Within it, an error about an image that is not there says which table names it."""
-    try:
-        yield
-    except MissingImage as error:
-        said, _, cure = str(error).partition("; ")
-        raise DataError(f"{said}, which {table} names; {cure}, or correct the table") from error
-
-
 def read_whole(path: Path) -> bytes:
     """The bytes of an image file that is not cut off. Raises DataError."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingImage(f"missing file {path}; restore it or leave it out") from error
+        raise MissingFile(f"missing file {path}; restore it or leave it out") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot read {path}: {reason}; check its name, its owner and its disk") from error

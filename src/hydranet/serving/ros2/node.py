@@ -144,9 +144,9 @@ class PerceptionNode(Node):
         rgb = pixels_of(image)
         stamp = Stamp(image.header.stamp.sec, image.header.stamp.nanosec, image.header.frame_id)
         camera, begin = self._camera(rgb), time.perf_counter()
-        predictions = self._perception.seen(rgb, camera)
+        predictions = self._perception.predict(rgb, camera)
         network_s = time.perf_counter() - begin
-        for published in self._perception.told(rgb, predictions, stamp, camera, self._heard):
+        for published in self._perception.messages(rgb, predictions, stamp, camera, self._has_listener):
             if self._closing.is_set():
                 return
             self._publish(published)
@@ -164,7 +164,7 @@ class PerceptionNode(Node):
         if published.once or publisher.get_subscription_count():
             publisher.publish(to_ros(published.message))
 
-    def _heard(self, topic: str) -> bool:
+    def _has_listener(self, topic: str) -> bool:
         """Whether anybody listens; of a topic that nobody could know yet, that somebody may."""
         return topic not in self._outputs or self._outputs[topic].get_subscription_count() > 0
 

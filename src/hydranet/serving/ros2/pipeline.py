@@ -63,23 +63,26 @@ class Perception:
 
         Raises what the predictor raises.
         """
-        return self.told(rgb, self.seen(rgb, camera), stamp, camera)
+        return self.messages(rgb, self.predict(rgb, camera), stamp, camera)
 
-    def seen(self, rgb: np.ndarray, camera: Camera | None) -> dict[str, Annotation]:
+    def predict(self, rgb: np.ndarray, camera: Camera | None) -> dict[str, Annotation]:
         """What the predictor sees in one image. Raises what it raises."""
         known = self.predictor.manifest.camera
         given = camera if known is not None and known.fixed is None else None
         return self.predictor(rgb, self.threshold, self.iou, given)
 
-    def told(
+    def messages(
         self,
         rgb: np.ndarray,
         predictions: Mapping[str, Annotation],
         stamp: Stamp,
         camera: Camera | None,
-        heard: Callable[[str], bool] = lambda topic: True,
+        has_listener: Callable[[str], bool] = lambda topic: True,
     ) -> list[Published]:
-        """The messages about what this thread saw last. heard: of a topic, whether drawing for it is worth the time."""
+        """The messages about what this thread saw last.
+
+        has_listener: of a topic; a drawing or a cloud that has none is not made.
+        """
         size = (rgb.shape[0], rgb.shape[1])
         rows: list[Published] = []
         ages = self.predictor.ages
@@ -89,10 +92,10 @@ class Perception:
             classes, wanted = self.predictor.classes.get(name, ()), self.outputs
             context = Context(stamp, classes, size, camera, wanted.vision, wanted.millimeters)
             rows += published(name, prediction, context)
-        if self.outputs.overlay and heard(OVERLAY):
+        if self.outputs.overlay and has_listener(OVERLAY):
             drawn = overlaid(rgb, _drawable(predictions), self.predictor.classes)
             rows.append(Published(OVERLAY, image_message(stamp, "rgb8", drawn)))
-        if self.outputs.cloud and camera is not None and heard(POINTS):
+        if self.outputs.cloud and camera is not None and has_listener(POINTS):
             meters = next(values for one in predictions.values() if (values := meters_of(one)) is not None)
             rows.append(Published(POINTS, point_cloud(meters, rgb, camera, stamp)))
         return rows
