@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ pytest.importorskip("playwright", reason="playwright is not installed; pip insta
 
 from playwright import sync_api as playwright
 
+from hydranet.deploy.manifest import Head, Output
 from hydranet.deploy.predictor import SessionPredictor
-from web_client import TOY, Toy, image_file, serving
+from web_client import SIZE, TOY, Toy, image_file, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -36,9 +38,34 @@ FLAGS = (
 )
 
 
+LINES = {
+    "score_threshold": 0.3, "least_probability": 0.5, "max_lines": 8, "lines_per_class": 8, "least_rows": 6, "gap": 12,
+    "reach": 2.5, "smooth": 3, "cell_px": 1,
+}  # fmt: skip
+
+
+class Traced:
+    """A head whose graph answers with a map and whose steps after it make lines of that: a bright stripe."""
+
+    prunes = True
+    manifest = replace(
+        TOY,
+        name="traced",
+        heads={"lanes": Head("ClassMap", ("ids", "probs"), postprocess={"trace_lines": LINES}, score_threshold=0.3)},
+        outputs={"lanes.ids": Output("uint8", (None, *SIZE)), "lanes.probs": Output("float32", (None, 2, *SIZE))},
+    )
+
+    def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        stripe = np.zeros((len(arrays["image"]), *SIZE), np.float32)
+        stripe[:, :, 30:33] = 1
+        made = {"lanes.ids": stripe.astype(np.uint8), "lanes.probs": np.stack([1 - stripe, stripe], 1)}
+        return {name: made[name] for name in outputs or made}
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with serving({"toy": SessionPredictor(Toy()), "second": SessionPredictor(Toy(), ["cars"])}) as number:
+    models = {"toy": SessionPredictor(Toy()), "second": SessionPredictor(Toy(), ["cars"])}
+    with serving(models | {"traced": SessionPredictor(Traced())}) as number:
         yield number
 
 
@@ -90,6 +117,17 @@ def give(page: Any, data: bytes, name: str = "street.png", kind: str = "image/pn
 
 def pixels(page: Any, x: int, y: int) -> list[int]:
     return page.evaluate(f"[...document.getElementById('drawn').getContext('2d').getImageData({x}, {y}, 1, 1).data]")
+
+
+def test_an_answer_of_another_kind_than_its_graphs(page: Any) -> None:
+    page.select_option("#model", "traced")
+    data, rgb = image_file(3, (96, 192))
+    give(page, data)
+    answers(page, 1)
+    assert "answered in" in page.inner_text("#state")
+    assert page.inner_text("#heads small") == "Polylines 1"
+    assert pixels(page, 94, 50)[:3] != rgb[50, 94].tolist()  # the line is drawn
+    assert pixels(page, 20, 50)[:3] == rgb[50, 20].tolist()
 
 
 def test_an_image_its_heads_a_pixel_and_the_json(page: Any, tmp_path: Path) -> None:

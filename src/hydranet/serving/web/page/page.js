@@ -82,6 +82,7 @@ async function look() {
     $("drop").hidden = true;
     $("canvases").hidden = false;
     $("download").disabled = false;
+    for (const [name, task] of Object.entries(answer.tree.tasks)) tellKind(name, task.kind);
     draw();
     tellPixel();
     state.again ||= chosen().some((name) => !(name in answer.tree.tasks)); // switched on while this was asked
@@ -330,10 +331,11 @@ function words(name, head, message) {
 }
 
 /** Heads that are switched on and in the answer: [name, what the server says of it]. */
+/** Heads that are on and were answered, with the kind of the answer: what follows the graph may change it (traced lines, cut-out boxes). */
 function shownHeads() {
-  const on = new Set(chosen());
-  const known = model().heads;
-  return state.answer ? Object.keys(state.answer.tree.tasks).filter((n) => on.has(n)).map((n) => [n, known[n]]) : [];
+  if (!state.answer) return [];
+  const on = new Set(chosen()), known = model().heads, tasks = state.answer.tree.tasks;
+  return Object.keys(tasks).filter((n) => on.has(n)).map((n) => [n, { ...known[n], kind: tasks[n].kind }]);
 }
 
 function legend(shown) {
@@ -438,14 +440,20 @@ function fillHeads() {
     const label = document.createElement("label"), box = document.createElement("input"), kind = document.createElement("small");
     Object.assign(box, { type: "checkbox", value: name, checked: !["ScalarMap", "NormalMap"].includes(head.kind) });
     box.addEventListener("change", () => { if (box.checked && !(state.answer && name in state.answer.tree.tasks)) look(); else { draw(); tellPixel(); } });
-    kind.textContent = `${head.kind} ${i < 9 ? i + 1 : ""}`;
+    Object.assign(kind.dataset, { head: name, key: i < 9 ? i + 1 : "" });
     label.append(box, name, kind);
     return label;
   }));
+  for (const [name, head] of heads) tellKind(name, head.kind);
   const scores = heads.map(([, head]) => head.score_threshold).filter((value) => value > 0);
   $("threshold").value = scores.length ? Math.min(...scores) : 0.3;
   showValues();
   Object.assign(state, { answer: null });
+}
+
+function tellKind(name, kind) {
+  const place = [...document.querySelectorAll("#heads small")].find((one) => one.dataset.head === name);
+  if (place) place.textContent = `${kind} ${place.dataset.key}`;
 }
 
 function showValues() {
