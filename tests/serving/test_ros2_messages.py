@@ -229,6 +229,18 @@ def test_one_image_gives_all_messages_with_one_stamp() -> None:
         Perception(SessionPredictor(Toy(), ["cars"]), Outputs(cloud=True))
 
 
+def test_the_overlay_leaves_the_image_visible() -> None:
+    _, rgb = image_file(4)
+
+    def overlay(heads: list[str]) -> bytes:
+        *_, last = Perception(SessionPredictor(Toy(), heads))(rgb, STAMP, None)
+        assert last.topic == "overlay"
+        return bytes(last.message.fields["data"])
+
+    assert overlay(["cars", "far", "faces"]) == overlay(["cars"])
+    assert overlay(["faces"]) != rgb.tobytes()  # nothing else is there: drawn after all
+
+
 def test_the_newest_image_wins() -> None:
     place: Newest[int] = Newest()
     assert place.take(0) is None

@@ -102,8 +102,8 @@ class Perception:
 
 
 def _drawable(predictions: Mapping[str, Annotation]) -> Mapping[str, Annotation]:
-    """Without maps of numbers, which would hide the image; all, where there is nothing else."""
-    others = {name: one for name, one in predictions.items() if "values" not in one.arrays()}
+    """Without maps of numbers and of directions, which would hide the image; all, where there is nothing else."""
+    others = {name: one for name, one in predictions.items() if not {"values", "xyz"} & set(one.arrays())}
     return others or predictions
 
 
