@@ -226,6 +226,10 @@ def test_unknown_recipes(recipes: Path, tmp_path: Path) -> None:
     refused(hydranet("train", tmp_path / "no.json"), "no recipe .*no.json")
     refused(hydranet("train", recipes), r"has 2 recipes \(toy, slow\); say which")
     refused(hydranet("train", f"{recipes}:toi"), "no recipe in .* is called 'toi'; did you mean 'toy'")
+    (tmp_path / "unmarked.py").write_text("def mine():\n    return None\n")
+    refused(
+        hydranet("train", f"{tmp_path}/unmarked.py:mine"), "no function that returns a recipe; write one as `def name"
+    )
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\0")
     refused(hydranet("info", tmp_path / "binary.json"), "binary.json is damaged or no JSON file")
     (tmp_path / "text.json").write_text("hello")

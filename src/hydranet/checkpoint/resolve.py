@@ -65,10 +65,10 @@ def _no_recipe(what: str, known: Iterable[str]) -> str:
 def _from_file(path: Path, function: str) -> Recipe:
     module = _attempt(lambda: import_file(path), str(path))
     makers = {n: f for n, f in vars(module).items() if _is_recipe(f) and f.__module__ == path.stem}
-    if function and function not in makers:
-        raise SpecError(unknown(function, makers, f"recipe in {path}"))
     if not makers:
         raise SpecError(f"{path} has no function that returns a recipe; write one as `def name() -> Recipe:`")
+    if function and function not in makers:
+        raise SpecError(unknown(function, makers, f"recipe in {path}"))
     if not function and len(makers) > 1:
         raise SpecError(f"{path} has {len(makers)} recipes ({', '.join(makers)}); say which: {path}:NAME")
     made: Recipe = _attempt(makers[function or next(iter(makers))], str(path))
