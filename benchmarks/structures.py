@@ -25,6 +25,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.io.atomic import write
 from hydranet.models.summary import macs
 from hydranet.sweep.plan import Group, Plan, Trial
+from hydranet.sweep.search.halving import front
 from hydranet.visualization.charts import Spot, scatter
 
 GEOMETRY = ("depth", "normals")
@@ -94,9 +95,10 @@ def main() -> None:
         print(f"{name:24}{steps:7}{costs[name] / 1e6:8.0f}{ms:8.1f}{mean:+7.1f} ±{spread:4.1f}   {text}")
         spots.append(Spot(name, ms, mean))
         tree.append({"structure": name, "steps": steps, "macs": costs[name], "ms": ms, "delta_m": gains, **scores})
-    ahead = [replace(one, front=not any(o.x < one.x and o.y > one.y for o in spots)) for one in spots]
+    ahead = front({one.name: one.y for one in spots}, {one.name: one.x for one in spots})
+    spots = [replace(one, front=one.name in ahead) for one in spots]
     across = f"ms per frame, {target.runtime} {target.precision}, {target.threads} thread"
-    write(options.out / "structures.svg", scatter(ahead, across, "delta-m %").encode())
+    write(options.out / "structures.svg", scatter(spots, across, "delta-m %").encode())
     write(options.out / "structures.json", json.dumps({"target": target.tree(), "rows": tree}, indent=2).encode())
 
 

@@ -33,7 +33,7 @@ for number in range(int(sys.argv[2])):  # each the first to use OpenVINO
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX forks")
 def test_threads_begin_together(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     export(every_recipe().build().eval(), every_recipe(), tmp_path, ExportPlan(("openvino",), Shape(SIZE)), name="toy")

@@ -30,13 +30,15 @@ def add_head(
     colors: Annotated[str, typer.Option(help="As in `hydranet init`")] = "",
     column: Annotated[list[str] | None, typer.Option(help="As in `hydranet init`")] = None,
     val: Annotated[float, typer.Option(help="Share of the images for validation")] = 0.2,
-    group: Annotated[str, typer.Option(help="As in `hydranet init`")] = "",
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="[FOLDER=]PATTERN", help="As in `hydranet init`; repeatable")
+    ] = None,
     device: Device = "cpu",
     allow: Allow = None,
 ) -> None:
     """Train a new head on a trained network that stays as it is, and prove that the old heads answer as before."""
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.cli.init import answers_of, task_classes
+    from hydranet.cli.init import answers_of, groups_of, task_classes
     from hydranet.cli.train import run_training_loop
     from hydranet.data.draft import Wishes, draft, with_head
     from hydranet.data.recognize import recognize
@@ -48,7 +50,8 @@ def add_head(
     parts = [part for folder in data for part in recognize(folder, answers)]
     for part in parts:
         say(f"{part.name}: {part.why}; {len(part.dataset)} images")
-    wishes = Wishes("head", size=trained.sizes[0], val=val, group={"": group}, batch=trained.batch, steps=steps or None)
+    groups = groups_of(group or [], [part.name for part in parts])
+    wishes = Wishes("head", size=trained.sizes[0], val=val, group=groups, batch=trained.batch, steps=steps or None)
     names = dict(word.partition("=")[::2] for word in task or [])
     drafted = draft(parts, task_classes(), wishes)
     for reason in drafted.unused:

@@ -87,7 +87,7 @@ def init(
         size=parse_size(size),
         excess=_budget(gmacs, latency_ms),
         val=val,
-        group=_groups(group or [], names),
+        group=groups_of(group or [], names),
         batch=batch,
         steps=steps or None,
     )
@@ -108,7 +108,7 @@ def init(
     say(f"{drafted.comments['encoder']}   |   next: hydranet doctor {out}   |   hydranet train {out}")
 
 
-def _groups(given: list[str], names: list[str]) -> dict[str, str]:
+def groups_of(given: list[str], names: list[str]) -> dict[str, str]:
     """Patterns by data set; "" holds for those that are not named."""
     patterns: dict[str, str] = {}
     for text in given:

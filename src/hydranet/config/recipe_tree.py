@@ -87,7 +87,7 @@ def read_yaml(text: str) -> Recipe:
         tree = yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise SpecError(f"this is no YAML: {' '.join(str(error).split())[:160]}; correct it") from error
-    except (ValueError, RecursionError, TypeError, OverflowError) as error:
+    except (ValueError, RecursionError, TypeError) as error:
         raise SpecError(f"this is no recipe in YAML ({type(error).__name__}: {str(error)[:80]}); correct it") from error
     return from_tree(tree)
 
@@ -108,7 +108,7 @@ def from_tree(tree: Json) -> Recipe:
     whole = {"class": dotted(Recipe), **{k: _whole(v, str(k)) for k, v in tree.items() if k != "class"}}
     try:
         text = json.dumps(whole)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"this recipe holds a value that is none ({str(error)[:80]}); correct it") from error
     return Recipe.from_json(text)
 

@@ -330,8 +330,10 @@ function words(name, head, message) {
   return head.kind === "Quantity" ? `${name}: ${message.value ?? "unknown"}` : "";
 }
 
-/** Heads that are switched on and in the answer: [name, what the server says of it]. */
-/** Heads that are on and were answered, with the kind of the answer: what follows the graph may change it (traced lines, cut-out boxes). */
+/**
+ * Heads that are switched on and in the answer: [name, what the server says of it, with the kind of the answer].
+ * What follows the graph may change the kind: lines are traced, boxes cut out.
+ */
 function shownHeads() {
   if (!state.answer) return [];
   const on = new Set(chosen()), known = model().heads, tasks = state.answer.tree.tasks;
