@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from hydranet.core.checks.ranges import check_range
 from hydranet.core.features import Decoder, Features, FeatureSpec, Pyramid
+from hydranet.models.layers.channel_scale import ChannelScale
 
 
 class ChainedResidualPooling(nn.Module):
@@ -14,8 +15,9 @@ class ChainedResidualPooling(nn.Module):
 
     def __init__(self, channels: int, stages: int = 4, grouped: bool = False) -> None:
         super().__init__()
-        groups = channels if grouped else 1
-        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False, groups=groups) for _ in range(stages))
+        self.convs = nn.ModuleList(
+            ChannelScale(channels) if grouped else nn.Conv2d(channels, channels, 1, bias=False) for _ in range(stages)
+        )
         self.rows = nn.MaxPool2d((1, 5), stride=1, padding=(0, 2))
         self.columns = nn.MaxPool2d((5, 1), stride=1, padding=(2, 0))
 
