@@ -33,8 +33,14 @@ def frame(index: int) -> Frame:
     return Frame(f"{index:06d}", image, index, index / FPS)
 
 
-def write(folder: Path, frames: int = FRAMES, after: Callable[[int], None] = lambda index: None) -> None:
-    with Writer(folder, {}, FPS, record=folder / "drive.mcap", arrays=True) as writer:
+def write(
+    folder: Path,
+    frames: int = FRAMES,
+    after: Callable[[int], None] = lambda index: None,
+    record: str = "drive.mcap",
+    images: str = "",
+) -> None:
+    with Writer(folder, {}, FPS, record=folder / record, arrays=True, images=images) as writer:
         for index in range(frames):
             writer.add(frame(index), {"bright": Quantity(np.float32(index))})
             after(index)
@@ -87,6 +93,24 @@ def test_full_disk(sizes: dict[str, int], tmp_path: Path, name: str, share: floa
             assert path.read_text()[-2:] in ("", "}\n")
     if name == "drive.mcap" and share == 0.999:
         assert messages(tmp_path / name) > FRAMES // 2
+
+
+def on_a_full_disk(folder: Path, size: int) -> None:
+    """Records for Rerun, whose thread would stand still there, and the program with it."""
+    with no_file_beyond(size), pytest.raises(DataError, match=r"cannot write .*drive.rrd.*File too large"):
+        write(folder, record="drive.rrd", images="none")
+
+
+def test_rerun_on_a_full_disk(tmp_path: Path) -> None:
+    pytest.importorskip("rerun", reason='needs the extra "viz" (690 MB)')
+    code = "import sys; from pathlib import Path; " + (
+        f"from {__name__} import on_a_full_disk; on_a_full_disk(Path(sys.argv[1]), 50_000)"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), python_path()])
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True, timeout=120)
+    assert 0 < (tmp_path / "drive.rrd").stat().st_size <= 50_000
+    assert (tmp_path / "drive.rrd").read_bytes()[:4] == b"RRF2"
 
 
 def killed(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -62,7 +62,7 @@ def seven() -> Recipe:
     scenes = Source(
         "scenes", Scenes(count=2000, seed=1, size=WIDE, labels=("edge_strength", "normals")), WIDE, labels=edges
     )
-    signs = Source("gtsrb", Gtsrb("gtsrb"), CROP, augment=LIGHT)
+    signs = Source("gtsrb", Gtsrb("gtsrb"), CROP, weight=6.0, augment=LIGHT)
     held_out = Scenes(count=32, seed=99, size=WIDE, labels=("edge_strength", "normals"))
     return Recipe(
         name="seven",
@@ -89,12 +89,13 @@ def seven() -> Recipe:
         ),
         cascades=(Cascade("detection", ("sign",), CROP, classes=("traffic sign",)),),
         augment=Augment(scale=(0.9, 1.6)),
-        balancer=Part(Uncertainty),
-        optim=Optim(lr=1.5e-3, factors={"encoder": 0.5, "balancer": 3.0}),
+        balancer=Part(StartScale),
+        optim=Optim(lr=1.5e-3, factors={"encoder": 0.5}),
         steps=600,
-        batch=16,
+        batch=20,
         precision="auto",
         ema=0.99,
+        fixed_norm=True,
         save_every=25,
         workers=1,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hydranet.balancers.uncertainty import Uncertainty
+from hydranet.balancers.start_scale import StartScale
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -71,11 +71,12 @@ def two_worlds() -> Recipe:
             replace(far, dataset=KittiObject("kitti_object", split="60-70", labels=("depth",))),
         ),
         augment=Augment(scale=(0.9, 1.6)),
-        balancer=Part(Uncertainty),
-        optim=Optim(lr=1.5e-3, factors={"encoder": 0.3, "balancer": 3.0}),
+        balancer=Part(StartScale),
+        optim=Optim(lr=1.5e-3, factors={"encoder": 0.3}),
         steps=600,
         batch=8,
         precision="auto",
         ema=0.995,
+        fixed_norm=True,
         save_every=50,
     )

@@ -22,6 +22,7 @@ from hydranet.annotations import (
 )
 from hydranet.deploy.recording.recording import jpeg
 from hydranet.deploy.video.frames import Frame
+from hydranet.io.piped_file import PipedFile
 from hydranet.visualization.class_colors import class_colors
 from hydranet.visualization.draw import draw
 from hydranet.visualization.primitives import name_of
@@ -30,7 +31,8 @@ from hydranet.visualization.primitives import name_of
 class File:
     """Entities camera/image, camera/TASK and camera/TASK/json on the time lines "frame" and "time".
 
-    Raises ImportError where the extra [viz] is missing.
+    Rerun's thread writes into a pipe: a full disk would leave it, and the program, standing still.
+    Raises ImportError where the extra [viz] is missing, OSError for a file that cannot be written.
     """
 
     def __init__(self, path: Path, classes: Mapping[str, Sequence[str]]) -> None:
@@ -41,7 +43,9 @@ class File:
         self._rerun: Any = rerun
         self._classes = classes
         self._file = rerun.RecordingStream("hydranet")
-        self._file.save(str(path))
+        self._path, self._disk = path, PipedFile(path)
+        self._file.save(self._disk.inlet)
+        self._disk.opened()
         for task, names in classes.items():
             colors = class_colors(names)
             rows = [(i, name, colors[i]) for i, name in enumerate(names)]
@@ -64,10 +68,19 @@ class File:
                 file.log(entity, shown)
             text = json.dumps(messages[task])
             file.log(f"{entity}/json", rerun.TextDocument(text, media_type="application/json"))
+        self._check()
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Finishes the file. Raises OSError where it could not be written to its end; it can be opened even then."""
         self._file.disconnect()
+        self._disk.close()
+        if self._path.stat().st_size == 0:
+            self._path.unlink()
+        self._check()
+
+    def _check(self) -> None:
+        if error := self._disk.error:
+            raise error
 
 
 @singledispatch
