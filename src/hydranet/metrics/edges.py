@@ -45,26 +45,29 @@ class EdgeMatcher:
     def match(self, predicted: np.ndarray, labeled: np.ndarray) -> np.ndarray:
         """bool n: which pixels of `predicted` (bool h w, in the order of np.nonzero) have a partner in `labeled`.
 
-        One to one, and as many pairs as there can be (Hopcroft & Karp). The official correspondPixels also looks for
-        the shortest total distance, by a random process; the number of pairs is all that is counted.
+        One to one, and as many pairs as there can be: the greatest flow from a source over predicted and labeled pixels
+        to a sink, one unit each (Dinic, which for this is Hopcroft & Karp). The official correspondPixels also looks
+        for the shortest total distance, by a random process; the number of pairs is all that is counted.
         """
         from scipy.sparse import csr_matrix
-        from scipy.sparse.csgraph import maximum_bipartite_matching
+        from scipy.sparse.csgraph import maximum_flow
 
         rows, columns = np.nonzero(predicted)
         number = np.full(labeled.shape, -1)
         there = np.nonzero(labeled)
         number[there] = np.arange(len(there[0]))
-        if not len(rows) or not len(there[0]):
-            return np.zeros(len(rows), bool)
         y, x = rows[:, None] + self.offsets[:, 0], columns[:, None] + self.offsets[:, 1]
         inside = (y >= 0) & (y < labeled.shape[0]) & (x >= 0) & (x < labeled.shape[1])
         partner = np.where(inside, number[np.where(inside, y, 0), np.where(inside, x, 0)], -1)
         which, place = np.nonzero(partner >= 0)
-        pairs = csr_matrix(
-            (np.ones(len(which), np.int8), (which, partner[which, place])), shape=(len(rows), len(there[0]))
-        )
-        return maximum_bipartite_matching(pairs, perm_type="column") >= 0
+
+        ours, theirs = 1 + np.arange(len(rows)), 1 + len(rows) + np.arange(len(there[0]))
+        source, sink = 0, 1 + len(rows) + len(there[0])
+        begin = np.concatenate([np.full(len(ours), source), ours[which], theirs])
+        end = np.concatenate([ours, theirs[partner[which, place]], np.full(len(theirs), sink)])
+        pipes = csr_matrix((np.ones(len(begin), np.int32), (begin, end)), shape=(sink + 1, sink + 1))
+        flow = maximum_flow(pipes, source, sink).flow
+        return np.asarray(flow[[source]].toarray()[0, ours] > 0)
 
 
 def measure_edges(strength: np.ndarray, label: np.ndarray, count: int, share: float = MAX_DISTANCE) -> dict[str, Any]:
