@@ -11,7 +11,7 @@ import pytest
 
 from blocks import SIZE, blocks
 from commands import hydranet
-from hydranet.cli import terminal
+from hydranet.cli import progress_bar
 from hydranet.cli.train import _compare
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -161,15 +161,16 @@ def test_the_comparison_is_shown_and_a_second_start_reads_no_image(
         return get(self, index)
 
     monkeypatch.setattr(Folder, "__getitem__", counting)
-    monkeypatch.setattr(terminal, "LINE_S", 0.0)
+    monkeypatch.setattr(progress_bar, "LINE_S", 0.0)
+    monkeypatch.setattr(progress_bar, "LINE_SHARE", 0.0)
     _compare(made)
     assert len(reads) == 6 + 3
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "comparing training and validation images (kept for the next time): 0 of 6 images"
     assert lines[-1] == "comparing training and validation images (kept for the next time): 3 of 3 images"
     _compare(made)
     assert len(reads) == 6 + 3
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_generated_images_are_compared_without_making_any(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from hydranet.core.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.progress import Progress as Bar
-
+    from hydranet.cli.progress_bar import ProgressBar
     from hydranet.config.recipe import Recipe
     from hydranet.evaluation.evaluate import EvaluatedImage
     from hydranet.evaluation.report import Report
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit code of a program that a signal stopped, as is usual in shells."""
 
-
-LINE_S = 10.0
-"""Seconds between two lines on the progress of long work, where the output is no terminal."""
 
 FILE_COLUMNS = 160
 """Width of tables where the width of the screen is unknown."""
@@ -123,36 +118,21 @@ def _left(run: "Path | None") -> str:
     return "; the last checkpoint was kept" if saved else "; no checkpoint was written yet: start anew"
 
 
-def bar() -> "Bar":
-    """A progress bar; its tasks take a field `note`. It shows nothing where the output is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def bar() -> "ProgressBar":
+    """Shows how far long work is: a bar, or lines where the output is no terminal."""
+    from hydranet.cli.progress_bar import ProgressBar
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False))
-    return Bar(*columns, *times, console=Console(highlight=False), disable=not sys.stdout.isatty())
+    return ProgressBar()
 
 
-def counted(bar: "Bar", what: str) -> Callable[[int, int], None]:
-    """A function to call with how many images are done, of how many: a bar, or a line now and then where none is drawn.
-
-    Nothing is said of work that takes less than a few seconds.
-    """
-    job, said_s = bar.add_task(what, total=None, note=""), time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal said_s
-        bar.update(job, completed=done, total=total)
-        if bar.disable and time.monotonic() - said_s >= LINE_S:
-            said_s = time.monotonic()
-            say(f"{what}: {done} of {total} images")
-
-    return show
+def counted(bar: "ProgressBar", what: str) -> Callable[[int, int], None]:
+    """A function to call with how many images are done, of how many."""
+    job = bar.add_task(what, total=None, note="")
+    return lambda done, total: bar.update(job, completed=done, total=total, note="images")
 
 
 def evaluated(
-    bar: "Bar",
+    bar: "ProgressBar",
     model: "HydraNet",
     recipe: "Recipe",
     name: str,

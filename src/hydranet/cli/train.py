@@ -14,8 +14,7 @@ from hydranet.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.progress import Progress as Bar
-
+    from hydranet.cli.progress_bar import ProgressBar
     from hydranet.config.recipe import Recipe
     from hydranet.evaluation.report import Report
     from hydranet.training.log import RunLog
@@ -120,7 +119,7 @@ def run_training_loop(
             step = _catch_up(chosen, folder, device, bar, log)
             if _is_done_early(chosen, folder, step):
                 return
-        job = bar.add_task("training", total=chosen.steps, note="")
+        job = bar.add_task("training", total=chosen.steps, note="", lines=False)
         for progress in steps:
             if chosen.patience and progress.run.processes.any(early):
                 return  # several processes: the first one found out at the step before
@@ -201,7 +200,7 @@ def _is_done_early(chosen: "Recipe", folder: Path, step: int) -> bool:
     return True
 
 
-def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "Bar", log: "RunLog") -> int:
+def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "ProgressBar", log: "RunLog") -> int:
     """The evaluation that was due at the saved step, where a stop came between the save and its report; the step."""
     from functools import partial
 
