@@ -40,8 +40,15 @@ def test_tags_become_boxes_of_their_class() -> None:
     boxes = per_box(Tag, BOXES, windows(BOXES, (64, 96), 0, False), answers)
     np.testing.assert_array_equal(boxes.xyxy, BOXES.xyxy)
     assert boxes.label.tolist() == [2, 0]
-    np.testing.assert_allclose(boxes.score, [0.7, 0.98])
-    assert box_title(boxes, 1, SIGNS) == "stop 0.98"
+    np.testing.assert_allclose(boxes.score, [0.9 * 0.7, 0.5 * 0.98])
+    assert box_title(boxes, 1, SIGNS) == "stop 0.49"
+
+
+def test_a_tag_without_probability_is_as_sure_as_its_box() -> None:
+    tags, cut = [Tag(np.asarray(2)), Tag(np.asarray(0))], windows(BOXES, (64, 96), 0, False)
+    np.testing.assert_allclose(per_box(Tag, BOXES, cut, tags).score, [0.9, 0.5])
+    unscored = Boxes(BOXES.xyxy, BOXES.label)
+    np.testing.assert_allclose(per_box(Tag, unscored, cut, tags).score, [1.0, 1.0])
 
 
 def test_quantities_become_numbers_of_the_boxes() -> None:
@@ -102,7 +109,7 @@ def test_each_box_is_answered_as_its_crop_alone(run: Path) -> None:
         own = alone(np.ascontiguousarray(image[top:bottom, left:right]))
         assert isinstance(own["sign"], Tag)
         assert int(own["sign"].label) == signs.label[i]
-        np.testing.assert_allclose(own["sign"].probs.max(), signs.score[i], rtol=1e-4)
+        np.testing.assert_allclose(own["sign"].probs.max() * detected.score[kept][i], signs.score[i], rtol=1e-4)
         np.testing.assert_allclose(own["age"].value, ages.value[i], rtol=1e-3)
 
 

@@ -1,6 +1,8 @@
 """A recipe as the Python file that a person would write: what is as it is by default is left out."""
 
+import builtins
 import json
+import keyword
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +92,7 @@ def to_python(recipe: Recipe, about: str = "", comments: Mapping[str, str] | Non
         variables.append(f"{INDENT}{name} = {text.value(dataset, 1)}")
         text.names[_identity(dataset)] = name
     body = text.value(recipe, 1, comments or {})
-    function = re.sub(r"\W", "_", recipe.name)
+    function = _word(recipe.name, "recipe")
     imports = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(text.imports.items())]
     about = about or f"The recipe {recipe.name}."
     return "\n".join(
@@ -108,6 +110,12 @@ def to_python(recipe: Recipe, about: str = "", comments: Mapping[str, str] | Non
     )
 
 
+def _word(name: str, what: str) -> str:
+    """A name of the recipe as one of Python: "drive-1" as drive_1, "range", which means something there, as range_data."""
+    word = re.sub(r"\W", "_", name)
+    return f"{word}_{what}" if keyword.iskeyword(word) or word in vars(builtins) else word
+
+
 def _repeated(recipe: Recipe) -> list[tuple[str, Dataset]]:
     """Data sets that occur several times inside sources, and a name for each."""
     occurring = [
@@ -120,7 +128,7 @@ def _repeated(recipe: Recipe) -> list[tuple[str, Dataset]]:
     chosen: dict[str, tuple[str, Dataset]] = {}
     for name, dataset in occurring:
         if count[_identity(dataset)] > 1 and _identity(dataset) not in chosen:
-            word = re.sub(r"\W", "_", name).lower()
+            word = _word(name.lower(), "data")
             taken = {one for one, _ in chosen.values()}
             chosen[_identity(dataset)] = (word if word not in taken else f"{word}_{len(taken)}", dataset)
     return list(chosen.values())

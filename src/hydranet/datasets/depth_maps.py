@@ -66,7 +66,7 @@ class DepthMaps(PairedFiles):
         with np.errstate(over="ignore", invalid="ignore"):
             values = stored.astype(np.float64) * self.scale * UNITS.get(self.unit, 1.0)
             values[values > FARTHEST] = np.nan
-        values[np.isin(stored, self.invalid)] = np.nan
+            values[np.isin(stored, self.invalid)] = np.nan
         if stored.dtype.kind == "f":
             values[~np.isfinite(stored) | (stored < 0)] = np.nan
         elif np.nanmin(values, initial=0.0) < 0:

@@ -14,6 +14,9 @@ from hydranet.core.sample import DataError
 OnError = Literal["refuse", "skip"]
 """What to do with a label that means nothing: a DataError, or leave it out and count it."""
 
+GREATEST = float(np.finfo(np.float32).max)
+"""Beyond it a number of a file is none in the arrays that it goes into."""
+
 T = TypeVar("T")
 
 
@@ -135,13 +138,16 @@ def _text(row: BoxRow) -> str:
 
 
 def numbers(words: Sequence[str], where: str) -> list[float]:
-    """Words as numbers. Raises DataError naming the place and the word."""
+    """Words as numbers. Raises DataError naming the place and the word, also one that is beyond 32 bits."""
     values = []
     for word in words:
         try:
-            values.append(float(word))
+            value = float(word)
         except ValueError as error:
             raise DataError(f"{where}: got {quoted(word)}; expected a number; correct it") from error
+        if GREATEST < abs(value) < math.inf:
+            raise DataError(f"{where}: got {quoted(word)}; expected a number that fits into 32 bits; correct it")
+        values.append(value)
     return values
 
 
@@ -153,13 +159,8 @@ def json_numbers(values: Any, count: int, where: str) -> list[float]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
+    """Whether a JSON value is a finite number that stays one in 32 bits; True and False are none."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and -GREATEST <= value <= GREATEST
 
 
 def is_whole_number(word: str) -> bool:

@@ -44,8 +44,9 @@ def windows(boxes: Boxes, size: tuple[int, int], margin: float, square: bool) ->
 
 
 def per_box(kind: type[Annotation], boxes: Boxes, cut: Sequence[Window], answers: Sequence[Annotation]) -> Annotation:
-    """One row per box, in its order: a tag as a box of that class, whose score is the tag's probability; a quantity as
-    `Boxes.value` of the boxes as they are; key points in pixels of the image.
+    """One row per box, in its order: a tag as a box of that class, whose score is that of the box times the tag's
+    probability (a class is sure only where the box is); a quantity as `Boxes.value` of the boxes as they are; key
+    points in pixels of the image.
 
     kind: of the answers, also where there are none.    cut: where each crop lies.
     Raises DataError for a kind of answer that no box can have.
@@ -58,7 +59,8 @@ def per_box(kind: type[Annotation], boxes: Boxes, cut: Sequence[Window], answers
 def _tags(boxes: Boxes, cut: Sequence[Window], tags: Sequence[Any]) -> Annotation:
     sure = [float(np.max(tag.probs)) if tag.probs is not None else 1.0 for tag in tags]
     label = np.array([int(tag.label) for tag in tags], np.int64)
-    return Boxes(np.asarray(boxes.xyxy), label, np.array(sure, np.float32), track=boxes.track)
+    score = np.array(sure, np.float32) * (1 if boxes.score is None else np.asarray(boxes.score, np.float32))
+    return Boxes(np.asarray(boxes.xyxy), label, score, track=boxes.track)
 
 
 def _quantities(boxes: Boxes, cut: Sequence[Window], numbers: Sequence[Any]) -> Annotation:

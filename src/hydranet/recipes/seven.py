@@ -90,7 +90,7 @@ def seven() -> Recipe:
         cascades=(Cascade("detection", ("sign",), CROP, classes=("traffic sign",)),),
         augment=Augment(scale=(0.9, 1.6)),
         balancer=Part(StartScale),
-        optim=Optim(lr=1.5e-3, factors={"encoder": 0.5}),
+        optim=Optim(lr=1.5e-3, factors={"encoder": 0.1}),
         steps=600,
         batch=20,
         precision="auto",
