@@ -1,6 +1,7 @@
 """Statistics of BatchNorm that stay as they were: what is trained is what is used after training."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,29 @@ def test_a_run_goes_on_with_the_same_statistics(first: Path, tmp_path: Path) -> 
     assert (tmp_path / "run" / checkpoint.MODEL).read_bytes() == (tmp_path / "whole" / checkpoint.MODEL).read_bytes()
 
 
+def test_statistics_move_first_and_stay_then(tmp_path: Path) -> None:
+    """Without weights to begin with, too; a run that was stopped before, at or after that step ends the same."""
+    recipe = replace(toy_recipe(), fixed_norm=True, fixed_norm_after=2, save_every=1)
+    moved = []
+    for progress in train(recipe, tmp_path / "whole"):
+        state = progress.run.model.state_dict()
+        moved.append({name: state[name].clone() for name in state if name.endswith("running_mean") and "trunk" in name})
+    changed = [not all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(moved)]
+    assert moved[0]
+    assert changed == [True] + [False] * (recipe.steps - 2)
+    for stop in (1, 2, 3):
+        for progress in train(recipe, tmp_path / f"{stop}"):
+            if progress.step == stop:
+                break
+        list(train(recipe, tmp_path / f"{stop}", resume=True))
+        whole, resumed = (tmp_path / name / checkpoint.MODEL for name in ("whole", f"{stop}"))
+        assert resumed.read_bytes() == whole.read_bytes()
+
+
 def test_what_is_refused(first: Path) -> None:
     with pytest.raises(SpecError, match="without statistics of images, expected weights that were trained"):
         Run(replace(toy_recipe(), fixed_norm=True))
     with pytest.raises(SpecError, match="got sync_norm and fixed_norm, expected one"):
         replace(fixed(first), sync_norm=True)
+    with pytest.raises(SpecError, match="got fixed_norm_after=2 without fixed_norm; set fixed_norm=true"):
+        replace(toy_recipe(), fixed_norm_after=2)

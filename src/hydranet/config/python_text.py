@@ -111,7 +111,7 @@ def to_python(recipe: Recipe, about: str = "", comments: Mapping[str, str] | Non
 
 
 def _word(name: str, what: str) -> str:
-    """A name of the recipe as one of Python: "drive-1" as drive_1, "range", which means something else, as range_data."""
+    """A name of the recipe as one of Python: "drive-1" as drive_1; "range", which Python has, as range_data."""
     word = re.sub(r"\W", "_", name)
     return f"{word}_{what}" if keyword.iskeyword(word) or word in vars(builtins) else word
 

@@ -66,6 +66,8 @@ class Recipe(Component):
     sync_norm:  BatchNorm of the trunk over the images of all processes (docs/cluster.md).
     fixed_norm: BatchNorm of the trunk keeps the statistics of the weights that the run begins with, and learns scale
                 and shift. For small batches, and for data whose images differ much (docs/howto.md).
+    fixed_norm_after: steps in which these statistics still move. Without `start`, let them move in the first half:
+                an encoder from ImageNet that learns fast with statistics of ImageNet does not generalize.
     compile:    torch.compile for trunk and heads; the first steps take minutes.
     evaluate_every, save_every: steps between; 0 = at the end only.    workers: processes that load data.
     keep_best:  `hydranet train` also keeps the network of the best evaluation in RUN/best: TASK (its headline metric),
@@ -96,6 +98,7 @@ class Recipe(Component):
     ema: float | None = None
     sync_norm: bool = False
     fixed_norm: bool = False
+    fixed_norm_after: int = 0
     compile: bool = False
     seed: int = 0
     evaluate_every: int = 0
@@ -119,6 +122,7 @@ class Recipe(Component):
             ("save_every", self.save_every, "0 = at the end only"),
             ("evaluate_every", self.evaluate_every, "0 = at the end only"),
             ("patience", self.patience, "0 = train to the last step"),
+            ("fixed_norm_after", self.fixed_norm_after, "0 = statistics are fixed from the first step on"),
         ):
             if number < 0:
                 raise SpecError(f"got {what}={number}, expected a whole number >= 0; {none}")
@@ -149,6 +153,8 @@ class Recipe(Component):
             )
         if self.sync_norm and self.fixed_norm:
             raise SpecError("got sync_norm and fixed_norm, expected one: statistics that are fixed need no processes")
+        if self.fixed_norm_after and not self.fixed_norm:
+            raise SpecError(f"got fixed_norm_after={self.fixed_norm_after} without fixed_norm; set fixed_norm=true")
         self._check_best()
         check_cascades(self.cascades, self.tasks)
         self.build_balancer()

@@ -165,6 +165,7 @@ def street() -> Recipe:
         precision="auto",
         ema=0.998,
         fixed_norm=True,
+        fixed_norm_after=1200,
         save_every=25,
         workers=1,
     )

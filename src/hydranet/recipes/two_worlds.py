@@ -78,5 +78,6 @@ def two_worlds() -> Recipe:
         precision="auto",
         ema=0.995,
         fixed_norm=True,
+        fixed_norm_after=400,
         save_every=50,
     )

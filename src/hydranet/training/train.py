@@ -85,7 +85,7 @@ class Run:
         self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
         self.users = parameter_users(self.model.trunk) if isinstance(self.balancer, GradientBalancer) else None
         self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
-        if recipe.fixed_norm:
+        if recipe.fixed_norm and not recipe.fixed_norm_after:
             fix_statistics(self.model.trunk, measured=fresh)
         self.ema = Average(self.model, recipe.ema) if recipe.ema else None
         self.optimizer = optimizer(recipe.optim, self.model, self.balancer)
@@ -106,6 +106,13 @@ class Run:
         averaged.usual_focal = self.model.usual_focal
         averaged.load_state_dict({name: self.ema.tensors[name] for name in shipped.state_dict()})
         return averaged.eval()
+
+    def fix_norm(self) -> bool:
+        """Fixes the statistics of the trunk's BatchNorm where the recipe wants it before this step; whether it did."""
+        due = self.recipe.fixed_norm and 0 < self.recipe.fixed_norm_after == self.step
+        if due:
+            fix_statistics(self.model.trunk)
+        return due
 
     def omissions(self) -> Ledger:
         """What the run has not used so far: tasks without a counted element, classes never seen, images left out."""
@@ -161,6 +168,8 @@ class Run:
             if header["scaler"]:
                 self.scaler.load_state_dict(header["scaler"])
             self.step = int(header["step"])
+            if self.recipe.fixed_norm and 0 < self.recipe.fixed_norm_after < self.step:
+                fix_statistics(self.model.trunk, measured=False)
             if "observed" in header:  # runs of before have none
                 self.observed = Observed.from_json(header["observed"])
 
@@ -223,7 +232,7 @@ def _train(
     batches, began = load(mixture, run.step), time.perf_counter()
     for step_batches in batches:
         waited = time.perf_counter()
-        if run.staging.enter(run.step, run.ema.tensors if run.ema else {}):
+        if run.staging.enter(run.step, run.ema.tensors if run.ema else {}) | run.fix_norm():
             processes.equalize(run.model)  # each has its own BatchNorm statistics; frozen ones become equal
         moved = [run.staging.batch(batch).to(run.device, channels_last=True) for batch in step_batches]
         moved = [run.teachers(batch, run.staging.tasks, run.autocast) for batch in moved]
