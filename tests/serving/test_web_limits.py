@@ -55,6 +55,19 @@ def test_slow_clients_are_ended_and_others_answered_meanwhile() -> None:
         assert metric(port, "hydranet_requests_held") == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_under_the_log_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        with serving({"toy": SessionPredictor(Toy())}) as port:
+            for _ in range(3):
+                assert b"400" in rest(opened(port, b"no request at all\r\n\r\n")).split(b"\r\n")[0]
+                assert ask(port, "/predict", PNG).status == 200
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+
+
 def test_a_kept_connection_answers_again_and_again() -> None:
     import http.client
 
