@@ -22,10 +22,13 @@ from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.cagrad import CAGrad
 from hydranet.balancers.dwa import DWA
+from hydranet.balancers.fair_grad import FairGrad
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
+from hydranet.balancers.go4align import GO4Align
 from hydranet.balancers.gradnorm import GradNorm
 from hydranet.balancers.imtl_g import IMTLG
+from hydranet.balancers.ldc import LDC
 from hydranet.balancers.meta_weights import MetaWeights
 from hydranet.balancers.mgda import MGDA
 from hydranet.balancers.nash_mtl import NashMTL
@@ -47,10 +50,10 @@ from hydranet.training.gradients import step_gradients
 from hydranet.training.shared_gradients import comparison_interval
 from hydranet.training.step import StepContext
 
-GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL)
+GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL, FairGrad)
 BALANCERS: dict[str, Part] = {
     "plain sum": Part(Uniform),
-    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO)},
+    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO, GO4Align, LDC)},
     **{made.__name__: Part(made) for made in GRADIENTS},
     "MetaWeights, in a step that looks": Part(MetaWeights, every=1),
     "AutoLambda, in a step that looks": Part(AutoLambda, every=1),

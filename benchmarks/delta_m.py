@@ -44,8 +44,8 @@ from hydranet.tasks.normals.task import Normals
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.transforms.augment import Augment
 
-LOSSES = "uniform,uncertainty,dwa,rlw,gls,famo,meta_weights,auto_lambda"
-GRADIENTS = "gradnorm,pcgrad,mgda,cagrad,upgrad,imtl_g,aligned_mtl,nash_mtl"
+LOSSES = "uniform,uncertainty,start_scale,soft_uncertainty,dwa,rlw,gls,famo,go4align,ldc,meta_weights,auto_lambda"
+GRADIENTS = "gradnorm,pcgrad,mgda,cagrad,upgrad,imtl_g,aligned_mtl,nash_mtl,fair_grad"
 SCENE, KITTI, CAMVID = (64, 192), (96, 320), (96, 128)
 
 

@@ -14,10 +14,13 @@ from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.cagrad import CAGrad, cagrad
 from hydranet.balancers.curriculum import Curriculum
 from hydranet.balancers.dwa import DWA
+from hydranet.balancers.fair_grad import FairGrad, fair
 from hydranet.balancers.famo import FAMO
 from hydranet.balancers.gls import GLS
+from hydranet.balancers.go4align import GO4Align, grouped
 from hydranet.balancers.gradnorm import GradNorm
 from hydranet.balancers.imtl_g import IMTLG
+from hydranet.balancers.ldc import LDC
 from hydranet.balancers.mgda import MGDA, mgda
 from hydranet.balancers.nash_mtl import NashMTL, nash
 from hydranet.balancers.pcgrad import PCGrad
@@ -38,6 +41,7 @@ CLASSES = {
     "imtlg": IMTLG,
     "alignedmtl": AlignedMTL,
     "nashmtl": NashMTL,
+    "fairgrad": FairGrad,
 }
 METHODS = tuple(CLASSES)
 SYMMETRIC = tuple(m for m in METHODS if m != "pcgrad")
@@ -96,13 +100,14 @@ def test_the_unit_of_one_loss_does_not_turn_the_direction(method: str, seed: int
 @pytest.mark.parametrize("method", METHODS)
 def test_agreeing_gradients_are_added(method: str) -> None:
     together = ask(method, torch.ones(3, 3)).sum() / 3
-    # Nash-MTL gives 1 / sqrt(3): it bargains about directions, and there is one only.
-    assert float(together) == pytest.approx(1 / math.sqrt(3) if method == "nashmtl" else 1.0, rel=2e-3)
+    # Nash-MTL gives 1 / sqrt(3) and FairGrad 3^(-2 / 3): they bargain about directions, and there is one only.
+    along_one = {"nashmtl": 1 / math.sqrt(3), "fairgrad": 3 ** (-2 / 3)}
+    assert float(together) == pytest.approx(along_one.get(method, 1.0), rel=2e-3)
     torch.testing.assert_close(ask(method, torch.eye(3) * 4.0), torch.ones(3), rtol=2e-3, atol=2e-3)
     assert ask(method, torch.tensor([[7.0]])).item() == pytest.approx(1.0, rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["mgda", "upgrad", "nashmtl"])
+@pytest.mark.parametrize("method", ["mgda", "upgrad", "nashmtl", "fairgrad"])
 @given(seed=seeds, tasks=st.integers(2, 6))
 @settings(max_examples=15, deadline=None)
 def test_no_task_gets_worse(method: str, seed: int, tasks: int) -> None:
@@ -243,6 +248,68 @@ def test_gls_weighs_by_the_inverse_loss_and_refuses_negative_ones() -> None:
     assert weights(GLS(PAIR), a=0.0, b=1.0)["a"] == 0.0
     with pytest.raises(SpecError, match="got a loss of -1 for task 'a', expected >= 0 for a geometric mean"):
         weights(GLS(PAIR), a=-1.0, b=1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5, 2.0, 10.0])
+@given(seed=seeds, tasks=st.integers(1, 6))
+@settings(max_examples=20, deadline=None)
+def test_fair_grad_solves_its_equation(alpha: float, seed: int, tasks: int) -> None:
+    products = gramian(seed, tasks).double().numpy()
+    products /= products.diagonal().mean()
+    w = fair(products, alpha)
+    assert (w > 0).all()
+    np.testing.assert_allclose(products @ w, w ** (-1 / alpha), rtol=1e-3, atol=1e-4)
+    if alpha == 1:
+        np.testing.assert_allclose(w, nash(products), rtol=1e-6)
+
+
+def test_fair_grad_for_two_tasks_and_odd_gramians() -> None:
+    # Orthogonal gradients of lengths 2 and 1: w = length^(-2 alpha / (1 + alpha)).
+    w = fair(np.diag([4.0, 1.0]), 2.0)
+    assert w == pytest.approx([4.0 ** (-2 / 3), 1.0], rel=1e-4)
+    assert np.isfinite(fair(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2.0)).all()
+    assert np.isfinite(fair(np.array([[1e8, 0.1], [0.1, 1e-8]]), 0.1)).all()
+    with pytest.raises(SpecError, match=r"balancer\.alpha"):
+        FairGrad(PAIR, alpha=0.0)
+
+
+def test_groups_on_a_line() -> None:
+    values = np.array([1.0, 9.0, 1.2, 8.8, 5.0])
+    assert grouped(values, 3).tolist() == pytest.approx([1.1, 8.9, 1.1, 8.9, 5.0])
+    assert grouped(values, 1).tolist() == pytest.approx([5.0] * 5)
+    assert grouped(values, 9).tolist() == values.tolist()
+    assert grouped(np.array([3.0]), 2).tolist() == [3.0]
+
+
+def test_go4align_by_hand() -> None:
+    names = ("a", "b", "c")
+    balancer = GO4Align(names, groups=2, rate=0.0)
+    # (sum L) / (3 L) = 2, 2.1, .. : a and b are one group, c the other.
+    single = {name: 10.0 / 3 / loss for name, loss in {"a": 1.0, "b": 1.25, "c": 7.75}.items()}
+    expected = {"a": (single["a"] + single["b"]) / 2, "b": (single["a"] + single["b"]) / 2, "c": single["c"]}
+    assert weights(balancer, a=1.0, b=1.25, c=7.75) == pytest.approx(expected)
+    learning = GO4Align(names, groups=3, rate=0.1)
+    weights(learning, a=1.0, c=3.0)
+    left = np.array([1.0, math.exp(-0.2)])
+    assert learning.p.tolist() == pytest.approx(
+        [*(2 / 3 * left / left.sum())[:1], 1 / 3, (2 / 3 * left / left.sum())[1]]
+    )
+    assert weights(learning, b=2.0) == pytest.approx({"b": 1.0})
+    assert all(math.isfinite(value) for value in weights(GO4Align(names, rate=1e6), a=1e6, b=1e-6, c=1.0).values())
+    with pytest.raises(SpecError, match=r"got losses \{'a': 0.0\}, expected numbers above 0"):
+        weights(GO4Align(names), a=0.0, b=1.0)
+
+
+def test_ldc_objective_and_the_gradient_of_xi() -> None:
+    balancer = LDC(PAIR, gap=0.5, first=1)
+    assert weights(balancer, a=4.0, b=0.5) == pytest.approx({"a": 1 / 4, "b": 2.0})
+    for parameter in balancer.parameters():
+        parameter.grad = None
+    # Losses at 1/2 and 1 of the start: objective u_a + u_b + (u_b - u_a) / 2 with u = 2 z share.
+    assert weights(balancer, a=2.0, b=0.5) == pytest.approx({"a": 0.5 / 4, "b": 1.5 / 0.5})
+    slope = 2 * (np.diag([0.5, 0.5]) - 0.25) @ np.array([0.5 * 0.5, 1.5 * 1.0])
+    assert [float(p.grad) for p in balancer.xi.values()] == pytest.approx(slope)
+    assert weights(balancer, b=0.25) == pytest.approx({"b": 2.0})
 
 
 def test_famo_weights_and_the_gradient_of_xi() -> None:
