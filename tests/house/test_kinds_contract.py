@@ -53,6 +53,7 @@ from hydranet.deploy.recording import mcap, rerun
 from hydranet.deploy.video.frames import Frame
 from hydranet.deploy.video.tracking import Tracks
 from hydranet.distillation.certainty import agreed, certainty, mirrored, sure
+from hydranet.distillation.consensus import consensus
 from hydranet.export.differences import Gap, gaps
 from hydranet.io.pseudo_label_cache import file_of, packed, unpack
 from hydranet.io.pseudo_label_index import Made
@@ -131,6 +132,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "sure": lambda a: sure(a, lambda one: one, 0.5),
     "mirror": mirrored,
     "agree": lambda a: agreed(a, a, 0.5),
+    "consensus": lambda a: consensus(a, a),
     "compare": lambda a: gaps(a, a, SIZE),
     "mcap": lambda a: mcap._marks(a, NAMES),
     "rerun": lambda a: rerun._shown(a, Anything(), Frame("x", IMAGE), NAMES),
@@ -155,6 +157,7 @@ REFUSED: dict[str, set[type[Annotation]]] = {
     "map classes of pseudo-labels": set(KINDS) - {ClassMap, Boxes},
     "mirror": NOT_NUMBERS,
     "agree": NOT_NUMBERS,
+    "consensus": {Tag, Quantity, Polylines, Keypoints},
     "answer per box": set(KINDS) - {Tag, Quantity, Keypoints},
 }
 """Where an operation means nothing for a kind, it says so in a sentence."""
