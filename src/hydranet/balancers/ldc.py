@@ -6,12 +6,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from hydranet.balancers.start_scale import StartScale
 from hydranet.core.balancer import Losses
 from hydranet.core.checks.ranges import check_range
+from hydranet.core.scaled_by_start import ScaledByStart
 
 
-class LDC(StartScale):
+class LDC(ScaledByStart):
     """sum_t u_t + gap sum_t |u_t - u_(t+1)| with u_t = n z_t L_t / L_t(0), z = softmax(xi) over the n tasks present.
 
     Both the network and xi descend it: one step of each, which is what the paper's bilevel problem comes down to with
@@ -21,8 +21,6 @@ class LDC(StartScale):
     gap:   weight of the differences; 0 leaves xi to the losses that are easiest to lower.
     first, weights: as in `StartScale`.
     """
-
-    scale = "invariant"
 
     def __init__(
         self, tasks: tuple[str, ...], gap: float = 0.05, first: int = 20, weights: Mapping[str, float] | None = None
@@ -34,7 +32,7 @@ class LDC(StartScale):
 
     def forward(self, losses: Losses) -> Tensor:
         z = torch.softmax(torch.stack([self.xi[name] for name in losses]), 0)
-        shares = torch.stack([self._share(name, loss) for name, loss in losses.items()])
+        shares = torch.stack([self.share(name, loss) for name, loss in losses.items()])
         weighted = len(losses) * z * shares
         apart = [(one - other).abs() for one, other in pairwise(weighted)]
         return weighted.sum() + self.gap * sum(apart, start=weighted.new_zeros(()))

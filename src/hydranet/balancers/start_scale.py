@@ -1,51 +1,18 @@
 """Each loss as a share of what it was at the start: the plain sum, with every task in the same unit."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-from hydranet.core.balancer import LossBalancer, Losses
-from hydranet.core.checks.ranges import check_range
-from hydranet.core.spec import SpecError, unknown
+from hydranet.core.balancer import Losses
+from hydranet.core.scaled_by_start import ScaledByStart
 
 
-class StartScale(LossBalancer):
+class StartScale(ScaledByStart):
     """sum_t v_t L_t / L_t(0), where L_t(0) is the mean of the task's loss over its first `first` steps.
 
-    Until then it is the mean so far. Well chosen constant weights do as well as methods that change them (Kurin et al.,
-    NeurIPS 2022, arXiv 2201.04122; Xin et al., NeurIPS 2022, arXiv 2209.11379); these need no search.
-    first:   steps, of those in which the task is present.    weights: v_t by hand, 1 where a task is not named.
-    Raises SpecError for an unknown task, a weight below 0, and for a task whose losses begin at 0 or below.
+    Well chosen constant weights do as well as methods that change them (Kurin et al., NeurIPS 2022, arXiv 2201.04122;
+    Xin et al., NeurIPS 2022, arXiv 2209.11379); these need no search. Options and errors are those of `ScaledByStart`.
     """
 
-    scale = "invariant"
-
-    def __init__(self, tasks: tuple[str, ...], first: int = 20, weights: Mapping[str, float] | None = None) -> None:
-        super().__init__(tasks)
-        check_range("balancer.first", first, 1)
-        self.first, self.by_hand = first, dict(weights or {})
-        for name, weight in self.by_hand.items():
-            if name not in tasks:
-                raise SpecError(unknown(name, tasks, "task (in the balancer's weights)"))
-            check_range(f"balancer.weights.{name}", weight, 0)
-        self.register_buffer("total", torch.zeros(len(tasks)))
-        self.register_buffer("steps", torch.zeros(len(tasks)))
-        self.total: Tensor
-        self.steps: Tensor
-
     def forward(self, losses: Losses) -> Tensor:
-        return torch.stack([self._share(name, loss) for name, loss in losses.items()]).sum()
-
-    def _share(self, name: str, loss: Tensor) -> Tensor:
-        place = self.tasks.index(name)
-        if self.steps[place] < self.first:
-            self.total[place] += loss.detach()
-            self.steps[place] += 1
-        start = self.total[place] / self.steps[place]
-        if start <= 0:
-            raise SpecError(
-                f"the loss of task {name!r} begins at {start.item():.3g}, expected a number above 0 to divide by; "
-                "choose another balancer"
-            )
-        return self.by_hand.get(name, 1.0) * loss / start.clone()
+        return torch.stack([self.share(name, loss) for name, loss in losses.items()]).sum()

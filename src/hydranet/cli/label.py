@@ -1,5 +1,9 @@
 """hydranet label"""
 
+import shutil
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from hydranet.core.dataset import Dataset
     from hydranet.distillation.pseudo_labels import Progress
     from hydranet.distillation.teacher_model import TeacherModel
+    from hydranet.io.pseudo_label_index import Index
+
+LOOK_S = 2.0
 
 
 def label(
@@ -40,55 +47,120 @@ def label(
     focal_px: Annotated[
         float | None, typer.Option(min=1e-3, help="Focal length in pixels of the images, where they do not say theirs")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the images")] = 1,
+    ray: Annotated[bool, typer.Option("--ray", help="The processes run on a Ray cluster, --jobs of them")] = False,
+    part: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Let a trained network label images; data sets read the labels with datasets.pseudo.Pseudo.
 
-    Run again, it goes on where it stopped. Pseudo-labels are no ground truth: reports that use them say so.
+    Run again, it goes on where it stopped, with any --jobs. Pseudo-labels are no ground truth: reports that use them
+    say so.
     """
     from dataclasses import replace
 
     from hydranet.core.spec import SpecError
-    from hydranet.distillation.function_teacher import is_function
+    from hydranet.distillation.function_teacher import function_teacher, is_function
     from hydranet.distillation.leakage import kept_images, recipe_of, trained_on
     from hydranet.distillation.pseudo_labels import label as run_labeling
     from hydranet.distillation.pseudo_labels import started
+    from hydranet.distillation.shared_labeling import ALL, Share
     from hydranet.distillation.teacher_model import teacher_model
+    from hydranet.io.pseudo_label_index import Index
     from hydranet.models.device import available_device
 
     names = [name.strip() for name in heads.split(",") if name.strip()]
+    options = {"--recipe": recipe, "--heads": heads, "--confidence": confidence, "--size": size}
+    options |= {"--device": device, "--focal-px": "" if focal_px is None else str(focal_px)}
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    words += [word for module in allow or () for word in ("--allow", module)] + ["--trust"] * trust
+    command = [sys.executable, "-m", "hydranet", "label", str(run), source, "--out", str(out.resolve()), *words]
+    how = Spread(command, jobs, ray, device) if (jobs > 1 or ray) and not part else None
+    share = Share.parsed(part)
     if is_function(str(run)):
         others = (("--size", size), ("--focal-px", focal_px), ("--fingerprints", fingerprints))
         for option, given in (*others, ("--device", device != "cpu")):
             if given:
                 raise SpecError(f"got {option} for a function, which sees whole images and nothing else; leave it out")
-        _by_function(str(run), _dataset(source, recipe)[0], names, parsed(confidence), out)
+        function, dataset = function_teacher(str(run)), _dataset(source, recipe)[0]
+        made = function.made(dataset[0], names, parsed(confidence))
+        index = Index(function.name, function.digest, made)
+        if share == ALL:
+            say("leakage check: a function does not know its network's training images; the cache says so")
+        if how:
+            _spread(how, index, out)
+        else:
+            _show(run_labeling(function, dataset, index, out, share=share), out, list(index.labels))
         return
     teacher = teacher_model(str(run), available_device(device))
     dataset, shape, focal = _images(source, recipe, size, teacher)
     title = (run.parent if run.is_file() else run).resolve().name
     index = started(teacher, title, run, shape, tasks=names, confidence=parsed(confidence))
     index = replace(index, recipe=recipe_of(teacher))
-    if fingerprints or kept_images(teacher):
+    if share != ALL:
+        pass  # the process that started this one has looked
+    elif fingerprints or kept_images(teacher):
         with terminal.bar() as bar:
             show = terminal.counted(bar, "fingerprints of the teacher's images (kept for the next time)")
             known = trained_on(teacher, say, show)
         index = replace(index, trained_on=known)
     else:
         say("leakage check: the teacher's training images are read when a student is validated, or with --fingerprints")
-    steps = run_labeling(teacher, dataset, index, out, focal_px=focal if focal_px is None else focal_px)
-    _show(steps, out, list(index.labels))
+    if how:
+        _spread(how, index, out)
+        return
+    focal = focal if focal_px is None else focal_px
+    _show(run_labeling(teacher, dataset, index, out, focal_px=focal, share=share), out, list(index.labels))
 
 
-def _by_function(what: str, dataset: "Dataset", names: list[str], confidence: dict[str, float], out: Path) -> None:
-    """Labels with a function of a user's file, which sees whole images."""
-    from hydranet.distillation.function_teacher import function_teacher
-    from hydranet.distillation.pseudo_labels import label as run_labeling
-    from hydranet.io.pseudo_label_index import Index
+@dataclass(frozen=True)
+class Spread:
+    """The command of one process, without its part; how many there are, and whether Ray runs them."""
 
-    teacher = function_teacher(what)
-    index = Index(teacher.name, teacher.digest, teacher.made(dataset[0], names, confidence))
-    say("leakage check: a function does not know its network's training images; the cache says so")
-    _show(run_labeling(teacher, dataset, index, out), out, list(index.labels))
+    command: list[str]
+    jobs: int
+    ray: bool
+    device: str
+
+
+def _spread(how: Spread, index: "Index", out: Path) -> None:
+    """Lets several processes label, each its share of the images, and makes one index of theirs."""
+    from hydranet.core.sample import DataError
+    from hydranet.distillation.pseudo_labels import prepare
+    from hydranet.distillation.shared_labeling import PARTS, Share, count_labeled, merge
+    from hydranet.sweep import engine
+
+    prepare(out, index)
+    before, failed = len(merge(out, index).images), []
+    shares = [Share(number, how.jobs) for number in range(how.jobs)]
+    commands = [
+        engine.Command(f"{one.number}", one.folder(out).resolve(), [*how.command, "--part", f"{one.number}/{one.of}"])
+        for one in shares
+    ]
+    for command in commands:
+        command.folder.mkdir(parents=True, exist_ok=True)
+        (command.folder / engine.OUTPUT).unlink(missing_ok=True)
+    stop = terminal.stop_on_signal("stopping after these images; once more stops at once\n")
+    runs = (
+        engine.on_ray(commands, how.jobs, 0.0 if how.device == "cpu" else 1.0, stop)
+        if how.ray
+        else engine.processes(commands, how.jobs, stop)
+    )
+    with terminal.bar() as bar:
+        job, looked = bar.add_task("labeling", total=None, note=""), 0.0
+        for ended in runs:
+            if ended and ended[1]:
+                failed.append(ended[1])
+            if time.monotonic() - looked > LOOK_S:
+                looked = time.monotonic()
+                bar.update(job, completed=count_labeled(out), note=f"images, by {how.jobs} processes")
+    labeled = len(merge(out, index).images) - before
+    if stop:
+        raise terminal.Stopped(f"stopped after {labeled} images; give the command again to go on")
+    say(f"{labeled} images labeled, {before} were there -> {out} ({', '.join(index.labels)})")
+    if not failed:
+        shutil.rmtree(out / PARTS, ignore_errors=True)  # what they printed says nothing new
+    else:
+        raise DataError(f"{failed[0]}{f' (and {len(failed) - 1} more processes)' if len(failed) > 1 else ''}")
 
 
 def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:

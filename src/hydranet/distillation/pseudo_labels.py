@@ -16,6 +16,7 @@ from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.certainty import certainty
 from hydranet.distillation.function_teacher import FunctionTeacher
+from hydranet.distillation.shared_labeling import ALL, Share, known_images
 from hydranet.distillation.teacher_model import TeacherModel
 from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
@@ -93,6 +94,7 @@ def label(
     folder: Path,
     batch: int = 4,
     focal_px: float | None = None,
+    share: Share = ALL,
 ) -> Iterator[Progress]:
     """Labels every image of a data set into a folder; yields after every few images.
 
@@ -100,14 +102,18 @@ def label(
     own pixels. Files are written whole or not at all; files that exist already, of the same image, are left alone, so
     that a stopped command can be run again. A broken image is noted and left out.
     focal_px: of the data set's images, as in `Source.focal_px`.
+    share: which of the images this process labels (`distillation.shared_labeling`).
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
-    images = dict(_continued(folder, index))
+    prepare(folder, index)
+    known, own = known_images(folder, index), share.folder(folder) / INDEX
+    images = dict(known) if share == ALL else {}
     done = labeled = skipped = 0
     broken: list[str] = []
     waiting: list[tuple[Sample, Entry]] = []
-    total, last_saved = len(dataset), 0
-    for place in range(total):
+    places, last_saved = share.places(len(dataset)), 0
+    total = len(places)
+    for place in places:
         done += 1
         try:
             sample = _with_camera(dataset[place], teacher_model, index, focal_px)
@@ -115,7 +121,7 @@ def label(
             broken.append(str(error))
         else:
             entry = _entry(sample, index)
-            if _is_labeled(folder, images.get(sample.key), entry):
+            if _is_labeled(folder, known.get(sample.key), entry):
                 skipped += 1
             else:
                 waiting.append((sample, entry))
@@ -125,11 +131,11 @@ def label(
                 labeled += 1
             waiting = []
             if labeled - last_saved >= SAVE_EVERY:
-                write(folder / INDEX, replace(index, images=images).to_json().encode())
+                write(own, replace(index, images=images).to_json().encode())
                 last_saved = labeled
         if done % batch == 0 and done < total:
             yield Progress(done, total, labeled, skipped, tuple(broken))
-    write(folder / INDEX, replace(index, images=images).to_json().encode())
+    write(own, replace(index, images=images).to_json().encode())
     yield Progress(done, total, labeled, skipped, tuple(broken))
 
 
@@ -148,17 +154,17 @@ def _with_camera(
     return sample
 
 
-def _continued(folder: Path, index: Index) -> Mapping[str, Entry]:
+def prepare(folder: Path, index: Index) -> None:
+    """Writes an empty index where there is none. Raises CheckpointError for a folder of labels made otherwise."""
     if not (folder / INDEX).is_file():
         write(folder / INDEX, index.to_json().encode())
-        return {}
+        return
     before = read_index(folder)
     differs = [key for key, value in index.protocol.items() if before.protocol[key] != value]
     if differs:
         raise CheckpointError(
             f"{folder} holds pseudo-labels made otherwise ({', '.join(differs)} differ); label into another folder"
         )
-    return before.images
 
 
 def _entry(sample: Sample, index: Index) -> Entry:
