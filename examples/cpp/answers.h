@@ -12,6 +12,7 @@ struct Array {
   std::vector<int64_t> shape;
   std::string type;
   const void* data = nullptr;
+  size_t bytes = 0;
 };
 
 using Arrays = std::map<std::string, Array>;
@@ -94,6 +95,13 @@ inline void print_class(const Head& head, const Arrays& arrays) {
   std::printf(" %s\n", known ? head.classes[static_cast<size_t>(label)].c_str() : "unknown");
 }
 
+// The boxes of a head that are left after suppression, best first.
+inline std::vector<Box> boxes_of(const Head& head, const Arrays& arrays, const Limits& said) {
+  const Array& score = arrays.at(head.name + ".score");
+  return suppressed(floats(arrays.at(head.name + ".xyxy")), integers(arrays.at(head.name + ".label")), floats(score),
+                    static_cast<size_t>(score.shape.at(1)), limits_of(head, said));
+}
+
 // What every head says of the image. Maps are arrays already: nothing is printed for them.
 inline void print_answers(const std::vector<Head>& heads, const Arrays& arrays, const Limits& said, const Meters& meters,
                           const Frame& frame) {
@@ -101,10 +109,7 @@ inline void print_answers(const std::vector<Head>& heads, const Arrays& arrays, 
     const Limits limits = limits_of(head, said);
     const std::string& task = head.name;
     if (head.kind == "Boxes") {
-      const Array& score = arrays.at(task + ".score");
-      print_boxes(task, suppressed(floats(arrays.at(task + ".xyxy")),
-                                   integers(arrays.at(task + ".label")), floats(score),
-                                   static_cast<size_t>(score.shape.at(1)), limits), meters, frame);
+      print_boxes(task, boxes_of(head, arrays, said), meters, frame);
     } else if (head.steps.count("trace_lines")) {
       print_lines(head, arrays.at(task + ".probs"), limits);
     } else if (head.kind == "Keypoints") {

@@ -15,15 +15,22 @@ import pytest
 
 from export_toys import SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, Polylines, Quantity, Tag
+from hydranet.checkpoint import checkpoint
+from hydranet.core.sample import Sample
 from hydranet.deploy.manifest import IMAGE, IOU, SCORE
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session
 from hydranet.export.build_manifest import described
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape, shipped
+from hydranet.export.run import export_run
+from hydranet.inference.predictor import Predictor
 from hydranet.postprocess.nms import nms
+from hydranet.postprocess.per_box import windows
 from hydranet.postprocess.steps import postprocess
 from hydranet.tasks.depth.task import Depth
+from hydranet.transforms.augment import fit
+from toys_cascade import CROP, SIGNS, cascade_recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cpp"
 LEAST, MOST = 0.1, 0.5
@@ -103,7 +110,10 @@ def printed(answer: Annotation, classes: Sequence[str]) -> list[str]:
 @printed.register
 def _(answer: Boxes, classes: Sequence[str]) -> list[str]:
     rows = zip(answer.label, answer.score, answer.xyxy, strict=True)
-    return [f"class {label} score {score:.4f} box {numbers(xyxy)}" for label, score, xyxy in rows]
+    lines = [f"class {label} score {score:.4f} box {numbers(xyxy)}" for label, score, xyxy in rows]
+    if answer.value is None:
+        return lines
+    return [f"{line} value {value:.4f} {answer.value_unit}" for line, value in zip(lines, answer.value, strict=True)]
 
 
 @printed.register
@@ -156,6 +166,24 @@ def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
     ended = run(program, model, save_ppm(folder / "frame.ppm", frame()), folder / "out")
     sentence = "error: this file takes a camera as an input; export it with --focal-px for yours\n"
     assert (ended.returncode, ended.stderr) == (1, sentence)
+
+
+def cuts_out_crops(program: Path, target: str, folder: Path) -> None:
+    """A cascade: the boxes, and what the other heads say of each, are those of Python's predictor."""
+    recipe, image = cascade_recipe(most=4), np.ascontiguousarray(pictures(1)[0][:64, :96])
+    recipe = replace(recipe, cascades=(replace(recipe.cascades[0], classes=()),))
+    folder.mkdir()
+    model = shaken(recipe.build())
+    checkpoint.save_model(folder, model, recipe)
+    (folder / checkpoint.RECIPE).write_text(recipe.to_json())
+    (file,) = export_run(folder, folder / "export", targets=[target])
+    ended = run(program, file, save_ppm(folder / "frame.ppm", image), folder / "out", 0, 0.95)
+    assert ended.returncode == 0, ended.stderr
+    answers = Predictor(file, threshold=0.0, iou=0.95)(image)
+    assert len(answers["sign"].label) == 4
+    for task, classes in (("detection", ()), ("sign", SIGNS), ("age", ())):
+        lines = [line.removeprefix(f"{task} ") for line in ended.stdout.splitlines() if line.startswith(f"{task} ")]
+        same_lines(lines, printed(answers[task], classes), task)
 
 
 def exported(
@@ -244,6 +272,7 @@ def test_openvino(tmp_path: Path) -> None:
     model = exported(tmp_path, "onnx", heads, "outside")
     same(program, model, "openvino", tmp_path)
     refuses_a_camera(program, "onnx", tmp_path / "camera")
+    cuts_out_crops(program, "onnx", tmp_path / "cascade")
     (tmp_path / "text.ppm").write_text("no image")
     ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
     assert (ended.returncode, ended.stderr) == (
@@ -269,6 +298,7 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     """torch/script.h takes a compiler 40 seconds."""
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
     refuses_a_camera(program, "torchscript", tmp_path / "camera")
+    cuts_out_crops(program, "torchscript", tmp_path / "cascade")
     for suppress in ("outside", "inside"):
         same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
 
@@ -276,7 +306,7 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
 TOOL = """
 #include <iostream>
 #include <iterator>
-#include "answers.h"
+#include "crops.h"
 
 void heads() try {
   for (const Head& head : heads_of({std::istreambuf_iterator<char>(std::cin), {}})) {
@@ -316,8 +346,29 @@ void lines(int count, char** words) {
   print_lines(head, {{1, channels, height, width}, "<f4", probs.data()}, limits_of(head, {}));
 }
 
+// A manifest's first cascade; then a frame, a box, and the size: the window that is cut out, and what the network sees.
+void crops() {
+  size_t bytes;
+  std::cin >> bytes;
+  std::string text(bytes + 1, ' ');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  const Cascade cascade = cascades_of(text).at(0);
+  std::printf("%s %zu %zu %dx%d %.2f %d %zu %s\\n", cascade.boxes.c_str(), cascade.heads.size(), cascade.classes.size(),
+              cascade.height, cascade.width, cascade.margin, cascade.square, cascade.most, cascade.folder().c_str());
+  Frame frame;
+  float box[4];
+  std::cin >> frame.height >> frame.width >> box[0] >> box[1] >> box[2] >> box[3];
+  for (int pixel; std::cin >> pixel;) frame.rgb.push_back(static_cast<uint8_t>(pixel));
+  Head head{"detection", "Boxes", "", {"class 0", "class 1", "class 2", "class 3"}, {}, 0};
+  const Crop crop = crops_of(cascade, head, {{box, 1, 0.5f}}, frame).at(0);
+  std::printf("%d %d %d %d\\n", crop.window.left, crop.window.top, crop.window.right, crop.window.bottom);
+  const Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
+  for (const uint8_t value : seen.rgb) std::printf("%d ", value);
+}
+
 int main(int count, char** words) {
-  if (count == 2) heads();
+  if (count == 2 && std::string(words[1]) == "crops") crops();
+  else if (count == 2) heads();
   else if (std::string(words[1]).find('=') == std::string::npos) boxes(read_limits(count, words, 1));
   else lines(count, words);
 }
@@ -337,6 +388,28 @@ def test_boxes_are_suppressed_as_in_python(tool: Path) -> None:
         found = [line.split() for line in said(tool, text, *limits).splitlines()]
         assert [int(words[2]) for words in found] == kept.label.tolist()
         np.testing.assert_array_equal(np.array([words[6:] for words in found], float).reshape(-1, 4), kept.xyxy)
+
+
+@pytest.mark.parametrize(
+    "box", [(10.5, 12.2, 61.0, 44.9), (-5.0, 50.0, 20.0, 90.0), (100.0, 3.0, 129.5, 9.0), (0.0, 0.0, 130.0, 75.0)]
+)
+@pytest.mark.parametrize("square", [True, False])
+def test_crops_are_those_of_python(tool: Path, box: tuple[float, ...], square: bool) -> None:
+    """The part that is cut out to the pixel; what the network sees of it up to the rounding of OpenCV."""
+    recipe, image = cascade_recipe(most=7, square=square, margin=0.15), pictures(1)[0]
+    height, width = image.shape[:2]
+    assert (height, width) == (75, 130)
+    text = described(shipped(recipe.build(), None, Shape((64, 96))), recipe, "toy", beside=recipe.cascades).to_json()
+    (cascade,) = recipe.cascades
+    given = f"{len(text)}\n{text}\n{height} {width} {' '.join(map(str, box))} {' '.join(map(str, image.ravel()))}"
+    first, cut, pixels = said(tool, given, "crops").split("\n")
+    assert first == f"detection 2 2 {CROP[0]}x{CROP[1]} 0.15 {square:d} 7 {cascade.folder}"
+    seen = np.clip(np.array([box], np.float32), 0, [width, height, width, height])
+    ((left, top, right, bottom),) = windows(Boxes(seen, np.array([1])), (height, width), 0.15, square)
+    assert cut == f"{left} {top} {right} {bottom}"
+    wanted = fit(Sample(np.ascontiguousarray(image[top:bottom, left:right]), {}), CROP)[0].image
+    difference = np.abs(np.array(pixels.split(), int).reshape(wanted.shape) - wanted.astype(int))
+    assert difference.max() <= 2
 
 
 def test_the_readme_builds_what_the_tests_build() -> None:

@@ -3,8 +3,9 @@
 //   see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
-// instances of points, classes, numbers. The graph normalizes and decodes by itself: it takes uint8 RGB in the size that
-// manifest.json names ("input") and gives class ids, meters, boxes in pixels of that frame.
+// instances of points, classes, numbers; and what the heads of a cascade say of each box that is cut out. The graph
+// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class
+// ids, meters, boxes in pixels of that frame.
 #include <torch/script.h>
 
 #include <dlfcn.h>
@@ -13,7 +14,7 @@
 #include <iostream>
 #include <regex>
 
-#include "../answers.h"
+#include "../crops.h"
 
 // The names of the outputs, in order: the keys of "outputs" in the manifest that travels inside the file.
 std::vector<std::string> output_names(const std::string& manifest) {
@@ -38,10 +39,51 @@ std::string numpy_type(torch::ScalarType type) {
   }
 }
 
+// A file that is open: its manifest, its heads, and what it answers.
+struct Network {
+  std::string manifest;
+  std::vector<Head> heads;
+  std::vector<std::string> names;
+  torch::jit::Module model;
+  std::vector<torch::Tensor> kept;  // own the numbers of the last answer
+
+  explicit Network(const std::string& path) {
+    torch::jit::ExtraFilesMap inside{{"hydranet.json", ""}};
+    model = torch::jit::load(path, torch::kCPU, inside);
+    manifest = inside["hydranet.json"];
+    names = output_names(manifest);
+    heads = heads_of(manifest);
+    if (std::regex_search(manifest, std::regex("\n  \"camera\": \\{[^}]*\"fixed\": null")))
+      throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
+  }
+
+  // The arrays for a frame; they hold until the next one.
+  Arrays operator()(Frame& frame, const Limits& limits) {
+    const auto [least_score, most_overlap] = thresholds_of(heads, limits);
+    std::vector<torch::jit::IValue> inputs{
+        torch::from_blob(frame.rgb.data(), {1, frame.height, frame.width, 3}, torch::kUInt8)};
+    if (model.get_method("forward").num_inputs() > 2) {  // exported with --nms inside: thresholds are inputs
+      inputs.emplace_back(torch::tensor({least_score}));
+      inputs.emplace_back(torch::tensor({most_overlap}));
+    }
+    const auto answers = model.forward(inputs).toTuple()->elements();
+    TORCH_CHECK(answers.size() == names.size(), "the manifest names ", names.size(), " arrays, the graph gives ",
+                answers.size());
+    Arrays arrays;
+    kept.clear();
+    for (size_t i = 0; i < names.size(); ++i) {
+      const torch::Tensor array = kept.emplace_back(answers[i].toTensor().contiguous());
+      arrays[names[i]] = {array.sizes().vec(), numpy_type(array.scalar_type()), array.data_ptr(), array.nbytes()};
+    }
+    return arrays;
+  }
+};
+
 int main(int count, char** words) try {
   if (count < 4)
-    throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]");
-  const std::string model_path = words[1], out = words[3];
+    throw std::runtime_error("see model.torchscript frame.ppm OUT [least score] [most overlap] [limit] [candidates] "
+                             "[depth head]");
+  const std::filesystem::path path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
   const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
 
@@ -50,34 +92,29 @@ int main(int count, char** words) try {
     if (!dlopen(library, RTLD_NOW | RTLD_GLOBAL)) throw std::runtime_error(dlerror());
 
   c10::InferenceMode no_gradients;
-  torch::jit::ExtraFilesMap inside{{"hydranet.json", ""}};
-  torch::jit::Module model = torch::jit::load(model_path, torch::kCPU, inside);
-  const std::vector<std::string> names = output_names(inside["hydranet.json"]);
-  const std::vector<Head> heads = heads_of(inside["hydranet.json"]);
-  const auto [least_score, most_overlap] = thresholds_of(heads, limits);
-
-  if (std::regex_search(inside["hydranet.json"], std::regex("\n  \"camera\": \\{[^}]*\"fixed\": null")))
-    throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
-
+  Network network(path.string());
   Frame frame = read_ppm(words[2]);
-  const auto image = torch::from_blob(frame.rgb.data(), {1, frame.height, frame.width, 3}, torch::kUInt8);
-  std::vector<torch::jit::IValue> inputs{image};
-  if (model.get_method("forward").num_inputs() > 2) {  // exported with --nms inside: thresholds are inputs
-    inputs.emplace_back(torch::tensor({least_score}));
-    inputs.emplace_back(torch::tensor({most_overlap}));
-  }
-  const auto answers = model.forward(inputs).toTuple()->elements();
-  TORCH_CHECK(answers.size() == names.size(), "the manifest names ", names.size(), " arrays, the graph gives ", answers.size());
-
+  const Arrays arrays = network(frame, limits);
   std::filesystem::create_directories(out);
-  Arrays arrays;
-  std::vector<torch::Tensor> kept;  // own the numbers
-  for (size_t i = 0; i < names.size(); ++i) {
-    const torch::Tensor array = kept.emplace_back(answers[i].toTensor().contiguous());
-    const Array& one = arrays[names[i]] = {array.sizes().vec(), numpy_type(array.scalar_type()), array.data_ptr()};
-    write_npy(out + "/" + names[i] + ".npy", one.type, one.shape, one.data, array.nbytes());
+  for (const auto& [name, one] : arrays)
+    write_npy((out / (name + ".npy")).string(), one.type, one.shape, one.data, one.bytes);
+  const std::vector<Cascade> cascades = cascades_of(network.manifest);
+  print_answers(whole_heads(network.heads, cascades), arrays, limits, meters_of(arrays, depth), frame);
+
+  for (const Cascade& cascade : cascades) {  // a graph of its own beside this one, or the same one
+    std::vector<Crop> crops;
+    for (const Head& head : network.heads)
+      if (head.name == cascade.boxes) crops = crops_of(cascade, head, boxes_of(head, arrays, limits), frame);
+    const std::filesystem::path beside = path.parent_path() / cascade.folder() / path.filename();
+    Network eyes(std::filesystem::exists(beside) ? beside.string() : path.string());
+    for (const Head& head : eyes.heads) {
+      if (!std::count(cascade.heads.begin(), cascade.heads.end(), head.name)) continue;
+      for (const Crop& crop : crops) {
+        Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
+        print_crop(head, eyes(seen, limits), crop);
+      }
+    }
   }
-  print_answers(heads, arrays, limits, meters_of(arrays, depth), frame);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';

@@ -3,13 +3,14 @@
 //   see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
-// instances of points, classes, numbers. The graph normalizes and decodes by itself: it takes uint8 RGB in the size that
-// manifest.json names ("input") and gives class ids, meters, boxes in pixels of that frame.
+// instances of points, classes, numbers; and what the heads of a cascade say of each box that is cut out. The graph
+// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class
+// ids, meters, boxes in pixels of that frame.
 #include <filesystem>
 #include <iostream>
 #include <openvino/openvino.hpp>
 
-#include "../answers.h"
+#include "../crops.h"
 
 std::string numpy_type(const ov::element::Type& type) {
   if (type == ov::element::f32) return "<f4";
@@ -27,44 +28,77 @@ std::string manifest_of(const ov::Model& model) {
   return "";
 }
 
+// A file that is open: its manifest, its heads, and what it answers.
+struct Network {
+  std::string manifest;
+  std::vector<Head> heads;
+  ov::CompiledModel model;
+  ov::InferRequest request;
+
+  Network(ov::Core& core, const std::string& path) {
+    // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
+    const std::shared_ptr<ov::Model> read = core.read_model(path);
+    heads = heads_of(manifest = manifest_of(*read));
+    model = core.compile_model(read, "CPU", ov::hint::inference_precision(ov::element::f32),
+                               ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
+    for (const auto& input : model.inputs())
+      if (input.get_names().count("camera"))
+        throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
+    request = model.create_infer_request();
+  }
+
+  // The arrays for a frame; they hold until the next one.
+  Arrays operator()(Frame& frame, const Limits& limits) {
+    auto [least_score, most_overlap] = thresholds_of(heads, limits);
+    const ov::Shape shape{1, static_cast<size_t>(frame.height), static_cast<size_t>(frame.width), 3};
+    request.set_tensor("image", ov::Tensor(ov::element::u8, shape, frame.rgb.data()));  // no copy
+    if (model.inputs().size() > 1) {  // exported with --nms inside: thresholds are inputs
+      request.set_tensor("score_threshold", ov::Tensor(ov::element::f32, {1}, &least_score));
+      request.set_tensor("iou_threshold", ov::Tensor(ov::element::f32, {1}, &most_overlap));
+    }
+    request.infer();
+    Arrays arrays;
+    for (const auto& output : model.outputs()) {
+      const ov::Tensor array = request.get_tensor(output);
+      const ov::Shape sides = array.get_shape();
+      arrays[output.get_any_name()] = {{sides.begin(), sides.end()}, numpy_type(array.get_element_type()), array.data(),
+                                       array.get_byte_size()};
+    }
+    return arrays;
+  }
+};
+
 int main(int count, char** words) try {
   if (count < 4)
     throw std::runtime_error("see model.onnx frame.ppm OUT [least score] [most overlap] [limit] [candidates] [depth head]");
-  const std::string model_path = words[1], out = words[3];
+  const std::filesystem::path path = words[1], out = words[3];
   const Limits limits = read_limits(count, words, 4);
   const std::string depth = count > 8 ? words[8] : "";  // boxes get their distance from this head, in meters
 
   ov::Core core;
-  // OpenVINO computes in bf16 where the processor can; for more speed at the price of some digits, leave the hint out.
-  const std::shared_ptr<ov::Model> read = core.read_model(model_path);
-  const std::vector<Head> heads = heads_of(manifest_of(*read));
-  auto [least_score, most_overlap] = thresholds_of(heads, limits);
-  ov::CompiledModel model = core.compile_model(read, "CPU", ov::hint::inference_precision(ov::element::f32),
-                                               ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
-  for (const auto& input : model.inputs())
-    if (input.get_names().count("camera"))
-      throw std::runtime_error("this file takes a camera as an input; export it with --focal-px for yours");
-  ov::InferRequest request = model.create_infer_request();
-
+  Network network(core, path.string());
   Frame frame = read_ppm(words[2]);
-  const ov::Shape shape{1, static_cast<size_t>(frame.height), static_cast<size_t>(frame.width), 3};
-  request.set_tensor("image", ov::Tensor(ov::element::u8, shape, frame.rgb.data()));  // no copy
-  if (model.inputs().size() > 1) {  // exported with --nms inside: thresholds are inputs
-    request.set_tensor("score_threshold", ov::Tensor(ov::element::f32, {1}, &least_score));
-    request.set_tensor("iou_threshold", ov::Tensor(ov::element::f32, {1}, &most_overlap));
-  }
-  request.infer();
-
+  const Arrays arrays = network(frame, limits);
   std::filesystem::create_directories(out);
-  Arrays arrays;
-  for (const auto& output : model.outputs()) {
-    const std::string name = output.get_any_name();
-    const ov::Tensor array = request.get_tensor(output);
-    const ov::Shape sides = array.get_shape();
-    const Array& one = arrays[name] = {{sides.begin(), sides.end()}, numpy_type(array.get_element_type()), array.data()};
-    write_npy(out + "/" + name + ".npy", one.type, one.shape, one.data, array.get_byte_size());
+  for (const auto& [name, one] : arrays)
+    write_npy((out / (name + ".npy")).string(), one.type, one.shape, one.data, one.bytes);
+  const std::vector<Cascade> cascades = cascades_of(network.manifest);
+  print_answers(whole_heads(network.heads, cascades), arrays, limits, meters_of(arrays, depth), frame);
+
+  for (const Cascade& cascade : cascades) {  // a graph of its own beside this one, or the same one
+    std::vector<Crop> crops;
+    for (const Head& head : network.heads)
+      if (head.name == cascade.boxes) crops = crops_of(cascade, head, boxes_of(head, arrays, limits), frame);
+    const std::filesystem::path beside = path.parent_path() / cascade.folder() / path.filename();
+    Network eyes(core, std::filesystem::exists(beside) ? beside.string() : path.string());
+    for (const Head& head : eyes.heads) {
+      if (!std::count(cascade.heads.begin(), cascade.heads.end(), head.name)) continue;
+      for (const Crop& crop : crops) {
+        Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
+        print_crop(head, eyes(seen, limits), crop);
+      }
+    }
   }
-  print_answers(heads, arrays, limits, meters_of(arrays, depth), frame);
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';

@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class SpecError(UserError, ValueError):
     """A recipe that cannot be understood: what was given, what was expected, the cure."""
+
+
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What it ends in to use values of a file, such as JSON, as something that they are not. UserErrors are among them."""

@@ -14,7 +14,7 @@ from hydranet.core.cascade import Cascade
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.names import check_classes, check_names, is_name, shown
 from hydranet.core.checks.types import check_fields, fits
-from hydranet.core.errors import UserError
+from hydranet.core.errors import MALFORMED, UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.camera_input import CAMERA, CameraInput
 from hydranet.deploy.moved import modern_manifest
@@ -219,7 +219,7 @@ class Manifest:
                     }
                 )
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        except MALFORMED as error:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"this is no manifest of a HydraNet export ({error}); export the run again") from error

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from hydranet.core.checks.json_text import parse_json
-from hydranet.core.errors import UserError
+from hydranet.core.errors import MALFORMED, UserError
 from hydranet.deploy import runtimes
 from hydranet.deploy.manifest import Manifest, ManifestError
 from hydranet.deploy.onnx_subgraph import reads_other_files
@@ -138,7 +138,7 @@ def check_digests(path: Path) -> None:
     """
     try:
         digests = parse_json(path.with_name(BESIDE).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, *MALFORMED):
         return
     named = isinstance(digests, dict) and path.name in digests
     for file in parts_of(path):

@@ -11,7 +11,7 @@ from hydranet.config.source import Source
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.types import check_fields
 from hydranet.core.dataset import Dataset
-from hydranet.core.errors import SpecError, UserError
+from hydranet.core.errors import MALFORMED, SpecError, UserError
 from hydranet.core.sample import DataError
 from hydranet.data.overlap import Images, bare, images_of, overlap, silent, wrapped
 from hydranet.datasets.pseudo import Pseudo
@@ -87,7 +87,7 @@ def read(folder: Path) -> list[Finding]:
         ]
         for finding in findings:
             check_fields(finding)
-    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (OSError, *MALFORMED) as error:
         raise DataError(f"{path} is damaged ({error}); delete it") from error
     return findings
 

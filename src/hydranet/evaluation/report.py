@@ -13,6 +13,7 @@ from typing import Any
 from hydranet.core.checks.json_text import parse_json
 from hydranet.core.checks.types import check_fields
 from hydranet.core.dataset import Dataset
+from hydranet.core.errors import MALFORMED
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, dotted, to_json
@@ -91,7 +92,7 @@ class Report:
             check_fields(report)
             _check_whole(report)
             return report
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        except MALFORMED as error:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 
     def to_csv(self) -> str:

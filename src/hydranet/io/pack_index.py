@@ -8,9 +8,9 @@ from typing import Any
 
 from hydranet.core.checks.names import shown
 from hydranet.core.checks.types import check_fields
+from hydranet.core.errors import MALFORMED
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
-from hydranet.core.spec import SpecError
 from hydranet.io.atomic import write
 from hydranet.io.files import read_json
 from hydranet.io.image_codec import CODECS
@@ -105,6 +105,6 @@ def read_pack_index(folder: Path) -> PackIndex:
             )
     except DataError:
         raise
-    except (SpecError, KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
+    except MALFORMED as error:
         raise DataError(f"{path} is no index of a pack ({shown(str(error))}); pack again") from error
     return index

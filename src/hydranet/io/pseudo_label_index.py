@@ -9,6 +9,7 @@ from typing import Any
 from hydranet.annotations import Annotation
 from hydranet.core.checks.names import check_names
 from hydranet.core.checks.types import check_fields
+from hydranet.core.errors import MALFORMED
 from hydranet.core.sample import DataError
 from hydranet.io.box_rows import is_number, quoted
 from hydranet.io.files import read_json
@@ -85,7 +86,7 @@ def read_index(folder: Path) -> Index:
         index = Index(**{**tree, "size": _size(tree["size"])})
         for part in (index, *index.labels.values(), *index.images.values()):
             check_fields(part)
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except MALFORMED as error:
         if isinstance(error, DataError):
             raise
         raise DataError(

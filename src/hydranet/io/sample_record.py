@@ -13,7 +13,8 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from hydranet.annotations import Annotation, given
-from hydranet.core.checks.json_text import BrokenJson, parse_json
+from hydranet.core.checks.json_text import parse_json
+from hydranet.core.errors import MALFORMED
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.io.image_codec import Codec, squeezed, unsqueezed
@@ -73,7 +74,7 @@ def from_files(files: Mapping[str, bytes], codec: Codec) -> Sample:
         return Sample(image, labels, camera, "", about["key"], Ledger.from_json(about["ledger"]))
     except DataError:
         raise
-    except (BrokenJson, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except MALFORMED as error:
         raise DataError(f"its files hold no sample ({type(error).__name__}: {error})") from error
     except Exception as error:  # safetensors has an error of its own that derives from nothing else
         if type(error).__name__ != "SafetensorError":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.core.checks.json_text import BrokenJson, parse_json
+from hydranet.core.errors import MALFORMED
 from hydranet.core.sample import DataError
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.growing_file import GrowingFile
@@ -113,7 +114,7 @@ def read_lines(folder: Path) -> list[Line]:
         return [_parsed(text) for text in path.read_text().splitlines()]
     except FileNotFoundError as error:
         raise DataError(f"missing file {path}; pack again into {folder.name}") from error
-    except (OSError, BrokenJson, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (OSError, *MALFORMED) as error:
         raise DataError(f"{path} is damaged ({error}); pack again") from error
 
 

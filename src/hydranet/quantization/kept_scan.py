@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.config.recipe import Recipe
+from hydranet.core.errors import MALFORMED
 from hydranet.core.sample import DataError
 from hydranet.evaluation.report import finite, number
 from hydranet.export.parity import Bounds, MetricPair, Parity
@@ -41,7 +42,7 @@ class KeptScan:
             resampled = {name: [(number(a), number(b)) for a, b in pairs] for name, pairs in one["resampled"].items()}
             counts = {name: int(count) for name, count in one["counts"].items()}
             return Parity("", target, bounds, int(one["images"]), {}, metrics, resampled, counts)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except MALFORMED:
             return None
 
     def put(self, target: str, float_heads: Collection[str], parity: Parity) -> None:

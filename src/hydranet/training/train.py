@@ -15,7 +15,7 @@ from hydranet.config import precision
 from hydranet.config.recipe import Recipe
 from hydranet.core.balancer import Balancer, GradientBalancer
 from hydranet.core.batch import Batch
-from hydranet.core.errors import UserError
+from hydranet.core.errors import MALFORMED, UserError
 from hydranet.core.ledger import Ledger
 from hydranet.data import cameras
 from hydranet.data.first_look import FirstLook, at_rest, first_look
@@ -179,7 +179,7 @@ def _whole(folder: Path) -> Iterator[None]:
     """Within it an error about the values of a state is one sentence: what wrote them was not this program."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+    except (RuntimeError, *MALFORMED) as error:
         if isinstance(error, UserError):
             raise
         raise CheckpointError(
