@@ -14,7 +14,7 @@
 #include <iostream>
 #include <regex>
 
-#include "../crops.h"
+#include "../cascades.h"
 
 // The names of the outputs, in order: the keys of "outputs" in the manifest that travels inside the file.
 std::vector<std::string> output_names(const std::string& manifest) {
@@ -98,23 +98,8 @@ int main(int count, char** words) try {
   std::filesystem::create_directories(out);
   for (const auto& [name, one] : arrays)
     write_npy((out / (name + ".npy")).string(), one.type, one.shape, one.data, one.bytes);
-  const std::vector<Cascade> cascades = cascades_of(network.manifest);
-  print_answers(whole_heads(network.heads, cascades), arrays, limits, meters_of(arrays, depth), frame);
-
-  for (const Cascade& cascade : cascades) {  // a graph of its own beside this one, or the same one
-    std::vector<Crop> crops;
-    for (const Head& head : network.heads)
-      if (head.name == cascade.boxes) crops = crops_of(cascade, head, boxes_of(head, arrays, limits), frame);
-    const std::filesystem::path beside = path.parent_path() / cascade.folder() / path.filename();
-    Network eyes(std::filesystem::exists(beside) ? beside.string() : path.string());
-    for (const Head& head : eyes.heads) {
-      if (!std::count(cascade.heads.begin(), cascade.heads.end(), head.name)) continue;
-      for (const Crop& crop : crops) {
-        Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
-        print_crop(head, eyes(seen, limits), crop);
-      }
-    }
-  }
+  print_answers(whole_heads(network.heads, cascades_of(network.manifest)), arrays, limits, meters_of(arrays, depth), frame);
+  print_cascades(network, path, arrays, frame, limits, [](const std::string& file) { return Network(file); });
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';
