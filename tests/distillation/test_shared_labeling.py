@@ -72,7 +72,7 @@ def test_two_processes_make_the_cache_of_one(tmp_path: Path, monkeypatch: pytest
     word = f"{tmp_path}/teacher_of_two.py:looks"
     one, two = tmp_path / "one", tmp_path / "two"
     assert hydranet("label", word, images, "--out", one).code == 1
-    ended = hydranet("label", word, images, "--out", two, "--jobs", 2)
+    ended = hydranet("label", "teacher_of_two.py:looks", "images", "--out", two, "--jobs", 2)
     assert ended.code == 1
     assert "4 images labeled, 0 were there" in ended.out
     assert "2.png: teacher_of_two.py:looks ended with RuntimeError: no blue, please" in ended.err

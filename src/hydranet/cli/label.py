@@ -73,7 +73,8 @@ def label(
     options |= {"--device": device, "--focal-px": "" if focal_px is None else str(focal_px)}
     words = [word for option, value in options.items() if value for word in (option, value)]
     words += [word for module in allow or () for word in ("--allow", module)] + ["--trust"] * trust
-    command = [sys.executable, "-m", "hydranet", "label", str(run), source, "--out", str(out.resolve()), *words]
+    places = [_absolute(str(run)), source if recipe else _absolute(source), "--out", str(out.resolve())]
+    command = [sys.executable, "-m", "hydranet", "label", *places, *words]
     how = Spread(command, jobs, ray, device) if (jobs > 1 or ray) and not part else None
     share = Share.parsed(part)
     if is_function(str(run)):
@@ -110,6 +111,14 @@ def label(
         return
     focal = focal if focal_px is None else focal_px
     _show(run_labeling(teacher, dataset, index, out, focal_px=focal, share=share), out, list(index.labels))
+
+
+def _absolute(word: str) -> str:
+    """A path, or FILE.py:FUNCTION, as it is called from any folder; other words as they are."""
+    path, colon, name = word.rpartition(":")
+    if Path(word).exists() or not colon:
+        return str(Path(word).resolve()) if Path(word).exists() else word
+    return f"{Path(path).resolve()}:{name}" if Path(path).exists() else word
 
 
 @dataclass(frozen=True)
