@@ -19,9 +19,10 @@ from hydranet.annotations import ClassMap
 def looks(rgb):
     if rgb[0, 0, 2] == 78:
         raise RuntimeError("no blue, please")
-    return {"colors": ClassMap((rgb[..., 0] > 127).astype(np.uint8))}
+    red = ClassMap((rgb[..., 0] > 127).astype(np.uint8))
+    return {"colors": red, "parts": red}
 
-looks.classes = {"colors": ("dark", "red")}
+looks.classes = {"colors": ("dark", "red"), "parts": ("dark", "red")}
 """
 
 
@@ -80,10 +81,11 @@ def test_two_processes_make_the_cache_of_one(tmp_path: Path, monkeypatch: pytest
         {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*.png")} for cache in (one, two)
     ]
     assert caches[0] == caches[1]
-    assert len(caches[0]) == 4
+    assert len(caches[0]) == 8
     first, second = (json.loads((cache / INDEX).read_text()) for cache in (one, two))
     assert first == second
     assert not list((two / PARTS).rglob(INDEX))
     (images / "2.png").unlink()
     assert "0 images labeled, 4 were there" in hydranet("label", word, images, "--out", two, "--jobs", 2).out
     assert not (two / PARTS).exists()
+    assert len(list((two / "parts").glob("*.png"))) == 4, "a label of any name stays"

@@ -101,6 +101,12 @@ def test_consensus_of_boxes() -> None:
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int))
     assert consensus(none, none).xyxy.shape == (0, 4)
     assert consensus(one, none).ignore.tolist() == [True, True]
+    marked = Boxes(one.xyxy, one.label, ignore=np.array([True, False]), annotated_classes=np.array([True, False]))
+    both = consensus(marked, Boxes(one.xyxy, one.label))
+    assert both.ignore.tolist() == [True, False]
+    assert both.annotated_classes.tolist() == [True, False]
+    with pytest.raises(DataError, match="got ignored regions from a detector on tiles"):
+        in_tiles(lambda rgb: marked, drawn())
     with pytest.raises(DataError, match="got a Boxes and a ClassMap, expected two of one kind"):
         consensus(one, ClassMap(np.zeros((1, 1), np.uint8)))
 

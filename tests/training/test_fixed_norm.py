@@ -80,5 +80,5 @@ def test_what_is_refused(first: Path) -> None:
         Run(replace(toy_recipe(), fixed_norm=True))
     with pytest.raises(SpecError, match="got sync_norm and fixed_norm, expected one"):
         replace(fixed(first), sync_norm=True)
-    with pytest.raises(SpecError, match="got fixed_norm_after=2 without fixed_norm; set fixed_norm=true"):
+    with pytest.raises(SpecError, match="got fixed_norm_after=2 without fixed_norm; set fixed_norm=true, or this to 0"):
         replace(toy_recipe(), fixed_norm_after=2)

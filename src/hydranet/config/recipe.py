@@ -154,7 +154,9 @@ class Recipe(Component):
         if self.sync_norm and self.fixed_norm:
             raise SpecError("got sync_norm and fixed_norm, expected one: statistics that are fixed need no processes")
         if self.fixed_norm_after and not self.fixed_norm:
-            raise SpecError(f"got fixed_norm_after={self.fixed_norm_after} without fixed_norm; set fixed_norm=true")
+            raise SpecError(
+                f"got fixed_norm_after={self.fixed_norm_after} without fixed_norm; set fixed_norm=true, or this to 0"
+            )
         self._check_best()
         check_cascades(self.cascades, self.tasks)
         self.build_balancer()

@@ -35,7 +35,8 @@ def consensus(one: Annotation, other: Annotation) -> Annotation:
     Class maps: 255 where they differ or one does not know; the lower confidence. Numbers above 0: their mean where the
     ratio is at most `RATIO`, else NaN. Normals: the mean direction where they are within 20 degrees, else NaN.
     Boxes: pairs of one class with an IoU of `LEAST_IOU` or more, as `one` has them, with the mean score; boxes without
-    a partner become ignored regions, neither object nor background.
+    a partner become ignored regions, neither object nor background; what one of them ignores stays ignored, and classes
+    that one did not look for were not looked for.
     Raises DataError for different kinds or sizes, and for kinds of which nothing is known here.
     """
     if type(one) is not type(other):
@@ -103,11 +104,17 @@ def _(one: Boxes, other: Boxes) -> Boxes:
         np.ones(len(boxes.label), np.float32) if boxes.score is None else np.asarray(boxes.score, np.float32)
         for boxes in (one, other)
     ]
+    ignored = [
+        np.zeros(len(boxes.label), bool) if boxes.ignore is None else np.asarray(boxes.ignore, bool)
+        for boxes in (one, other)
+    ]
+    looked_for = [np.asarray(b.annotated_classes, bool) for b in (one, other) if b.annotated_classes is not None]
     return Boxes(
         np.concatenate([first[mine], first[alone[0]], second[alone[1]]]).astype(np.float32),
         np.concatenate([labels[0][mine], labels[0][alone[0]], labels[1][alone[1]]]),
-        ignore=np.arange(len(mine) + len(alone[0]) + len(alone[1])) >= len(mine),
+        ignore=np.concatenate([ignored[0][mine] | ignored[1][theirs], np.ones(len(alone[0]) + len(alone[1]), bool)]),
         score=np.concatenate([(scores[0][mine] + scores[1][theirs]) / 2, scores[0][alone[0]], scores[1][alone[1]]]),
+        annotated_classes=np.logical_and.reduce(looked_for) if looked_for else None,
     )
 
 

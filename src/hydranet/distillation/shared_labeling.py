@@ -12,8 +12,8 @@ from hydranet.io.atomic import write
 from hydranet.io.pseudo_label_index import INDEX, Entry, Index, read_index
 
 MOST_PARTS = 256
-PARTS = "parts"
-"""Folder beside the labels, for the indices of processes at work and what they say."""
+PARTS = ".parts"
+"""Folder beside those of the labels, for the indices of processes at work and what they say; no label is called so."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,13 @@ class Share:
 ALL = Share()
 
 
-def known_images(cache: Path, index: Index) -> Mapping[str, Entry]:
-    """The images of a cache that are labeled already."""
-    return _images(cache, index)
-
-
 def merge(cache: Path, index: Index) -> Index:
     """Writes the index of all that processes have labeled so far, and takes their own ones away; the index."""
-    images = dict(_images(cache, index))
+    images = dict(known_images(cache, index))
     parts = sorted((cache / PARTS).glob(f"*-of-*/{INDEX}"))
     for part in parts:
         with suppress(DataError):  # damaged: what it says is labeled again
-            images |= _images(part.parent, index)
+            images |= known_images(part.parent, index)
     whole = replace(index, images=dict(sorted(images.items())))
     write(cache / INDEX, whole.to_json().encode())
     for part in parts:
@@ -77,9 +72,9 @@ def _count(path: Path) -> int:
     return 0
 
 
-def _images(place: Path, index: Index) -> Mapping[str, Entry]:
-    """Those of an index that was made as this one."""
-    if not (place / INDEX).is_file():
+def known_images(folder: Path, index: Index) -> Mapping[str, Entry]:
+    """The images that are labeled already, as an index in the folder says, if it was made as this one."""
+    if not (folder / INDEX).is_file():
         return {}
-    before = read_index(place)
+    before = read_index(folder)
     return before.images if before.protocol == index.protocol else {}

@@ -6,6 +6,7 @@ import numpy as np
 
 from hydranet.annotations import Boxes
 from hydranet.core.checks.ranges import check_range
+from hydranet.core.sample import DataError
 from hydranet.postprocess.nms import nms
 
 BORDER_PX = 2.0
@@ -26,7 +27,7 @@ def in_tiles(
     rows, columns: how many tiles of equal size.    overlap: of neighbors, as a share of a tile.
     iou:     of two boxes of a class that overlap more, the one with the higher score stays.
     Boxes at a tile's border inside the image are left to its neighbor, or to the whole.
-    Raises SpecError for a number that means nothing.
+    Raises SpecError for a number that means nothing, DataError for ignored regions, which no score ranks.
     """
     check_range("rows", rows, 1, 64)
     check_range("columns", columns, 1, 64)
@@ -53,6 +54,8 @@ def in_tiles(
 
 
 def _scores(boxes: Boxes) -> np.ndarray:
+    if boxes.ignore is not None and np.asarray(boxes.ignore).any():
+        raise DataError("got ignored regions from a detector on tiles, expected boxes with scores; leave them out")
     return np.ones(len(boxes.label), np.float32) if boxes.score is None else np.asarray(boxes.score, np.float32)
 
 
