@@ -5,9 +5,11 @@ several tests look at is a fixture of their module, a command in a process of it
 `warm_processes`, damaged files come from the smallest sound ones, and what takes longer is marked slow.
 """
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -45,6 +47,23 @@ def own_cache_folder() -> Iterator[None]:
             (Path(folder) / path.name).symlink_to(path)
         patch.setenv(VARIABLE, folder)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def onnx_functions_are_read_once() -> Iterator[None]:
+    """torch.onnx reads the source of five hundred functions at each export: half the time of a small one, and each
+    time the same. A user exports once; there is nothing to patch where torch has no such place."""
+    with suppress(ImportError), pytest.MonkeyPatch.context() as patch:
+        from torch.onnx._internal._lazy_import import onnxscript_apis
+
+        @functools.cache
+        def functions() -> list[object]:
+            return type(onnxscript_apis).__getattr__(onnxscript_apis, "get_torchlib_ops")()
+
+        patch.setitem(vars(onnxscript_apis), "get_torchlib_ops", functions)
+        yield
+        return
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from commands import hydranet
 from hydranet.training.log import RunLog
 
 KILLED = 9
-IMPORTED = ["torch", "hydranet.cli.main", "hydranet.training.train", "hydranet.evaluation.evaluate"]
+IMPORTED = ["torch", "torch._dynamo", "hydranet.cli.main", "hydranet.training.train", "hydranet.evaluation.evaluate"]
 
 
 def exit_code(work: Callable[..., None], *arguments: object) -> int | None:

@@ -65,25 +65,38 @@ inline void print_lines(const Head& head, const Array& probs, const Limits& limi
   }
 }
 
-// Instances of points, best first: what `hydranet.postprocess.top_instances` keeps. x y and how sure, by point.
-inline void print_points(const std::string& task, const Arrays& arrays, bool best, const Limits& limits) {
-  const Array &xy = arrays.at(task + ".xy"), &score = arrays.at(task + ".score");
-  const auto count = static_cast<size_t>(xy.shape.at(1)), points = static_cast<size_t>(xy.shape.at(2));
-  const float *places = floats(xy), *sure = floats(score), *each = floats(arrays.at(task + ".point_score"));
-  std::vector<size_t> order(count);
+// Places in the frame of points that a network gave: shifted first, then scaled, then shifted.
+struct Place {
+  double before[2] = {0, 0}, factor[2] = {1, 1}, after[2] = {0, 0};
+  double operator()(float value, size_t axis) const { return (value + before[axis]) * factor[axis] + after[axis]; }
+};
+
+// Instances of points, best first: what `hydranet.postprocess.top_instances` keeps.
+inline std::vector<size_t> instances_of(const Head& head, const Arrays& arrays, const Limits& limits) {
+  const Array &xy = arrays.at(head.name + ".xy"), &score = arrays.at(head.name + ".score");
+  const auto count = static_cast<size_t>(xy.shape.at(1)), values = static_cast<size_t>(xy.shape.at(2)) * 2;
+  const float *places = floats(xy), *sure = floats(score);
+  std::vector<size_t> order(count), kept;
   std::iota(order.begin(), order.end(), size_t{0});
-  if (best) std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sure[a] > sure[b]; });
-  size_t kept = 0;
+  if (head.steps.count("top_instances"))
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sure[a] > sure[b]; });
   for (const size_t i : order) {
-    const float* mine = places + i * points * 2;
-    const bool finite = std::all_of(mine, mine + points * 2, [](float x) { return std::isfinite(x); });
-    if (!finite || !(sure[i] >= limits.least_score) || kept++ >= limits.limit) continue;
-    std::printf("%s score %.4f points", task.c_str(), static_cast<double>(sure[i]));
-    for (size_t k = 0; k < points; ++k)
-      std::printf(" %.2f %.2f %.4f", static_cast<double>(mine[2 * k]), static_cast<double>(mine[2 * k + 1]),
-                  static_cast<double>(each[i * points + k]));
-    std::printf("\n");
+    const float* mine = places + i * values;
+    const bool finite = std::all_of(mine, mine + values, [](float x) { return std::isfinite(x); });
+    if (finite && sure[i] >= limits.least_score && kept.size() < limits.limit) kept.push_back(i);
   }
+  return kept;
+}
+
+// x y and how sure, by point.
+inline void print_instance(const std::string& task, const Arrays& arrays, size_t i, const Place& place = {}) {
+  const auto points = static_cast<size_t>(arrays.at(task + ".xy").shape.at(2));
+  const float *xy = floats(arrays.at(task + ".xy")) + i * points * 2;
+  const float *each = floats(arrays.at(task + ".point_score")) + i * points;
+  std::printf("%s score %.4f points", task.c_str(), static_cast<double>(floats(arrays.at(task + ".score"))[i]));
+  for (size_t k = 0; k < points; ++k)
+    std::printf(" %.2f %.2f %.4f", place(xy[2 * k], 0), place(xy[2 * k + 1], 1), static_cast<double>(each[k]));
+  std::printf("\n");
 }
 
 inline void print_class(const Head& head, const Arrays& arrays) {
@@ -113,7 +126,7 @@ inline void print_answers(const std::vector<Head>& heads, const Arrays& arrays, 
     } else if (head.steps.count("trace_lines")) {
       print_lines(head, arrays.at(task + ".probs"), limits);
     } else if (head.kind == "Keypoints") {
-      print_points(task, arrays, head.steps.count("top_instances") > 0, limits);
+      for (const size_t i : instances_of(head, arrays, limits)) print_instance(task, arrays, i);
     } else if (head.kind == "Tag") {
       print_class(head, arrays);
     } else if (head.kind == "Quantity") {

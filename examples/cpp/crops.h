@@ -104,9 +104,28 @@ inline std::vector<Crop> crops_of(const Cascade& cascade, const Head& head, cons
   return found;
 }
 
+// The best instance of points in a crop, in pixels of the frame.
+inline void print_crop_points(const Head& head, const Arrays& arrays, const Crop& crop, const Cascade& cascade,
+                              const Limits& said) {
+  const auto kept = instances_of(head, arrays, limits_of(head, said));
+  if (kept.empty()) return;
+  const float* sure = floats(arrays.at(head.name + ".score"));
+  const size_t best = *std::max_element(kept.begin(), kept.end(), [&](size_t a, size_t b) { return sure[a] < sure[b]; });
+  const Window& part = crop.window;
+  const Fit fit = fit_of(part, cascade.height, cascade.width);
+  Place place;
+  place.before[0] = -fit.left, place.before[1] = -fit.top;
+  place.factor[0] = static_cast<double>(part.right - part.left) / fit.columns;
+  place.factor[1] = static_cast<double>(part.bottom - part.top) / fit.rows;
+  place.after[0] = part.left, place.after[1] = part.top;
+  print_instance(head.name, arrays, best, place);
+}
+
 // What a head says of one crop: a tag is a box of that class, as sure as box times tag; a number stands at the box.
-inline void print_crop(const Head& head, const Arrays& arrays, const Crop& crop) {
+inline void print_crop(const Head& head, const Arrays& arrays, const Crop& crop, const Cascade& cascade,
+                       const Limits& said) {
   const std::string& task = head.name;
+  if (head.kind == "Keypoints") return print_crop_points(head, arrays, crop, cascade, said);
   if (head.kind != "Tag" && head.kind != "Quantity")
     throw std::runtime_error("head " + task + " gives " + head.kind + " of crops, which this program does not know; " +
                              "use hydranet.Predictor");

@@ -27,13 +27,23 @@ inline std::vector<std::pair<int, double>> shares(int at, int count, int length)
   return found;
 }
 
-// A part of a frame as the network sees it: its sides in proportion, gray around it ("fitting" in the manifest).
-inline Frame letterboxed(const Frame& frame, const Window& part, int height, int width, int padding = 114) {
+// Where a part of a frame lies in what the network sees: its sides in proportion, in the middle.
+struct Fit {
+  int top = 0, left = 0, rows = 0, columns = 0;
+};
+
+inline Fit fit_of(const Window& part, int height, int width) {
   const int h = part.bottom - part.top, w = part.right - part.left;
   const double scale = std::min(static_cast<double>(height) / h, static_cast<double>(width) / w);
   const int rows = std::max(1, static_cast<int>(std::nearbyint(h * scale)));
   const int columns = std::max(1, static_cast<int>(std::nearbyint(w * scale)));
-  const int top = (height - rows) / 2, left = (width - columns) / 2;
+  return {(height - rows) / 2, (width - columns) / 2, rows, columns};
+}
+
+// A part of a frame as the network sees it, gray around it ("fitting" in the manifest).
+inline Frame letterboxed(const Frame& frame, const Window& part, int height, int width, int padding = 114) {
+  const int h = part.bottom - part.top, w = part.right - part.left;
+  const auto [top, left, rows, columns] = fit_of(part, height, width);
   const size_t bytes = static_cast<size_t>(height) * static_cast<size_t>(width) * 3;
   Frame fitted{height, width, std::vector<uint8_t>(bytes, static_cast<uint8_t>(padding))};
   const auto pixel = [](int y, int x, int across) { return (static_cast<size_t>(y) * across + x) * 3; };

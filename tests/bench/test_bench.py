@@ -50,7 +50,8 @@ def test_a_precision_without_units_is_flagged() -> None:
 
 @pytest.fixture(scope="module")
 def candidate() -> Candidate:
-    recipe = replace(every_recipe(), name="all")
+    few = tuple(task for task in every_recipe().tasks if task.name in ("semantic", "depth", "ssd"))
+    recipe = replace(every_recipe(), name="all", tasks=few)
     return Candidate("all", shaken(recipe.build().eval()), recipe)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export_toys import SIZE, every_recipe, pictures, shaken
+from export_toys import POINTS, SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, Polylines, Quantity, Tag
 from hydranet.checkpoint import checkpoint
 from hydranet.core.sample import Sample
@@ -29,6 +29,7 @@ from hydranet.postprocess.nms import nms
 from hydranet.postprocess.per_box import windows
 from hydranet.postprocess.steps import postprocess
 from hydranet.tasks.depth.task import Depth
+from hydranet.tasks.landmarks.task import Landmarks
 from hydranet.transforms.augment import fit
 from toys_cascade import CROP, SIGNS, cascade_recipe
 
@@ -171,7 +172,9 @@ def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
 def cuts_out_crops(program: Path, target: str, folder: Path) -> None:
     """A cascade: the boxes, and what the other heads say of each, are those of Python's predictor."""
     recipe, image = cascade_recipe(most=4), np.ascontiguousarray(pictures(1)[0][:64, :96])
-    recipe = replace(recipe, cascades=(replace(recipe.cascades[0], classes=()),))
+    tasks = (*recipe.tasks, Landmarks("points", points=POINTS, reads="encoder"))
+    cascade = replace(recipe.cascades[0], classes=(), heads=("sign", "age", "points"))
+    recipe = replace(recipe, tasks=tasks, cascades=(cascade,))
     folder.mkdir()
     model = shaken(recipe.build())
     checkpoint.save_model(folder, model, recipe)
@@ -180,8 +183,8 @@ def cuts_out_crops(program: Path, target: str, folder: Path) -> None:
     ended = run(program, file, save_ppm(folder / "frame.ppm", image), folder / "out", 0, 0.95)
     assert ended.returncode == 0, ended.stderr
     answers = Predictor(file, threshold=0.0, iou=0.95)(image)
-    assert len(answers["sign"].label) == 4
-    for task, classes in (("detection", ()), ("sign", SIGNS), ("age", ())):
+    assert len(answers["sign"].label) == len(answers["points"].xy) == 4
+    for task, classes in (("detection", ()), ("sign", SIGNS), ("age", ()), ("points", ())):
         lines = [line.removeprefix(f"{task} ") for line in ended.stdout.splitlines() if line.startswith(f"{task} ")]
         same_lines(lines, printed(answers[task], classes), task)
 

@@ -100,7 +100,8 @@ def test_300x300_is_trained_evaluated_predicted_and_exported(tmp_path: Path) -> 
     np.testing.assert_allclose(file["depth"].values, answers["depth"].values, rtol=1e-3)
     with pytest.raises(SpecError, match=r"got size \(300, 300\) with a dynamic size, expected multiples of 32"):
         export(model, made, tmp_path / "no", ExportPlan(["onnx"], replace(shape, dynamic=True)))
-    graph, (path, *_) = export(model, made, tmp_path / "any", ExportPlan(["onnx"], Shape((320, 320), dynamic=True)))
+    plan = ExportPlan(["onnx"], Shape((320, 320), dynamic=True), ["depth"])
+    graph, (path, *_) = export(model, made, tmp_path / "any", plan)
     chosen, asked = Predictor(path, threshold=0.0), Predictor(path, threshold=0.0, size=(320, 320))
     assert chosen.manifest.input.sizes == ((SIDE, SIDE),)  # of training; a file of any size takes 320 instead
     np.testing.assert_array_equal(chosen(image)["depth"].values, asked(image)["depth"].values)

@@ -192,7 +192,7 @@ class Recipe(Component):
         """
         tasks = (*self.tasks, *extra_tasks)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)
             trunk = self.sharing({task.name: task.reads for task in tasks}, self.encoder, self.decoder)
             return HydraNet(trunk, tasks)
 

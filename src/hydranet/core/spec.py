@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -55,9 +56,11 @@ class Part(OfClass, Generic[T]):
         return f"{self.cls.__name__}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
 
 
-def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+@lru_cache(maxsize=1024)
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     parameters = inspect.signature(cls).parameters
-    return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    named = {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return MappingProxyType(named)
 
 
 def _check_options(cls: type, options: Mapping[str, Any]) -> None:

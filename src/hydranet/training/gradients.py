@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hydranet.balancers.uniform import Uniform
 from hydranet.core.balancer import GradientBalancer, LossBalancer, MetaBalancer
+from hydranet.core.seeding import seed_generators
 from hydranet.core.task import Loss
 from hydranet.models.hydranet import HydraNet
 from hydranet.training.feature_gradients import DetachedFeatures, detach_features
@@ -126,7 +127,7 @@ def _ask(balancer: GradientBalancer, products: Tensor, total: Means) -> dict[str
 
 
 def _heads(step: StepContext, i: int, units: dict[str, Tensor]) -> tuple[dict[str, Loss], DetachedFeatures]:
-    torch.manual_seed(step.seed + i)
+    seed_generators(step.seed + i)
     with step.autocast():
         with torch.set_grad_enabled(step.keep):
             pyramids = step.pyramids(i)

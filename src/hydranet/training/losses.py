@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hydranet.core.batch import Batch
 from hydranet.core.errors import UserError
+from hydranet.core.seeding import seed_generators
 from hydranet.core.task import Loss, pick
 from hydranet.models.hydranet import HydraNet
 
@@ -56,7 +57,7 @@ def combined(labeled: Loss | None, distilled_loss: Loss, weight: float) -> Loss:
 
 def forward(model: HydraNet, batch: Batch, autocast: Autocast, seed: int) -> dict[str, Loss]:
     """Losses of a batch with the graph attached; `seed` fixes dropout, so that a second look sees the same."""
-    torch.manual_seed(seed)
+    seed_generators(seed)
     asked = [name for name in model.tasks if name in batch.asked]
     with autocast():
         raw = model(batch.pixels, asked) if asked else {}

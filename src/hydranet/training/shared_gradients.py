@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hydranet.core.balancer import GradientBalancer
+from hydranet.core.seeding import seed_generators
 from hydranet.training import feature_gradients
 from hydranet.training.feature_gradients import DetachedFeatures, Place, parameter_users
 from hydranet.training.losses import frozen_buffers
@@ -59,7 +60,7 @@ class SharedGradients:
         if self.step.keep:
             yield self.heads[i].trunk
             return
-        torch.manual_seed(self.step.seed + i)
+        seed_generators(self.step.seed + i)
         with frozen_buffers(self.step.model.trunk) if frozen else nullcontext():
             with self.step.autocast():
                 levels = feature_gradients.detach_features(self.step.pyramids(i))[1].trunk
