@@ -18,6 +18,7 @@ import time
 import torch
 
 from hydranet.annotations import Annotation, ClassMap
+from hydranet.balancers.achievement import Achievement
 from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.auto_lambda import AutoLambda
 from hydranet.balancers.cagrad import CAGrad
@@ -53,7 +54,7 @@ from hydranet.training.step import StepContext
 GRADIENTS = (GradNorm, PCGrad, MGDA, CAGrad, UPGrad, IMTLG, AlignedMTL, NashMTL, FairGrad)
 BALANCERS: dict[str, Part] = {
     "plain sum": Part(Uniform),
-    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, FAMO, GO4Align, LDC)},
+    **{made.__name__: Part(made) for made in (Uncertainty, DWA, RLW, GLS, Achievement, FAMO, GO4Align, LDC)},
     **{made.__name__: Part(made) for made in GRADIENTS},
     "MetaWeights, in a step that looks": Part(MetaWeights, every=1),
     "AutoLambda, in a step that looks": Part(AutoLambda, every=1),

@@ -14,12 +14,17 @@ from hydranet.training.train import train
 from toys import Noise, toy_recipe
 
 
-def part(spec: str) -> Part:
-    """ "module.Class[@parameters]" as a part; windows are short, so that short runs see them end."""
+def part(spec: str, toy: bool = True) -> Part:
+    """ "module.Class[@parameters]" as a part; windows are short, so that short runs see them end.
+
+    toy: for the tasks of the toy recipe.
+    """
     path, _, place = spec.partition("@")
     module, _, name = path.rpartition(".")
     found = Part(getattr(importlib.import_module(module), name))
-    wanted = {"at": place, **{name: 1 for name in ("window", "every") if name in found.takes}}
+    wanted: dict[str, object] = {"at": place, **{name: 1 for name in ("window", "every") if name in found.takes}}
+    if "reached" in found.takes and toy:
+        wanted["reached"] = {"bright": 0.1}
     return Part(found.cls, **{option: value for option, value in wanted.items() if value})
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchjd.aggregation import AlignedMTLWeighting, IMTLGWeighting, MGDAWeighting
 
+from hydranet.balancers.achievement import Achievement
 from hydranet.balancers.aligned_mtl import AlignedMTL
 from hydranet.balancers.cagrad import CAGrad, cagrad
 from hydranet.balancers.curriculum import Curriculum
@@ -368,3 +369,38 @@ def test_a_curriculum_lets_a_task_in_along_a_line() -> None:
 def test_a_curriculum_refuses_plans_that_mean_nothing(plan: dict, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         Curriculum(("a", "b"), plan=plan)
+
+
+def test_achievement_is_a_geometric_mean_weighted_by_what_is_lacking() -> None:
+    made = Achievement(PAIR, reached={"a": 0.5, "b": 1.0}, margin=1.25, focus=2.0, window=1)
+    values = {"a": 1.0, "b": 0.8}  # a has achieved a half, b more than all
+    shares = {"a": (1 - 0.5 / 1.25) ** 2, "b": (1 - 1 / 1.25) ** 2}
+    total = sum(shares.values())
+    objective = math.prod(values[t] ** (shares[t] / total) for t in PAIR)
+    assert made(losses(**values)).item() == pytest.approx(objective, rel=1e-6)
+    found = weights(Achievement(PAIR, reached={"a": 0.5, "b": 1.0}, margin=1.25, focus=2.0, window=1), **values)
+    for task in PAIR:
+        assert found[task] == pytest.approx(objective * shares[task] / total / values[task], rel=1e-5)
+    assert weights(Achievement(PAIR), **values) == pytest.approx(weights(GLS(PAIR), **values), rel=1e-5)
+
+
+def test_achievement_looks_at_the_mean_of_the_last_losses() -> None:
+    made = Achievement(PAIR, reached={"a": 1.0}, window=2)
+    for value in (8.0, 4.0, 2.0, 1.0):
+        made(losses(a=value, b=1.0))
+    assert made.mean[0].item() == pytest.approx((((8 + 4) / 2 + 2) / 2 + 1) / 2)
+    assert made.steps.tolist() == [4, 4]
+    before = made.mean.clone()
+    made(losses(b=3.0))
+    assert made.mean[0] == before[0]
+
+
+def test_achievement_refuses_what_it_cannot_use() -> None:
+    with pytest.raises(SpecError, match=r"no task .in the balancer's reached. is called 'c'"):
+        Achievement(PAIR, reached={"c": 1.0})
+    with pytest.raises(SpecError, match=r"got balancer.reached.a=0, expected a number above 0"):
+        Achievement(PAIR, reached={"a": 0})
+    with pytest.raises(SpecError, match=r"got balancer.margin=1.0, expected a number above 1"):
+        Achievement(PAIR, margin=1.0)
+    with pytest.raises(SpecError, match=r"got a loss of -1 for task 'a', expected >= 0"):
+        Achievement(PAIR)(losses(a=-1.0))
