@@ -14,7 +14,7 @@ from hydranet.core.task import Task
 from hydranet.data.cameras import focal_lengths, usual_focal, warnings
 from hydranet.io.atomic import CheckpointError
 from hydranet.tasks.depth.task import Depth
-from hydranet.training.train import Run
+from hydranet.training.run import Run
 
 
 def recipe(*sources: Source, **options: object) -> Recipe:

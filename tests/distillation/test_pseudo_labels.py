@@ -36,7 +36,8 @@ from hydranet.io.fingerprint import content, perceptual_hash
 from hydranet.io.pseudo_label_cache import file_of, packed, unpack
 from hydranet.io.pseudo_label_index import INDEX, Made, read_index
 from hydranet.training.losses import forward
-from hydranet.training.train import Run, train
+from hydranet.training.run import Run
+from hydranet.training.train import train
 
 
 @pytest.fixture(scope="module")

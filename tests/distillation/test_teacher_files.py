@@ -15,7 +15,7 @@ from hydranet.distillation.leakage import check
 from hydranet.distillation.teachers import Teachers
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
-from hydranet.training.train import Run
+from hydranet.training.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ from hydranet.io.atomic import CheckpointError
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.losses import forward
-from hydranet.training.train import Run, train
+from hydranet.training.run import Run
+from hydranet.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import torch
 from hydranet.checkpoint import checkpoint
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import SpecError
-from hydranet.training.train import Run, train
+from hydranet.training.run import Run
+from hydranet.training.train import train
 from toys import toy_recipe
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -12,7 +12,8 @@ from hydranet.checkpoint.checkpoint import NotFinite, load_model
 from hydranet.config.optim import Optim
 from hydranet.core.spec import Part
 from hydranet.training.losses import NonFiniteLoss
-from hydranet.training.train import Run, train
+from hydranet.training.run import Run
+from hydranet.training.train import train
 from toys import toy_recipe
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hydranet.config import precision
-from hydranet.training.train import Run
+from hydranet.training.run import Run
 from toys import toy_recipe
 
 

@@ -22,9 +22,10 @@ from hydranet.core.spec import Part, SpecError
 from hydranet.models.freeze import Frozen, freeze
 from hydranet.training.ema import Average
 from hydranet.training.gradients import step_gradients
+from hydranet.training.run import Run
 from hydranet.training.stages import weigh
 from hydranet.training.step import StepContext
-from hydranet.training.train import Progress, Run, train
+from hydranet.training.train import Progress, train
 from staged_runs import bits, staged
 from toys import Noise, toy_recipe
 from warm_processes import HERE, in_two_processes

@@ -202,7 +202,7 @@ def _claim(trial: "Trial", run: Path) -> None:
     """Writes what a run is into its folder. Raises CheckpointError where that holds a run of another recipe."""
     from hydranet.checkpoint.checkpoint import RECIPE, load_recipe
     from hydranet.io.atomic import CheckpointError, write
-    from hydranet.training.train import RESUMABLE
+    from hydranet.training.run import RESUMABLE
 
     stored = run / RECIPE
     if not stored.is_file():

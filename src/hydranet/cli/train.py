@@ -71,11 +71,11 @@ def _keep_source(recipe: str, folder: Path) -> None:
 def _check_resumable(chosen: "Recipe", folder: Path) -> None:
     """Raises CheckpointError, naming the command that goes on, where the folder is a run of another recipe.
 
-    `train.Run.restore` makes sure of it; here the error names the options of the command line.
+    `training.run.Run.restore` makes sure of it; here the error names the options of the command line.
     """
     from hydranet.checkpoint.checkpoint import RECIPE, load_recipe
     from hydranet.io.atomic import CheckpointError
-    from hydranet.training.train import RESUMABLE
+    from hydranet.training.run import RESUMABLE
 
     stored = folder / RECIPE
     differs = load_recipe(stored).difference(chosen) if stored.is_file() else []
