@@ -1,11 +1,12 @@
 """Every balancer there is, with everything a run can be: missing tasks, sources, precision, accumulation, processes."""
 
+import copy
 import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def batches(which: str = "both glow") -> list[Batch]:
 
 def grown(spec: str) -> torch.nn.Module:
     """A balancer with history: three steps of other losses than the first."""
+    return copy.deepcopy(_grown(spec))
+
+
+@cache
+def _grown(spec: str) -> torch.nn.Module:
     made = part(spec)(TASKS)
     model = toy_recipe(norm=False).build().train()
     for turn in ("both", "glow both", "both bright"):
