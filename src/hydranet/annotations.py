@@ -9,7 +9,10 @@ w spans 0..w. Camera axes are x right, y down, z forward.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
 Array = Any
@@ -89,11 +92,13 @@ class Annotation:
         Annotation.KINDS = (*Annotation.KINDS, cls)
 
     @classmethod
-    def roles(cls) -> dict[str, Role]:
+    @cache
+    def roles(cls) -> Mapping[str, Role]:
         """What each array is, by field."""
-        return {f.name: f.metadata["role"] for f in fields(cls) if "role" in f.metadata}
+        return MappingProxyType({f.name: f.metadata["role"] for f in fields(cls) if "role" in f.metadata})
 
     @classmethod
+    @cache
     def arrays(cls, per: str = "") -> tuple[str, ...]:
         """Names of the fields that hold arrays (some may be None in an instance), or of those with this `Role.per`."""
         return tuple(name for name, role in cls.roles().items() if per in ("", role.per))

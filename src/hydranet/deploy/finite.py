@@ -1,5 +1,6 @@
 """Whether an answer is one: a network whose weights or values are NaN would say "no boxes" and "road everywhere"."""
 
+import math
 from functools import singledispatch
 from typing import Any
 
@@ -35,7 +36,8 @@ def broken_field(prediction: Annotation) -> str:
 
 @broken_field.register
 def _(prediction: ClassMap) -> str:
-    if (np.asarray(prediction.ids).reshape(-1)[::MAP_STEP] == UNKNOWN_ID).all():
+    ids = np.asarray(prediction.ids).reshape(-1)
+    if ids.size and ids[0] == UNKNOWN_ID and (ids[::MAP_STEP] == UNKNOWN_ID).all():
         return "ids"
     return "" if _some(prediction.probs) else "probs"
 
@@ -72,7 +74,10 @@ def _(prediction: Quantity) -> str:
 
 def _some(array: Any) -> bool:
     """Whether any value that is looked at is finite; there is nothing to look at in no array."""
-    return array is None or bool(np.isfinite(np.asarray(array).reshape(-1)[::MAP_STEP]).any())
+    if array is None:
+        return True
+    values = np.asarray(array).reshape(-1)
+    return values.size > 0 and (math.isfinite(values[0]) or bool(np.isfinite(values[::MAP_STEP]).any()))
 
 
 def _first(**arrays: Any) -> str:

@@ -59,9 +59,12 @@ def nms(
     Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
-    order = np.lexsort((*np.asarray(boxes.xyxy).T[::-1], boxes.label, -sure))[:pre_nms_topk]
-    sound = np.isfinite(boxes.xyxy).all(1) & (boxes.label >= 0)
-    order = order[(sure[order] >= score) & sound[order]]
+    found = np.flatnonzero(sure >= score)  # few of many candidates: only they are sorted
+    if not found.size:
+        return rows(boxes, found)
+    xyxy, label = np.asarray(boxes.xyxy)[found], np.asarray(boxes.label)[found]
+    first = np.lexsort((*xyxy.T[::-1], label, -sure[found]))[:pre_nms_topk]
+    order = found[first[(np.isfinite(xyxy).all(1) & (label >= 0))[first]]]
     rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)
     alive = np.ones(len(order), dtype=bool)
     for i in np.flatnonzero(rivals.any(1)):

@@ -32,14 +32,13 @@ Window = tuple[slice, slice]
 
 def window(view: View, size: Size) -> Window | None:
     """Rows and columns of the view that a whole image of `size` (h, w) fills; None where they are no whole pixels."""
-    matrix = view.matrix
-    if np.abs(matrix[[0, 1], [1, 0]]).max() > 0 or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+    (across, shear, x), (turn, down, y), _ = view.matrix.tolist()  # plain numbers: numpy takes longer to begin
+    if shear or turn or across <= 0 or down <= 0:
         return None
-    corners = view.points(np.array([[0.0, 0.0], size[::-1]]))
-    whole = np.rint(corners).astype(int)
-    (left, top), (right, bottom) = whole
-    inside = left >= 0 and top >= 0 and right <= view.size[1] and bottom <= view.size[0] and (whole[1] > whole[0]).all()
-    if not inside or np.abs(corners - whole).max() > CLOSE:
+    corners = x, y, across * size[1] + x, down * size[0] + y
+    whole = left, top, right, bottom = tuple(map(round, corners))
+    inside = 0 <= left < right <= view.size[1] and 0 <= top < bottom <= view.size[0]
+    if not inside or max(abs(a - b) for a, b in zip(corners, whole, strict=True)) > CLOSE:
         return None
     return slice(top, bottom), slice(left, right)
 

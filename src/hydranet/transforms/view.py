@@ -47,8 +47,12 @@ class View:
 
     def inverse(self, size: Size) -> "View":
         """The way back to the source image, whose height and width are `size`."""
-        matrix = np.linalg.inv(self.matrix)
-        matrix[2] = 0, 0, 1
+        (across, shear, x), (turn, down, y), _ = self.matrix.tolist()
+        if across and down and not (shear or turn):
+            matrix = np.array([[1 / across, 0, -x / across], [0, 1 / down, -y / down], [0, 0, 1]])
+        else:
+            matrix = np.linalg.inv(self.matrix)
+            matrix[2] = 0, 0, 1
         return View(matrix, size, 1 / self.zoom)
 
     def points(self, xy: np.ndarray) -> np.ndarray:

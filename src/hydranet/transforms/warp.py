@@ -164,10 +164,8 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     an object, so it is not background, but nobody could tell which. `truncation` grows with what is cut off.
     """
     before = np.asarray(boxes.xyxy, dtype=np.float64).reshape(-1, 4)
-    corners = view.points(before[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
-    hull = np.concatenate([corners.min(1), corners.max(1)], axis=1)
-    height, width = view.size
-    clipped = np.clip(hull, 0, [width, height, width, height])
+    hull = _hull(before, view)
+    clipped = np.minimum(np.maximum(hull, 0), view.size[::-1] * 2)
     sides = clipped[:, 2:] - clipped[:, :2]
     keep = (sides > 0).all(1)
     kept = replace(rows(boxes, keep), xyxy=clipped[keep])
@@ -185,6 +183,13 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
         truncation = kept.truncation
         kept = replace(kept, truncation=truncation + (1 - truncation) * (1 - visible).astype(truncation.dtype))
     return kept
+
+
+def _hull(xyxy: np.ndarray, view: View) -> np.ndarray:
+    """float64 n 4: the smallest upright boxes around what becomes of upright boxes."""
+    upright = not (view.matrix[0, 1] or view.matrix[1, 0])
+    corners = view.points(xyxy.reshape(-1, 2, 2) if upright else xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
+    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
 
 
 def _in_view(xy: np.ndarray, view: View) -> np.ndarray:
