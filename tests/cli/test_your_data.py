@@ -17,7 +17,7 @@ MOST = 8
 QUICK = {
     "doctor": ["encoder.weights=none", "--no-steps"],
     "train": ["steps=12", "batch=4", "encoder.weights=none", "workers=0", "evaluate_every=0"],
-    "bench": ["--runtimes", "onnx"],
+    "bench": ["--runtimes", "onnx", "--rounds", "2", "--frames", "2"],
 }
 """What a test adds, so that it takes seconds: a network without packaged weights, a few steps, one runtime."""
 
