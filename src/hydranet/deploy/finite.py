@@ -37,7 +37,7 @@ def broken_field(prediction: Annotation) -> str:
 @broken_field.register
 def _(prediction: ClassMap) -> str:
     ids = np.asarray(prediction.ids).reshape(-1)
-    if ids.size and ids[0] == UNKNOWN_ID and (ids[::MAP_STEP] == UNKNOWN_ID).all():
+    if not ids.size or (ids[0] == UNKNOWN_ID and (ids[::MAP_STEP] == UNKNOWN_ID).all()):
         return "ids"
     return "" if _some(prediction.probs) else "probs"
 
