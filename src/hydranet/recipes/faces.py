@@ -27,7 +27,7 @@ def faces() -> Recipe:
 
     Validated on every fifth face of UTKFace (by its name), and on the points of persons that were not trained on.
 
-    Command: HYDRANET_DATA=DATA hydranet train faces (scores of three runs, each from the one before: docs/results.md)
+    Command: HYDRANET_DATA=DATA hydranet train faces (scores of two runs, the second from the first: docs/results.md)
     """
     hidden, dropout = (256,), 0.4
     turned = Augment(scale=(0.3, 1.6), rotate_rad=0.45, brightness=0.4, contrast=0.4, saturation=0.5)
