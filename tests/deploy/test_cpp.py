@@ -268,6 +268,7 @@ def lines_and_noise(rng: np.random.Generator, channels: int) -> np.ndarray:
     return probs
 
 
+@pytest.mark.slow  # it builds a program
 @needs_compiler
 def test_openvino(tmp_path: Path) -> None:
     program = built("openvino", tmp_path / "build", f"-DOpenVINO_DIR={package('openvino') / 'cmake'}")

@@ -60,6 +60,7 @@ def test_indices_become_one_and_damaged_or_foreign_ones_do_not_count(tmp_path: P
     assert count_labeled(tmp_path) == 0
 
 
+@pytest.mark.slow  # processes that import everything
 def test_two_processes_make_the_cache_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "teacher_of_two.py").write_text(TEACHER)
     monkeypatch.chdir(tmp_path)

@@ -76,6 +76,7 @@ def test_the_padding_is_gray_on_the_right_and_below_and_is_cut_off_again() -> No
     assert FEATURES[-1].stride == 32
 
 
+@pytest.mark.slow  # exports of 8,732 boxes
 def test_300x300_is_trained_evaluated_predicted_and_exported(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")

@@ -76,6 +76,7 @@ def test_whether_it_pays_is_a_sentence() -> None:
     assert calls == ["a", "b"] * 3
 
 
+@pytest.mark.slow  # it quantizes several times
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_new_budget_makes_and_measures_only_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nncf")

@@ -174,6 +174,7 @@ def test_resume_is_bit_exact(spec: str, accumulate: int, tmp_path: Path) -> None
         assert torch.equal(one[name].nan_to_num(-1), other[name].nan_to_num(-1)), name
 
 
+@pytest.mark.slow  # two runs of every balancer
 def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     """All balancers in one pair of processes; the ranks must agree on every weight, or the next step would differ."""
     in_two_processes(HERE / "balancer_runs.py", tmp_path, *SPECS)

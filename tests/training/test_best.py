@@ -102,6 +102,7 @@ def scored(folder: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["scores"]["held-out"]["glow"]["mae"]) for line in read(folder) if "scores" in line]
 
 
+@pytest.mark.slow  # dozens of trainings
 @pytest.mark.parametrize("patience", [0, 2])
 def test_a_run_killed_anywhere_keeps_and_ends_as_an_unbroken_one(tmp_path: Path, patience: int) -> None:
     path = tmp_path / "recipe.json"

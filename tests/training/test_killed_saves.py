@@ -60,6 +60,7 @@ def ends_like(whole: Path, folder: Path, recipe: Path) -> None:
     assert not left
 
 
+@pytest.mark.slow  # some forty trainings
 def test_killed_before_any_file_is_put_in_place(recipe: Path, whole: Path, tmp_path: Path) -> None:
     for count in range(1, 100):
         folder = tmp_path / str(count)

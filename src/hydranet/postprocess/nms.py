@@ -59,12 +59,12 @@ def nms(
     Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
-    found = np.flatnonzero(sure >= score)  # few of many candidates: only they are sorted
-    if not found.size:
-        return rows(boxes, found)
-    xyxy, label = np.asarray(boxes.xyxy)[found], np.asarray(boxes.label)[found]
-    first = np.lexsort((*xyxy.T[::-1], label, -sure[found]))[:pre_nms_topk]
-    order = found[first[(np.isfinite(xyxy).all(1) & (label >= 0))[first]]]
+    likely = np.flatnonzero(sure >= score)  # few of many candidates: only they are sorted
+    if not likely.size:
+        return rows(boxes, likely)
+    xyxy, label = np.asarray(boxes.xyxy)[likely], np.asarray(boxes.label)[likely]
+    best = np.lexsort((*xyxy.T[::-1], label, -sure[likely]))[:pre_nms_topk]
+    order = likely[best[(np.isfinite(xyxy).all(1) & (label >= 0))[best]]]
     rivals = _overlaps(boxes.xyxy[order], boxes.label[order], iou)
     alive = np.ones(len(order), dtype=bool)
     for i in np.flatnonzero(rivals.any(1)):
