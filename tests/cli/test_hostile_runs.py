@@ -228,6 +228,7 @@ def forget(file: Path) -> None:
     sys.path[:] = [folder for folder in sys.path if folder != str(file.parent)]
 
 
+@pytest.mark.slow  # from data to an exported file
 def test_a_run_on_own_data_is_used_anywhere(own: Path, place: dict[str, str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert hydranet("train", f"{own}:data_only", "--out", run).code == 0

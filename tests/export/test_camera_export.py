@@ -69,6 +69,7 @@ def opened(paths: list[Path]) -> dict[tuple[str, str], Session]:
     return {(path.name, name): open_session(path, name, 1) for path in paths for name in runtimes_for(path)}
 
 
+@pytest.mark.slow  # five exports
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_runtime_answers_what_pytorch_answers_for_the_images_own_cameras(kind: str, exported: Exported) -> None:
     graph, paths = exported(kind)

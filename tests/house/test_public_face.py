@@ -58,6 +58,7 @@ def test_what_predicts_from_files_imports_no_torch() -> None:
     run(f"import hydranet\n{loads}\nimport sys\nassert 'torch' not in sys.modules and 'jaxtyping' not in sys.modules")
 
 
+@pytest.mark.slow  # interpreters that import everything
 def test_export_is_a_function_and_a_package_in_any_order(tmp_path: Path) -> None:
     for first in ("import hydranet.export.graph", "pass"):
         run(

@@ -265,6 +265,7 @@ def test_a_head_that_nobody_can_measure_stays_in_float_and_is_named(tmp_path: Pa
     refused(hydranet(*words, "bright.mae=5"), "got recipe 'toy' without a validation source that labels any")
 
 
+@pytest.mark.slow  # quantization from start to end
 def test_the_command_ships_what_keeps_the_budget(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("quantize", run, "--calibration", "4", "--to", "openvino,onnx", "--budget", "glow.mae=5")
     ended = hydranet(*words, "--budget", "bright.mae=5")

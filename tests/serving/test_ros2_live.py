@@ -40,7 +40,9 @@ def seen_by_camera(tmp_path: Path, frames: int, domain: int) -> dict[str, Any]:
 LONG = pytest.mark.skipif("HYDRANET_LONG" not in os.environ, reason="takes ten minutes; HYDRANET_LONG=1 runs it")
 
 
-@pytest.mark.parametrize("frames", [20, pytest.param(6000, marks=[pytest.mark.slow, LONG])])
+@pytest.mark.parametrize(
+    "frames", [pytest.param(20, marks=pytest.mark.slow), pytest.param(6000, marks=[pytest.mark.slow, LONG])]
+)
 def test_a_node_that_is_too_slow_answers_the_newest_images(tmp_path: Path, frames: int) -> None:
     domain = 20 + os.getpid() % 80
     node = started(HERE / "ros2_toy_node.py", PAUSE_S, domain=domain)

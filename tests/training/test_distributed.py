@@ -30,6 +30,7 @@ def same(one: Path, other: Path) -> None:
         torch.testing.assert_close(mine[name], theirs[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.slow  # torchrun
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Started by torchrun itself; other tests of two processes start theirs by warm_processes.py."""
     one = list(train(recipe("one"), tmp_path / "one"))
