@@ -20,7 +20,8 @@ void print_cascades(const Network& network, const std::filesystem::path& path, c
       Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
       const Arrays answers = eyes(seen, limits);
       for (const Head& head : eyes.heads)
-        if (std::count(cascade.heads.begin(), cascade.heads.end(), head.name)) print_crop(head, answers, crop, cascade, limits);
+        if (std::count(cascade.heads.begin(), cascade.heads.end(), head.name))
+          print_crop(head, answers, crop, cascade, limits);
     }
   }
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hydranet.core.balancer import LossBalancer, Losses
 from hydranet.core.checks.ranges import check_range
+from hydranet.core.log_losses import log_losses
 from hydranet.core.spec import SpecError, unknown
 
 FLOOR = 1e-8
@@ -53,17 +54,10 @@ class Achievement(LossBalancer):
         self.steps: Tensor
 
     def forward(self, losses: Losses) -> Tensor:
-        logs, weights = [], []
-        for name, loss in losses.items():
-            if loss < 0:
-                raise SpecError(
-                    f"got a loss of {loss.item():.3g} for task {name!r}, expected >= 0 for a geometric mean; "
-                    "choose another balancer"
-                )
-            logs.append(torch.log(loss.clamp(min=FLOOR)))
-            weights.append((1 - self._achieved(self.tasks.index(name), loss.detach()) / self.margin) ** self.focus)
-        shares = torch.stack(weights)
-        return torch.exp((torch.stack(logs) * shares).sum() / shares.sum())
+        logs = log_losses(losses, FLOOR)
+        achieved = [self._achieved(self.tasks.index(name), loss.detach()) for name, loss in losses.items()]
+        shares = (1 - torch.stack(achieved) / self.margin) ** self.focus
+        return torch.exp((logs * shares).sum() / shares.sum())
 
     def _achieved(self, place: int, loss: Tensor) -> Tensor:
         """What one task has achieved, 0 to 1, after its loss became part of the mean."""

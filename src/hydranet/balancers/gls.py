@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from hydranet.core.balancer import LossBalancer, Losses
-from hydranet.core.spec import SpecError
+from hydranet.core.log_losses import log_losses
 
 
 class GLS(LossBalancer):
@@ -21,10 +21,4 @@ class GLS(LossBalancer):
         self.floor = floor
 
     def forward(self, losses: Losses) -> Tensor:
-        for name, loss in losses.items():
-            if loss < 0:
-                raise SpecError(
-                    f"got a loss of {loss.item():.3g} for task {name!r}, expected >= 0 for a geometric mean; "
-                    "choose another balancer"
-                )
-        return torch.exp(torch.log(torch.stack(list(losses.values())).clamp(min=self.floor)).mean())
+        return torch.exp(log_losses(losses, self.floor).mean())

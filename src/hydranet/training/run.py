@@ -48,7 +48,7 @@ class Run:
         more = self.teachers.feature_matching
         model = warm_start.built(recipe, more) if fresh else checkpoint.without_pretrained(recipe).build(more)
         model.usual_focal = cameras.usual_focal(recipe, self.focal_px)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         if recipe.sync_norm:
             synchronize(self.model.trunk)
         allow_single_values(self.model)
