@@ -61,6 +61,12 @@ def vehicles(rgb: np.ndarray) -> dict[str, Annotation]:
     return {"detection": consensus(cars, in_tiles(vehicles_in, rgb, columns=3))}
 
 
+def street(rgb: np.ndarray) -> dict[str, Annotation]:
+    """Surface and road users in one cache."""
+    return {**road(rgb), **road_users(rgb)}
+
+
 road.classes = {"surface": ("other", "road", "curb", "mark")}
 road_users.classes = {"detection": ("vehicle", "person", "bicycle")}
 vehicles.classes = {"detection": ("vehicle",)}
+street.classes = {**road.classes, **road_users.classes}

