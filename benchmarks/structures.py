@@ -46,6 +46,7 @@ def structures(tasks: tuple[str, ...]) -> dict[str, list[str]]:
         "cross_connected": ["sharing=cross_connected", f"sharing.groups={parted}"],
         "mtan": ["sharing=mtan"],
         "cross_task_attention": ["sharing=cross_task_attention"],
+        "gated_adapters": ["sharing=gated_adapters"],
     }
 
 

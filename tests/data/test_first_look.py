@@ -111,7 +111,13 @@ def test_a_class_of_a_map_that_nobody_mapped() -> None:
         Reader(source, [edges])
     for goal in ("surface", None):
         reader = Reader(replace(source, classes={"edges": {"none": goal}}), [edges])
-        assert reader.class_of("edges")["none"] == (goal or "background")
+        assert reader.class_of("edges")["none"] == (goal or "unknown")
+
+
+def test_boxes_that_are_mapped_to_nothing_are_background() -> None:
+    source = Source("kitti", Given(name="cars", boxes=True, ids=(0, 1), names=("car", "tram")), SIZE)
+    reader = Reader(replace(source, classes={"cars": {"tram": None}}), [Detection("cars", ("car",))])
+    assert reader.class_of("cars") == {"car": "car", "tram": "background"}
 
 
 def test_boxes_of_other_classes_are_counted_and_said() -> None:

@@ -24,6 +24,7 @@ from hydranet.models.sharing.branched import Branched
 from hydranet.models.sharing.cross_connected import CrossConnected
 from hydranet.models.sharing.cross_stitch import CrossStitch
 from hydranet.models.sharing.cross_task_attention import CrossTaskAttention
+from hydranet.models.sharing.gated_adapters import GatedAdapters
 from hydranet.models.sharing.grouped import Grouped
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.models.sharing.mtan import Mtan
@@ -83,6 +84,9 @@ MASKS = 54 + 6 + (2 + 2 + 4) + (6 + 2 + 6)
 EXCHANGE = 2 * (2 * 4 + 4) + 2 * (4 * 4 + 4) + 2 * 4 * 4
 """Of one level with two tasks and four channels: own features, gates, messages."""
 
+ADAPTER = (2 * 4 + 4) + (4 * 2 + 2) + 2
+"""Of one task and level with four channels inside: both 1x1 convolutions, and the gates."""
+
 
 @pytest.mark.parametrize(
     ("made", "parameters"),
@@ -101,6 +105,7 @@ EXCHANGE = 2 * (2 * 4 + 4) + 2 * (4 * 4 + 4) + 2 * 4 * 4
             96 + 2 * 24 + 2 * DECODER,
         ),
         (lambda: CrossTaskAttention(READS, Chain, Twice, width=4), ENCODER + DECODER + 2 * EXCHANGE),
+        (lambda: GatedAdapters(READS, Chain, Twice, width=4), ENCODER + DECODER + 2 * 2 * ADAPTER),
     ],
 )
 def test_parameters_equal_a_count_by_hand(made: Any, parameters: int) -> None:
@@ -263,6 +268,29 @@ def test_tasks_exchange_what_their_gates_let_through() -> None:
     assert [one.item() for one in made] == [4.0, 5.0]
 
 
+def test_gates_decide_what_a_task_sees_of_its_adapter() -> None:
+    """Adapters of ones: two channels x = 1 give 2 + 1 inside, 3 + 1 outside; gates 0 and 1/2 let 0 and 2 in."""
+    trunk = GatedAdapters({"a": "decoder", "b": "decoder", "c": "encoder"}, Chain, Twice, width=1)
+    shared = HardSharing({"a": "decoder", "b": "decoder", "c": "encoder"}, Chain, Twice)
+    missing = trunk.load_state_dict(shared.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert {name.split(".")[0] for name in missing.missing_keys} == {"adapters"}
+    for task, gate in (("a", 0.0), ("b", 0.5)):
+        constant(trunk.get_submodule(f"adapters.{task}"), 1.0)
+        for level in trunk.get_submodule(f"adapters.{task}").children():
+            nn.init.constant_(level.gate, gate)
+    adapter = trunk.get_submodule("adapters.b.0")
+    assert adapter(torch.ones(1, 2, 1, 1)).flatten().tolist() == [3.0, 3.0]
+    image = torch.rand(1, 3, 16, 16)
+    pyramids, plain = trunk(image, ["a", "b", "c"]), shared(image, ["a", "b", "c"])
+    for task in ("a", "c"):
+        for mine, theirs in zip(pyramids[task], plain[task], strict=True):
+            assert torch.equal(mine, theirs)
+    assert parameter_users(trunk).owned("a") == [
+        name for name, _ in trunk.named_parameters() if name.startswith("adapters.a.")
+    ]
+
+
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
@@ -285,6 +313,7 @@ def test_tasks_exchange_what_their_gates_let_through() -> None:
         ),
         (lambda: Mtan(READS, Chain, Twice, reduction=0), "got sharing.reduction=0"),
         (lambda: CrossTaskAttention(READS, Chain, Twice, width=0), "got sharing.width=0"),
+        (lambda: GatedAdapters(READS, Chain, Twice, width=0), "got sharing.width=0"),
     ],
 )
 def test_what_means_nothing_is_refused(made: Any, sentence: str) -> None:

@@ -236,9 +236,10 @@ class Reader:
 
     def class_of(self, name: str) -> dict[str, str]:
         """What each class of the data set is for a task with classes: one of its own, "background", "unknown"..."""
-        own = self.source.dataset.classes[self.label_of[name] or name]
-        classes = dict(enumerate(self.tasks[name].classes)) | {UNMAPPED: "unknown", BACKGROUND: "background"}
-        classes |= {SIMILAR - i: f"ignored for {one}" for i, one in enumerate(self.tasks[name].classes)}
+        own, task = self.source.dataset.classes[self.label_of[name] or name], self.tasks[name]
+        mapped_to_none = "background" if issubclass(task.kind, Instances) else "unknown"
+        classes = dict(enumerate(task.classes)) | {UNMAPPED: "unknown", BACKGROUND: mapped_to_none}
+        classes |= {SIMILAR - i: f"ignored for {one}" for i, one in enumerate(task.classes)}
         return {mine: classes[int(target)] for mine, target in zip(own, self.tables[name].target, strict=True)}
 
     def provenance(self, name: str) -> str:

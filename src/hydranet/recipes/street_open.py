@@ -37,7 +37,7 @@ SURFACE = {"semantic": "surface", "drivable": "surface"}
 """One map of the teacher teaches two tasks: what is road, and where one may drive."""
 
 SURFACE_CLASSES = {
-    "semantic": {"road": "road", "mark": "lane marking"},
+    "semantic": {"road": "road", "mark": "lane marking", "curb": None, "other": None},
     "drivable": {"road": "drivable", "mark": "drivable", "curb": "not drivable", "other": "not drivable"},
 }
 
