@@ -26,6 +26,7 @@ from hydranet.annotations import (
     UnknownKind,
 )
 from hydranet.core.sample import DataError
+from hydranet.deploy.coco_rows import box_rows, point_rows
 from hydranet.io.atomic import CheckpointError, write
 
 STEPS = 256
@@ -89,13 +90,15 @@ class StandardFiles:
 
     def _coco(self, task: str) -> dict[str, Any]:
         """COCO's three tables; ids of categories are class ids + 1, as 0 means background in some tools."""
-        used = max((row["category_id"] for row in self.rows[task]), default=1)
+        used = max((row["category_id"] + 1 for row in self.rows[task]), default=1)
         given = self.classes.get(task) or ["object"]
         names = [*given, *(str(i) for i in range(len(given), used))]
         annotations = [
-            {"id": i, "iscrowd": 0, **{key: value for key, value in row.items() if key not in ("image", "class")}}
+            {"id": i, "iscrowd": 0, **row, "category_id": row["category_id"] + 1}
             for i, row in enumerate(self.rows[task], start=1)
         ]
+        for row in annotations:
+            del row["image"]
         categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
         return {"images": self.images, "categories": categories, "annotations": annotations}
 
@@ -157,29 +160,12 @@ def _(annotation: Annotation, names: Sequence[str]) -> list[dict[str, Any]]:
 
 @as_rows.register
 def _(annotation: Boxes, names: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for i, (left, top, right, bottom) in enumerate(np.asarray(annotation.xyxy, np.float64).round(2).tolist()):
-        box = [left, top, round(right - left, 2), round(bottom - top, 2)]
-        row = {"category_id": int(annotation.label[i]) + 1, "bbox": box, "area": round(box[2] * box[3], 2)}
-        rows.append({**row, "score": _score(annotation.score, i)})
-    return rows
+    return box_rows(annotation)
 
 
 @as_rows.register
 def _(annotation: Keypoints, names: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for i, points in enumerate(np.asarray(annotation.xy, np.float64).round(2)):
-        visible = np.asarray(annotation.visible)[i]
-        given = np.nan_to_num(np.where(visible[:, None] > 0, points, 0.0))
-        flat = [value for (x, y), v in zip(given.tolist(), visible.tolist(), strict=True) for value in (x, y, int(v))]
-        low, high = given[visible > 0].min(0, initial=0.0), given[visible > 0].max(0, initial=0.0)
-        if (visible > 0).any():
-            low = given[visible > 0].min(0)
-        box = [*low.round(2).tolist(), *(high - low).round(2).tolist()]
-        category = 1 if annotation.label is None else int(annotation.label[i]) + 1
-        row = {"category_id": category, "keypoints": flat, "num_keypoints": int((visible > 0).sum()), "bbox": box}
-        rows.append({**row, "area": round(box[2] * box[3], 2), "score": _score(annotation.score, i)})
-    return rows
+    return point_rows(annotation)
 
 
 @as_rows.register

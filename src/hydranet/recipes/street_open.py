@@ -1,5 +1,6 @@
 """Street, for anybody: what `street` answers, learned from pictures that come without research terms."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hydranet.balancers.start_scale import StartScale
@@ -36,7 +37,7 @@ LABELS = ("semantic", "depth", "normals", "detection", "drivable", "lanes", "edg
 SURFACE = {"semantic": "surface", "drivable": "surface"}
 """One map of the teacher teaches two tasks: what is road, and where one may drive."""
 
-SURFACE_CLASSES = {
+SURFACE_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     "semantic": {"road": "road", "mark": "lane marking", "curb": None, "other": None},
     "drivable": {"road": "drivable", "mark": "drivable", "curb": "not drivable", "other": "not drivable"},
 }

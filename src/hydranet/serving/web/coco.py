@@ -11,7 +11,6 @@ from hydranet.annotations import (
     Annotation,
     Boxes,
     ClassMap,
-    Instances,
     Keypoints,
     NormalMap,
     Polylines,
@@ -20,6 +19,7 @@ from hydranet.annotations import (
     Tag,
     UnknownKind,
 )
+from hydranet.deploy.coco_rows import box_rows, point_rows
 
 
 def coco(
@@ -62,32 +62,14 @@ def _(prediction: ScalarMap | NormalMap | Polylines | Tag | Quantity) -> None:
     return None
 
 
-def _scored(prediction: Instances, i: int) -> dict[str, Any]:
-    label = 0 if prediction.label is None else int(prediction.label[i])
-    return {"category_id": label, "score": 1.0 if prediction.score is None else round(float(prediction.score[i]), 4)}
-
-
 @_rows.register
 def _(prediction: Boxes) -> list[dict[str, Any]]:
-    rows = []
-    for i, (x0, y0, x1, y1) in enumerate(np.asarray(prediction.xyxy, float).round(3).tolist()):
-        box = [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
-        rows.append({**_scored(prediction, i), "bbox": box, "area": round(box[2] * box[3], 3)})
-    return rows
+    return box_rows(prediction)
 
 
 @_rows.register
 def _(prediction: Keypoints) -> list[dict[str, Any]]:
-    rows = []
-    for i, (points, visible) in enumerate(zip(np.asarray(prediction.xy, float), prediction.visible, strict=True)):
-        triples = [(round(x, 3), round(y, 3), int(v)) for (x, y), v in zip(points.tolist(), visible, strict=True)]
-        known = points[np.asarray(visible) > 0]
-        corner = known.min(0) if len(known) else np.zeros(2)
-        box = np.concatenate([corner, (known.max(0) if len(known) else corner) - corner]).round(3)
-        area = float(box[2] * box[3]) if prediction.area is None else float(prediction.area[i])
-        row = {"keypoints": [value for one in triples for value in one], "num_keypoints": len(known)}
-        rows.append({**_scored(prediction, i), **row, "bbox": box.tolist(), "area": round(area, 3)})
-    return rows
+    return point_rows(prediction)
 
 
 @_rows.register

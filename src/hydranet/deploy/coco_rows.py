@@ -1,0 +1,42 @@
+"""Boxes and points as annotations of COCO: https://cocodataset.org/#format-data"""
+
+from typing import Any
+
+import numpy as np
+
+from hydranet.annotations import Boxes, Keypoints
+
+
+def box_rows(prediction: Boxes) -> list[dict[str, Any]]:
+    """An annotation per box, in pixels to two decimals; `category_id` is the class index, from 0."""
+    rows = []
+    for i, (left, top, right, bottom) in enumerate(np.asarray(prediction.xyxy, np.float64).round(2).tolist()):
+        box = [left, top, round(right - left, 2), round(bottom - top, 2)]
+        rows.append({**_named(prediction, i), "bbox": box, "area": round(box[2] * box[3], 2)})
+    return rows
+
+
+def point_rows(prediction: Keypoints) -> list[dict[str, Any]]:
+    """An annotation per instance: its points (0, 0, 0 where one is unknown), and the box around those that are known.
+
+    `area` is the prediction's own where it has one, else that of the box.
+    """
+    rows = []
+    for i, points in enumerate(np.asarray(prediction.xy, np.float64).round(2)):
+        visible = np.asarray(prediction.visible)[i]
+        known = np.nan_to_num(points[visible > 0])
+        given = np.zeros_like(points)
+        given[visible > 0] = known
+        flat = [value for (x, y), v in zip(given.tolist(), visible.tolist(), strict=True) for value in (x, y, int(v))]
+        low, high = (known.min(0), known.max(0)) if len(known) else (np.zeros(2), np.zeros(2))
+        box = [*low.tolist(), *(high - low).round(2).tolist()]
+        area = box[2] * box[3] if prediction.area is None else float(prediction.area[i])
+        row = {"keypoints": flat, "num_keypoints": len(known), "bbox": box, "area": round(area, 2)}
+        rows.append({**_named(prediction, i), **row})
+    return rows
+
+
+def _named(prediction: Boxes | Keypoints, i: int) -> dict[str, Any]:
+    label = 0 if prediction.label is None else int(prediction.label[i])
+    score = 1.0 if prediction.score is None else round(float(np.nan_to_num(prediction.score[i])), 4)
+    return {"category_id": label, "score": score}
