@@ -12,6 +12,7 @@ import numpy as np
 from hydranet.annotations import Boxes, ClassMap
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import to_json
+from hydranet.datasets.around import Around
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.bdd100k_road import Bdd100kRoad
 from hydranet.datasets.camvid import CamVid
@@ -497,6 +498,10 @@ def labelme(root: Path) -> Labelme:
     return Labelme(str(root), names=("road", "car", "lane"), read=read, background="road")
 
 
+def around(root: Path) -> Around:
+    return Around(face_keypoints(root), label="keypoints")
+
+
 def unlike(root: Path) -> Unlike:
     return Unlike(kitti_object(root), Subset(kitti_object(root), "0"))
 
@@ -566,6 +571,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Labelme: labelme,
     Split: split,
     Unlike: unlike,
+    Around: around,
     ImageList: image_list,
     Together: together,
 }
