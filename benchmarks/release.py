@@ -14,6 +14,7 @@ import torch
 
 from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
 from hydranet.checkpoint.released import names
+from hydranet.config import resolve
 from hydranet.config.recipe import Recipe
 from hydranet.data.overlap import wrapped
 from hydranet.evaluation.report import Report, read_report
@@ -27,9 +28,12 @@ def main() -> None:
     given.add_argument("run", type=Path)
     given.add_argument("name")
     given.add_argument("--card", type=Path, required=True)
+    given.add_argument("--recipe", help="written into the file in place of the run's: the same with other places")
     asked = given.parse_args()
     folder = Path(names.__file__).parent / asked.name
     model, trained = load_model(asked.run)
+    if asked.recipe:
+        trained = replace(trained, data=resolve.recipe(asked.recipe).data)
     recipe = replace(trained, name=asked.name, start=None)  # nobody else has the file that it began with
     halves = {
         name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
