@@ -11,6 +11,7 @@ from hydranet.core.ledger import Omission
 from hydranet.core.sample import DataError
 from hydranet.datasets.masks import Masks
 from hydranet.datasets.unlike import Unlike
+from hydranet.io.fingerprint import content, perceptual_hash
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,7 @@ def test_images_of_the_other_set_are_left_out_and_named(tmp_path: Path) -> None:
     assert [Path(key).stem for key in list(unlike.keys())] == ["t3"]
     assert len(unlike) == 1
     assert np.array_equal(unlike[0].image, c)
+    assert list(unlike.fingerprints().values()) == [(content(c), perceptual_hash(c))]
     (note,) = [one for one in unlike.ledger().entries.values() if one.what is Omission.IMAGE_LEFT_OUT]
     assert note.count == 2
     assert [Path(name).stem for name in note.examples] == ["t1", "t2"]

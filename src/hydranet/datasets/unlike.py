@@ -1,5 +1,6 @@
 """The samples of a data set that another one does not hold: what trains, without what is scored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,11 @@ class Unlike(Selection):
                 "check that the two data sets are not the same"
             )
         return chosen
+
+    def fingerprints(self) -> Mapping[str, tuple[str, str]]:
+        """Of the whole data set, which was read for it already."""
+        own = fingerprints(self.dataset, _silent)
+        return {key: own[key] for key in self.keys() if key in own}
 
     @cached_property
     def _doubles(self) -> frozenset[str]:
