@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
+from hydranet.checkpoint import resolve
 from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
 from hydranet.checkpoint.released import names
-from hydranet.config import resolve
 from hydranet.config.recipe import Recipe
 from hydranet.data.overlap import wrapped
 from hydranet.evaluation.report import Report, read_report
