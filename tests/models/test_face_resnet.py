@@ -148,6 +148,9 @@ def test_without_a_registry(registry: Path, monkeypatch: pytest.MonkeyPatch) -> 
         fetch(FACES)
     with pytest.raises(WeightsError, match="run `hydranet weights get face_resnet` or None"):
         FaceResNet()
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "no address")
+    with pytest.raises(WeightsError, match="could not download no address/@vladmandic"):
+        fetch(FACES)
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:

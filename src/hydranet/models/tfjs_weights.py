@@ -8,10 +8,10 @@ import hashlib
 import json
 import os
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from io import BytesIO
 
 import numpy as np
@@ -45,8 +45,11 @@ class TfjsFile:
 
 def download(file: TfjsFile) -> bytes:
     """The package, whole. Raises OSError where it does not come."""
-    with urllib.request.urlopen(file.address, timeout=TIMEOUT_S) as answer:
-        data: bytes = answer.read()
+    try:
+        with urllib.request.urlopen(file.address, timeout=TIMEOUT_S) as answer:
+            data: bytes = answer.read()
+    except (HTTPException, ValueError) as error:  # a connection that broke off; an address that is none
+        raise OSError(f"{type(error).__name__}: {error}") from error
     return data
 
 
