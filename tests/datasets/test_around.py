@@ -62,7 +62,7 @@ def test_what_has_no_one_place_is_refused() -> None:
     two = Boxes(np.float32([[1, 1, 5, 5], [2, 2, 9, 9]]), np.array([0, 0]))
     with pytest.raises(DataError, match=r"a\.png: 2 instances in 'cars', expected one"):
         Around(Given({"cars": two}), label="cars")[0]
-    with pytest.raises(DataError, match="label 'kind' is a Tag, expected Boxes or Keypoints"):
+    with pytest.raises(DataError, match="label 'kind': a Tag has no instances; name a label of boxes"):
         Around(Given({"kind": Tag(np.asarray(1))}), label="kind")[0]
     with pytest.raises(SpecError, match=r"Around\.margin"):
         Around(Given({}), label="cars", margin=-1)

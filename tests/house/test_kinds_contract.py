@@ -45,7 +45,7 @@ from hydranet.data.check_label import check_label
 from hydranet.data.label_statistics import label_statistics
 from hydranet.data.observed import class_counts
 from hydranet.data.reader import ClassTable, ids_of
-from hydranet.datasets import pseudo
+from hydranet.datasets import around, pseudo
 from hydranet.deploy import standard_files
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.messages import message
@@ -144,6 +144,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "check": lambda a: check_label(a, SIZE),
     "count known elements": known_elements,
     "count classes": lambda a: class_counts(a, CLASSES),
+    "box around instances": around.extents,
 }
 """What the package does with annotations. A new operation on kinds belongs here."""
 
@@ -156,6 +157,7 @@ REFUSED: dict[str, set[type[Annotation]]] = {
     **{f"step {name}": set(KINDS) - set(step.kinds) for name, step in known_steps().items()},
     "map classes of pseudo-labels": set(KINDS) - {ClassMap, Boxes},
     "mirror": NOT_NUMBERS,
+    "box around instances": set(KINDS) - {Boxes, Polylines, Keypoints},
     "agree": NOT_NUMBERS,
     "consensus": {Tag, Quantity, Polylines, Keypoints},
     "answer per box": set(KINDS) - {Tag, Quantity, Keypoints},

@@ -1,10 +1,22 @@
 """What a detector would cut out: each image is the surroundings of its one labeled object."""
 
 from dataclasses import dataclass, field
+from functools import singledispatch
 
 import numpy as np
 
-from hydranet.annotations import Boxes, Keypoints
+from hydranet.annotations import (
+    Annotation,
+    Boxes,
+    ClassMap,
+    Keypoints,
+    NormalMap,
+    Polylines,
+    Quantity,
+    ScalarMap,
+    Tag,
+    UnknownKind,
+)
 from hydranet.core.checks.ranges import check_range
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
@@ -21,7 +33,7 @@ class Around(Wrapper):
     For heads that see crops: what they learn from and are scored on is then what they see at work. The square is taken
     from the label, which a detector only comes near to: a protocol to state.
 
-    dataset: the samples.    label: boxes or points, of one instance in each image.
+    dataset: the samples.    label: boxes, points or lines, of one instance in each image.
     margin:  added to each side of the box around it, as a share of its longer side.
     An image without the label, or without a known point, stays whole. Raises DataError for several instances.
     """
@@ -46,17 +58,54 @@ class Around(Wrapper):
         label = sample.labels.get(self.label)
         if label is None:
             return None
-        if not isinstance(label, Boxes | Keypoints):
+        try:
+            boxes = extents(label)
+        except DataError as error:
+            raise DataError(f"{sample.key}: label {self.label!r}: {error}") from error
+        if len(boxes) > 1:
             raise DataError(
-                f"{sample.key}: label {self.label!r} is a {type(label).__name__}, expected Boxes or Keypoints; name "
-                "another label in Around"
+                f"{sample.key}: {len(boxes)} instances in {self.label!r}, expected one; images are cut around it"
             )
-        count = len(label.xyxy if isinstance(label, Boxes) else label.xy)
-        if count > 1:
-            raise DataError(
-                f"{sample.key}: {count} instances in {self.label!r}, expected one; images are cut around it"
-            )
-        if isinstance(label, Boxes):
-            return np.asarray(label.xyxy[0]) if count else None
-        known = np.asarray(label.xy)[np.asarray(label.visible) > 0]
-        return np.concatenate([known.min(0), known.max(0)]) if len(known) else None
+        return boxes[0] if len(boxes) and np.isfinite(boxes).all() else None
+
+
+@singledispatch
+def extents(label: Annotation) -> np.ndarray:
+    """float n 4, left top right bottom: the box around each instance, NaN where nothing of it is known.
+
+    Raises DataError for labels of whole images.
+    """
+    raise UnknownKind("box around an instance", type(label), "datasets/around.py")
+
+
+@extents.register(ClassMap)
+@extents.register(ScalarMap)
+@extents.register(NormalMap)
+@extents.register(Tag)
+@extents.register(Quantity)
+def _(label: Annotation) -> np.ndarray:
+    raise DataError(f"a {type(label).__name__} has no instances; name a label of boxes, points or lines in Around")
+
+
+@extents.register
+def _(label: Boxes) -> np.ndarray:
+    return np.asarray(label.xyxy, np.float64).reshape(-1, 4)
+
+
+@extents.register
+def _(label: Keypoints) -> np.ndarray:
+    return _around(np.asarray(label.xy), np.asarray(label.visible) > 0)
+
+
+@extents.register
+def _(label: Polylines) -> np.ndarray:
+    return _around(np.asarray(label.points), np.asarray(label.valid))
+
+
+def _around(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """float n 4 of points n k 2, of which some are known."""
+    rows = [
+        np.r_[xy[k].min(0), xy[k].max(0)] if k.any() else np.full(4, np.nan)
+        for xy, k in zip(points, known, strict=True)
+    ]
+    return np.array(rows, np.float64).reshape(-1, 4)

@@ -8,11 +8,11 @@ from hydranet.annotations import Boxes, Keypoints
 
 
 def box_rows(prediction: Boxes) -> list[dict[str, Any]]:
-    """An annotation per box, in pixels to two decimals; `category_id` is the class index, from 0."""
+    """An annotation per box, in pixels to three decimals; `category_id` is the class index, from 0."""
     rows = []
-    for i, (left, top, right, bottom) in enumerate(np.asarray(prediction.xyxy, np.float64).round(2).tolist()):
-        box = [left, top, round(right - left, 2), round(bottom - top, 2)]
-        rows.append({**_named(prediction, i), "bbox": box, "area": round(box[2] * box[3], 2)})
+    for i, (left, top, right, bottom) in enumerate(np.asarray(prediction.xyxy, np.float64).round(3).tolist()):
+        box = [left, top, round(right - left, 3), round(bottom - top, 3)]
+        rows.append({**_named(prediction, i), "bbox": box, "area": round(box[2] * box[3], 3)})
     return rows
 
 
@@ -22,16 +22,16 @@ def point_rows(prediction: Keypoints) -> list[dict[str, Any]]:
     `area` is the prediction's own where it has one, else that of the box.
     """
     rows = []
-    for i, points in enumerate(np.asarray(prediction.xy, np.float64).round(2)):
+    for i, points in enumerate(np.asarray(prediction.xy, np.float64).round(3)):
         visible = np.asarray(prediction.visible)[i]
         known = np.nan_to_num(points[visible > 0])
         given = np.zeros_like(points)
         given[visible > 0] = known
         flat = [value for (x, y), v in zip(given.tolist(), visible.tolist(), strict=True) for value in (x, y, int(v))]
         low, high = (known.min(0), known.max(0)) if len(known) else (np.zeros(2), np.zeros(2))
-        box = [*low.tolist(), *(high - low).round(2).tolist()]
+        box = [*low.tolist(), *(high - low).round(3).tolist()]
         area = box[2] * box[3] if prediction.area is None else float(prediction.area[i])
-        row = {"keypoints": flat, "num_keypoints": len(known), "bbox": box, "area": round(area, 2)}
+        row = {"keypoints": flat, "num_keypoints": len(known), "bbox": box, "area": round(area, 3)}
         rows.append({**_named(prediction, i), **row})
     return rows
 
