@@ -16,6 +16,7 @@ from hydranet.checkpoint import resolve
 from hydranet.checkpoint.checkpoint import MODEL, USUAL_FOCAL, load_model, pack
 from hydranet.checkpoint.released import names
 from hydranet.config.recipe import Recipe
+from hydranet.core.spec import to_json
 from hydranet.data.overlap import wrapped
 from hydranet.evaluation.report import Report, read_report
 from hydranet.io.atomic import write
@@ -33,7 +34,10 @@ def main() -> None:
     folder = Path(names.__file__).parent / asked.name
     model, trained = load_model(asked.run)
     if asked.recipe:
-        trained = replace(trained, data=resolve.recipe(asked.recipe).data)
+        named = resolve.recipe(asked.recipe).data
+        if _without_places(to_json(named)) != _without_places(to_json(trained.data)):
+            raise SystemExit(f"{asked.recipe} learns from other sources than {asked.run}; name the recipe of the run")
+        trained = replace(trained, data=named)
     recipe = replace(trained, name=asked.name, start=None)  # nobody else has the file that it began with
     halves = {
         name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
@@ -76,6 +80,13 @@ def sources(recipe: Recipe) -> str:
             dataset = inner[0]
         lines.append(f"| {source.name} | {type(dataset).__name__} | {source.weight / whole:.0%} | {size} |")
     return "\n".join(lines)
+
+
+def _without_places(tree: object) -> object:
+    """A recipe's tree without the folders that it names."""
+    if isinstance(tree, dict):
+        return {key: _without_places(value) for key, value in tree.items() if key not in ("root", "cache")}
+    return [_without_places(one) for one in tree] if isinstance(tree, list | tuple) else tree
 
 
 def _change(one: torch.nn.Module, other: torch.nn.Module) -> float:

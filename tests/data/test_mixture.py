@@ -14,8 +14,9 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Task
 from hydranet.data import mixture
+from hydranet.data.class_table import class_table
 from hydranet.data.mixture import Mixture, load, plan
-from hydranet.data.reader import Reader, class_table
+from hydranet.data.reader import Reader
 from hydranet.tasks.depth.task import Depth
 from toys import Brightness, Noise, toy_recipe
 

@@ -10,7 +10,10 @@ from hydranet.annotations import Annotation, Boxes, Keypoints, Tag
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
+from hydranet.data.overlap import bare
 from hydranet.datasets.around import Around
+from hydranet.datasets.subset import Subset
+from hydranet.datasets.unlike import Unlike
 
 IMAGE = np.arange(40 * 60 * 3, dtype=np.uint32).reshape(40, 60, 3).astype(np.uint8)
 
@@ -44,6 +47,18 @@ def test_a_square_at_the_border_ends_there() -> None:
     box = Boxes(np.float32([[50, 30, 60, 40]]), np.array([0]))
     sample = Around(Given({"cars": box}), label="cars", margin=0.5)[0]
     assert np.array_equal(sample.image, IMAGE[25:, 45:])
+
+
+def test_a_crop_is_still_the_image_that_it_was_cut_from() -> None:
+    """Else a network could train on crops of the images that it is scored on, and nobody would say so."""
+    whole = Given({"face": points((20, 10), (30, 14))})
+    cut = Around(whole, label="face")
+    assert bare(cut) is whole
+    part = bare(Subset(cut, "0"))
+    assert isinstance(part, Subset)
+    assert part.dataset is whole
+    with pytest.raises(DataError, match="all of the 1 images look like"):
+        len(Unlike(cut, whole))
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,13 @@ def masks(root: Path, **images: np.ndarray) -> Masks:
     return Masks(str(root), images="images", labels="masks", names=("a",))
 
 
-def picture(seed: int) -> np.ndarray:
+def drawing(seed: int) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return cv2.resize(coarse, (96, 80), interpolation=cv2.INTER_CUBIC)
 
 
 def test_images_of_the_other_set_are_left_out_and_named(tmp_path: Path) -> None:
-    a, b, c, d = map(picture, range(4))
+    a, b, c, d = map(drawing, range(4))
     smaller = cv2.resize(b, (48, 40), interpolation=cv2.INTER_AREA)
     scored = masks(tmp_path / "val", v1=a, v2=smaller, v3=d)
     unlike = Unlike(masks(tmp_path / "train", t1=a, t2=b, t3=c), scored)
@@ -47,13 +47,13 @@ def test_images_of_the_other_set_are_left_out_and_named(tmp_path: Path) -> None:
 
 
 def test_what_has_nothing_in_common_stays_whole(tmp_path: Path) -> None:
-    own = masks(tmp_path / "train", t1=picture(1), t2=picture(2))
-    unlike = Unlike(own, masks(tmp_path / "val", v1=picture(3)))
+    own = masks(tmp_path / "train", t1=drawing(1), t2=drawing(2))
+    unlike = Unlike(own, masks(tmp_path / "val", v1=drawing(3)))
     assert unlike.keys() == own.keys()
     assert unlike.ledger() == own.ledger()
 
 
 def test_a_set_without_itself_is_empty(tmp_path: Path) -> None:
-    own = masks(tmp_path, t1=picture(1))
+    own = masks(tmp_path, t1=drawing(1))
     with pytest.raises(DataError, match="all of the 1 images look like one of those they must not be among"):
         len(Unlike(own, own))

@@ -42,9 +42,10 @@ from hydranet.core.sample import Sample
 from hydranet.core.task import to_numpy
 from hydranet.data import peculiar
 from hydranet.data.check_label import check_label
+from hydranet.data.class_table import ClassTable
 from hydranet.data.label_statistics import label_statistics
 from hydranet.data.observed import class_counts
-from hydranet.data.reader import ClassTable, ids_of
+from hydranet.data.reader import ids_of
 from hydranet.datasets import around, pseudo
 from hydranet.deploy import standard_files
 from hydranet.deploy.finite import broken_field

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hydranet.annotations import OTHER_CLASS, Boxes, rows
-from hydranet.data.reader import class_table
+from hydranet.data.class_table import class_table
 from hydranet.metrics.coco import PerImage
 from hydranet.metrics.kitti import DIFFICULTIES, kitti_scores
 from hydranet.tasks.detection.task import Detection

@@ -33,6 +33,16 @@ class Wrapper(Dataset):
         return len(self.dataset)
 
 
+def unwrapped(dataset: Dataset) -> Dataset:
+    """The data set whose images a wrapper shows, one for one, whatever it does to them; a selection as it is.
+
+    Who asks whether two data sets share an image must ask these: a crop, or other labels, make no other image of it.
+    """
+    while isinstance(dataset, Wrapper) and not isinstance(dataset, Selection):
+        dataset = dataset.dataset
+    return dataset
+
+
 class Selection(Wrapper):
     """Some of the samples of another data set, in the order of `chosen`."""
 

@@ -12,8 +12,8 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, to_json
+from hydranet.core.wrapper import unwrapped
 from hydranet.datasets.packed import Packed
-from hydranet.datasets.pseudo import Pseudo
 from hydranet.datasets.pseudo_maps import PseudoMaps
 from hydranet.io.files import FileDataset
 from hydranet.io.fingerprint import NEAR_BITS, bits, nearest
@@ -144,11 +144,12 @@ def _fingerprints(source: Source, cached: dict[str, Fingerprints], show: Show) -
 
 
 def bare(dataset: Dataset) -> Dataset:
-    """The images without the pseudo-labels around them; a pack, which knows its images anyway, as it is."""
+    """The images without the wrappers around them; a pack, which knows its images anyway, as it is."""
     if isinstance(dataset, Packed):
         return dataset
-    if isinstance(dataset, Pseudo | PseudoMaps):
-        return bare(dataset.dataset)
+    images = dataset.dataset if isinstance(dataset, PseudoMaps) else unwrapped(dataset)
+    if images is not dataset:
+        return bare(images)
     inner = {one.name: vars(dataset).get(one.name) for one in fields(dataset)}
     changed = {name: bare(one) for name, one in inner.items() if isinstance(one, Dataset) and bare(one) is not one}
     return replace(dataset, **changed) if changed else dataset

@@ -7,7 +7,7 @@ from functools import cached_property
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
-from hydranet.core.wrapper import Selection
+from hydranet.core.wrapper import Selection, unwrapped
 from hydranet.io.fingerprint import NEAR_BITS, bits, nearest
 from hydranet.io.fingerprint_cache import fingerprints
 
@@ -40,13 +40,13 @@ class Unlike(Selection):
 
     def fingerprints(self) -> Mapping[str, tuple[str, str]]:
         """Of the whole data set, which was read for it already."""
-        own = fingerprints(self.dataset, _silent)
+        own = fingerprints(unwrapped(self.dataset), _silent)
         return {key: own[key] for key in self.keys() if key in own}
 
     @cached_property
     def _doubles(self) -> frozenset[str]:
         """Names of the images that the other data set holds, too."""
-        own, others = fingerprints(self.dataset, _silent), fingerprints(self.other, _silent)
+        own, others = (fingerprints(unwrapped(one), _silent) for one in (self.dataset, self.other))
         far, _ = nearest(bits([look for _, look in own.values()]), bits([look for _, look in others.values()]))
         pixels = {content for content, _ in others.values()}
         return frozenset(

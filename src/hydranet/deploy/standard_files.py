@@ -94,11 +94,10 @@ class StandardFiles:
         given = self.classes.get(task) or ["object"]
         names = [*given, *(str(i) for i in range(len(given), used))]
         annotations = [
-            {"id": i, "iscrowd": 0, **row, "category_id": row["category_id"] + 1}
+            {"id": i, "iscrowd": 0, **{key: value for key, value in row.items() if key != "image"}}
+            | {"category_id": row["category_id"] + 1}
             for i, row in enumerate(self.rows[task], start=1)
         ]
-        for row in annotations:
-            del row["image"]
         categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
         return {"images": self.images, "categories": categories, "annotations": annotations}
 

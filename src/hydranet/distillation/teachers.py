@@ -18,7 +18,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import Cameras, Task, to_numpy
 from hydranet.data.check_label import without_camera
-from hydranet.data.reader import ClassTable, class_table
+from hydranet.data.class_table import ClassTable, class_table
 from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
 from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model

@@ -1,4 +1,4 @@
-"""Street, for anybody: what `street` answers, learned from pictures that come without research terms."""
+"""Street, for anybody: what `street` answers, learned from images that come without research terms."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,7 +39,7 @@ def street_open() -> Recipe:
     """Eight heads from generated scenes, rendered frames and videos under MIT, and two permissive teachers.
 
     Scenes label everything. CARLA's frames (MIT) have boxes; Open Model Zoo's networks (Apache-2.0) say what is road
-    there and in the videos (MIT), and who is on it. No picture and no label here is for research only.
+    there and in the videos (MIT), and who is on it. No image and no label here is for research only.
 
     Command: benchmarks/street_open.sh DATA TEACHERS
     """

@@ -1,4 +1,4 @@
-"""Street with a teacher for boxes: cars and persons in the pictures of the sets that label none."""
+"""Street with a teacher for boxes: cars and persons in the images of the sets that label none."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from hydranet.datasets.pseudo import Pseudo
 from hydranet.recipes.street import street
 
 LEAST = {"camvid": 0.5, "idd": 0.6, "culane": 0.5}
-"""Least score of a teacher's box by source; below it, neither object nor background. IDD's small pictures err more."""
+"""Least score of a teacher's box by source; below it, neither object nor background. It errs more in IDD."""
 
 WEIGHTS = {
     "camvid": 1.3,

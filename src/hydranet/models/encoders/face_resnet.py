@@ -82,10 +82,11 @@ class FaceResNet(StagedEncoder):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
         if weights is None:
-            for layer in self.modules():
-                if isinstance(layer, nn.Conv2d):
-                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            for parameter in self.parameters():
+                if parameter.ndim > 1:
+                    nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+                else:
+                    nn.init.zeros_(parameter)
         else:
             self._fill(weights)
         self.stages = self.stages[:kept]
