@@ -16,6 +16,7 @@ void print_cascades(const Network& network, const std::filesystem::path& path, c
       if (head.name == cascade.boxes) crops = crops_of(cascade, head, boxes_of(head, arrays, limits), frame);
     const std::filesystem::path beside = path.parent_path() / cascade.folder() / path.filename();
     Network eyes = open(std::filesystem::exists(beside) ? beside.string() : path.string());
+    check_fitting(eyes.manifest);
     for (const Crop& crop : crops) {
       Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
       const Arrays answers = eyes(seen, limits);

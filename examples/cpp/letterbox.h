@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cmath>
-#include <utility>
+#include <tuple>
 
 #include "frames.h"
 
@@ -11,21 +11,20 @@ struct Window {
   int left = 0, top = 0, right = 0, bottom = 0;
 };
 
-// The shares of pixels in one of `count` pixels along an axis of `length`: by area where it shrinks, else linear.
-inline std::vector<std::pair<int, double>> shares(int at, int count, int length) {
-  const double step = static_cast<double>(length) / count;
-  std::vector<std::pair<int, double>> found;
-  if (step > 1) {
-    const double from = at * step, to = from + step;
-    for (int i = static_cast<int>(from); i < std::min(static_cast<int>(std::ceil(to - 1e-9)), length); ++i)
-      found.emplace_back(i, (std::min(to, i + 1.0) - std::max(from, static_cast<double>(i))) / step);
-  } else {
-    const double place = std::clamp((at + 0.5) * step - 0.5, 0.0, length - 1.0);
+// How `length` pixels become `count`: blocks of whole pixels are averaged, then it is linear between two blocks.
+struct Axis {
+  int length, count, block = std::max(1, static_cast<int>(static_cast<double>(length) / count + 0.5));
+  int blocks = (length + block - 1) / block;
+
+  // The block before the place of one of `count` pixels, the one after it, and the share of that.
+  std::tuple<int, int, double> around(int at) const {
+    const double place = std::clamp((at + 0.5) * length / count / block - 0.5, 0.0, blocks - 1.0);
     const int first = static_cast<int>(place);
-    found = {{first, 1 - (place - first)}, {std::min(first + 1, length - 1), place - first}};
+    return {first, std::min(first + 1, blocks - 1), place - first};
   }
-  return found;
-}
+  // One of a block's pixels; the last pixel fills the last block.
+  int pixel(int of, int k) const { return std::min(of * block + k, length - 1); }
+};
 
 // Where a part of a frame lies in what the network sees: its sides in proportion, in the middle.
 struct Fit {
@@ -40,25 +39,39 @@ inline Fit fit_of(const Window& part, int height, int width) {
   return {(height - rows) / 2, (width - columns) / 2, rows, columns};
 }
 
+// Files of earlier versions were trained on other averages.
+inline void check_fitting(const std::string& manifest) {
+  if (manifest.find("\"shrink\": \"blocks\"") == std::string::npos)
+    throw std::runtime_error("this file wants crops as earlier versions made them; export the run again");
+}
+
 // A part of a frame as the network sees it, gray around it ("fitting" in the manifest).
 inline Frame letterboxed(const Frame& frame, const Window& part, int height, int width, int padding = 114) {
-  const int h = part.bottom - part.top, w = part.right - part.left;
   const auto [top, left, rows, columns] = fit_of(part, height, width);
-  const size_t bytes = static_cast<size_t>(height) * static_cast<size_t>(width) * 3;
-  Frame fitted{height, width, std::vector<uint8_t>(bytes, static_cast<uint8_t>(padding))};
-  const auto pixel = [](int y, int x, int across) { return (static_cast<size_t>(y) * across + x) * 3; };
-  std::vector<std::vector<std::pair<int, double>>> across;
-  for (int x = 0; x < columns; ++x) across.push_back(shares(x, columns, w));
+  const Axis down{part.bottom - part.top, rows}, across{part.right - part.left, columns};
+  const auto at = [](int y, int x, int wide) { return (static_cast<size_t>(y) * wide + x) * 3; };
+  std::vector<double> means(at(down.blocks, 0, across.blocks));
+  for (int y = 0; y < down.blocks; ++y)
+    for (int x = 0; x < across.blocks; ++x)
+      for (size_t k = 0; k < 3; ++k) {
+        int sum = 0;
+        for (int i = 0; i < down.block; ++i)
+          for (int j = 0; j < across.block; ++j)
+            sum += frame.rgb[at(part.top + down.pixel(y, i), part.left + across.pixel(x, j), frame.width) + k];
+        means[at(y, x, across.blocks) + k] = std::nearbyint(static_cast<double>(sum) / (down.block * across.block));
+      }
+  Frame fitted{height, width, std::vector<uint8_t>(at(height, 0, width), static_cast<uint8_t>(padding))};
   for (int y = 0; y < rows; ++y) {
-    const auto down = shares(y, rows, h);
+    const auto [above, below, lower] = down.around(y);
     for (int x = 0; x < columns; ++x) {
-      double sum[3] = {};
-      for (const auto& [row, share] : down)
-        for (const auto& [column, width_share] : across[static_cast<size_t>(x)])
-          for (size_t k = 0; k < 3; ++k)
-            sum[k] += share * width_share * frame.rgb[pixel(part.top + row, part.left + column, frame.width) + k];
-      for (size_t k = 0; k < 3; ++k)
-        fitted.rgb[pixel(top + y, left + x, width) + k] = static_cast<uint8_t>(std::lround(sum[k]));
+      const auto [before, after, later] = across.around(x);
+      for (size_t k = 0; k < 3; ++k) {
+        const auto row = [&](int of) {
+          return (1 - later) * means[at(of, before, across.blocks) + k] + later * means[at(of, after, across.blocks) + k];
+        };
+        fitted.rgb[at(top + y, left + x, width) + k] =
+            static_cast<uint8_t>(std::lround((1 - lower) * row(above) + lower * row(below)));
+      }
     }
   }
   return fitted;

@@ -356,6 +356,7 @@ void crops() {
   std::cin >> bytes;
   std::string text(bytes + 1, ' ');
   std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  check_fitting(text);
   const Cascade cascade = cascades_of(text).at(0);
   std::printf("%s %zu %zu %dx%d %.2f %d %zu %s\\n", cascade.boxes.c_str(), cascade.heads.size(), cascade.classes.size(),
               cascade.height, cascade.width, cascade.margin, cascade.square, cascade.most, cascade.folder().c_str());
@@ -414,6 +415,13 @@ def test_crops_are_those_of_python(tool: Path, box: tuple[float, ...], square: b
     wanted = fit(Sample(np.ascontiguousarray(image[top:bottom, left:right]), {}), CROP)[0].image
     difference = np.abs(np.array(pixels.split(), int).reshape(wanted.shape) - wanted.astype(int))
     assert difference.max() <= 2
+
+
+def test_crops_for_a_file_that_wants_them_otherwise_are_refused(tool: Path) -> None:
+    text = '{\n  "input": {\n    "fitting": {\n      "shrink": "area"\n'
+    ended = subprocess.run([tool, "crops"], input=f"{len(text)}\n{text}", capture_output=True, text=True)
+    assert ended.returncode
+    assert "wants crops as earlier versions made them; export the run again" in ended.stderr
 
 
 def test_the_readme_builds_what_the_tests_build() -> None:

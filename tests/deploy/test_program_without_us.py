@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hydranet.annotations import Boxes, ClassMap, ScalarMap
-from hydranet.deploy.manifest import KEY, Fitting, Head, Input, Manifest, Output
+from hydranet.deploy.fitting import Fitting
+from hydranet.deploy.manifest import KEY, Head, Input, Manifest, Output
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session
 

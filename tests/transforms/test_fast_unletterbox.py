@@ -69,13 +69,15 @@ def test_classes_are_nearly_those_of_the_general_warp(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("size", "to"), SIZES)
-def test_a_letterboxed_picture_is_the_same_bit_by_bit(
+def test_a_letterboxed_picture_is_that_of_the_general_warp(
     size: tuple[int, int], to: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, view = picture(np.random.default_rng(0), *size), letterbox(size, to)
     fast = image_of(image, view)
-    monkeypatch.setattr("hydranet.transforms.warp_maps.placed", lambda *_: None)
-    np.testing.assert_array_equal(fast, image_of(image, view))
+    monkeypatch.setattr("hydranet.transforms.warp_maps.resized", lambda *_: None)
+    difference = np.abs(fast.astype(int) - image_of(image, view))
+    assert difference.max() <= 8  # OpenCV's warps round places to 1/32 of a pixel
+    assert difference.mean() < 0.5
 
 
 def test_what_is_no_plain_fit_takes_the_general_way() -> None:

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from hydranet.annotations import Annotation
-from hydranet.core.sample import DataError, Sample
+from hydranet.core.sample import DataError
 from hydranet.deploy.finite import broken_field
 from hydranet.deploy.manifest import IOU, SCORE, Head, Manifest
 from hydranet.deploy.options import PredictorError
 from hydranet.postprocess.nms import above
 from hydranet.postprocess.padding import unpadded
 from hydranet.postprocess.steps import postprocess, step_named
-from hydranet.transforms.warp import View, letterbox, stretch, unwarp, warp
+from hydranet.transforms.warp import View, letterbox, stretch, unwarp
+from hydranet.transforms.warp_maps import image_of
 
 
 def thresholds(heads: Iterable[Head]) -> dict[str, np.ndarray]:
@@ -56,7 +57,8 @@ def prepared(
     """Images as the graph takes them, and how each lies in what the network sees."""
     if manifest.input.fit == "none":
         views = [letterbox((checked(image).shape[0], image.shape[1]), size) for image in images]
-        return [warp(Sample(image), view).image for image, view in zip(images, views, strict=True)], views
+        shrink = rule.shrink if (rule := manifest.input.fitting) else "area"  # what files did before they said it
+        return [image_of(image, view, shrink) for image, view in zip(images, views, strict=True)], views
     frame = manifest.input.frame
     for image in images:
         if checked(image).shape[:2] != frame:

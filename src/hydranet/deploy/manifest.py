@@ -17,6 +17,7 @@ from hydranet.core.checks.types import check_fields, fits
 from hydranet.core.errors import MALFORMED, UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.camera_input import CAMERA, CameraInput
+from hydranet.deploy.fitting import Fitting
 from hydranet.deploy.moved import modern_manifest
 from hydranet.postprocess.steps import kind_after
 
@@ -38,24 +39,6 @@ CURE = "export the run again"
 
 class ManifestError(UserError, ValueError):
     """A model file without a manifest that this version can read."""
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How an image is brought to the size the network sees, so that a program without this package does the same.
-
-    scale = min(height / image height, width / image width); each side of the image becomes round(side * scale), at
-    least 1, halves to the even number. What shrinks is averaged by area, what grows is interpolated linearly (OpenCV's
-    INTER_AREA and INTER_LINEAR). The result lies at (size - side) // 2 from the top and from the left, the rest is of
-    the gray value `padding`. docs/shipping.md holds it as a program.
-    """
-
-    method: str = "letterbox"
-    padding: int = 114
-    position: str = "center, rounded down"
-    rounding: str = "half to even"
-    shrink: str = "area"
-    enlarge: str = "linear"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from hydranet.core.cascade import Cascade
 from hydranet.core.spec import to_json
 from hydranet.core.task import Task
 from hydranet.deploy.camera_input import CameraInput
-from hydranet.deploy.manifest import Fitting, Head, Input, Manifest, Output
+from hydranet.deploy.fitting import Fitting
+from hydranet.deploy.manifest import Head, Input, Manifest, Output
 from hydranet.evaluation.report import digest
 from hydranet.export.graph import ExportGraph, example, present
 from hydranet.transforms.warp_maps import PAD

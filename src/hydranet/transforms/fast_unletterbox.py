@@ -43,15 +43,23 @@ def window(view: View, size: Size) -> Window | None:
     return slice(top, bottom), slice(left, right)
 
 
-def placed(image: np.ndarray, view: View, fill: int) -> np.ndarray | None:
-    """An image moved by whole pixels on a background of `fill`; None where the view does anything else."""
-    place = window(view, (image.shape[0], image.shape[1]))
-    if place is None or (place[0].stop - place[0].start, place[1].stop - place[1].start) != image.shape[:2]:
+def resized(image: np.ndarray, view: View, place: Window | None, fill: int) -> np.ndarray | None:
+    """An image scaled as the view says, in its place on a background of `fill`; None where the view does anything else.
+
+    The image may reach a fraction of a pixel beyond its place: that part is cut off.
+    """
+    if place is None:
         return None
-    if image.shape[:2] == view.size:
-        return image.copy()
+    (height, width), (across, down) = ((one.stop - one.start for one in place), view.scale)
+    size = round(image.shape[0] * down), round(image.shape[1] * across)
+    if size != image.shape[:2]:
+        image = cv2.resize(image, None, fx=across, fy=down, interpolation=cv2.INTER_LINEAR)
+    elif max(abs(across - 1), abs(down - 1)) > CLOSE:  # OpenCV copies what keeps its size
+        return None
+    if (height, width) == view.size:
+        return image[:height, :width].copy()
     canvas = np.full((*view.size, *image.shape[2:]), fill, dtype=image.dtype)
-    canvas[place] = image
+    canvas[place] = image[:height, :width]
     return canvas
 
 

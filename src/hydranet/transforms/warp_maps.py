@@ -7,8 +7,9 @@ import numpy as np
 
 from hydranet.annotations import UNKNOWN_ID, ClassMap, NormalMap, ScalarMap
 from hydranet.core.sample import DataError
-from hydranet.transforms.fast_unletterbox import placed
-from hydranet.transforms.view import Size, View, stretch
+from hydranet.transforms.fast_unletterbox import resized, window
+from hydranet.transforms.shrink import WAYS, Shrink
+from hydranet.transforms.view import Size, View
 
 PAD = 114
 """Gray of padding in images."""
@@ -34,20 +35,15 @@ def outside(view: View, source_size: Size) -> np.ndarray:
     return _nearest(np.ones(source_size, dtype=np.uint8), view, 0) == 0
 
 
-def image_of(image: np.ndarray, view: View) -> np.ndarray:
-    """Bilinear; what shrinks is averaged by area first, or else thin things would flicker (aliasing)."""
-    height, width = image.shape[:2]
-    shrunk_to = tuple(
-        max(1, round(side * min(1.0, s))) for side, s in zip((height, width), view.scale[::-1], strict=True)
-    )
-    shrink = stretch((height, width), shrunk_to)
-    if shrunk_to != (height, width):
-        image = cv2.resize(image, shrunk_to[::-1], interpolation=cv2.INTER_AREA)
-    rest = shrink.inverse((height, width)).then(view)
-    if (moved := placed(image, rest, PAD)) is not None:
-        return moved
-    warped = _linear(image, rest)
-    warped[outside(rest, shrunk_to)] = PAD
+def image_of(image: np.ndarray, view: View, shrink: Shrink = "blocks") -> np.ndarray:
+    """Bilinear; what shrinks is averaged first (`transforms.shrink`), or else thin things would flicker."""
+    size = image.shape[0], image.shape[1]
+    smaller, averaged = WAYS[shrink](image, view.scale)
+    rest = averaged.inverse(size).then(view)
+    if (fitted := resized(smaller, rest, window(view, size), PAD)) is not None:
+        return fitted
+    warped = _linear(smaller, rest)
+    warped[outside(view, size)] = PAD
     return warped
 
 
