@@ -46,6 +46,10 @@ def test_a_precision_without_units_is_flagged() -> None:
     assert not plan.emulated("bf16", frozenset({"avx2", "amx_bf16"}))
     assert not plan.emulated("fp32", frozenset({"avx2"}))
     assert not plan.emulated("int8", frozenset())
+    mixed = plan.emulated("int8-bf16", frozenset({"avx512_vnni"}))
+    assert "no bf16 units (avx512_bf16 or amx_bf16 or bf16): int8-bf16 is emulated here" in mixed
+    assert "no int8 units" in plan.emulated("int8-bf16", frozenset({"avx512_bf16"}))
+    assert not plan.emulated("int8-bf16", frozenset({"avx512_bf16", "avx512_vnni"}))
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,8 @@ def test_whether_it_pays_is_a_sentence() -> None:
         "1.40 times as quick"
     )
     assert sentence({"int8": 10.0, "fp32": 35.0}).endswith("it pays, 3.50 times as quick as fp32")
+    mixed = sentence({"int8": 10.0, "fp32": 35.0, "int8-bf16": 9.04})
+    assert "fp32 35, INT8 with precision='bf16' for what stays float (no score was checked) 9.04: it pays" in mixed
     calls: list[str] = []
     median_ms({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
     assert calls == ["a", "b"] * 3

@@ -137,7 +137,7 @@ class ArtifactCache:
         """The files of one runtime, written now unless they exist."""
         if runtime in EAGER:
             return Files(str(self.folder / MODEL), str(self.folder / f"{MODEL}#bare"))
-        if precision == "int8":
+        if precision.startswith("int8"):
             return self._int8(runtime)
         module = target(runtime)
         graph, alone = self.folder / f"model{module.SUFFIX}", self.folder / f"bare{module.SUFFIX}"
@@ -155,11 +155,12 @@ class ArtifactCache:
         if place is not None and not why:
             return Files(str(place / f"model{ptq.TARGETS[runtime]}"))
         images = [fit(Sample(frame), self.shape.size)[0].image[None] for frame in self.frames]
-        made = []
+        made: list[str] = []
         for graph, manifest, stem in ((self.graph, self.manifest, "model"), (self.bare, self.bare_manifest, "bare")):
             path = self.folder / "int8" / f"{stem}{ptq.TARGETS[runtime]}"
-            network = ptq.floating(graph, manifest)
-            made.append(str(ptq.write(network, runtime, (), images, path, replace(manifest, precision="int8"))))
+            if not path.is_file():
+                ptq.write(ptq.floating(graph, manifest), runtime, (), images, path, replace(manifest, precision="int8"))
+            made.append(str(path))
         return Files(made[0], made[1], why)
 
 
@@ -191,8 +192,9 @@ def notes(candidates: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> 
 def unchecked(variants: Sequence[Variant]) -> list[str]:
     """A sentence on each variant whose INT8 was not checked, judged by the files that it really runs."""
     why = {v: "; ".join(dict.fromkeys(file.unproven for file in v.files if file.unproven)) for v in variants}
-    return [
+    sentences = (
         f"INT8 of {variant.network} in {variant.runtime} is for speed alone: no budget was checked ({reason})"
         for variant, reason in why.items()
         if reason
-    ]
+    )
+    return list(dict.fromkeys(sentences))  # int8 and int8-bf16 run the same file

@@ -136,7 +136,7 @@ def opened(variant: Variant, path: str, threads: int) -> Session:
     if variant.runtime == "openvino":
         module: Any = importlib.import_module("hydranet.deploy.runtimes.openvino")
         made: Callable[..., Session] = module.Session
-        return made(path, threads, precision="bf16" if variant.precision == "bf16" else "fp32")
+        return made(path, threads, precision="bf16" if variant.precision.endswith("bf16") else "fp32")
     return open_session(path, variant.runtime, threads)
 
 

@@ -30,7 +30,7 @@ def bench(
     runtimes: Annotated[str, typer.Option(help="Of eager, channels-last, compiled, torchscript, onnx, openvino")] = (
         "eager,channels-last,compiled,torchscript,onnx,openvino"
     ),
-    precision: Annotated[str, typer.Option(help="Of fp32, bf16, int8; several by commas")] = "fp32",
+    precision: Annotated[str, typer.Option(help="Of fp32, bf16, int8, int8-bf16; several by commas")] = "fp32",
     rounds: Annotated[int, typer.Option(min=1, help="Turns of every variant")] = 10,
     frames: Annotated[int, typer.Option(min=1, help="Frames that are measured per turn")] = 5,
     separate: Annotated[bool, typer.Option("--separate", help="Also each head of the first as a network")] = False,

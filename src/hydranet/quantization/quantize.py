@@ -204,6 +204,7 @@ def _speed(trial: QuantizationTrial, target: str, path: Path) -> str:
     sessions = {"int8": open_session(path, target), "fp32": open_session(plain_path, target)}
     if target == "openvino":
         sessions["bf16"] = open_session(plain_path, target, precision="bf16")
+        sessions["int8-bf16"] = open_session(path, target, precision="bf16")
     graph = trial.network.graph  # noise of its shapes: the time of a network does not depend on what it sees
     given = dict(zip(graph.inputs, (one.numpy() for one in example(graph.shape, graph.inputs)), strict=True))
     return sentence(median_ms({name: partial(session, given) for name, session in sessions.items()}))

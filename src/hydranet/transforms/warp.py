@@ -168,7 +168,7 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     clipped = np.minimum(np.maximum(hull, 0), view.size[::-1] * 2)
     sides = clipped[:, 2:] - clipped[:, :2]
     keep = (sides > 0).all(1)
-    kept = replace(rows(boxes, keep), xyxy=clipped[keep])
+    kept = replace(boxes, xyxy=clipped) if keep.all() else replace(rows(boxes, keep), xyxy=clipped[keep])
     if kept.distance_m is not None:
         kept = replace(kept, distance_m=kept.distance_m / view.zoom)
     if prediction:
