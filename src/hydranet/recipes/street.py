@@ -44,7 +44,8 @@ from hydranet.transforms.augment import Augment
 TALL, WIDE, CROP = (192, 288), (160, 512), (64, 64)
 """What is trained: few sizes, so that images of several sources share a batch and its BatchNorm statistics."""
 
-CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (224, 320), (192, 640), (320, 576)
+CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (224, 320), (256, 832), (448, 800)
+CARLA_WHOLE, CULANE_WHOLE = (288, 480), (224, 640)
 """What is scored: whole images, in which things are as large as in the zoomed crops that were trained on."""
 
 CANONICAL_FOCAL_PX = 300.0
@@ -53,8 +54,8 @@ CANONICAL_FOCAL_PX = 300.0
 HARD_LIGHT = Augment(scale=(0.9, 2.0), brightness=0.5, contrast=0.5, saturation=0.5, noise=0.04, blur=1.5)
 """Dusk, glare and other cameras: what is trained is few streets in one light, what is asked for is any."""
 
-ZOOMED = replace(HARD_LIGHT, scale=(1.2, 3.0))
-"""For images of 1280x720, whose cars are a few pixels high in the whole."""
+CLOSER, CLOSEST = (replace(HARD_LIGHT, scale=scale) for scale in ((1.1, 2.6), (1.6, 4.0)))
+"""For images whose cars are a few pixels high in the whole (closest: 1280x720): in the middle, as large as scored."""
 
 CAMVID_FOCAL_PX, IDD_FOCAL_PX = 515.0, 270.0
 """About: neither set states its camera. Only what is far in any camera is labeled with a distance there."""
@@ -91,14 +92,15 @@ def street() -> Recipe:
     camvid = Source("camvid", CamVid("camvid"), TALL, weight=1.5)
     idd = Source("idd", IddLite("idd_lite"), TALL, weight=1.5, labels={"semantic": None, "regions": "semantic"})
     idd_train, idd_held_out = (replace(idd, dataset=Subset(idd.dataset, frames)) for frames in ("0-919", "920-999"))
-    kitti = Source("kitti", KittiObject("kitti_object"), WIDE, classes={"detection": KITTI_TO_ROAD})
-    bdd = Source("bdd", Bdd100k("bdd100k"), TALL, classes={"detection": BDD_TO_ROAD}, augment=ZOOMED)
+    kitti = Source("kitti", KittiObject("kitti_object"), WIDE, classes={"detection": KITTI_TO_ROAD}, augment=CLOSER)
+    bdd = Source("bdd", Bdd100k("bdd100k"), TALL, classes={"detection": BDD_TO_ROAD}, augment=CLOSEST)
     carla = Source(
         "carla",
         Voc("carla_det", CARLA, "images/train", "labels/train"),
         TALL,
         weight=0.5,
         classes={"detection": CARLA_TO_ROAD},
+        augment=CLOSER,
     )
     culane = Source("culane", CuLane("culane"), WIDE)
     made = ("depth", "normals", "detection", "lanes", "edge_strength")
@@ -138,6 +140,7 @@ def street() -> Recipe:
                 WIDE,
                 weight=0.4,
                 classes={"detection": KITTI_TO_ROAD},
+                augment=CLOSER,
             ),
             replace(bdd, dataset=with_drivable(Subset(bdd.dataset, "0-59"), "bdd100k")),
             replace(carla, dataset=Subset(carla.dataset, "0-129")),
@@ -151,8 +154,8 @@ def street() -> Recipe:
             replace(idd_held_out, size=IDD_WHOLE),
             replace(kitti, dataset=kitti_val, size=KITTI_WHOLE),
             replace(bdd, dataset=Subset(bdd.dataset, "60-69"), size=BDD_WHOLE),
-            replace(carla, dataset=Subset(carla.dataset, "130-149")),
-            replace(culane, dataset=CuLane("culane", frames="62-89")),
+            replace(carla, dataset=Subset(carla.dataset, "130-149"), size=CARLA_WHOLE),
+            replace(culane, dataset=CuLane("culane", frames="62-89"), size=CULANE_WHOLE),
             replace(scenes, dataset=Scenes(count=32, seed=99, size=WIDE, labels=made)),
             replace(signs, dataset=Gtsrb("gtsrb", split="val"), augment=None),
         ),

@@ -18,11 +18,14 @@ from hydranet.datasets.scenes.signs import MIRROR
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.voc import Voc
 from hydranet.recipes.detectors import CARLA, CARLA_TO_ROAD
-from hydranet.recipes.street import CROP, TALL, TO_ROAD, WIDE, street
+from hydranet.recipes.street import CARLA_WHOLE, CLOSER, CROP, TALL, TO_ROAD, WIDE, far_sky, street
 from hydranet.tasks.classification.task import Classification
 from hydranet.tasks.semantic.task import Semantic
 
 LABELS = ("semantic", "depth", "normals", "detection", "drivable", "lanes", "edge_strength")
+
+SCENES_WHOLE = (192, 640)
+"""A little larger than what is trained, where scenes are cropped and magnified."""
 
 SURFACE = {"semantic": "surface", "drivable": "surface"}
 """One map of the teacher teaches two tasks: what is road, and where one may drive."""
@@ -45,7 +48,7 @@ def street_open() -> Recipe:
     """
     scenes = Source(
         "scenes",
-        Scenes(count=6000, seed=2, size=WIDE, labels=LABELS),
+        far_sky(Scenes(count=6000, seed=2, size=WIDE, labels=LABELS)),
         WIDE,
         weight=2.0,
         labels={"edges": "edge_strength"},
@@ -58,6 +61,7 @@ def street_open() -> Recipe:
         TALL,
         labels=SURFACE,
         classes={**SURFACE_CLASSES, "detection": CARLA_TO_ROAD},
+        augment=CLOSER,
     )
     videos = Source(
         "videos",
@@ -80,8 +84,8 @@ def street_open() -> Recipe:
         ),
         data=(scenes, frames, videos, signs),
         validation=(
-            replace(scenes, dataset=Scenes(count=32, seed=99, size=WIDE, labels=LABELS)),
-            Source("carla", Subset(carla, "130-149"), TALL, classes={"detection": CARLA_TO_ROAD}),
+            replace(scenes, dataset=Scenes(count=32, seed=99, size=SCENES_WHOLE, labels=LABELS), size=SCENES_WHOLE),
+            Source("carla", Subset(carla, "130-149"), CARLA_WHOLE, classes={"detection": CARLA_TO_ROAD}),
             replace(signs, dataset=SceneSigns(count=300, seed=98)),
         ),
         balancer=Part(StartScale),
