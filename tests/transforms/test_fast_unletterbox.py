@@ -91,3 +91,17 @@ def test_what_is_no_plain_fit_takes_the_general_way() -> None:
     classes = ClassMap(np.zeros(size, np.uint8), probs=np.ones((1, *size), np.float32))
     assert fast_unletterbox.unfitted(classes, letterbox(size, size), size) is None  # probabilities are interpolated
     assert fast_unletterbox.window(View(np.diag([0.3, 0.3, 1.0]), size), size) is None
+
+
+@pytest.mark.parametrize("kind", [ScalarMap, NormalMap])
+def test_a_single_pixel_that_is_no_number_is_seen(kind: type) -> None:
+    size = (32, 64)
+    seen, view = smooth(kind, size), letterbox(size, size)
+    assert fast_unletterbox.unfitted(seen, view, size) is not None
+    (name,) = kind.arrays()[:1]
+    for odd in (np.nan, np.inf, -np.inf):
+        values = getattr(seen, name).copy()
+        values[..., -1, 5] = odd
+        assert fast_unletterbox.unfitted(replace(seen, **{name: values}), view, size) is None
+    huge = np.full_like(getattr(seen, name), 3e38)
+    assert fast_unletterbox.unfitted(ScalarMap(huge.reshape(-1, 64)[:32]), view, size) is not None

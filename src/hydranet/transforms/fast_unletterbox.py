@@ -4,6 +4,7 @@ Letterboxing and stretching move whole pixels, so that no general warp is needed
 for every other view. Frames of 375 x 1242 take a tenth of the time.
 """
 
+import math
 from dataclasses import replace
 from functools import lru_cache, singledispatch
 
@@ -123,4 +124,6 @@ def _cropped(values: np.ndarray, view: View, size: Size) -> np.ndarray | None:
     if view.zoom != 1 or place is None or values.shape[-2:] != view.size or values.dtype != np.float32:
         return None
     cropped: np.ndarray = values[(..., *place)]
-    return cropped if np.isfinite(cropped).all() else None
+    planes = cropped[None] if cropped.ndim == 2 else cropped
+    finite = all(math.isfinite(cv2.sumElems(plane)[0]) for plane in planes)  # in float64, so that no sum overflows
+    return cropped if finite else None
