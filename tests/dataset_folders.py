@@ -41,6 +41,7 @@ from hydranet.datasets.shift import Shift
 from hydranet.datasets.split import Split
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.table import Table
+from hydranet.datasets.thinned import Thinned
 from hydranet.datasets.together import Together
 from hydranet.datasets.tusimple import TuSimple
 from hydranet.datasets.tusimple_masks import TuSimpleMasks
@@ -506,6 +507,10 @@ def unlike(root: Path) -> Unlike:
     return Unlike(kitti_object(root), Subset(kitti_object(root), "0"))
 
 
+def thinned(root: Path) -> Thinned:
+    return Thinned(kitti_object(root), label="depth", every=2)
+
+
 def split(root: Path) -> Split:
     return Split(masks(root), val=0.3)
 
@@ -571,6 +576,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Labelme: labelme,
     Split: split,
     Unlike: unlike,
+    Thinned: thinned,
     Around: around,
     ImageList: image_list,
     Together: together,
