@@ -36,7 +36,7 @@ def test_everything_else_stays(tmp_path: Path) -> None:
 
 
 def test_what_is_no_map_of_numbers_is_refused() -> None:
-    with pytest.raises(DataError, match="Thinned.label='semantic' is a ClassMap, expected a ScalarMap"):
+    with pytest.raises(DataError, match=r"Thinned.label='semantic' is a ClassMap, expected a ScalarMap"):
         Thinned(SCENES, label="semantic")[0]
-    with pytest.raises(SpecError, match="got Thinned.every=0, expected a whole number >= 1"):
+    with pytest.raises(SpecError, match=r"got Thinned.every=0, expected a whole number >= 1"):
         Thinned(SCENES, label="depth", every=0)
