@@ -9,6 +9,7 @@ import torch
 from hydranet.balancers.uniform import Uniform
 from hydranet.config.best_metric import parsed
 from hydranet.config.cascades import check_cascades
+from hydranet.config.joint import Joint
 from hydranet.config.moved import modern_recipe
 from hydranet.config.optim import Optim
 from hydranet.config.precision import PRECISIONS, Precision
@@ -59,6 +60,7 @@ class Recipe(Component):
     ema:        decay of the averaged weights that are evaluated and kept, or None.
     validation: sources that are evaluated; their augmentation is a letterbox to `size`.
     teachers:   teachers that the network learns from, beside labels or instead of them (docs/distillation.md).
+    joint:      one code of all answers, by which tasks without labels learn from those with (docs/distillation.md).
     stages:     what learns in which steps (docs/stages.md), `steps` in all. Empty = everything in all steps.
     allow_leaks: train although a teacher, or the images it labels, meet the validation images (docs/distillation.md).
     cascades:   boxes of one task that are cut out and shown to others, such as signs (`core.cascade`).
@@ -87,6 +89,7 @@ class Recipe(Component):
     optim: Optim = field(default_factory=Optim)
     schedule: Schedule = field(default_factory=OneCycle)
     teachers: tuple[Teacher, ...] = ()
+    joint: Joint = field(default_factory=Joint)
     allow_leaks: bool = False
     stages: tuple[Stage, ...] = ()
     cascades: tuple[Cascade, ...] = ()
@@ -146,6 +149,8 @@ class Recipe(Component):
                 raise SpecError(f"got sources {names}, expected every name once; rename one (Source.name)")
         if any(teacher.features for teacher in self.teachers) and not issubclass(self.sharing.cls, HardSharing):
             raise SpecError(f"got features of a teacher with {self.sharing.cls.__name__}, expected HardSharing; set 0")
+        if self.joint.weight and not issubclass(self.sharing.cls, HardSharing):
+            raise SpecError(f"got joint with {self.sharing.cls.__name__}, expected HardSharing; set joint.weight=0")
         if self.sync_norm and issubclass(self.balancer.cls, MetaBalancer):
             raise SpecError(
                 f"sync_norm does not go with {self.balancer.cls.__name__}, whose held-out images differ in number from "

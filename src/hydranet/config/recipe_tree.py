@@ -12,6 +12,7 @@ import torch
 
 from hydranet.config import schedule
 from hydranet.config.catalog import OPEN, members
+from hydranet.config.joint import Joint
 from hydranet.config.optim import Optim
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
@@ -30,6 +31,7 @@ IMPLIED: Mapping[str, type] = {
     "validation": Source,
     "stages": Stage,
     "teachers": Teacher,
+    "joint": Joint,
     "optim": Optim,
     "augment": Augment,
 }

@@ -54,8 +54,8 @@ class Batch:
 
     @property
     def asked(self) -> set[str]:
-        """The tasks that can learn from this batch: by a label or from a teacher."""
-        return {*self.labels, *(distilled_target.task for distilled_target in self.distillation)}
+        """The tasks whose outputs are needed for what can be learned from this batch, by labels or from teachers."""
+        return {*self.labels, *(name for one in self.distillation for name in (one.task, *one.also))}
 
     @property
     def pixels(self) -> Tensor:

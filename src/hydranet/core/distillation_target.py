@@ -20,6 +20,7 @@ class DistillationTarget:
     temperature: of the softened class probabilities in `target`; 0 = decisions alone.
     raw:         the teacher's raw answers, of its task `teacher`; None where it is an exported file.
     classes:     int by class of the teacher, the student's class; below 0 = none of them.
+    also:        further tasks whose outputs it needs; `distill` then gets all of them, by name.
     """
 
     task: str
@@ -31,3 +32,4 @@ class DistillationTarget:
     raw: Any = None
     teacher: Any = None
     classes: Tensor | None = None
+    also: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from hydranet.data.check_label import without_camera
 from hydranet.data.class_table import ClassTable, class_table
 from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
+from hydranet.distillation.joint_code import joint_code
 from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model
 from hydranet.io.atomic import CheckpointError
 from hydranet.postprocess.padding import unpadded
@@ -48,6 +49,7 @@ class Teachers:
     def __init__(self, recipe: Recipe, device: torch.device | str = "cpu") -> None:
         tasks = {task.name: task for task in recipe.tasks}
         self.teaching = [_Teaching(i, teacher, tasks, device) for i, teacher in enumerate(recipe.teachers)]
+        self.joint = joint_code(recipe.joint, tasks)
         self.digests = {teacher.path: digest(teacher.path) for teacher in recipe.teachers}
         names = {source.name for source in recipe.data}
         for teacher in recipe.teachers:
@@ -64,9 +66,10 @@ class Teachers:
                 )
 
     @property
-    def feature_matching(self) -> tuple[Task, ...]:
-        """The tasks that exist while training only: one for each teacher whose features are matched."""
-        return tuple(one.feature_matching for one in self.teaching if one.feature_matching)
+    def extra_tasks(self) -> tuple[Task, ...]:
+        """The tasks that exist while training only: one for each teacher whose features are matched, and the code."""
+        matched = (one.feature_matching for one in self.teaching)
+        return tuple(task for task in (*matched, self.joint) if task is not None)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, tasks: Collection[str], autocast: Autocast) -> Batch:
@@ -78,6 +81,8 @@ class Teachers:
         distillation = tuple(
             distilled_target for one in self.teaching for distilled_target in one.distillation(batch, tasks, autocast)
         )
+        if self.joint and self.joint.name in tasks and (compared := self.joint.target(batch)):
+            distillation += (compared,)
         return replace(batch, distillation=distillation) if distillation else batch
 
 

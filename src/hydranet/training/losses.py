@@ -34,7 +34,9 @@ def losses_of(model: HydraNet, raw: dict[str, object], batch: Batch) -> dict[str
             if distilled_target.task in raw:
                 rows = distilled_target.rows
                 task = model.tasks[distilled_target.task].with_camera(batch.camera[rows])
-                distilled_loss = task.distill(pick(raw[distilled_target.task], rows), distilled_target)
+                names = (distilled_target.task, *distilled_target.also)
+                outputs = {name: pick(raw[name], rows) for name in names}
+                distilled_loss = task.distill(outputs if distilled_target.also else outputs[names[0]], distilled_target)
                 losses[distilled_target.task] = combined(
                     losses.get(distilled_target.task), distilled_loss, distilled_target.weight
                 )

@@ -45,7 +45,7 @@ class Run:
         self.processes = processes or ProcessGroup()
         self.teachers = Teachers(recipe, self.device)
         self.focal_px = cameras.focal_lengths(recipe)
-        more = self.teachers.feature_matching
+        more = self.teachers.extra_tasks
         model = warm_start.built(recipe, more) if fresh else checkpoint.without_pretrained(recipe).build(more)
         model.usual_focal = cameras.usual_focal(recipe, self.focal_px)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
@@ -56,7 +56,7 @@ class Run:
             depthwise_in_float32(self.model)
         for part in (self.model.trunk, *self.model.heads.values()) if recipe.compile else ():
             part.compile()
-        self.balancer: Balancer = recipe.build_balancer(self.teachers.feature_matching).to(self.device)
+        self.balancer: Balancer = recipe.build_balancer(self.teachers.extra_tasks).to(self.device)
         self.users = parameter_users(self.model.trunk) if isinstance(self.balancer, GradientBalancer) else None
         self.started = warm_start.load_pretrained(self.model, recipe) if fresh else None
         if recipe.fixed_norm and not recipe.fixed_norm_after:
