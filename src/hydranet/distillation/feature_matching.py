@@ -1,31 +1,28 @@
 """Learning from a teacher's features: its pyramid is predicted from the student's, level by level."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NoReturn
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hydranet.annotations import Annotation
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError
-from hydranet.core.task import Loss, Raw, Stats, Task
+from hydranet.core.task import Loss, Raw
+from hydranet.distillation.training_task import TrainingTask
 
 
 @dataclass(frozen=True)
-class FeatureMatching(Task):
+class FeatureMatching(TrainingTask):
     """A head that exists while training only: 1x1 projections of the student's levels to the teacher's channels.
 
-    It is a task of its own, since its loss has another unit than the teacher's other distillation targets: balancers
-    weigh it, checkpoints for --resume hold its projections, shipped networks do not. It has no labels and no
-    predictions.
+    Its loss has another unit than the teacher's other distillation targets.
 
     hint: channels and strides of the teacher's levels.    strength: factor on the loss.
     """
 
-    kind: ClassVar[type[Annotation]] = Annotation
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("relative_error", "lower")
 
     hint: Features = field(default=(), kw_only=True)
@@ -43,21 +40,6 @@ class FeatureMatching(Task):
         wanted = [distilled_target.raw[place] for place in places_of(self.hint)]
         error = torch.stack([relative_error(own, target) for own, target in zip(raw, wanted, strict=True)])
         return Loss(self.strength * error.sum(), error.new_tensor(float(error.numel())))
-
-    def loss(self, raw: Raw, label: Annotation) -> NoReturn:
-        self._no_answers()
-
-    def decode(self, raw: Raw) -> NoReturn:
-        self._no_answers()
-
-    def measure(self, prediction: Annotation, label: Annotation) -> NoReturn:
-        self._no_answers()
-
-    def score(self, stats: Stats) -> NoReturn:
-        self._no_answers()
-
-    def _no_answers(self) -> NoReturn:
-        raise SpecError(f"{self.name!r} matches features while training; it has neither labels nor answers")
 
 
 class Projections(nn.Module):

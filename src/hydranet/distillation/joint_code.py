@@ -28,7 +28,8 @@ from hydranet.core.batch import Batch
 from hydranet.core.distillation_target import DistillationTarget
 from hydranet.core.features import Features, Pyramid
 from hydranet.core.spec import SpecError, unknown
-from hydranet.core.task import Cameras, Loss, Raw, Stats, Task
+from hydranet.core.task import Cameras, Loss, Raw, Task
+from hydranet.distillation.training_task import TrainingTask
 
 NAME = "joint"
 
@@ -61,7 +62,7 @@ def joint_code(joint: Joint, tasks: Mapping[str, Task]) -> "JointCode | None":
 
 
 @dataclass(frozen=True)
-class JointCode(Task):
+class JointCode(TrainingTask):
     """An encoder g and a decoder g' of all answers Y, stacked; of Y*, the same with labels where there are any.
 
     Loss of an image (arXiv 2404.01976, section 3): the distance 1 - cos(g(Y), g(Y*)), averaged over places, which moves
@@ -69,7 +70,6 @@ class JointCode(Task):
     nothing and moves encoder and decoder alone. An image without a label has nothing to be compared with.
     """
 
-    kind: ClassVar[type[Annotation]] = Annotation
     headline: ClassVar[tuple[str, Literal["higher", "lower"]]] = ("distance", "lower")
 
     of: tuple[Task, ...] = field(default=(), kw_only=True)
@@ -115,21 +115,6 @@ class JointCode(Task):
         filled = answer.clone()
         filled[places] = torch.where(known, label, answer[places])
         return filled
-
-    def loss(self, raw: Raw, label: Annotation) -> NoReturn:
-        self._no_answers()
-
-    def decode(self, raw: Raw) -> NoReturn:
-        self._no_answers()
-
-    def measure(self, prediction: Annotation, label: Annotation) -> NoReturn:
-        self._no_answers()
-
-    def score(self, stats: Stats) -> NoReturn:
-        self._no_answers()
-
-    def _no_answers(self) -> NoReturn:
-        raise SpecError(f"{self.name!r} compares answers while training; it has neither labels nor answers")
 
 
 class Code(nn.Module):
