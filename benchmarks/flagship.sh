@@ -19,7 +19,7 @@ learn street "$run"
 name=street
 if [ -n "$teachers" ]; then
     benchmarks/street_labels.sh "$HYDRANET_DATA" "$teachers"
-    learn street_taught "$run-taught" "start=$run" fixed_norm_after=0 optim.lr=1e-3 steps=700
+    learn street_taught "$run-taught" "start=$run" fixed_norm_after=0 optim.lr=1e-3 steps=2500
     name=street_taught
     run="$run-taught"
 fi
