@@ -15,7 +15,10 @@ from dataset_folders import (
     coco_tables,
     kitti_object,
     kitti_tracking,
+    labelme,
+    labelme_shape,
     noise,
+    shift,
     voc,
     voc_object,
     write,
@@ -25,13 +28,18 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
+from hydranet.data.check import check
 from hydranet.datasets.bdd100k import Bdd100k
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.kitti_object import KittiObject
 from hydranet.datasets.kitti_tracking import KittiTracking
+from hydranet.datasets.labelme import Labelme
+from hydranet.datasets.shift import Shift
+from hydranet.datasets.table import Table
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.columns import BoxColumns
 
 NAMES = ("bike", "car")
 
@@ -72,6 +80,7 @@ def tracking_boxes(root: Path, *lines: str) -> None:
 
 
 FLAT, TURNED = CAR.replace("20.00", "4.00"), CAR.replace("20.00", "3.00")
+BESIDE = CAR.replace("4.00", "40.00").replace("20.00", "50.00")
 READERS: dict[str, tuple[Callable[..., None], type[Dataset], dict[str, object], tuple[object, object, object]]] = {
     # a good box, one without width, one that means nothing
     "coco": (coco_boxes, Coco, {}, ([2, 3, 10, 5], [2, 3, 0, 5], [2, 3, -4, 5])),
@@ -81,6 +90,17 @@ READERS: dict[str, tuple[Callable[..., None], type[Dataset], dict[str, object], 
     "kitti": (kitti_boxes, KittiObject, {"labels": ("detection",)}, (CAR, FLAT, TURNED)),
     "tracking": (tracking_boxes, KittiTracking, {"labels": ("detection",)}, (CAR, FLAT, TURNED)),
 }
+
+
+OUTSIDE = {
+    "coco": [200, 3, 10, 5],
+    "bdd": (200, 3, 210, 8),
+    "voc": (200, 3, 210, 8),
+    "yolo": "0 1.5 .5 .1 .1",
+    "kitti": BESIDE,
+    "tracking": BESIDE,
+}
+"""A box that lies beside its image."""
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -107,6 +127,56 @@ def test_a_box_that_means_nothing_is_refused_or_skipped(tmp_path: Path, kind: st
     assert "a row that means nothing" in ledger.sentences()[0]
     with pytest.raises(SpecError, match=f"no on_error of {cls.__name__} is called 'ignore'"):
         cls(str(tmp_path), **options, on_error="ignore")
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_box_outside_its_image_is_refused_or_counted(tmp_path: Path, kind: str) -> None:
+    make, cls, options, (good, _, _) = READERS[kind]
+    make(tmp_path, good, OUTSIDE[kind], OUTSIDE[kind])
+    with pytest.raises(DataError, match=r"outside its image of 32x24; remove it"):
+        cls(str(tmp_path), **options)[0]
+    sample = cls(str(tmp_path), **options, on_error="skip")[0]
+    assert len(sample.labels["detection"].label) == 1
+    (entry,) = sample.ledger.ranked()
+    assert (entry.what, entry.reason, entry.count) == (Omission.LABEL_IGNORED, "a box outside its image", 2)
+
+
+def test_boxes_outside_are_counted_by_shift_tables_and_labelme(tmp_path: Path) -> None:
+    shift(tmp_path / "shift")
+    file = tmp_path / "shift/images/train/front/det_2d.json"
+    tree = json.loads(file.read_text())
+    tree["frames"][0]["labels"] = [{"category": "car", "box2d": {"x1": 90, "y1": 3, "x2": 99, "y2": 9}}]
+    write(file, json.dumps(tree))
+    write(tmp_path / "table/images/a.png", noise(channels=3))
+    write(tmp_path / "table/labels.csv", "image,x1,y1,x2,y2\na.png,90,3,99,9\n")
+    labelme(tmp_path / "labelme")
+    shapes = [labelme_shape("car", "rectangle", (90, 3), (99, 9)), labelme_shape("car", "rectangle", (4, 3), (4, 9))]
+    tree = json.loads((tmp_path / "labelme/a.json").read_text())
+    write(tmp_path / "labelme/a.json", json.dumps({**tree, "shapes": shapes}))
+    reads = {"detection": "boxes", "semantic": "mask"}
+    columns = BoxColumns(("x1", "y1", "x2", "y2"), names=("car",))
+    for dataset, reasons in (
+        (Shift(str(tmp_path / "shift"), labels=("detection",), on_error="skip"), {"a box outside its image": 1}),
+        (
+            Table(str(tmp_path / "table"), labels={"detection": columns}, on_error="skip"),
+            {"a box outside its image": 1},
+        ),
+        (
+            Labelme(str(tmp_path / "labelme"), names=("road", "car"), read=reads, background="road", on_error="skip"),
+            {"a box outside its image": 1, "a box without width or height": 1, "a shape outside its image": 1},
+        ),
+    ):
+        sample = dataset[0]
+        assert len(sample.labels["detection"].label) == 0
+        assert {entry.reason: entry.count for entry in sample.ledger.ranked()} == reasons
+
+
+def test_a_check_of_data_says_boxes_outside(tmp_path: Path) -> None:
+    yolo_boxes(tmp_path, "0 .5 .5 .1 .1", OUTSIDE["yolo"])
+    *_, last = check(Yolo(str(tmp_path), names=NAMES, on_error="skip"))
+    assert last.report is not None
+    (entry,) = last.report.ledger.ranked()
+    assert (entry.reason, entry.count) == ("a box outside its image", 1)
 
 
 def test_boxes_in_pixels_are_no_shares(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hydranet.annotations import NO_BOX
 from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
-from hydranet.io.box_rows import BoxRow, OnError, boxes_of, is_number, objects, once, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, is_number, objects, once, quoted, read_rows
 from hydranet.io.files import FileDataset, read_json
 from hydranet.io.images import read_image
 from hydranet.io.paths import OutsideFolder, inside
@@ -93,8 +93,9 @@ class Bdd100k(FileDataset):
     def __getitem__(self, index: int) -> Sample:
         frame = self._tables[0][index]
         image = read_image(frame.path)
-        boxes = boxes_of(visible(frame.rows, image.extent.size, self.on_error), image.extent.size)
-        return Sample(image.rgb, {"detection": boxes}, key=frame.path.relative_to(self.folder).as_posix())
+        file, key = str(self.folder / self.annotations), frame.path.relative_to(self.folder).as_posix()
+        boxes, ledger = boxes_inside(frame.rows, image.extent.size, file, self.on_error)
+        return Sample(image.rgb, {"detection": boxes}, key=key, ledger=ledger)
 
 
 def _rows(

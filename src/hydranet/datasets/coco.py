@@ -9,7 +9,7 @@ from typing import Any
 
 from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
-from hydranet.io.box_rows import BoxRow, boxes_of, is_number, is_whole_number, objects, once, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, boxes_inside, is_number, is_whole_number, objects, once, quoted, read_rows
 from hydranet.io.files import FileDataset, read_json
 from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
@@ -152,10 +152,10 @@ class Coco(FileDataset):
         entry = self._tables.images[index]
         with named_by(self.folder / self.annotations):
             image = read_image(entry.path)
-        where = f"{self.folder / self.annotations}: image {entry.id}"
-        rows = fitted(self._tables.rows[entry.id], entry.stated, image.extent, where)
-        boxes = boxes_of(visible(rows, image.extent.size, self.on_error), image.extent.size)
-        return Sample(image.rgb, {"detection": boxes}, key=entry.path.relative_to(self.folder).as_posix())
+        file, key = str(self.folder / self.annotations), entry.path.relative_to(self.folder).as_posix()
+        rows = fitted(self._tables.rows[entry.id], entry.stated, image.extent, f"{file}: image {entry.id}")
+        boxes, ledger = boxes_inside(rows, image.extent.size, file, self.on_error)
+        return Sample(image.rgb, {"detection": boxes}, key=key, ledger=ledger)
 
 
 def _where(file: Path, item: Numbered) -> str:

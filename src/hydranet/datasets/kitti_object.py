@@ -105,17 +105,19 @@ class KittiObject(FileDataset):
         image = read_unturned(path)
         size = image.shape[:2]
         calibration = kitti.read_calibration(self._beside(path, "calib", "txt"))
-        labels: dict[str, Annotation] = {}
+        labels, ledger = dict[str, Annotation](), Ledger()
         if "detection" in self.labels:
-            rows = kitti.read_objects(self._labels_of(path), self.on_error)[0]
-            labels["detection"] = kitti.object_boxes(kitti.visible_objects(rows, size, self.on_error), size)
+            file = self._labels_of(path)
+            rows = kitti.read_objects(file, self.on_error)[0]
+            rows, ledger = kitti.visible_objects(rows, size, file.parent, self.on_error)
+            labels["detection"] = kitti.object_boxes(rows, size)
         if "depth" in self.labels and self.depth == "velodyne":
             points = kitti.read_velodyne(self._beside(path, "velodyne", "bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)
         elif "depth" in self.labels:
             labels["depth"] = kitti.read_depth_image(self._beside(path, "depth_velo", "png"), size)
         key = path.relative_to(self.folder).as_posix()
-        return Sample(image, labels, calibration.camera, key=key)
+        return Sample(image, labels, calibration.camera, key=key, ledger=ledger)
 
     def _beside(self, path: Path, folder: str, suffix: str) -> Path:
         return as_written(self.training / folder / f"{path.stem}.{suffix}")

@@ -95,10 +95,11 @@ class KittiTracking(FileDataset):
         size = image.shape[:2]
         sequence = path.parent.name
         calibration = self._calibrations[sequence]
-        labels: dict[str, Annotation] = {}
+        labels, ledger = dict[str, Annotation](), Ledger()
         if "detection" in self.labels:
             rows = self._tracked[0].get((sequence, int(path.stem)), [])
-            labels["detection"] = tracked_boxes(kitti.visible_objects(rows, size, self.on_error), size)
+            rows, ledger = kitti.visible_objects(rows, size, self.folder / "label_02", self.on_error)
+            labels["detection"] = tracked_boxes(rows, size)
         if "depth" in self.labels and self.depth == "velodyne":
             points = kitti.read_velodyne(as_written(self.folder / "velodyne" / sequence / f"{path.stem}.bin"))
             labels["depth"] = kitti.project_velodyne(points, calibration, size)
@@ -106,7 +107,7 @@ class KittiTracking(FileDataset):
             depth = as_written(self.folder / "depth_velo" / sequence / f"{path.stem}.png")
             labels["depth"] = kitti.read_depth_image(depth, size)
         key = path.relative_to(self.folder).as_posix()
-        return Sample(image, labels, calibration.camera, key=key)
+        return Sample(image, labels, calibration.camera, key=key, ledger=ledger)
 
 
 def read_tracked(path: Path, on_error: OnError = "refuse") -> tuple[list[kitti.ObjectRow], Ledger]:

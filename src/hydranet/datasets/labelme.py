@@ -12,7 +12,7 @@ from hydranet.annotations import UNKNOWN_ID, Annotation, ClassMap
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError, unknown
-from hydranet.io.box_rows import BoxRow, boxes_of, is_number, objects, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, boxes_inside, is_number, objects, quoted, read_rows
 from hydranet.io.columns import polylines_of
 from hydranet.io.files import ledger_of, read_json
 from hydranet.io.images import read_image
@@ -138,26 +138,42 @@ class Labelme(PairedFiles):
                 f"{file} states {stated[1]}x{stated[0]} pixels, the image has {size[1]}x{size[0]} upright; label it "
                 "again, or restore the image"
             )
-        labels = {name: self._label(reading, shapes, size) for name, reading in self.read.items()}
-        return Sample(image.rgb, labels, key=path.relative_to(self.folder).as_posix())
+        labels, ledger = dict[str, Annotation](), Ledger()
+        for name, reading in self.read.items():
+            used = [shape for shape in shapes if shape.type in SHAPES[reading]]
+            labels[name], left_out = self._label(reading, used, size, str(file.parent))
+            ledger += left_out
+        return Sample(image.rgb, labels, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
 
-    def _label(self, reading: Reading, shapes: Sequence[Shape], size: tuple[int, int]) -> Annotation:
-        used = [shape for shape in shapes if shape.type in SHAPES[reading]]
+    def _label(
+        self, reading: Reading, used: Sequence[Shape], size: tuple[int, int], folder: str
+    ) -> tuple[Annotation, Ledger]:
+        """The shapes as one label, and what was left out of it."""
         if reading == "lines":
             lines = [shape.points.astype(np.float32) for shape in used]
-            return polylines_of(lines, np.array([self.names.index(shape.label) for shape in used], np.int64))
+            return polylines_of(lines, np.array([self.names.index(shape.label) for shape in used], np.int64)), Ledger()
         if reading == "boxes":
-            rows = read_rows(used, self._box, str(self.folder), self.on_error)[0]
-            return boxes_of(visible(rows, size, self.on_error), size)
+            rows, empty = read_rows(used, self._box, folder, self.on_error)
+            boxes, outside = boxes_inside(rows, size, folder, self.on_error)
+            return boxes, empty + outside
         ids = np.full(size, UNKNOWN_ID if self.background is None else self.names.index(self.background), np.uint8)
         for shape in used:
             fill(ids, shape.outline(), self.names.index(shape.label))
-        return ClassMap(ids)
+        beside = [shape.where for shape in used if _is_outside(shape.outline(), size)]
+        ledger = Ledger()
+        if beside:
+            ledger = ledger.noted(Omission.LABEL_IGNORED, folder, "a shape outside its image", *beside)
+        return ClassMap(ids), ledger
 
     def _box(self, shape: Shape) -> BoxRow:
         outline = shape.outline()
         (left, top), (right, bottom) = outline.min(0).tolist(), outline.max(0).tolist()
         return BoxRow(shape.where, (left, top, right, bottom), self.names.index(shape.label))
+
+
+def _is_outside(outline: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether an outline lies beside an image of `size` (height, width)."""
+    return bool((outline.max(0) <= 0).any() or (outline.min(0) >= size[::-1]).any())
 
 
 def _points(value: Any, kind: str, where: str) -> np.ndarray:

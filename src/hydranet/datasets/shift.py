@@ -12,7 +12,7 @@ import numpy as np
 from hydranet.annotations import Annotation, ClassMap, ScalarMap
 from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.io.box_rows import BoxRow, boxes_of, is_number, objects, once, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, boxes_inside, is_number, objects, once, quoted, read_rows
 from hydranet.io.class_map import UNLISTED, IdCoding, check_size
 from hydranet.io.files import FileDataset, check_names, read_json
 from hydranet.io.images import read_map, read_unturned
@@ -133,14 +133,15 @@ class Shift(FileDataset):
         path = self._file(frame, "img")
         image = read_unturned(path)
         size = image.shape[0], image.shape[1]
-        labels: dict[str, Annotation] = {}
+        labels, ledger = dict[str, Annotation](), Ledger()
         if "detection" in self.labels:
-            labels["detection"] = boxes_of(visible(frame.rows, size, self.on_error), size)
+            file = str(self._place / "det_2d.json")
+            labels["detection"], ledger = boxes_inside(frame.rows, size, file, self.on_error)
         if "semantic" in self.labels:
             labels["semantic"] = read_classes(self._file(frame, "semseg"), size)
         if "depth" in self.labels:
             labels["depth"] = read_depth(self._file(frame, "depth"), size)
-        return Sample(image, labels, frame.camera, key=path.relative_to(self.folder).as_posix())
+        return Sample(image, labels, frame.camera, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
 
 
 def _channels(file: Path, size: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
-from hydranet.io.box_rows import BoxRow, OnError, boxes_of, numbers, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, numbers, quoted, read_rows
 from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels
 from hydranet.io.images import read_image
 from hydranet.io.listing import Listing, as_written, check_stems, listing
@@ -78,8 +78,8 @@ class Voc(FileDataset):
         file = self._labels_of(path)
         objects = read_objects(file, self.names, self.on_error)
         rows = fitted(objects.rows, objects.stated, image.extent, str(file))
-        boxes = boxes_of(visible(rows, image.extent.size, self.on_error), image.extent.size)
-        return Sample(image.rgb, {"detection": boxes}, key=path.relative_to(self.folder).as_posix())
+        boxes, ledger = boxes_inside(rows, image.extent.size, str(file.parent), self.on_error)
+        return Sample(image.rgb, {"detection": boxes}, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
 
 
 @dataclass(frozen=True)

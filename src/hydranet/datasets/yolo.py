@@ -8,7 +8,7 @@ from pathlib import Path
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
-from hydranet.io.box_rows import BoxRow, boxes_of, numbers, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, boxes_inside, numbers, quoted, read_rows
 from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels
 from hydranet.io.images import read_rgb
 from hydranet.io.listing import Listing, as_written, check_stems, listing
@@ -90,8 +90,8 @@ class Yolo(FileDataset):
             replace(row, xyxy=tuple(share * side for share, side in zip(row.xyxy, sides, strict=True)))
             for row in self._rows(path)[0]
         ]
-        boxes = boxes_of(visible(rows, (height, width), self.on_error), (height, width))
-        return Sample(image, {"detection": boxes}, key=path.relative_to(self.folder).as_posix())
+        boxes, ledger = boxes_inside(rows, (height, width), str(self.folder / self.labels), self.on_error)
+        return Sample(image, {"detection": boxes}, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
 
 
 def parse_line(line: str, classes: int, where: str) -> BoxRow:

@@ -90,11 +90,28 @@ def boxes_of(rows: Sequence[BoxRow], size: tuple[int, int]) -> Boxes:
     )
 
 
-def visible(rows: Sequence[BoxRow], size: tuple[int, int], on_error: OnError) -> list[BoxRow]:
-    """The rows inside an image of `size` (height, width); with "refuse" all, so that `boxes_of` names one outside."""
+def boxes_inside(rows: Sequence[BoxRow], size: tuple[int, int], file: str, on_error: OnError) -> tuple[Boxes, Ledger]:
+    """`boxes_of` for the rows inside an image of `size` (height, width), and what was left out of `file`.
+
+    Raises DataError naming the first row outside; with "skip" it is counted.
+    """
+    kept, ledger = visible(rows, size, file, on_error)
+    return boxes_of(kept, size), ledger
+
+
+def visible(rows: Sequence[BoxRow], size: tuple[int, int], file: str, on_error: OnError) -> tuple[list[BoxRow], Ledger]:
+    """The rows inside an image of `size` (height, width), and what was left out of `file`.
+
+    With "refuse" rows outside are among them, so that `boxes_of` names one.
+    """
     if on_error == "refuse":
-        return list(rows)
-    return [row for row in rows if not _outside(row, size)]
+        return list(rows), Ledger()
+    kept = [row for row in rows if not _outside(row, size)]
+    ledger = Ledger()
+    if len(kept) < len(rows):
+        names = [row.where for row in rows if _outside(row, size)]
+        ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a box outside its image", *names)
+    return kept, ledger
 
 
 def _outside(row: BoxRow, size: tuple[int, int]) -> bool:

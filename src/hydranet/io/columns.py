@@ -13,7 +13,7 @@ from hydranet.core.checks.ranges import check_range
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component, SpecError
-from hydranet.io.box_rows import BoxRow, OnError, boxes_of, quoted, read_rows, visible
+from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, quoted, read_rows
 from hydranet.io.table_row import Row
 
 
@@ -131,8 +131,9 @@ class BoxColumns(Columns):
     def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
         filled = [row for row in rows if any(row.cell(column) is not None for column in self.columns)]
         file = rows[0].where.rpartition(":")[0]
-        boxes, ledger = read_rows(filled, lambda row: self._box(row, size), file, on_error)
-        return boxes_of(visible(boxes, size, on_error), size), ledger
+        given, ledger = read_rows(filled, lambda row: self._box(row, size), file, on_error)
+        boxes, outside = boxes_inside(given, size, file, on_error)
+        return boxes, ledger + outside
 
     def _box(self, row: Row, size: tuple[int, int]) -> BoxRow:
         if len(self.columns) == 1:

@@ -144,10 +144,13 @@ def keep_objects(
     return [parsed[row.where] for row in rows], ledger
 
 
-def visible_objects(rows: Sequence[ObjectRow], size: tuple[int, int], on_error: OnError) -> list[ObjectRow]:
-    """The rows inside an image of `size` (height, width); with "refuse" all: the next step names one outside."""
-    inside = {row.where for row in visible([row.box for row in rows], size, on_error)}
-    return [row for row in rows if row.box.where in inside]
+def visible_objects(
+    rows: Sequence[ObjectRow], size: tuple[int, int], folder: Path, on_error: OnError
+) -> tuple[list[ObjectRow], Ledger]:
+    """Objects inside an image of `size` (height, width), and what was left out, as `box_rows.visible`."""
+    kept, ledger = visible([row.box for row in rows], size, str(folder), on_error)
+    inside = {row.where for row in kept}
+    return [row for row in rows if row.box.where in inside], ledger
 
 
 def object_boxes(rows: Sequence[ObjectRow], size: tuple[int, int]) -> Boxes:
