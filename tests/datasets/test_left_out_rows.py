@@ -39,6 +39,7 @@ from hydranet.datasets.shift import Shift
 from hydranet.datasets.table import Table
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.box_rows import BoxRow, boxes_inside
 from hydranet.io.columns import BoxColumns
 
 NAMES = ("bike", "car")
@@ -177,6 +178,45 @@ def test_a_check_of_data_says_boxes_outside(tmp_path: Path) -> None:
     assert last.report is not None
     (entry,) = last.report.ledger.ranked()
     assert (entry.reason, entry.count) == ("a box outside its image", 1)
+
+
+THIN = {
+    "coco": [16, 3, 1e-9, 5],
+    "bdd": (16, 3, 16 + 1e-9, 8),
+    "voc": (17, 4, 16 + 1e-9, 12),
+    "yolo": "0 .5 .5 1e-9 .1",
+    "kitti": CAR.replace("4.00", "19.999999999"),
+    "tracking": CAR.replace("4.00", "19.999999999"),
+}
+"""A box that is thinner than a step of float32."""
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_box_thinner_than_a_step_of_float32_is_an_empty_one(tmp_path: Path, kind: str) -> None:
+    make, cls, options, (good, _, _) = READERS[kind]
+    make(tmp_path, good, THIN[kind])
+    dataset = cls(str(tmp_path), **options)
+    assert len(dataset[0].labels["detection"].label) == 1
+    (entry,) = dataset.ledger().ranked()
+    assert (entry.reason, entry.count) == ("a box without width or height", 1)
+    *_, last = check(dataset)
+    assert last.report is not None
+    assert last.report.broken == ()
+
+
+def test_a_box_at_the_border_that_rounds_onto_it_is_outside() -> None:
+    edge = BoxRow("a:1", (32 - 1e-9, 3, 40, 9), 0)
+    with pytest.raises(DataError, match=r"a:1: box \(32, 3, 40, 9\) is outside its image of 32x24; remove it"):
+        boxes_inside([edge], (24, 32), "a", "refuse")
+    boxes, ledger = boxes_inside([edge], (24, 32), "a", "skip")
+    assert len(boxes.label) == 0
+    assert [entry.reason for entry in ledger.ranked()] == ["a box outside its image"]
+
+
+def test_a_row_that_is_empty_in_pixels_alone_is_counted() -> None:
+    boxes, ledger = boxes_inside([BoxRow("a:1", (30, 3, 30 + 1e-7, 9), 0)], (24, 32), "a", "refuse")
+    assert len(boxes.label) == 0
+    assert [(entry.reason, entry.count) for entry in ledger.ranked()] == [("a box without width or height", 1)]
 
 
 def test_boxes_in_pixels_are_no_shares(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ OnError = Literal["refuse", "skip"]
 GREATEST = float(np.finfo(np.float32).max)
 """Beyond it a number of a file is none in the arrays that it goes into."""
 
+EMPTY_BOX = "a box without width or height"
+
 T = TypeVar("T")
 
 
@@ -41,7 +43,8 @@ def read_rows(
 ) -> tuple[list[BoxRow], Ledger]:
     """The rows of a label file that can be used, and what was left out.
 
-    A box without width or height is left out and counted: annotators' tools write them, and they hold no object.
+    A box without width or height is left out and counted: annotators' tools write them, and they hold no object. Sides
+    are compared as float32, as they are kept: a box that is thinner than its step has no width, either.
     Raises DataError for a row that cannot be parsed or whose box means nothing; with "skip" it is counted, too.
     """
     rows, ledger = [], Ledger()
@@ -49,7 +52,7 @@ def read_rows(
         try:
             row = parse(item)
             if _is_empty(row):
-                ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a box without width or height", row.where)
+                ledger = ledger.noted(Omission.LABEL_IGNORED, file, EMPTY_BOX, row.where)
                 continue
             check_row(row)
         except DataError as error:
@@ -61,15 +64,22 @@ def read_rows(
     return rows, ledger
 
 
+def _rounded(row: BoxRow) -> tuple[float, float, float, float]:
+    """The sides as they are kept, in float32."""
+    with np.errstate(over="ignore"):
+        left, top, right, bottom = np.array(row.xyxy, np.float32).tolist()
+    return left, top, right, bottom
+
+
 def _is_empty(row: BoxRow) -> bool:
-    left, top, right, bottom = row.xyxy
-    return all(map(math.isfinite, row.xyxy)) and right >= left and bottom >= top and (right == left or bottom == top)
+    left, top, right, bottom = sides = _rounded(row)
+    return all(map(math.isfinite, sides)) and right >= left and bottom >= top and (right == left or bottom == top)
 
 
 def check_row(row: BoxRow, size: tuple[int, int] | None = None) -> None:
     """Raises DataError for a number that is not finite, a box without area, one outside an image of (height, width)."""
-    left, top, right, bottom = row.xyxy
-    if not all(map(math.isfinite, row.xyxy)):
+    left, top, right, bottom = sides = _rounded(row)
+    if not all(map(math.isfinite, sides)):
         raise DataError(f"{row.where}: box {_text(row)} has a number that is not finite; correct or remove it")
     if right <= left or bottom <= top:
         raise DataError(f"{row.where}: box {_text(row)} has no area, expected left < right, top < bottom; correct it")
@@ -102,29 +112,32 @@ def boxes_inside(rows: Sequence[BoxRow], size: tuple[int, int], file: str, on_er
 def visible(rows: Sequence[BoxRow], size: tuple[int, int], file: str, on_error: OnError) -> tuple[list[BoxRow], Ledger]:
     """The rows inside an image of `size` (height, width), and what was left out of `file`.
 
-    With "refuse" rows outside are among them, so that `boxes_of` names one.
+    Rows that became empty in pixels are left out, as `read_rows` does. With "refuse" rows outside are among the others,
+    so that `boxes_of` names one.
     """
-    if on_error == "refuse":
-        return list(rows), Ledger()
-    kept = [row for row in rows if not _outside(row, size)]
-    ledger = Ledger()
-    if len(kept) < len(rows):
-        names = [row.where for row in rows if _outside(row, size)]
-        ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a box outside its image", *names)
+    kept, ledger = [], Ledger()
+    for row in rows:
+        if _is_empty(row):
+            ledger = ledger.noted(Omission.LABEL_IGNORED, file, EMPTY_BOX, row.where)
+        elif on_error == "skip" and _is_outside(row, size):
+            ledger = ledger.noted(Omission.LABEL_IGNORED, file, "a box outside its image", row.where)
+        else:
+            kept.append(row)
     return kept, ledger
 
 
-def _outside(row: BoxRow, size: tuple[int, int]) -> bool:
+def _is_outside(row: BoxRow, size: tuple[int, int]) -> bool:
     try:
-        left, top, right, bottom = _inside(row, size)
+        check_row(row, size)
     except DataError:
         return True
-    return bool(np.float32(right) <= np.float32(left) or np.float32(bottom) <= np.float32(top))
+    return False
 
 
 def _inside(row: BoxRow, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The sides clipped to the image: in float32, where what is not outside keeps an area."""
     check_row(row, size)
-    left, top, right, bottom = row.xyxy
+    left, top, right, bottom = _rounded(row)
     height, width = size
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
