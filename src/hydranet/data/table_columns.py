@@ -11,7 +11,7 @@ from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table, read_table
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
-from hydranet.io.table_row import Row
+from hydranet.io.table_row import Row, is_empty, word_of
 
 MOST_CLASSES = 200
 MOST_IDS = 20
@@ -26,6 +26,8 @@ BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh"]], ...] = (
     (("bbox_x", "bbox_y", "bbox_width", "bbox_height"), "xywh"),
 )
 """Columns of boxes by their usual names."""
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 CLASS_COLUMNS = ("class", "label", "category", "name", "class_name", "object")
 """Usual names of the column of a box's class."""
@@ -60,7 +62,9 @@ def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[st
     if not labels:
         return None
     relative = path.relative_to(root).as_posix()
-    missing = {str(row.cell(image)) for row in rows} - {word for one in images for word in _words(one, root / folder)}
+    missing = {str(row.cells.get(image)) for row in rows} - {
+        word for one in images for word in _words(one, root / folder)
+    }
     error = "skip" if missing else "refuse"
     dataset = Table(str(root), relative, folder, image, labels, on_error=error)  # type: ignore[arg-type]
     return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}"
@@ -89,7 +93,7 @@ def _words(path: Path, folder: Path) -> list[str]:
 
 def _folder_of(rows: Sequence[Row], image: str, images: Sequence[Path], root: Path) -> str:
     """The folder that the paths in the table are relative to."""
-    cell = str(next(row.cell(image) for row in rows if row.cell(image) is not None)).replace("\\", "/")
+    cell = _words_in(rows, image)[0].replace("\\", "/")
     for path in images:
         relative = path.relative_to(root)
         for word in (relative.as_posix(), relative.with_suffix("").as_posix()):
@@ -102,12 +106,10 @@ def _boxes(rows: Sequence[Row], names: Mapping[str, str]) -> BoxColumns | None:
     for words, form in BOXES:
         if all(word in names for word in words):
             column = next((names[word] for word in CLASS_COLUMNS if word in names), "")
-            classes = (
-                tuple(sorted({str(value) for row in rows if (value := row.cell(column)) is not None}))
-                if column
-                else ("object",)
-            )
-            return BoxColumns(tuple(names[word] for word in words), form, column=column, names=classes)
+            sides = tuple(names[word] for word in words)
+            filled = [row for row in rows if any(row.cell(side) is not None for side in sides)]
+            classes = tuple(sorted(set(_words_in(filled, column)))) if column else ("object",)
+            return BoxColumns(sides, form, column=column, names=classes)
     return None
 
 
@@ -124,11 +126,20 @@ def _points(names: Mapping[str, str]) -> PointColumns | None:
     return None
 
 
+def _words_in(rows: Sequence[Row], column: str) -> list[str]:
+    """What stands in a column, as words; a word such as "none" may be the name of a class."""
+    values = [value for row in rows if (value := row.cells.get(column)) is not None]
+    return [word for value in values if (word := word_of(value) or str(value).strip())]
+
+
 def _single(path: Path, rows: Sequence[Row], column: str, stated: str, boxed: bool) -> Columns | None:
     """A column of a class or of a number for the whole image; None for one that tells images apart, such as ids."""
-    cells = [str(value).strip() for row in rows if (value := row.cells.get(column)) not in (None, "")]
+    cells = _words_in(rows, column)
+    known = [cell for cell in cells if not is_empty(cell)]
+    numbers = bool(known) and all(map(NUMBER.fullmatch, known))
+    if numbers:
+        cells = known  # between numbers, a word such as "nan" is a number that nobody knows
     values = sorted(set(cells))
-    numbers = all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", cell, re.ASCII) for cell in cells)
     whole = numbers and all(re.fullmatch(r"\d{1,9}", cell, re.ASCII) for cell in cells)
     if not stated and (boxed or len(values) < 2):
         return None

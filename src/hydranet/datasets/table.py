@@ -171,7 +171,7 @@ def _names(images: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
 
 
 def _image(row: Row, column: str, folder: Path, names: Mapping[str, Sequence[Path]]) -> Path:
-    value = row.cell(column)
+    value = row.cell(column, names)
     name = (
         value.replace("\\", "/").removeprefix("./")
         if isinstance(value, str)

@@ -13,8 +13,8 @@ from hydranet.core.checks.ranges import check_range
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component, SpecError
-from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, quoted, read_rows
-from hydranet.io.table_row import Row
+from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, read_rows
+from hydranet.io.table_row import Row, class_in
 
 
 class Columns(Component, ABC):
@@ -40,24 +40,6 @@ def _check_names(names: tuple[str, ...], what: str) -> None:
         raise SpecError(f"{what} got no names; give the classes in the order of ids, such as names=('stop', 'yield')")
 
 
-def _class(row: Row, column: str, names: Sequence[str], what: str) -> int | None:
-    """The id of the class in a cell: a name, or where no name is a number, an id. None for an empty cell."""
-    value = row.cell(column)
-    if value is None:
-        return None
-    word = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    if isinstance(value, float) and value == int(value):
-        word = str(int(value))
-    if word in names:
-        return names.index(word)
-    if word.isascii() and word.isdecimal() and len(word) < 10 and int(word) < len(names):
-        return int(word)
-    raise DataError(
-        f"{row.where}: {quoted(column)} is {quoted(value)}, expected one of {', '.join(names)[:150]}; correct it or "
-        f"the names of {what}"
-    )
-
-
 @dataclass(frozen=True)
 class TagColumn(Columns):
     """A class for the whole image. column: holds names, or ids from 0.    names: the classes in the order of ids."""
@@ -72,7 +54,7 @@ class TagColumn(Columns):
         return (self.column,)
 
     def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        values = {value for row in rows if (value := _class(row, self.column, self.names, "TagColumn")) is not None}
+        values = {value for row in rows if (value := class_in(row, self.column, self.names, "TagColumn")) is not None}
         if len(values) > 1:
             words = ", ".join(self.names[i] for i in sorted(values))
             raise DataError(f"{rows[0].where}: its image has several values of {self.column!r} ({words}); correct them")
@@ -158,7 +140,7 @@ class BoxColumns(Columns):
                 )
             height, width = size
             one, two, three, four = one * width, two * height, three * width, four * height
-        label = _class(row, self.column, self.names, "BoxColumns") if self.column else 0
+        label = class_in(row, self.column, self.names, "BoxColumns") if self.column else 0
         if label is None:
             raise DataError(f"{row.where}: a box without a class in {self.column!r}; correct it")
         return BoxRow(row.where, (one, two, three, four), label)
@@ -214,7 +196,7 @@ class PointColumns(Columns):
         xy, visible_ = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
         label = None
         if self.names:
-            ids = [_class(row, self.column, self.names, "PointColumns") if self.column else 0 for row in rows]
+            ids = [class_in(row, self.column, self.names, "PointColumns") if self.column else 0 for row in rows]
             known = [id_ for row, id_ in zip(rows, ids, strict=True) if self._points(row) is not None]
             if None in known:
                 raise DataError(f"{rows[0].where}: its image has points without a class in {self.column!r}; correct it")
@@ -276,7 +258,7 @@ class LineColumn(Columns):
                     f"{row.where}: {len(flat)} numbers in {self.column!r}, expected x y x y ... of 2 points at least"
                 )
             lines.append(np.array(flat, np.float32).reshape(-1, 2))
-            id_ = _class(row, self.class_column, self.names, "LineColumn") if self.class_column else 0
+            id_ = class_in(row, self.class_column, self.names, "LineColumn") if self.class_column else 0
             if id_ is None:
                 raise DataError(f"{row.where}: a line without a class in {self.class_column!r}; correct it")
             ids.append(id_)

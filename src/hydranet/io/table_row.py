@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydranet.core.sample import DataError
 from hydranet.io.box_rows import is_number, quoted
 
 EMPTY = ("", "none", "null", "nan", "na", "n/a")
-"""Words that stand in a cell where nobody knows."""
+"""Words that stand in a cell where nobody knows, unless they name something there."""
 
 LARGEST = 1e9
 """A number beyond is no label."""
@@ -24,15 +24,18 @@ class Row:
     where: str
     cells: Mapping[str, Any]
 
-    def cell(self, column: str) -> Any:
-        """What stands in a column; None for an empty cell. Raises DataError where the row has no such column."""
+    def cell(self, column: str, names: Container[str] = ()) -> Any:
+        """What stands in a column; None for an empty cell. Raises DataError where the row has no such column.
+
+        names: what a word may name there; a class called "none" is a class.
+        """
         if column not in self.cells:
             raise DataError(
                 f"{self.where}: no column {quoted(column)}, only {', '.join(map(quoted, list(self.cells)[:8]))}; "
                 "correct it"
             )
         value = self.cells[column]
-        return None if value is None or (isinstance(value, str) and value.strip().lower() in EMPTY) else value
+        return None if isinstance(value, str) and is_empty(value) and value.strip() not in names else value
 
     def number(self, column: str) -> float | None:
         """A finite number, or None for an empty cell. Raises DataError for anything else."""
@@ -55,6 +58,48 @@ class Row:
                 f"{self.where}: {quoted(column)} is {quoted(value)}, expected a list of numbers; correct it"
             )
         return flat
+
+
+def is_empty(word: str) -> bool:
+    """Whether a word stands for nothing."""
+    return word.strip().lower() in EMPTY
+
+
+def class_in(row: Row, column: str, names: Sequence[str], what: str) -> int | None:
+    """The id of the class in a cell: a name, or where no name is a number, an id. None for an empty cell.
+
+    Raises DataError for anything else.    what: who has the names, for messages.
+    """
+    value = row.cell(column, names)
+    if value is None:
+        return None
+    word = word_of(value)
+    if word in names:
+        return names.index(word)
+    numeral = any(map(_is_numeral, names))
+    if not numeral and word.isascii() and word.isdecimal() and len(word) < 10 and int(word) < len(names):
+        return int(word)
+    why = " (ids do not count where a name is a number)" if numeral else ""
+    raise DataError(
+        f"{row.where}: {quoted(column)} is {quoted(value)}, expected one of {', '.join(names)[:150]}{why}; correct it "
+        f"or the names of {what}"
+    )
+
+
+def word_of(value: Any) -> str:
+    """A cell as a word: 3 and 3.0 are "3". Empty for what is none."""
+    if isinstance(value, str):
+        return value.strip()
+    if not is_number(value):
+        return ""
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _is_numeral(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
 
 
 def _number(value: Any) -> float | None:
