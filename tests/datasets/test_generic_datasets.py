@@ -19,7 +19,7 @@ from hydranet.datasets.masks import Masks
 from hydranet.datasets.split import Split
 from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
-from hydranet.io.columns import BoxColumns, TagColumn
+from hydranet.io.columns import BoxColumns, PointColumns, TagColumn
 
 TWO = ("background", "lane")
 
@@ -199,6 +199,19 @@ def test_a_table_has_every_kind_of_label(tmp_path: Path) -> None:
     nothing = second["detection"]
     assert isinstance(nothing, Boxes)
     assert len(nothing.label) == 0, "empty cells of a box: nothing is there"
+
+
+def test_points_of_a_table_outside_their_image_are_unknown_and_counted(tmp_path: Path) -> None:
+    write(tmp_path / "images/a.png", noise(channels=3))
+    write(tmp_path / "labels.csv", "image,x0,y0,x1,y1\na.png,3,4,5,6\na.png,99,4,-1,6\na.png,7,25,32,24\n")
+    columns = PointColumns("x{}", "y{}", count=2)
+    sample = Table(str(tmp_path), labels={"points": columns})[0]
+    points = sample.labels["points"]
+    assert isinstance(points, Keypoints)
+    assert np.asarray(points.visible).tolist() == [[2, 2], [0, 0], [0, 2]], "a point on the border is inside"
+    (entry,) = sample.ledger.ranked()
+    assert (entry.what, entry.reason, entry.count) == (Omission.LABEL_IGNORED, "a point outside its image", 3)
+    assert [name.rpartition("/")[2] for name in entry.examples] == ["labels.csv:3", "labels.csv:4"]
 
 
 def test_json_lines_with_instances_inside(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hydranet.io.files import FileDataset, read_json
 from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.point_rows import known_inside
 from hydranet.io.stated_size import stated_size
 
 MOST_POINTS = 1024
@@ -147,14 +148,11 @@ class CocoKeypoints(FileDataset):
         persons, count = self._tables.persons[index], len(self._tables.names)
         xy = np.array([person.xy for person in persons], np.float32).reshape(-1, count, 2)
         visible = np.array([person.visible for person in persons], np.int64).reshape(-1, count)
-        outside = np.logical_and(visible > 0, ((xy < 0) | (xy > size[::-1])).any(axis=2))
-        key, ledger = path.relative_to(self.folder).as_posix(), Ledger()
-        if outside.any():
-            where, number = str(self.folder / self.annotations), int(outside.sum())
-            ledger = ledger.noted(Omission.LABEL_IGNORED, where, "a point outside its image", key, count=number)
+        key = path.relative_to(self.folder).as_posix()
+        known, ledger = known_inside(xy, visible, size, str(self.folder / self.annotations), [key] * len(persons))
         label = Keypoints(
             xy,
-            np.where(outside, 0, visible),
+            known,
             area=np.array([person.area for person in persons], np.float32),
             xyxy=np.array([person.xyxy for person in persons], np.float32).reshape(-1, 4),
             ignore=np.array([person.crowd for person in persons], bool),

@@ -18,6 +18,7 @@ from hydranet.io.box_rows import numbers, once, quoted
 from hydranet.io.files import FileDataset, check_names, read_text
 from hydranet.io.images import read_image
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.point_rows import known_inside
 
 POINTS = 68
 
@@ -148,12 +149,8 @@ class FaceKeypoints(FileDataset):
                 f"{self.folder / self.annotations}: point {point} of {key} is at {xy[point].tolist()}, far outside the "
                 f"image of {width}x{height}; restore the image or correct the file"
             )
-        outside = np.logical_and(known, ((xy < 0) | (xy > (width, height))).any(axis=1))
-        ledger = Ledger()
-        if outside.any():
-            where, count = str(self.folder / self.annotations), int(outside.sum())
-            ledger = ledger.noted(Omission.LABEL_IGNORED, where, "a point outside its image", key, count=count)
-        visible = np.where(outside, 0, face.visible[0])[None]
+        file = str(self.folder / self.annotations)
+        visible, ledger = known_inside(face.xy, face.visible, image.extent.size, file, [key])
         return Sample(image.rgb, {"keypoints": Keypoints(face.xy, visible, mirror=MIRROR)}, key=key, ledger=ledger)
 
 

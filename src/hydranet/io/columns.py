@@ -14,6 +14,7 @@ from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
 from hydranet.core.spec import Component, SpecError
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, read_rows
+from hydranet.io.point_rows import known_inside
 from hydranet.io.table_row import Row, class_in
 
 
@@ -148,7 +149,7 @@ class BoxColumns(Columns):
 
 @dataclass(frozen=True)
 class PointColumns(Columns):
-    """An instance of k named points per row.
+    """An instance of k named points per row. A point outside the image is unknown, and counted.
 
     x, y:    column of each coordinate, with {} for the number of the point, such as "x{}" and "y{}"; or x alone: one
              column that holds a list of 2k numbers (x y x y ...) or of 3k (x y v, v = 0, 1, 2 as in COCO).
@@ -191,17 +192,18 @@ class PointColumns(Columns):
         return (*columns, *([self.column] if self.column else []))
 
     def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        instances = [points for row in rows if (points := self._points(row)) is not None]
-        table = np.array(instances, np.float64).reshape(-1, self.count, 3)
-        xy, visible_ = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
+        read = [(row, points) for row in rows if (points := self._points(row)) is not None]
+        table = np.array([points for _, points in read], np.float64).reshape(-1, self.count, 3)
+        xy, stated = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
+        file = rows[0].where.rpartition(":")[0]
+        known, ledger = known_inside(xy, stated, size, file, [row.where for row, _ in read])
         label = None
         if self.names:
-            ids = [class_in(row, self.column, self.names, "PointColumns") if self.column else 0 for row in rows]
-            known = [id_ for row, id_ in zip(rows, ids, strict=True) if self._points(row) is not None]
-            if None in known:
+            ids = [class_in(row, self.column, self.names, "PointColumns") if self.column else 0 for row, _ in read]
+            if None in ids:
                 raise DataError(f"{rows[0].where}: its image has points without a class in {self.column!r}; correct it")
-            label = np.array(known, np.int64)
-        return Keypoints(xy, visible_, label, mirror=self.mirror), Ledger()
+            label = np.array(ids, np.int64)
+        return Keypoints(xy, known, label, mirror=self.mirror), ledger
 
     def _points(self, row: Row) -> list[list[float]] | None:
         """x, y, v of each point; None for a row without any."""
