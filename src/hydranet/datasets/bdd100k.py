@@ -11,6 +11,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, is_number, objects, once, quoted, read_rows
 from hydranet.io.files import FileDataset, read_json
+from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.paths import OutsideFolder, inside
 
@@ -126,5 +127,5 @@ def parse_label(label: Mapping[str, Any], where: str) -> BoxRow:
     if name not in CLASSES:
         raise DataError(f"{where}: category {quoted(category)}, expected one of {', '.join(CLASSES)}; correct it")
     attributes = label.get("attributes")
-    crowd = isinstance(attributes, dict) and bool(attributes.get("crowd"))
+    crowd = isinstance(attributes, dict) and flag(attributes.get("crowd"), f"{where}: crowd")
     return BoxRow(where, xyxy, CLASSES.index(name), ignore=crowd)

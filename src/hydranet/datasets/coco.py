@@ -11,6 +11,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import BoxRow, boxes_inside, is_number, is_whole_number, objects, once, quoted, read_rows
 from hydranet.io.files import FileDataset, read_json
+from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
@@ -236,5 +237,5 @@ def parse_annotation(annotation: Mapping[str, Any], index_of: Mapping[int, int],
     left, top, width, height = (float(value) if is_number(value) else math.nan for value in box)
     if width < 0 or height < 0:
         raise DataError(f"{where}: bbox {quoted(box)} has a negative width or height; correct it")
-    ignore = bool(annotation.get("iscrowd") or annotation.get("ignore"))
-    return BoxRow(where, (left, top, left + width, top + height), index_of[int(category)], ignore)
+    crowd, ignore = (flag(annotation.get(name), f"{where}: {name}") for name in ("iscrowd", "ignore"))
+    return BoxRow(where, (left, top, left + width, top + height), index_of[int(category)], crowd or ignore)

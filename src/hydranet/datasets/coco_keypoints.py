@@ -13,6 +13,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.io.box_rows import is_number, json_numbers, objects, once, quoted
 from hydranet.io.files import FileDataset, read_json
+from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
@@ -204,5 +205,5 @@ def parse_person(entry: Mapping[str, Any], count: int, where: str) -> Person:
         tuple(int(one) for one in visible),
         (left, top, left + width, top + height),
         float(area),
-        bool(entry.get("iscrowd")),
+        flag(entry.get("iscrowd"), f"{where}: iscrowd"),
     )

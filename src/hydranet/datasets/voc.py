@@ -11,6 +11,7 @@ from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, numbers, quoted, read_rows
 from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels
+from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.listing import Listing, as_written, check_stems, listing
 from hydranet.io.stated_size import fitted, stated_size
@@ -120,5 +121,5 @@ def parse_object(item: ElementTree.Element, names: tuple[str, ...], where: str) 
         raise DataError(f"{where} has no bndbox, expected xmin, ymin, xmax, ymax; correct or remove it")
     words = [item.findtext(f"bndbox/{side}", "nothing") for side in ("xmin", "ymin", "xmax", "ymax")]
     left, top, right, bottom = numbers(words, where)
-    difficult = item.findtext("difficult", "0").strip() == "1"
+    difficult = flag(item.findtext("difficult"), f"{where}: difficult")
     return BoxRow(where, (left - 1, top - 1, right, bottom), names.index(name), difficult)
