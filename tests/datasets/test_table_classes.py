@@ -61,6 +61,15 @@ def test_ids_do_not_count_where_a_name_is_a_number(tmp_path: Path) -> None:
                 classes(tmp_path, names, cell)
 
 
+@pytest.mark.parametrize("cell", ["1_000", "\u0663", "1 000", "0x10", "inf"])
+def test_a_word_that_is_no_number_is_one_sentence(tmp_path: Path, cell: str) -> None:
+    write(tmp_path / "images/a.png", noise(channels=3))
+    write(tmp_path / "labels.csv", f"image,age\na.png,{cell}\n")
+    dataset = Table(str(tmp_path), labels={"age": NumberColumn("age")})
+    with pytest.raises(DataError, match=r"labels.csv:2: 'age' is '.*', expected a number; correct it"):
+        dataset[0]
+
+
 @pytest.mark.parametrize("cell", [float("inf"), float("-inf"), float("nan"), 1.5, True, [1], {"a": 1}])
 def test_a_cell_that_is_no_class_is_one_sentence(tmp_path: Path, cell: object) -> None:
     with pytest.raises(DataError, match=r"labels.jsonl:1: 'kind' is .*, expected one of one, two; correct it or the n"):

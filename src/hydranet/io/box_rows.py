@@ -172,13 +172,23 @@ def numbers(words: Sequence[str], where: str) -> list[float]:
     values = []
     for word in words:
         try:
-            value = float(word)
+            value = number_of(word)
         except ValueError as error:
             raise DataError(f"{where}: got {quoted(word)}; expected a number; correct it") from error
         if GREATEST < abs(value) < math.inf:
             raise DataError(f"{where}: got {quoted(word)}; expected a number that fits into 32 bits; correct it")
         values.append(value)
     return values
+
+
+def number_of(word: str) -> float:
+    """A word as a number, NaN and infinity included. Raises ValueError.
+
+    Also for 1_000 and for digits that are not 0 to 9, which Python would read: a label file means something else.
+    """
+    if "_" in word or not word.isascii():
+        raise ValueError(f"got {quoted(word)}, expected a number in digits 0 to 9")
+    return float(word)
 
 
 def json_numbers(values: Any, count: int, where: str) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hydranet.core.sample import DataError
-from hydranet.io.box_rows import BoxRow, is_number, quoted
+from hydranet.io.box_rows import BoxRow, is_number, number_of, quoted
 from hydranet.io.orientation import Extent, turn_box
 
 LONGEST_PX = 1_000_000
@@ -25,7 +25,9 @@ def stated_size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
         if value is None or str(value).strip().lower() in NOT_STATED:
             return None
         try:
-            side = float(value) if isinstance(value, str) or is_number(value) else math.nan
+            side = (
+                number_of(value.strip()) if isinstance(value, str) else float(value) if is_number(value) else math.nan
+            )
         except ValueError:
             side = math.nan
         if not math.isfinite(side) or side != int(side) or not -1 <= side <= LONGEST_PX:

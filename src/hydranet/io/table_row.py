@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydranet.core.sample import DataError
-from hydranet.io.box_rows import is_number, quoted
+from hydranet.io.box_rows import is_number, number_of, quoted
 
 EMPTY = ("", "none", "null", "nan", "na", "n/a")
 """Words that stand in a cell where nobody knows, unless they name something there."""
@@ -97,7 +97,7 @@ def word_of(value: Any) -> str:
 
 def _is_numeral(word: str) -> bool:
     try:
-        return math.isfinite(float(word))
+        return math.isfinite(number_of(word.strip()))
     except ValueError:
         return False
 
@@ -105,7 +105,7 @@ def _is_numeral(word: str) -> bool:
 def _number(value: Any) -> float | None:
     if isinstance(value, str):
         try:
-            number = float(value)
+            number = number_of(value.strip())
         except ValueError:
             return None
     else:
