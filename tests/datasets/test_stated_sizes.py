@@ -112,6 +112,14 @@ def test_a_size_of_another_shape_is_refused(tmp_path: Path, make) -> None:
         make(tmp_path, RED, ("tall", 40))[0]
 
 
+@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 3), (7, 12)])
+def test_a_tiny_size_is_no_copy_of_the_image(tmp_path: Path, make, size: tuple[int, int]) -> None:
+    stored_image(tmp_path / "images/a.png", 1)
+    with pytest.raises(DataError, match=rf"states {size[1]}x{size[0]} pixels, the image has 40x24; correct the label"):
+        make(tmp_path, RED, size)[0]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_turn_as_pixels_do(orientation: int) -> None:
     stored = np.zeros(WIDE, np.uint8)

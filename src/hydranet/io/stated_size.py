@@ -12,6 +12,9 @@ from hydranet.io.orientation import Extent, turn_box
 LONGEST_PX = 1_000_000
 """Longest side of an image that anybody has labeled: more is a damaged number."""
 
+LEAST_COPY_PX = 8
+"""Shorter side of a copy that boxes may be in: below, one pixel of rounding hides another shape."""
+
 NOT_STATED = ("", "0", "-1", "none", "null", "unspecified")
 
 
@@ -62,8 +65,10 @@ def fitted(rows: Sequence[BoxRow], stated: tuple[int, int] | None, extent: Exten
 
 
 def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes have one shape, up to the rounding of a side to whole pixels."""
+    """Whether two sizes have one shape, up to the rounding of a side to whole pixels; none for tiny ones."""
     (h1, w1), (h2, w2) = one, other
+    if min(h1, w1) < LEAST_COPY_PX:
+        return False
     return abs(h1 * w2 / w1 - h2) <= 1 or abs(h2 * w1 / w2 - h1) <= 1
 
 
