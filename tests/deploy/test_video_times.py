@@ -42,13 +42,13 @@ def image(level: int, size: tuple[int, int] = (64, 96)) -> np.ndarray:
 
 
 def write(path: Path, times_s: list[float], codec: str = "libx264", rate: int = 25, ticks: int = 1000) -> Path:
-    """Frames that get brighter, by 20 levels each, shown at these times."""
+    """Frames that get brighter, by 20 levels each (after 12 from the start), shown at these times."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
         stream.codec_context.time_base = Fraction(1, ticks)
         for i, time_s in enumerate(times_s):
-            frame = av.VideoFrame.from_ndarray(image(20 * i), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image(20 * i % 240), format="rgb24")
             frame.pts, frame.time_base = round(time_s * ticks), Fraction(1, ticks)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -175,6 +175,26 @@ def test_each_video_of_a_folder_and_its_images(tmp_path: Path) -> None:
     assert {name: len(list(frames)) for name, frames in sources.items()} == {"b9": 3, "b10": 2}
     assert list(sources) == ["b9", "b10"]
     assert list(find_all_frames(str(tmp_path / "b9.mp4"))) == [""]
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.webm"])
+def test_a_clock_that_starts_late_is_no_damage(tmp_path: Path, reader: Callable[[], None], name: str) -> None:
+    path = write(tmp_path / name, [5 + i / 10 for i in range(20)], "libvpx" if name.endswith("webm") else "libx264", 10)
+    reader()
+    frames, notes = find_frames(str(path)), list[DataError]()
+    assert [frame.time_s for frame in frames.readable(notes.append)] == pytest.approx([i / 10 for i in range(20)])
+    assert notes == []
+    assert frames.count in (20, None)
+
+
+def test_a_late_clock_hides_no_damage(tmp_path: Path, reader: Callable[[], None]) -> None:
+    whole = write(tmp_path / "whole.mkv", [5 + i / 10 for i in range(200)], rate=10).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    reader()
+    notes: list[DataError] = []
+    *_, last = find_frames(str(tmp_path / "cut.mkv")).readable(notes.append)
+    assert 0 < last.time_s < 15
+    assert [f"only the first {last.time_s + 0.1:.1f} of 20.0 s can be decoded" in str(note) for note in notes] == [True]
 
 
 def test_a_file_that_is_no_video(tmp_path: Path, reader: Callable[[], None]) -> None:

@@ -31,6 +31,9 @@ PROBED = 24
 WHOLE = 0.9
 """A video whose last frame comes before this share of the stated duration is cut off; headers may be off."""
 
+PTS = 71
+"""OpenCV's `CAP_PROP_PTS`, the time stamp of a frame in frames; before 4.11 it has no name and is always 0."""
+
 Note = Callable[[DataError], None]
 
 
@@ -134,11 +137,14 @@ def _upright(frame: Any) -> np.ndarray:
 
 
 def _duration_s(container: Any, stream: Any) -> float:
-    """Length of the video's own track; 0 where it is unknown: another track, such as sound, may be longer."""
+    """Length of the video's own track; 0 where it is unknown: another track, such as sound, may be longer.
+
+    A container without lengths of tracks, such as Matroska, states when it ends; its clock may start later than at 0.
+    """
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if len(container.streams) == 1 and container.duration:
-        return float(container.duration / 1_000_000)
+        return max(float(container.duration - max(container.start_time or 0, 0)) / 1_000_000, 0.0)
     return 0.0
 
 
@@ -149,7 +155,11 @@ def _probe_opencv(path: Path) -> VideoHint:
             raise _unreadable(path)
         stated = video.get(cv2.CAP_PROP_FPS)
         count = video.get(cv2.CAP_PROP_FRAME_COUNT)
-        fps = _rate(stated, [video.get(cv2.CAP_PROP_POS_MSEC) / 1000 for _ in range(PROBED) if video.read()[0]])
+        stamps_s, before = [], 0.0
+        while len(stamps_s) < PROBED and video.read()[0]:
+            before = before if stamps_s else _before_first(video)
+            stamps_s.append(video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        fps, count = _rate(stated, stamps_s), count - before
         if not AGREES[0] < stated / fps < AGREES[1]:
             count = count / stated * fps if stated else 0  # OpenCV counts in the container's ticks then
         return VideoHint(fps, round(count) if count >= 1 else None)
@@ -160,17 +170,24 @@ def _probe_opencv(path: Path) -> VideoHint:
 def _decode_opencv(path: Path, fps: float, note: Note) -> Iterator[tuple[np.ndarray, float]]:
     video, clock, time_s, number = cv2.VideoCapture(str(path)), Clock(fps), 0.0, 0
     stated = video.get(cv2.CAP_PROP_FPS)
-    duration_s = video.get(cv2.CAP_PROP_FRAME_COUNT) / stated if stated else 0.0
+    count = video.get(cv2.CAP_PROP_FRAME_COUNT)
     try:
         while True:
             good, image = video.read()
             if not good:
                 break
+            count -= 0 if number else _before_first(video)
             time_s, number = clock.time_s(video.get(cv2.CAP_PROP_POS_MSEC) / 1000), number + 1
             yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), time_s
     finally:
         video.release()
-    _judge(path, note, number, 0, (time_s + 1 / fps, duration_s))
+    _judge(path, note, number, 0, (time_s + 1 / fps, max(count / stated, 0.0) if stated else 0.0))
+
+
+def _before_first(video: Any) -> float:
+    """How many frames fit before the first one, which was just read: OpenCV counts them, too, where it counts by the
+    stamp at which the file ends. 0 in an OpenCV that does not tell stamps."""
+    return max(float(video.get(PTS)), 0.0)
 
 
 def _judge(path: Path, note: Note, count: int, broken: int, reached_s: tuple[float, float]) -> None:
