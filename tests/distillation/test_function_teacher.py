@@ -1,5 +1,6 @@
 """Any function as a teacher: what it says is kept as it says it, and one sentence for what is no label."""
 
+import json
 import os
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def picture(path: Path, blue: int = 5) -> np.ndarray:
     image = np.random.default_rng(blue).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     image[0, 0, 2] = blue
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     return image
 
@@ -100,6 +101,17 @@ def test_its_labels_come_back_for_every_image(teacher: str, tmp_path: Path) -> N
         assert things.label.tolist() == [0, 1]
         assert not things.ignore.any()
     assert "0 images labeled, 6 were there" in hydranet(*command).out
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", 2)])
+def test_files_that_are_left_out_are_counted(teacher: str, tmp_path: Path, jobs: tuple[object, ...]) -> None:
+    picture(tmp_path / "images/deep/a.png", 1)
+    (tmp_path / "images/b.heic").write_bytes(b"an image elsewhere")
+    ended = hydranet("label", f"{teacher}:looks", tmp_path / "images", "--out", tmp_path / "cache", *jobs)
+    assert "1 images labeled" in ended.out
+    assert "images: 1 image left out, no image by its suffix (b.heic)" in ended.out
+    (entry,) = json.loads((tmp_path / "cache/ledger.json").read_text())
+    assert (entry["what"], entry["count"], entry["examples"]) == ("image left out", 1, ["b.heic"])
 
 
 def test_an_image_that_it_fails_on_is_named_and_the_others_are_labeled(teacher: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from commands import hydranet
 from hydranet.annotations import Annotation, ClassMap
+from hydranet.core.ledger import Omission
 from hydranet.core.sample import DataError
 from hydranet.deploy.video.frames import Frames, find_frames
 from hydranet.deploy.video.stopwatch import Pace
@@ -42,6 +43,22 @@ def test_an_image_of_another_size_is_named_and_the_rest_goes_on(tmp_path: Path) 
     names, notes = predicted(find_frames(str(tmp_path)), tmp_path / "out")
     assert names == ["a1", "a10"]
     assert [str(note) for note in notes] == ["a2: got an image of (48, 64), expected (24, 40); scale it"]
+
+
+def test_what_else_lies_in_a_folder_is_counted(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 24)).save(tmp_path / "a.png")
+    (tmp_path / "b.heic").write_bytes(b"an image elsewhere")
+    (tmp_path / "deep").mkdir()
+    source, predictor = find_frames(str(tmp_path)), OfOneSize()
+    with Writer(tmp_path / "out", predictor.classes, images="none") as writer:
+        assert [frame.name for frame in run_pipeline(source, predictor, writer, Pace(), _raise)] == ["a"]
+    (left, folders) = writer.ledger.ranked()
+    assert (left.what, left.count, left.examples) == (Omission.IMAGE_LEFT_OUT, 1, ("b.heic",))
+    assert (folders.what, folders.count, folders.examples) == (Omission.FOLDER_LEFT_OUT, 1, ("deep",))
+
+
+def _raise(error: DataError) -> None:
+    raise error
 
 
 def test_a_video_of_another_size_ends_at_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every image of a folder is read, or counted with a reason; in the order in which people count."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,43 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     text = " ".join(files.ledger.sentences())
     assert "no image by its suffix (b.heic, c.raw)" in text
     assert "not matching * (deep/d.png)" in text
+
+
+def test_predict_counts_what_it_leaves_in_a_folder(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.heic", "deep/d.png", "._a.png", "notes.txt")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    frames = find_frames(str(tmp_path))
+    assert [path.name for path in frames.paths] == ["a.png"]
+    reasons = [(entry.what, entry.reason, entry.examples) for entry in frames.left_out.ranked()]
+    assert reasons[0] == (Omission.IMAGE_LEFT_OUT, "no file behind its name", ("gone.mp4", "gone.png"))
+    assert reasons[1] == (Omission.IMAGE_LEFT_OUT, "no image by its suffix", ("b.heic",))
+    assert [(what, names) for what, _, names in reasons[2:]] == [(Omission.FOLDER_LEFT_OUT, ("deep",))]
+    deeper = find_frames(f"{tmp_path}/**/*")
+    assert [path.name for path in deeper.paths] == ["a.png", "d.png"]
+    assert [entry.examples for entry in deeper.left_out.ranked()] == [
+        (f"{tmp_path}/gone.mp4", f"{tmp_path}/gone.png"),
+        (f"{tmp_path}/b.heic",),
+    ]
+    assert not find_frames(str(tmp_path / "a.png")).left_out
+
+
+def test_dead_links_and_locked_folders_of_a_data_set_are_counted(tmp_path: Path, monkeypatch) -> None:
+    images(tmp_path, "a.png", "locked/b.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    scan = os.scandir
+
+    def refusing(place: str) -> object:
+        if place.endswith("locked"):
+            raise PermissionError(13, "Permission denied", place)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    entries = listing(tmp_path).ledger.ranked()
+    assert [(entry.what, entry.reason, entry.examples) for entry in entries] == [
+        (Omission.IMAGE_LEFT_OUT, "no file behind its name", ("gone.png",)),
+        (Omission.FOLDER_LEFT_OUT, "which cannot be listed", (f"{tmp_path}/locked",)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -58,5 +58,8 @@ def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, 
     from hydranet.deploy.graph_arrays import nearest_size
     from hydranet.deploy.video.frames import find_frames
 
-    for frame in find_frames(images):
+    frames = find_frames(images)
+    for line in frames.left_out.sentences():
+        say(line)
+    for frame in frames:
         yield Sample(frame.image), nearest_size(recipe.sizes, frame.image.shape[:2])

@@ -171,7 +171,10 @@ def _images(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":
     from hydranet.deploy.video.frames import find_frames
 
     if images:
-        return [Sample(frame.image, key=frame.name) for frame in islice(find_frames(images), limit or None)]
+        frames = find_frames(images)
+        for line in frames.left_out.sentences():
+            say(line)
+        return [Sample(frame.image, key=frame.name) for frame in islice(frames, limit or None)]
     sources = recipe.validation or recipe.data
     if any(isinstance(source.dataset, MissingDataset) for source in sources):
         say("note: the run's own data set class is not here: proven on generated scenes, without scores (or --images)")

@@ -88,9 +88,9 @@ def label(
         if share == ALL:
             say("leakage check: a function does not know its network's training images; the cache says so")
         if how:
-            _spread(how, index, out)
+            _spread(how, index, out, dataset)
         else:
-            _show(run_labeling(function, dataset, index, out, share=share), out, list(index.labels))
+            _show(run_labeling(function, dataset, index, out, share=share), out, list(index.labels), dataset)
         return
     teacher = teacher_model(str(run), available_device(device))
     dataset, shape, focal = _images(source, recipe, size, teacher)
@@ -107,10 +107,10 @@ def label(
     else:
         say("leakage check: the teacher's training images are read when a student is validated, or with --fingerprints")
     if how:
-        _spread(how, index, out)
+        _spread(how, index, out, dataset)
         return
     focal = focal if focal_px is None else focal_px
-    _show(run_labeling(teacher, dataset, index, out, focal_px=focal, share=share), out, list(index.labels))
+    _show(run_labeling(teacher, dataset, index, out, focal_px=focal, share=share), out, list(index.labels), dataset)
 
 
 def _absolute(word: str) -> str:
@@ -131,7 +131,7 @@ class Spread:
     device: str
 
 
-def _spread(how: Spread, index: "Index", out: Path) -> None:
+def _spread(how: Spread, index: "Index", out: Path, dataset: "Dataset") -> None:
     """Lets several processes label, each its share of the images, and makes one index of theirs."""
     from hydranet.core.sample import DataError
     from hydranet.distillation.pseudo_labels import prepare
@@ -166,14 +166,25 @@ def _spread(how: Spread, index: "Index", out: Path) -> None:
     if stop:
         raise terminal.Stopped(f"stopped after {labeled} images; give the command again to go on")
     say(f"{labeled} images labeled, {before} were there -> {out} ({', '.join(index.labels)})")
+    _say_left_out(dataset, out)
     if not failed:
         shutil.rmtree(out / PARTS, ignore_errors=True)  # what they printed says nothing new
     else:
         raise DataError(f"{failed[0]}{f' (and {len(failed) - 1} more processes)' if len(failed) > 1 else ''}")
 
 
-def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
-    """Shows the progress of labeling; raises an error for broken images."""
+def _say_left_out(dataset: "Dataset", out: Path) -> None:
+    """Says what the data set leaves out, and writes it beside the labels as predict does: OUT/ledger.json."""
+    from hydranet.deploy.writer import save_ledger
+
+    ledger = dataset.ledger()
+    save_ledger(out, ledger)
+    for line in ledger.sentences():
+        say(line)
+
+
+def _show(steps: "Iterator[Progress]", out: Path, labels: list[str], dataset: "Dataset") -> None:
+    """Shows the progress of labeling and what is left out; raises an error for broken images."""
     from hydranet.core.sample import DataError
 
     stop = terminal.stop_on_signal()
@@ -184,6 +195,7 @@ def _show(steps: "Iterator[Progress]", out: Path, labels: list[str]) -> None:
             if stop and progress.done < progress.total:
                 raise terminal.Stopped(f"stopped after {progress.done} images; give the command again to go on")
     say(f"{progress.labeled} images labeled, {progress.skipped} were there -> {out} ({', '.join(labels)})")
+    _say_left_out(dataset, out)
     if progress.broken:
         others = f" (and {len(progress.broken) - 1} more)" if len(progress.broken) > 1 else ""
         raise DataError(f"{progress.broken[0]}{others}")

@@ -28,6 +28,8 @@ class Omission(StrEnum):
     """A class of a task that no label of an evaluation holds. where: source and task; items: classes."""
     IMAGE_LEFT_OUT = "image left out"
     """An image or a file that nobody uses. where: the source or folder; items: files."""
+    FOLDER_LEFT_OUT = "folder left out"
+    """A folder inside that nobody looks into. where: the folder around it; items: folders."""
     LABEL_IGNORED = "label ignored"
     """A label, or a part of one (a box, a row), that was left out. where: the source or folder; items: files."""
     CLASS_UNMAPPED = "class unmapped"
@@ -51,6 +53,7 @@ _PHRASES = {
     Omission.CLASS_NOT_SEEN: "{where}: {count} class{es} never seen, {reason}",
     Omission.CLASS_NOT_MEASURED: "{where}: {count} class{es} not measured, {reason}",
     Omission.IMAGE_LEFT_OUT: "{where}: {count} image{s} left out, {reason}",
+    Omission.FOLDER_LEFT_OUT: "{where}: {count} folder{s} left out, {reason}",
     Omission.LABEL_IGNORED: "{where}: {count} label{s} ignored, {reason}",
     Omission.CLASS_UNMAPPED: "{where}: {count} class{es} not mapped, {reason}",
     Omission.CACHE_MISS: "{where}: {count} cache miss{es}, {reason}",

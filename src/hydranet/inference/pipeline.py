@@ -37,9 +37,10 @@ def run_pipeline(
 
     Still images of a writer with a frame rate are the frames of a video. `note` gets an error for each image that
     cannot be read or that the predictor cannot take, such as one of another size than an exported file was made for;
-    the others are kept. `writer.ledger` counts images that were left out and frames that were dropped; heads that were
-    not computed are counted by the predictor.
+    the others are kept. `writer.ledger` counts images that were left out, also by the source itself, and frames that
+    were dropped; heads that were not computed are counted by the predictor.
     """
+    writer.ledger += source.left_out
     after = 0  # the number that the next frame of a live source has if none is dropped
 
     def noted(error: DataError) -> None:

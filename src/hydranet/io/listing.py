@@ -3,7 +3,7 @@
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +29,13 @@ class Listing:
     ledger: Ledger = field(default_factory=Ledger)
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All files inside, also behind linked folders; hidden ones and __MACOSX left out. A circle of links ends."""
+def walk(folder: Path, unread: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """All files inside, also behind linked folders; hidden ones and __MACOSX left out. A circle of links ends.
+
+    unread: gets an error for each folder that cannot be listed, such as lost+found on a disk of its own.
+    """
     entered: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=unread, followlinks=True):
         real = os.path.realpath(place)
         if real in entered:
             folders.clear()
@@ -53,7 +56,8 @@ def listing(folder: Path, pattern: str = "**/*", what: str = "images", labels: S
     images: list[Path] = []
     others: list[Path] = []
     elsewhere: list[Path] = []
-    for path in walk(folder):
+    locked: list[OSError] = []
+    for path in walk(folder, locked.append):
         if any(fnmatch.fnmatchcase(path.name, one) for one in labels):
             continue
         matching = _matches(path.relative_to(folder).parts, pattern)
@@ -63,12 +67,32 @@ def listing(folder: Path, pattern: str = "**/*", what: str = "images", labels: S
             others.append(path)
     if not images:
         raise DataError(f"no {what} in {folder} ({pattern} with {' '.join(IMAGES)}); check the root and the split")
-    ledger = Ledger()
-    for reason, paths in (("no image by its suffix", others), (f"not matching {pattern}", elsewhere)):
-        if paths:
-            names = [path.relative_to(folder).as_posix() for path in sorted(paths, key=natural)]
-            ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(folder), reason, *names)
+    ledger = unused(folder, others, IMAGES)
+    if elsewhere:
+        names = [path.relative_to(folder).as_posix() for path in sorted(elsewhere, key=natural)]
+        ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(folder), f"not matching {pattern}", *names)
+    if locked:
+        places = [str(error.filename) for error in locked]
+        ledger = ledger.noted(Omission.FOLDER_LEFT_OUT, str(folder), "which cannot be listed", *places)
     return Listing(tuple(sorted(images, key=natural)), ledger)
+
+
+def unused(folder: Path, paths: Iterable[Path], suffixes: Collection[str]) -> Ledger:
+    """Files of a folder that are not used, by reason, without those that are not meant to be images.
+
+    suffixes: of files that would have been used.
+    """
+    reasons: dict[str, list[str]] = {}
+    for path in sorted(paths, key=natural):
+        suffix = path.suffix.lower()
+        if suffix not in NO_IMAGES:
+            name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+            reason = "no file behind its name" if suffix in suffixes else "no image by its suffix"
+            reasons.setdefault(reason, []).append(name)
+    ledger = Ledger()
+    for reason, names in reasons.items():
+        ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(folder), reason, *names)
+    return ledger
 
 
 def _matches(parts: Sequence[str], pattern: str) -> bool:

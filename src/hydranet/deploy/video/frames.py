@@ -3,15 +3,16 @@
 import glob
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.deploy.video.video_reader import decode, probe
 from hydranet.io.images import IMAGES, read_rgb
-from hydranet.io.listing import natural
+from hydranet.io.listing import natural, unused
 
 LEDGER_STEM = "ledger"
 """The file beside the predictions that says what was not used: LEDGER_STEM.json."""
@@ -48,11 +49,13 @@ class Frames:
     truth. count is None where it is unknown, and what the header says for a video.
 
     Files are read by `hydranet.io.images`, as data sets read them: 8-bit RGB, upright.
+    left_out: what lies at the same place and is not among them.
     """
 
     paths: tuple[Path, ...]
     fps: float | None
     count: int | None
+    left_out: Ledger = field(default_factory=Ledger)
 
     @property
     def name(self) -> str:
@@ -101,35 +104,51 @@ def names(paths: tuple[Path, ...]) -> list[str]:
 
 def find_frames(what: str) -> Frames:
     """The images that a path, a folder or a pattern such as "drive/*.png" means, in natural order, or the frames of
-    one video. Raises DataError for none."""
-    images, videos = _listed(what)
+    one video. `Frames.left_out` counts what else lies there. Raises DataError for none."""
+    images, videos, left_out = _listed(what)
     if not images and len(videos) == 1:
-        return open_video(videos[0])
+        return replace(open_video(videos[0]), left_out=left_out)
     if not images:
         kinds = " ".join(sorted({*IMAGES, *VIDEOS}))
         raise DataError(f"no image or video at {what!r}; give a file, a folder or a pattern of files ({kinds})")
-    return Frames(images, None, len(images))
+    if videos:
+        left_out = left_out.noted(Omission.IMAGE_LEFT_OUT, what, "a video beside images", *(p.name for p in videos))
+    return Frames(images, None, len(images), left_out)
 
 
 def find_all_frames(what: str) -> dict[str, Frames]:
     """As `find_frames`, and each of several videos apart, by a name for a folder of its predictions; "" = the only one,
-    or all still images. Raises DataError for none."""
-    images, videos = _listed(what)
+    or all still images. What else lies there is counted by the first one. Raises DataError for none."""
+    images, videos, left_out = _listed(what)
     if len(videos) + bool(images) < 2:
         return {"": find_frames(what)}
-    stills = {"": Frames(images, None, len(images))} if images else {}
-    return stills | {name: open_video(path) for name, path in zip(names(videos), videos, strict=True)}
+    sources = {"": Frames(images, None, len(images))} if images else {}
+    sources |= {name: open_video(path) for name, path in zip(names(videos), videos, strict=True)}
+    first = next(iter(sources))
+    return sources | {first: replace(sources[first], left_out=left_out)}
 
 
-def _listed(what: str) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Images and videos that a path, a folder or a pattern means. A file that is named is read whatever its suffix."""
+def _listed(what: str) -> tuple[tuple[Path, ...], tuple[Path, ...], Ledger]:
+    """Images and videos that a path, a folder or a pattern means, and what else it means. A file that is named is read
+    whatever its suffix; of a folder, hidden files are not meant, and what lies deeper is not looked at."""
     path = Path(what).expanduser()
     if path.is_file():
-        return ((), (path,)) if path.suffix.lower() in VIDEOS else ((path,), ())
-    candidates = path.iterdir() if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
-    files = sorted((p for p in candidates if p.is_file()), key=natural)
-    images, videos = (tuple(p for p in files if p.suffix.lower() in kinds) for kinds in (IMAGES, VIDEOS))
-    return images, videos
+        return ((), (path,), Ledger()) if path.suffix.lower() in VIDEOS else ((path,), (), Ledger())
+    if path.is_dir():
+        place, candidates = path, [one for one in path.iterdir() if not one.name.startswith(".")]
+    else:
+        place, candidates = Path(), list(map(Path, glob.glob(str(path), recursive=True)))
+    images, videos = (
+        tuple(sorted((p for p in candidates if p.suffix.lower() in kinds and p.is_file()), key=natural))
+        for kinds in (IMAGES, VIDEOS)
+    )
+    used, folders = {*images, *videos}, [one for one in candidates if one.is_dir()]
+    ledger = unused(place, {*candidates} - used - {*folders}, (*IMAGES, *VIDEOS))
+    if folders and "**" not in what:  # which goes through all of them
+        inside = sorted(one.name for one in folders)
+        reason = "as only files are taken; a pattern such as 'FOLDER/**/*' takes what lies deeper"
+        ledger = ledger.noted(Omission.FOLDER_LEFT_OUT, what, reason, *inside)
+    return images, videos, ledger
 
 
 def open_video(path: Path) -> Frames:

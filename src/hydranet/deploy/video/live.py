@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError
 from hydranet.deploy.video.frames import Frame, Frames, find_all_frames, find_frames
 from hydranet.deploy.video.video_reader import FPS, PLAUSIBLE_FPS
@@ -77,7 +78,7 @@ class Live:
     Raises DataError for what cannot be opened.
     """
 
-    count = None
+    count, left_out = None, Ledger()
 
     def __init__(
         self,
