@@ -155,7 +155,7 @@ def _probe_opencv(path: Path) -> VideoHint:
             raise _unreadable(path)
         stated = video.get(cv2.CAP_PROP_FPS)
         count = video.get(cv2.CAP_PROP_FRAME_COUNT)
-        stamps_s, before = [], 0.0
+        stamps_s, before = list[float](), 0.0
         while len(stamps_s) < PROBED and video.read()[0]:
             before = before if stamps_s else _before_first(video)
             stamps_s.append(video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
