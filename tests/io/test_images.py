@@ -14,7 +14,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.video.frames import find_frames
-from hydranet.io.image_header import read_header
+from hydranet.io.image_header import EXTRA_TAG, read_header, tiff_tags
 from hydranet.io.images import ImageWarning, max_pixels, read_ids, read_image, read_map, read_rgb, read_unturned
 
 CORNERS = np.zeros((24, 40, 3), dtype=np.uint8)
@@ -197,6 +197,51 @@ def test_of_several_images_in_a_file_the_first_is_read_and_that_is_said(tmp_path
         assert abs(int(read_rgb(tmp_path / name)[12, 20, 0]) - 40) <= 2
     images[0].save(tmp_path / name)
     assert abs(int(read_rgb(tmp_path / name)[12, 20, 0]) - 40) <= 2  # warnings are errors in tests
+
+
+def test_an_animation_without_durations_and_a_sequence_are_said(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(CORNERS, i, 0)) for i in range(3)]
+    for name in ("a.gif", "a.avif", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.warns(ImageWarning, match="only the first one is read"):
+            assert read_rgb(tmp_path / name).shape == (24, 40, 3)
+        frames[0].save(tmp_path / name)
+        header = read_header((tmp_path / name).read_bytes())
+        assert header is not None
+        assert not header.several, "a single image says nothing"
+
+
+@pytest.mark.parametrize("stored", [1, 2])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_colors_under_the_transparency_of_a_tiff(tmp_path: Path, stored: int, orientation: int) -> None:
+    """1 = the file holds colors that are multiplied by their transparency, 2 = they lie apart."""
+    colors = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+    alpha = np.full((24, 40, 1), 128, np.uint8)
+    kept = (colors.astype(int) * alpha / 255).round().astype(np.uint8) if stored == 1 else colors
+    pixels = np.concatenate([kept, alpha], 2)
+    data = bytearray(save(tmp_path / "a.tif", pixels, orientation).read_bytes())
+    tag = tiff_tags(bytes(data))[EXTRA_TAG]
+    struct.pack_into(tag.code, data, tag.place, stored)
+    (tmp_path / "a.tif").write_bytes(data)
+    wanted = np.rot90(colors, -1) if orientation == 6 else colors
+    assert np.abs(read_rgb(tmp_path / "a.tif").astype(int) - wanted).max() <= (1 if stored == 1 else 0)
+    assert read_map(tmp_path / "a.tif").shape[:2] == wanted.shape[:2]
+
+
+@pytest.mark.parametrize("largest", [1, 5, 15, 100, 255, 1000, 40000, 65535])
+@pytest.mark.parametrize("ascii", [False, True])
+def test_white_of_a_pnm_is_white(tmp_path: Path, largest: int, ascii: bool) -> None:
+    values = np.linspace(0, largest, 40).round().astype(int)
+    stored = np.repeat(values[None], 24, 0)
+    body = " ".join(map(str, stored.ravel())).encode() + b"\n"
+    if not ascii:
+        body = stored.astype(">u2" if largest > 255 else "u1").tobytes()
+    (tmp_path / "a.pgm").write_bytes(b"P%d\n40 24\n%d\n" % (2 if ascii else 5, largest) + body)
+    gray = read_rgb(tmp_path / "a.pgm")[0, :, 0].astype(int)
+    assert np.abs(gray - values * 255 / largest).max() <= 1
+    assert gray[-1] == 255
+    assert read_map(tmp_path / "a.pgm")[0].tolist() == values.tolist(), "labels keep their ids"
+    assert read_ids(tmp_path / "a.pgm")[0].tolist() == values.tolist()
 
 
 def test_a_smaller_copy_in_a_tiff_is_no_other_image(tmp_path: Path) -> None:

@@ -22,8 +22,11 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 ARITHMETIC = 0xC9
 """From this frame marker on the entropy coder is arithmetic, which has no least length of a block."""
 WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG, SUBFILE_TAG = 256, 257, 258, 274, 254
-GIF_FRAME = b"\x21\xf9\x04"
-"""Stands before each image of an animation."""
+SAMPLES_TAG, EXTRA_TAG = 277, 338
+PREMULTIPLIED, APART = 1, 2
+"""What a TIFF calls transparency that its colors are multiplied by, and transparency that left the colors alone."""
+GIF_IMAGE, GIF_EXTENSION = 0x2C, 0x21
+"""What the blocks of a GIF begin with."""
 AVIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
 """EXIF orientation by quarter turns counterclockwise (`irot`) and then no mirror, axis 0 or axis 1 (`imir`)."""
 
@@ -38,6 +41,8 @@ class Header:
     color_type:  of a PNG, else -1.
     least_bytes: a whole file is not shorter.
     several:     whether other images follow the first one: an animation, or pages.
+    white:       the largest value where that is no 2 ** n - 1 from 255; 0 = it is.
+    premultiplied: whether colors are stored multiplied by their transparency.
     """
 
     format: str
@@ -47,6 +52,8 @@ class Header:
     color_type: int = -1
     least_bytes: int = 0
     several: bool = False
+    white: int = 0
+    premultiplied: bool = False
 
 
 def read_header(data: bytes) -> Header | None:
@@ -78,7 +85,7 @@ def _png(data: bytes) -> Header:
         if name == b"IEND":
             break  # what follows is no part of the image
         least = max(least, end)  # a decoder would make room for the gigabytes that a damaged length states
-        several = several or name == b"acTL"
+        several = several or (name == b"acTL" and int.from_bytes(data[begin : begin + 4], "big") > 1)
         if name == b"eXIf":
             orientation = _exif_orientation(data[begin:end])
     return Header("PNG", (height, width), orientation, bits if bits < 16 else 0, color_type, least, several)
@@ -176,7 +183,9 @@ def _tiff(data: bytes) -> Header:
     bits = tags.get(BITS_TAG, 1)
     filled = 16 if 8 < bits < 16 else bits if bits <= 8 else 0  # OpenCV widens 10, 12, 14 bits to 16
     size = tags.get(HEIGHT_TAG, 0), tags.get(WIDTH_TAG, 0)
-    return Header("TIFF", size, _exif_orientation(data), filled, several=bool(following) and _is_page(data, following))
+    several = bool(following) and _is_page(data, following)
+    multiplied = tags.get(EXTRA_TAG) == PREMULTIPLIED and tags.get(SAMPLES_TAG) == 4
+    return Header("TIFF", size, _exif_orientation(data), filled, several=several, premultiplied=multiplied)
 
 
 def _is_page(data: bytes, place: int) -> bool:
@@ -196,7 +205,27 @@ def _bmp(data: bytes) -> Header:
 
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("GIF", (height, width), bits=8, several=data.count(GIF_FRAME) > 1)
+    return Header("GIF", (height, width), bits=8, several=_gif_images(data) > 1)
+
+
+def _gif_images(data: bytes) -> int:
+    """How many images a GIF holds, as far as it goes, at most 2: an animation need not state durations."""
+    place, count = 13 + _gif_colors(data[10]), 0
+    while place + 10 <= len(data) and count < 2 and data[place] in (GIF_IMAGE, GIF_EXTENSION):
+        if data[place] == GIF_IMAGE:
+            count += 1
+            place += 11 + _gif_colors(data[place + 9])
+        else:
+            place += 2
+        while place < len(data) and data[place]:  # blocks of up to 255 bytes; an empty one ends them
+            place += 1 + data[place]
+        place += 1
+    return count
+
+
+def _gif_colors(flags: int) -> int:
+    """Bytes of the color table that flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _webp(data: bytes) -> Header | None:
@@ -219,13 +248,20 @@ def _webp(data: bytes) -> Header | None:
     return None if size is None else Header("WebP", size, orientation, 8, several=several)
 
 
-def _pnm(data: bytes) -> Header | None:
+def pnm_words(data: bytes) -> re.Match[bytes] | None:
+    """Kind, width, height and the largest value with which a PNM file begins."""
     word = rb"(?:\s+(?:#[^\n]*\n\s*)*)(\d{1,9})"
-    lines = re.match(rb"P([1-6])" + word * 2 + rb"(?:" + word + rb")?", data[:4096])
+    return re.match(rb"P([1-6])" + word * 2 + rb"(?:" + word + rb")?", data[:4096])
+
+
+def _pnm(data: bytes) -> Header | None:
+    lines = pnm_words(data)
     if lines is None:
         return None
     greatest = int(lines[4] or 255) if lines[1] not in b"14" else 255
-    return Header("PNM", (int(lines[3]), int(lines[2])), bits=max(greatest.bit_length(), 8))
+    bits = max(greatest.bit_length(), 8)
+    odd = bits <= 16 and greatest + 1 != 1 << bits
+    return Header("PNM", (int(lines[3]), int(lines[2])), bits=bits, white=greatest if odd else 0)
 
 
 def _avif(data: bytes) -> Header | None:
@@ -233,7 +269,12 @@ def _avif(data: bytes) -> Header | None:
     sizes = [struct.unpack_from(">II", head, place.end() + 4) for place in re.finditer(b"ispe", head)]
     turned, mirrored = re.search(b"irot(.)", head, re.DOTALL), re.search(b"imir(.)", head, re.DOTALL)
     orientation = AVIF_TURNS[turned[1][0] & 3 if turned else 0][1 + (mirrored[1][0] & 1) if mirrored else 0]
-    return Header("AVIF", (max(h for _, h in sizes), max(w for w, _ in sizes)), orientation, 8) if sizes else None
+    if not sizes:
+        return None
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    counts = [struct.unpack_from(">I", head, place.end() + 8)[0] for place in re.finditer(b"stsz", head)]
+    size = max(h for _, h in sizes), max(w for w, _ in sizes)
+    return Header("AVIF", size, orientation, 8, several=b"avis" in brands and max(counts, default=2) > 1)
 
 
 PARSERS: tuple[tuple[bytes, Callable[[bytes], Header | None]], ...] = (

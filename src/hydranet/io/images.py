@@ -12,7 +12,20 @@ import numpy as np
 
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.io.image_header import GRAY, ORIENTATION_TAG, PALETTE, PNG, Header, png_chunks, read_header, tiff_tags
+from hydranet.io.image_header import (
+    APART,
+    EXTRA_TAG,
+    GRAY,
+    ORIENTATION_TAG,
+    PALETTE,
+    PNG,
+    PREMULTIPLIED,
+    Header,
+    png_chunks,
+    pnm_words,
+    read_header,
+    tiff_tags,
+)
 from hydranet.io.missing_file import MissingFile
 from hydranet.io.orientation import Extent, turn
 from hydranet.io.truncation import is_whole
@@ -59,7 +72,8 @@ def _refuse_limit(text: str) -> int:
 def read_image(path: Path) -> ImageFile:
     """An image, upright as its EXIF tag says, as viewers and annotation tools show it.
 
-    Gray, transparent (the colors under the transparency) and CMYK images become RGB. Samples of more than 8 bits
+    Gray, transparent (the colors under the transparency) and CMYK images become RGB. Those of a PNM file whose largest
+    value is no 2 ** n - 1 from 255 are scaled to 0..255. Other samples of more than 8 bits
     are cut to the upper 8 of their 16 bits; to the upper 8 of 12, with an ImageWarning, where none is above 4095, as
     12-bit cameras write them. The rule depends on nothing else in the image, so that a scene keeps its brightness.
 
@@ -96,8 +110,11 @@ def _image(path: Path, data: bytes, header: Header) -> ImageFile:
             stacklevel=3,
         )
     deep = cv2.IMREAD_ANYDEPTH if header.format in ("PNG", "TIFF", "PNM") else 0
-    stored = _decode(path, data, cv2.IMREAD_COLOR | deep, header)
-    upright = turn(_in_8_bits(path, stored, header.bits), header.orientation)
+    if header.premultiplied:
+        stored = _undarkened(_decode(path, data, cv2.IMREAD_UNCHANGED, header))
+    else:
+        stored = _decode(path, data, cv2.IMREAD_COLOR | deep, header)
+    upright = turn(_in_8_bits(path, _stretched(stored, header.white), header.bits), header.orientation)
     return ImageFile(cv2.cvtColor(upright, cv2.COLOR_BGR2RGB), Extent(upright.shape[:2], header.orientation))
 
 
@@ -178,8 +195,10 @@ def _header(path: Path, data: bytes, limit: int) -> Header:
 
 def _decode(path: Path, data: bytes, flags: int, header: Header) -> np.ndarray:
     """The stored pixels, never turned. Raises DataError."""
-    if header.format == "TIFF" and header.orientation != 1:  # OpenCV turns these whatever the flags say
-        data = _level_tiff(data)
+    if header.format == "TIFF":
+        data = _plain_tiff(data)
+    if header.format == "PNM" and 0 < header.white < 255:
+        data = _plain_pnm(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -211,6 +230,14 @@ def _in_rgb(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
 
 
+def _stretched(pixels: np.ndarray, white: int) -> np.ndarray:
+    """Values up to 255 where the file states a white that is no 2 ** n - 1; 0 = it does not."""
+    if not white:
+        return pixels
+    table = (np.arange(white + 1) * 255 + white // 2) // white
+    return table.astype(np.uint8)[np.minimum(pixels, white)]
+
+
 def _in_8_bits(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
@@ -236,11 +263,28 @@ def _in_8_bits(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     return narrow
 
 
-def _level_tiff(data: bytes) -> bytes:
-    """A TIFF with its orientation set to 1."""
-    tag, level = tiff_tags(data)[ORIENTATION_TAG], bytearray(data)
-    struct.pack_into(tag.code, level, tag.place, 1)
-    return bytes(level)
+def _plain_tiff(data: bytes) -> bytes:
+    """A TIFF whose pixels OpenCV gives as they are stored: it turns them whatever the flags say, and multiplies them by
+    transparency that is stored apart."""
+    tags, plain = tiff_tags(data), bytearray(data)
+    for name, value in ((ORIENTATION_TAG, 1), (EXTRA_TAG, PREMULTIPLIED)):
+        if (tag := tags.get(name)) and (name == ORIENTATION_TAG or tag.value == APART):
+            struct.pack_into(tag.code, plain, tag.place, value)
+    return bytes(plain)
+
+
+def _plain_pnm(data: bytes) -> bytes:
+    """A PNM whose numbers OpenCV gives as they are stored: of text with a largest value below 255 it stretches them."""
+    words = pnm_words(data)
+    return data[: words.start(4)] + b"255" + data[words.end(4) :] if words and words[4] else data
+
+
+def _undarkened(pixels: np.ndarray) -> np.ndarray:
+    """The colors of pixels h w 4 that were multiplied by their transparency, as far as they were kept."""
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype.kind != "u":
+        return pixels
+    opaque, alpha = np.iinfo(pixels.dtype).max, np.maximum(pixels[..., 3:].astype(np.uint64), 1)
+    return np.minimum((pixels[..., :3] * np.uint64(opaque) + alpha // 2) // alpha, opaque).astype(pixels.dtype)
 
 
 def _as_gray(data: bytes) -> bytes:
