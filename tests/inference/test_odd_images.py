@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from commands import hydranet
-from hydranet.annotations import Annotation, ClassMap
+from hydranet.annotations import Annotation, Boxes, ClassMap
 from hydranet.core.ledger import Omission
 from hydranet.core.sample import DataError
+from hydranet.datasets.coco import Coco
 from hydranet.deploy.video.frames import Frames, find_frames
 from hydranet.deploy.video.stopwatch import Pace
 from hydranet.deploy.video.video_file import VideoFile
@@ -55,6 +56,30 @@ def test_what_else_lies_in_a_folder_is_counted(tmp_path: Path) -> None:
     (left, folders) = writer.ledger.ranked()
     assert (left.what, left.count, left.examples) == (Omission.IMAGE_LEFT_OUT, 1, ("b.heic",))
     assert (folders.what, folders.count, folders.examples) == (Omission.FOLDER_LEFT_OUT, 1, ("deep",))
+
+
+class OneBox(OfOneSize):
+    classes: Mapping[str, Sequence[str]] = {"cars": ("car",)}
+
+    def __call__(self, image: np.ndarray, /) -> Mapping[str, Annotation]:
+        return {"cars": Boxes(np.array([[1.0, 2, 20, 12]]), np.array([0]), np.array([0.5]))}
+
+
+@pytest.mark.parametrize("fps", [None, 10.0])
+@pytest.mark.parametrize("what", ["*.*", "**/*.*"])
+def test_a_coco_file_names_images_so_that_readers_find_them(tmp_path: Path, what: str, fps: float | None) -> None:
+    files = ["a.png", "b.jpg"] if what == "*.*" else ["a.png", "b.jpg", "deep/b.bmp"]
+    for name in ("a.png", "b.jpg", "deep/b.bmp"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 24)).save(tmp_path / "images" / name)
+    predictor = OneBox()
+    with Writer(tmp_path / "out", predictor.classes, fps, images="none", files=True) as writer:
+        list(run_pipeline(find_frames(f"{tmp_path}/images/{what}"), predictor, writer, Pace(), _raise))
+    dataset = Coco(str(tmp_path), "out/cars.coco.json", "images")
+    assert [dataset[i].key for i in range(len(dataset))] == [f"images/{name}" for name in files]
+    assert [dataset[i].labels["detection"].xyxy.tolist() for i in range(len(dataset))] == [[[1, 2, 20, 12]]] * len(
+        files
+    )
 
 
 def _raise(error: DataError) -> None:

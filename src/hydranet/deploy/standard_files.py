@@ -51,10 +51,13 @@ class StandardFiles:
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.kinds: dict[str, type[Annotation]] = {}
 
-    def add(self, name: str, size: ImageSize, predictions: Mapping[str, Annotation]) -> None:
-        """One image: name, (height, width), predictions. Raises DataError naming a file that cannot be written."""
+    def add(self, name: str, size: ImageSize, predictions: Mapping[str, Annotation], file: str = "") -> None:
+        """One image: name, (height, width), predictions. Raises DataError naming a file that cannot be written.
+
+        file: the image's own, with its suffix, by which readers of COCO look for it; where there is none, `name`.
+        """
         number = len(self.images) + 1
-        self.images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
+        self.images.append({"id": number, "file_name": file or name, "height": size[0], "width": size[1]})
         for task, prediction in predictions.items():
             self.kinds[task] = type(prediction)
             names = self.classes.get(task, ())

@@ -111,7 +111,7 @@ class Writer:
                 self._recording.add(frame, predictions, messages)
         if self._files:
             name = f"{frame.index:06d}" if self.fps else frame.name
-            self._files.add(name, (frame.image.shape[0], frame.image.shape[1]), predictions)
+            self._files.add(name, (frame.image.shape[0], frame.image.shape[1]), predictions, frame.file)
         if self.arrays:
             packed = io.BytesIO()
             np.savez_compressed(packed, **arrays(predictions))  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ class Frame:
 
     time_s: since the first frame, by the video's own time stamps.
     clock_s: seconds since 1970 when it arrived; None = it is a recording.
+    file: of a still image, its file below the folder that all of its source have in common; else empty.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Frame:
     index: int = 0
     time_s: float = 0.0
     clock_s: float | None = None
+    file: str = ""
 
 
 class ImageLeftOut(DataError):
@@ -74,13 +76,13 @@ class Frames:
         return self._video(self.paths[0], note) if self.fps is not None else self._stills(note)
 
     def _stills(self, note: Callable[[DataError], None]) -> Iterator[Frame]:
-        for index, (path, name) in enumerate(zip(self.paths, names(self.paths), strict=True)):
+        for index, (path, name, file) in enumerate(zip(self.paths, names(self.paths), _below(self.paths), strict=True)):
             try:
                 image = read_rgb(path)
             except DataError as error:
                 note(ImageLeftOut(path.name, "cannot be read", str(error)))
             else:
-                yield Frame(name, image, index)
+                yield Frame(name, image, index, file=file)
 
     def _video(self, path: Path, note: Callable[[DataError], None]) -> Iterator[Frame]:
         for index, (image, time_s) in enumerate(decode(path, self.fps or 1.0, note)):
@@ -98,6 +100,11 @@ def names(paths: tuple[Path, ...]) -> list[str]:
     stems = [path.stem for path in paths]
     if len({*stems, LEDGER_STEM}) == len(stems) + 1:
         return stems
+    return _below(paths)
+
+
+def _below(paths: tuple[Path, ...]) -> list[str]:
+    """Each path below the folder that all have in common."""
     common = os.path.commonpath([path.parent for path in paths])
     return [Path(os.path.relpath(path, common)).as_posix() for path in paths]
 
