@@ -18,6 +18,7 @@ from hydranet.core.errors import MALFORMED, UserError
 from hydranet.core.sample import DataError
 from hydranet.deploy.camera_input import CAMERA, CameraInput
 from hydranet.deploy.fitting import Fitting
+from hydranet.deploy.manifest_faults import CURE, head_faults, input_faults, size_fault
 from hydranet.deploy.moved import modern_manifest
 from hydranet.postprocess.steps import kind_after
 
@@ -32,9 +33,6 @@ IMAGE = "image"
 
 SCORE, IOU = "score_threshold", "iou_threshold"
 """Names of the inputs of a graph that suppresses boxes itself: float32 of shape (1,)."""
-
-
-CURE = "export the run again"
 
 
 class ManifestError(UserError, ValueError):
@@ -231,13 +229,8 @@ def _sound(manifest: Manifest) -> Manifest:
         task, _, of = name.partition(".")
         if not (is_name(task) and of.isidentifier() and of.isascii()):
             raise ManifestError(f"got an output named {shown(name)} in the manifest, expected task.field; {CURE}")
-    given = manifest.input
-    named = [("size", given.size), ("frame", given.frame or given.size), *(("sizes", one) for one in given.sizes)]
-    for what, sides in named:
-        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise ManifestError(
-                f"got input {what} {sides!r} in the manifest, expected (height, width) in pixels; {CURE}"
-            )
+    if fault := size_fault(manifest.input):
+        raise ManifestError(fault)
     for part in (
         manifest,
         manifest.input,
@@ -248,6 +241,8 @@ def _sound(manifest: Manifest) -> Manifest:
         *filter(None, (manifest.camera,)),
     ):
         check_fields(part)
+    for fault in input_faults(manifest.input):
+        raise ManifestError(fault)
     for name, head in manifest.heads.items():
         kind = kind_named(head.kind)
         if odd := sorted({*head.metadata} - {*kind.metadata()} | {*head.fields} - {*kind.arrays()}):
@@ -255,6 +250,8 @@ def _sound(manifest: Manifest) -> Manifest:
     absent = [name for task in manifest.heads for name in manifest.outputs_of(task) if name not in manifest.outputs]
     if absent:
         raise ManifestError(f"got heads without their outputs {', '.join(absent)} in the manifest; {CURE}")
+    for fault in head_faults(manifest):
+        raise ManifestError(fault)
     return manifest
 
 

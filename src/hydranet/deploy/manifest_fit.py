@@ -4,22 +4,38 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hydranet.core.checks.names import shown
 from hydranet.core.errors import UserError
-from hydranet.deploy.manifest import CURE, IMAGE, Manifest, ManifestError
+from hydranet.deploy.manifest import IMAGE, Manifest, ManifestError
+from hydranet.deploy.manifest_faults import CURE
 
 
 class InputError(UserError, ValueError):
     """Arrays that a model file does not take."""
 
 
-def check_graph(manifest: Manifest, shape: Sequence[int | None], path: object) -> None:
-    """Raises ManifestError where the graph's own `image` has another shape than the manifest says.
+def check_graph(manifest: Manifest, inputs: Mapping[str, Sequence[int | None]], path: object) -> None:
+    """Raises ManifestError where the graph has other inputs than the manifest says, or an `image` of another shape.
 
-    shape: of the graph's input, None for axes whose length varies.
+    inputs: of the graph, their shapes by name, None for axes whose length varies.
     """
-    if not _alike(shape, manifest.image_shape):
+    if set(inputs) != set(manifest.inputs):
+        raise ManifestError(
+            f"{path} takes {', '.join(map(shown, inputs))}, its manifest says {', '.join(manifest.inputs)}; {CURE}"
+        )
+    shape = inputs[IMAGE]
+    if not _alike(shape, manifest.image_shape) or _narrower(shape, manifest.image_shape):
         raise ManifestError(
             f"{path} takes images of shape {_words(shape)}, its manifest says {_words(manifest.image_shape)}; {CURE}"
+        )
+
+
+def check_count(manifest: Manifest, count: int, path: object) -> None:
+    """Raises ManifestError where a graph whose inputs have no names takes more or fewer than the manifest says."""
+    if count != len(manifest.inputs):
+        raise ManifestError(
+            f"{path} takes {count} arrays, its manifest says {len(manifest.inputs)} ({', '.join(manifest.inputs)}); "
+            f"{CURE}"
         )
 
 
@@ -45,6 +61,11 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, np.ndarray]) -> None:
 def _alike(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
     """Whether no axis contradicts the other's."""
     return len(shape) == len(wanted) and all(None in (a, b) or a == b for a, b in zip(shape, wanted, strict=True))
+
+
+def _narrower(shape: Sequence[int | None], promised: Sequence[int | None]) -> bool:
+    """Whether an axis has one length where any is promised."""
+    return any(side is not None and wanted is None for side, wanted in zip(shape, promised, strict=True))
 
 
 def _words(shape: Sequence[int | None]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hydranet.core.spec import unknown
-from hydranet.deploy.manifest import CURE, IMAGE, KEY, ManifestError, parse
+from hydranet.deploy.manifest import KEY, ManifestError, parse
+from hydranet.deploy.manifest_faults import CURE
 from hydranet.deploy.manifest_fit import InputError, check_arrays, check_graph
 from hydranet.deploy.onnx_subgraph import part
 
@@ -57,8 +58,8 @@ class Session:
         except UnicodeDecodeError as error:
             raise ManifestError(f"{path} holds a manifest that is no text ({error}); {CURE}") from error
         self.manifest = parse(text, path)
-        shapes = {one.name: one.shape for one in whole.get_inputs()}
-        check_graph(self.manifest, [n if isinstance(n, int) else None for n in shapes.get(IMAGE, ())], path)
+        shapes = {one.name: [n if isinstance(n, int) else None for n in one.shape] for one in whole.get_inputs()}
+        check_graph(self.manifest, shapes, path)
         self._sessions: dict[frozenset[str], Any] = {frozenset(self.manifest.outputs): whole}
         self._opening = Lock()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hydranet.core.errors import UserError
-from hydranet.deploy.manifest import IMAGE, KEY, ManifestError, parse
+from hydranet.deploy.manifest import KEY, ManifestError, parse
 from hydranet.deploy.manifest_fit import check_arrays, check_graph
 
 SUFFIXES = (".xml", ".onnx")
@@ -82,8 +82,11 @@ class Session:
         except RuntimeError as error:
             raise ManifestError(f"{path} cannot be opened by OpenVINO ({error}); export the run again") from error
         self.manifest = parse(_text(self._model), path)
-        sides = self._model.input(IMAGE).partial_shape
-        check_graph(self.manifest, [side.get_length() if side.is_static else None for side in sides], path)
+        shapes = {
+            one.any_name: [side.get_length() if side.is_static else None for side in one.partial_shape]
+            for one in self._model.inputs
+        }
+        check_graph(self.manifest, shapes, path)
         self._compiled: dict[tuple[str, ...], Any] = {}
         self._idle: dict[tuple[str, ...], list[Any]] = {}
         self._compiling = Lock()

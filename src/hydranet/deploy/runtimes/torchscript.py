@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hydranet.deploy.manifest import CURE, KEY, ManifestError, parse
-from hydranet.deploy.manifest_fit import check_arrays
+from hydranet.deploy.manifest import KEY, ManifestError, parse
+from hydranet.deploy.manifest_faults import CURE
+from hydranet.deploy.manifest_fit import check_arrays, check_count
 
 SUFFIXES = (".torchscript",)
 BESIDE: dict[str, tuple[str, ...]] = {}
@@ -47,6 +48,7 @@ class Session:
             reason = str(error).strip().partition("\n")[0]
             raise ManifestError(f"{path} cannot be opened by TorchScript ({reason}); {CURE}") from error
         self.manifest = parse(inside[f"{KEY}.json"], path)
+        check_count(self.manifest, len(list(self._module.graph.inputs())) - 1, path)  # the module itself is one, too
 
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); the whole graph is computed in any case.
