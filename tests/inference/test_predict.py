@@ -97,6 +97,9 @@ def test_threshold_at_call_time(run: Path) -> None:
         (np.zeros((8, 8, 4), np.uint8), "in RGB order; convert the image"),
         (np.zeros((0, 8, 3), np.uint8), r"got uint8 array of shape \(0, 8, 3\)"),
         (torch.zeros(8, 8, 3), "got Tensor, expected"),
+        (None, "got NoneType, expected a uint8 array"),
+        ({"image": 3}, "got dict, expected a uint8 array"),
+        ([None], "got NoneType, expected a uint8 array"),
     ],
 )
 def test_what_is_no_picture(run: Path, given: np.ndarray, said: str) -> None:

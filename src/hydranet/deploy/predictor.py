@@ -185,6 +185,8 @@ class SessionPredictor:
         if isinstance(image, np.ndarray) and image.ndim != 4:
             (own,) = self._cameras.each(camera, self._camera, 1)
             return self._one(image, own, heads)
+        if not isinstance(image, np.ndarray | Sequence):
+            checked(image)
         if max(self.every.values()) > 1:
             raise PredictorError(f"got several images at once with every={self.every}; give them one by one")
         cameras = self._cameras.each(camera, self._camera, len(image))
