@@ -39,6 +39,14 @@ def test_it_comes_once_for_each_size_and_not_where_most_is_used() -> None:
         shapes.look((1280, 720), (128, 416), given)
 
 
+def test_the_networks_own_size_is_no_advice() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SeenShapes().look((100, 100), (64, 96), Input((64, 96)))
+    with pytest.warns(UserWarning, match="export with --size 96x96"):
+        SeenShapes().look((100, 100), (64, 128), Input((64, 128)))
+
+
 def test_maps_are_summarized_from_a_part_of_their_pixels() -> None:
     from hydranet.annotations import ClassMap, NormalMap, ScalarMap
     from hydranet.deploy.messages import LOOKED_AT, message

@@ -23,14 +23,16 @@ class SeenShapes:
         self._lock = threading.Lock()
 
     def look(self, image: Size, size: Size, given: Input) -> None:
-        """Warns where images of this (height, width) leave much of the network's input unused; once for each."""
+        """Warns where images of this (height, width) leave much of the network's input unused; once for each.
+
+        There is no advice where no other size shows more of them.
+        """
         if (image, size) in self._seen or given.fit == "stretch" or len(self._seen) >= MOST_SHAPES:
             return
         with self._lock:
             first = (image, size) not in self._seen
             self._seen.add((image, size))
-        share = used(image, size)
-        if first and min(share) < ENOUGH:
+        if first and min(used(image, size)) < ENOUGH and fitting_size(image, size, given.stride) != size:
             warnings.warn(hint(image, size, given), UserWarning, stacklevel=5)
 
 
