@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from commands import hydranet, refused
+from hydranet.cli.label import parsed
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import SpecError
 from hydranet.datasets.folder import Folder
@@ -112,6 +113,12 @@ def test_files_that_are_left_out_are_counted(teacher: str, tmp_path: Path, jobs:
     assert "images: 1 image left out, no image by its suffix (b.heic)" in ended.out
     (entry,) = json.loads((tmp_path / "cache/ledger.json").read_text())
     assert (entry["what"], entry["count"], entry["examples"]) == ("image left out", 1, ["b.heic"])
+
+
+def test_a_confidence_is_given_once() -> None:
+    assert parsed("a=0.5, b=0.9") == {"a": 0.5, "b": 0.9}
+    with pytest.raises(SpecError, match=r"got confidence 'a=0.9' for a task that has one, expected each task once"):
+        parsed("a=0.5,a=0.9")
 
 
 def test_an_image_that_it_fails_on_is_named_and_the_others_are_labeled(teacher: str, tmp_path: Path) -> None:

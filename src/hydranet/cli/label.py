@@ -208,6 +208,8 @@ def parsed(text: str) -> dict[str, float]:
     confidences = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.partition("=")
+        if name.strip() in confidences:
+            raise SpecError(f"got confidence {part!r} for a task that has one, expected each task once; leave one out")
         try:
             confidences[name.strip()] = float(value)
         except ValueError as error:
