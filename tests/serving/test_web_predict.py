@@ -140,6 +140,8 @@ BOMB = PNG[:16] + struct.pack(">II", 60_000, 60_000) + PNG[24:]
         ("/predict?iou=-1", PNG, 400, "expected a number from 0 to 1"),
         ("/predict?format=gif", PNG, 400, "format"),
         ("/predict?focal_px=0", PNG, 400, "expected a focal length"),
+        ("/predict?treshold=0.5", PNG, 400, "no query parameter is called 'treshold'; did you mean 'threshold'?"),
+        ("/predict?iou=0.5&iou=0.9", PNG, 400, "got query parameter 'iou' 2 times, expected it once"),
         ("/predict?model=third", PNG, 404, "there are"),
         ("/nothing", None, 404, "Not Found"),
         ("/predict", None, 405, "Method Not Allowed"),

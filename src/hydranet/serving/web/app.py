@@ -35,6 +35,9 @@ from hydranet.visualization.draw import captioned, composite
 Models = Mapping[str, ServedModel]
 Format = Literal["json", "png", "coco", "arrays"]
 
+QUERY = ("model", "heads", "threshold", "iou", "focal_px", "format")
+"""Parameters of /predict."""
+
 DRAWERS = 4
 """Threads that decode, draw and encode."""
 
@@ -99,6 +102,7 @@ def create_app(models: Models, limits: Limits, metrics: Metrics) -> FastAPI:
             Format, Query(description="json, png (drawn), coco, or arrays: JSON and binary tensors")
         ] = "json",
     ) -> Response:
+        _check_query(request)
         chosen = named(model)
         wanted = tuple(dict.fromkeys(one.strip() for one in heads.split(",") if one.strip()))
         question = Question(wanted, threshold, iou, focal_px)
@@ -119,6 +123,16 @@ def create_app(models: Models, limits: Limits, metrics: Metrics) -> FastAPI:
     return app
 
 
+def _check_query(request: Request) -> None:
+    """Raises Refusal for a parameter that is not known, or is given twice: one of them would be passed over."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in QUERY:
+            raise Refusal(400, unknown(name[:60], QUERY, "query parameter"))
+        if names.count(name) > 1:
+            raise Refusal(400, f"got query parameter {name!r} {names.count(name)} times, expected it once; give one")
+
+
 def _known(models: Models, name: str, version: str = "1") -> ServedModel:
     if name not in models or version != "1":
         raise Refusal(404, unknown(name, models, "served model") if name not in models else f"no version {version!r}")
@@ -132,6 +146,11 @@ async def _upload(request: Request) -> tuple[str, bytes]:
         name = "image"
     else:
         form = await request.form(max_files=1, max_fields=8)
+        for field, value in form.items():
+            if not isinstance(value, UploadFile):
+                raise Refusal(
+                    400, f"got form field {field[:60]!r}, expected a file alone; give it in the URL: ?heads=..."
+                )
         sent = [value for value in form.values() if isinstance(value, UploadFile)]
         data = await sent[0].read() if sent else b""
         name = (sent[0].filename or "image")[:100] if sent else "image"
