@@ -153,6 +153,17 @@ def test_everything_else_is_one_sentence(port: int, path: str, body: bytes | Non
     assert words in answer.json()["error"]
 
 
+def test_options_in_a_form_are_refused(port: int) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="heads"\r\n\r\nbright\r\n'
+    head += b'--x\r\nContent-Disposition: form-data; name="image"; filename="street.png"\r\n\r\n'
+    content = {"content-type": "multipart/form-data; boundary=x"}
+    answer = ask(port, "/predict", head + PNG + b"\r\n--x--\r\n", content)
+    assert (answer.status, answer.json()["error"]) == (
+        400,
+        "got form field 'heads', expected one file alone; put options into the URL",
+    )
+
+
 def test_a_form_without_a_file_is_refused(port: int) -> None:
     broken = ask(port, "/predict", b"--x\r\nnothing", {"content-type": "multipart/form-data; boundary=x"})
     assert broken.status == 400

@@ -146,15 +146,12 @@ async def _upload(request: Request) -> tuple[str, bytes]:
         name = "image"
     else:
         form = await request.form(max_files=1, max_fields=8)
-        for field, value in form.items():
-            if not isinstance(value, UploadFile):
-                raise Refusal(
-                    400, f"got form field {field[:60]!r}, expected a file alone; give it in the URL: ?heads=..."
-                )
         sent = [value for value in form.values() if isinstance(value, UploadFile)]
         data = await sent[0].read() if sent else b""
         name = (sent[0].filename or "image")[:100] if sent else "image"
         await form.close()
+        if others := [field for field, value in form.items() if not isinstance(value, UploadFile)]:
+            raise Refusal(400, f"got form field {others[0][:60]!r}, expected one file alone; put options into the URL")
     if not data:
         raise Refusal(400, "got no image, expected the bytes of one as the body, or as a file of a form")
     return name.replace("\0", ""), data
