@@ -233,7 +233,7 @@ def test_colors_under_the_transparency_of_a_tiff(tmp_path: Path, stored: int, or
 def test_white_of_a_pnm_is_white(tmp_path: Path, largest: int, ascii: bool) -> None:
     values = np.linspace(0, largest, 40).round().astype(int)
     stored = np.repeat(values[None], 24, 0)
-    body = " ".join(map(str, stored.ravel())).encode() + b"\n"
+    body = " ".join(map(str, stored.ravel())).encode()
     if not ascii:
         body = stored.astype(">u2" if largest > 255 else "u1").tobytes()
     (tmp_path / "a.pgm").write_bytes(b"P%d\n40 24\n%d\n" % (2 if ascii else 5, largest) + body)

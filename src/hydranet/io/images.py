@@ -197,8 +197,8 @@ def _decode(path: Path, data: bytes, flags: int, header: Header) -> np.ndarray:
     """The stored pixels, never turned. Raises DataError."""
     if header.format == "TIFF":
         data = _plain_tiff(data)
-    if header.format == "PNM" and 0 < header.white < 255:
-        data = _plain_pnm(data)
+    if header.format == "PNM":
+        data = _plain_pnm(data, header.white)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -273,10 +273,15 @@ def _plain_tiff(data: bytes) -> bytes:
     return bytes(plain)
 
 
-def _plain_pnm(data: bytes) -> bytes:
-    """A PNM whose numbers OpenCV gives as they are stored: of text with a largest value below 255 it stretches them."""
+def _plain_pnm(data: bytes, white: int) -> bytes:
+    """A PNM of text as OpenCV reads its numbers as they stand: it stretches those with a white below 255, and misses
+    the last one where no space follows."""
     words = pnm_words(data)
-    return data[: words.start(4)] + b"255" + data[words.end(4) :] if words and words[4] else data
+    if words is None or words[1] not in b"123":
+        return data
+    if 0 < white < 255:
+        data = data[: words.start(4)] + b"255" + data[words.end(4) :]
+    return data + b"\n"
 
 
 def _undarkened(pixels: np.ndarray) -> np.ndarray:
