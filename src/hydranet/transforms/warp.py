@@ -187,8 +187,11 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
 
 def _hull(xyxy: np.ndarray, view: View) -> np.ndarray:
     """float64 n 4: the smallest upright boxes around what becomes of upright boxes."""
-    upright = not (view.matrix[0, 1] or view.matrix[1, 0])
+    (across, shear, _), (turn, down, _), _ = view.matrix.tolist()
+    upright = not (shear or turn)
     corners = view.points(xyxy.reshape(-1, 2, 2) if upright else xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
+    if upright and across > 0 and down > 0:  # the corners stay what they are
+        return corners.reshape(-1, 4)
     return np.concatenate([corners.min(1), corners.max(1)], axis=1)
 
 
