@@ -56,7 +56,7 @@ def test_the_page_from_folders_to_a_measured_file(tmp_path: Path, monkeypatch: p
     assert meters.dtype == np.uint16
     assert 0 < meters.min() / 256 < 200
     coco = json.loads((made / "detection.coco.json").read_text())
-    assert [image["file_name"] for image in coco["images"]] == ["0", "1"]
+    assert [image["file_name"] for image in coco["images"]] == ["0.jpg", "1.jpg"]
     assert coco["categories"] == [{"id": 1, "name": "car"}]
 
 

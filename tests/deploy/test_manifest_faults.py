@@ -10,6 +10,7 @@ from hydranet.core.errors import UserError
 from hydranet.deploy.fitting import Fitting
 from hydranet.deploy.manifest import KEY, Head, Input, Manifest, ManifestError, Output
 from hydranet.deploy.session import open_session
+from hydranet.tasks.lanes.task import Lanes
 
 NMS = {"nms": {"score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 10.0, "pre_nms_topk": 100.0}}
 MANIFEST = Manifest(
@@ -78,6 +79,14 @@ def test_the_manifest_itself_is_read() -> None:
 def test_what_this_version_cannot_do_is_refused(place: str, value: object, sentence: str) -> None:
     with pytest.raises(ManifestError, match=sentence):
         Manifest.from_json(edited(place, value))
+
+
+def test_a_map_that_becomes_lines_has_a_channel_more_than_names() -> None:
+    lanes = Lanes("lanes", ("solid", "dashed"))
+    head = Head("ClassMap", ("ids", "probs"), classes=lanes.classes, postprocess=lanes.postprocess_steps())
+    outputs = {"lanes.ids": Output("uint8", (1, 32, 64)), "lanes.probs": Output("float32", (1, 3, 32, 64))}
+    manifest = Manifest(name="lines", input=Input((32, 64), fitting=Fitting()), heads={"lanes": head}, outputs=outputs)
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def write(path: Path, manifest: str) -> Path:

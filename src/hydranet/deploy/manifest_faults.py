@@ -23,7 +23,7 @@ CHOSEN = ("shrink",)
 """Rules of a fitting that a file may choose; the values are checked with its type."""
 
 CLASS_AXES = ("probs",)
-"""Arrays whose first axis after the batch counts the classes of the task."""
+"""Arrays whose first axis after the batch counts the classes of the answer, where no step makes another one of it."""
 
 
 def size_fault(given: "Input") -> str:
@@ -68,7 +68,7 @@ def head_faults(manifest: "Manifest") -> Iterator[str]:
         for color in head.colors:
             if not all(0 <= value <= 255 for value in color):
                 yield f"got color {shown(color)} of head {shown(name)}, expected red, green, blue from 0 to 255; {CURE}"
-        for field in set(head.fields) & {*CLASS_AXES}:
+        for field in set(head.fields) & {*CLASS_AXES} if not head.postprocess else ():
             shape = manifest.outputs[f"{name}.{field}"].shape
             count = shape[1] if len(shape) > 1 else None
             if head.classes and count is not None and len(head.classes) < count:
