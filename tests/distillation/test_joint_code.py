@@ -128,6 +128,24 @@ def test_answers_without_labels_learn_and_reconstruction_moves_the_code_alone() 
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in head.parameters())
 
 
+def test_weak_edges_learn_too() -> None:
+    """A teacher's label says 0 below `least_edge`, which has no gradient; a code must see the strength itself."""
+    torch.manual_seed(0)
+    edges = Edges("edges")
+    code = joint_code(Joint(weight=1.0), {"classes": TASKS[0], "edges": edges})
+    assert code is not None
+    head = code.head(())
+    assert isinstance(head, Code)
+    ids = torch.randint(0, 3, (1, *SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    rows = {"classes": torch.tensor([0])}
+    image = torch.zeros(1, 3, *SIZE, dtype=torch.uint8)
+    batch = Batch(image, {"classes": ClassMap(ids)}, rows, ("s",), ("0",), torch.full((1, 4), 40.0))
+    weak = torch.full((1, 1, 8, 12), -2.0, requires_grad=True)  # a strength of .12 everywhere
+    raw = {"classes": torch.randn(1, 3, 8, 12, generator=torch.Generator().manual_seed(1)), "edges": weak}
+    (gradient,) = torch.autograd.grad(loss_of(code, head, raw, batch).parts["distance"], [weak])
+    assert (gradient != 0).float().mean() > 0.9
+
+
 def test_sums_are_the_same_over_any_split() -> None:
     torch.manual_seed(0)
     code, batch, raw = code_of(), batch_of(), raw_of()

@@ -92,7 +92,10 @@ class JointCode(TrainingTask):
         code, batch, rows = raw[self.name], distilled_target.raw, distilled_target.rows
         answers, wanted = [], []
         for task in self.of:
-            answer, _ = planes(task.with_camera(_filled(batch, rows)).to_label(raw[task.name], 1.0), task)
+            learner = task.with_camera(_filled(batch, rows))
+            # classes by their probabilities; numbers as they are decoded: a teacher's label may be cut off (edges)
+            soft = learner.to_label(raw[task.name], 1.0) if task.kind is ClassMap else learner.decode(raw[task.name])
+            answer, _ = planes(soft, task)
             answers.append(answer)
             wanted.append(self._labeled(answer.detach(), task, batch, rows))
         stacked, true = torch.cat(answers, 1), torch.cat(wanted, 1)

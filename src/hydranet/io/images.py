@@ -12,20 +12,8 @@ import numpy as np
 
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.io.image_header import (
-    APART,
-    EXTRA_TAG,
-    GRAY,
-    ORIENTATION_TAG,
-    PALETTE,
-    PNG,
-    PREMULTIPLIED,
-    Header,
-    png_chunks,
-    pnm_words,
-    read_header,
-    tiff_tags,
-)
+from hydranet.io.as_stored import plain_pnm, plain_tiff, stretched, undarkened
+from hydranet.io.image_header import GRAY, PALETTE, PNG, Header, png_chunks, read_header
 from hydranet.io.missing_file import MissingFile
 from hydranet.io.orientation import Extent, turn
 from hydranet.io.truncation import is_whole
@@ -111,10 +99,10 @@ def _image(path: Path, data: bytes, header: Header) -> ImageFile:
         )
     deep = cv2.IMREAD_ANYDEPTH if header.format in ("PNG", "TIFF", "PNM") else 0
     if header.premultiplied:
-        stored = _undarkened(_decode(path, data, cv2.IMREAD_UNCHANGED, header))
+        stored = undarkened(_decode(path, data, cv2.IMREAD_UNCHANGED, header))
     else:
         stored = _decode(path, data, cv2.IMREAD_COLOR | deep, header)
-    upright = turn(_in_8_bits(path, _stretched(stored, header.white), header.bits), header.orientation)
+    upright = turn(_in_8_bits(path, stretched(stored, header.white), header.bits), header.orientation)
     return ImageFile(cv2.cvtColor(upright, cv2.COLOR_BGR2RGB), Extent(upright.shape[:2], header.orientation))
 
 
@@ -196,9 +184,9 @@ def _header(path: Path, data: bytes, limit: int) -> Header:
 def _decode(path: Path, data: bytes, flags: int, header: Header) -> np.ndarray:
     """The stored pixels, never turned. Raises DataError."""
     if header.format == "TIFF":
-        data = _plain_tiff(data)
+        data = plain_tiff(data)
     if header.format == "PNM":
-        data = _plain_pnm(data, header.white)
+        data = plain_pnm(data, header.white)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -230,14 +218,6 @@ def _in_rgb(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
 
 
-def _stretched(pixels: np.ndarray, white: int) -> np.ndarray:
-    """Values up to 255 where the file states a white that is no 2 ** n - 1; 0 = it does not."""
-    if not white:
-        return pixels
-    table = (np.arange(white + 1) * 255 + white // 2) // white
-    return table.astype(np.uint8)[np.minimum(pixels, white)]
-
-
 def _in_8_bits(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
@@ -261,35 +241,6 @@ def _in_8_bits(path: Path, pixels: np.ndarray, bits: int) -> np.ndarray:
             stacklevel=3,
         )
     return narrow
-
-
-def _plain_tiff(data: bytes) -> bytes:
-    """A TIFF whose pixels OpenCV gives as they are stored: it turns them whatever the flags say, and multiplies them by
-    transparency that is stored apart."""
-    tags, plain = tiff_tags(data), bytearray(data)
-    for name, value in ((ORIENTATION_TAG, 1), (EXTRA_TAG, PREMULTIPLIED)):
-        if (tag := tags.get(name)) and (name == ORIENTATION_TAG or tag.value == APART):
-            struct.pack_into(tag.code, plain, tag.place, value)
-    return bytes(plain)
-
-
-def _plain_pnm(data: bytes, white: int) -> bytes:
-    """A PNM of text as OpenCV reads its numbers as they stand: it stretches those with a white below 255, and misses
-    the last one where no space follows."""
-    words = pnm_words(data)
-    if words is None or words[1] not in b"123":
-        return data
-    if 0 < white < 255:
-        data = data[: words.start(4)] + b"255" + data[words.end(4) :]
-    return data + b"\n"
-
-
-def _undarkened(pixels: np.ndarray) -> np.ndarray:
-    """The colors of pixels h w 4 that were multiplied by their transparency, as far as they were kept."""
-    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype.kind != "u":
-        return pixels
-    opaque, alpha = np.iinfo(pixels.dtype).max, np.maximum(pixels[..., 3:].astype(np.uint64), 1)
-    return np.minimum((pixels[..., :3] * np.uint64(opaque) + alpha // 2) // alpha, opaque).astype(pixels.dtype)
 
 
 def _as_gray(data: bytes) -> bytes:
