@@ -62,6 +62,7 @@ def test_no_names(text: str) -> None:
         ("names: {0: [a, b]}", r"`names` holds a list or a table inside, expected a word per class"),
         ("names: [a, a]", r"got two classes named 'a', expected every name once"),
         ("names: [a]\nnames: [b]", r"has `names` 2 times, expected once"),
+        ("names: [a, b]\nnc: 3", r"has 2 `names` and nc: '3'; correct one of them"),
         ("names: [a, b", r"is no YAML: .*; correct it"),
     ],
 )
@@ -83,6 +84,20 @@ def test_a_folder_whose_yaml_is_not_in_order(tmp_path: Path) -> None:
     yolo_folder(tmp_path, "names:\n  2: van\n  0: car\n  1: bus\n")
     (one,) = recognize(tmp_path, Answers())
     assert one.dataset.classes == {"detection": ("car", "bus", "van")}
+
+
+def test_a_list_of_classes_with_numbers(tmp_path: Path) -> None:
+    """By number, on whatever line; why it cannot be read where it must be."""
+    yolo_folder(tmp_path / "mixed", "")
+    (tmp_path / "mixed/classes.txt").write_text("2 van\n0 car\n1 bus\n")
+    (one,) = recognize(tmp_path / "mixed", Answers())
+    assert one.dataset.classes == {"detection": ("car", "bus", "van")}
+    yolo_folder(tmp_path / "gap", "")
+    (tmp_path / "gap/classes.txt").write_text("0 car\n2 van\n3 bus\n")
+    with pytest.raises(
+        SpecError, match=r"ids up to 2, and .*classes.txt numbers its classes \[0, 2, 3\], expected 0, 1"
+    ):
+        recognize(tmp_path / "gap", Answers())
 
 
 def test_a_folder_whose_yaml_has_a_gap_or_too_few(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hydranet.core.errors import UserError
@@ -73,6 +74,12 @@ def test_the_manifest_itself_is_read() -> None:
             ["stop"],
             "got 1 class names of head 'sign', whose sign.probs has 2 classes, expected a",
         ),
+        (
+            "outputs/cars.score/unit",
+            "m",
+            "got unit='m' of output 'cars.score' in the manifest, and '' of its head, exp",
+        ),
+        ("outputs/cars.score/dtype", "text", "got dtype='text' of output 'cars.score', expected a type of numbers"),
         ("heads/cars/score_threshold", -1, "got score_threshold=-1 of head 'cars' .* from 0 to 1; export"),
     ],
 )
@@ -122,6 +129,31 @@ def test_a_graph_with_other_inputs_is_refused_when_it_is_opened(tmp_path: Path, 
             open_session(wide, runtime)
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        ("outputs/cars.label/dtype", "float32", r"gives 'cars.label' as int.. \(1, 3\), its manifest says float32"),
+        (
+            "outputs/cars.xyxy/shape",
+            [1, 4, 3],
+            r"gives 'cars.xyxy' as float32 \(1, 3, 4\), .* says float32 \(1, 4, 3\)",
+        ),
+        (
+            "outputs/sign.more",
+            {"dtype": "float32", "shape": [1]},
+            "does not give 'sign.more', which its manifest names",
+        ),
+    ],
+)
+def test_a_graph_with_other_outputs_is_refused_when_it_is_opened(
+    tmp_path: Path, runtime: str, place: str, value: object, sentence: str
+) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(runtime, runtime))
+    with pytest.raises(ManifestError, match=sentence):
+        open_session(write(tmp_path / "a.onnx", edited(place, value)), runtime)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
 def test_a_torchscript_file_with_other_inputs_is_refused_when_it_is_opened(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
@@ -132,6 +164,11 @@ def test_a_torchscript_file_with_other_inputs_is_refused_when_it_is_opened(tmp_p
 
     traced = torch.jit.trace(Graph(), (torch.zeros(1, 32, 64, 3, dtype=torch.uint8),))
     path = tmp_path / "a.torchscript"
+    torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": MANIFEST.to_json()})
+    with pytest.raises(
+        ManifestError, match=r"gives 'sign.label' as float32 \(\), its manifest says int64 \(1\); export"
+    ):
+        open_session(path, trust=True)({"image": np.zeros((1, 32, 64, 3), np.uint8)})
     torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": edited("heads/cars/inside", True)})
     with pytest.raises(UserError, match=r"takes 1 arrays, its manifest says 3 \(image, score_threshold, iou_threshold"):
         open_session(path, trust=True)

@@ -313,6 +313,9 @@ def test_the_command_labels_a_folder_and_says_what_it_compared(teacher: Path, tm
         hydranet("label", teacher, pictures, "--out", cache, "--heads", "semantic", "--confidence", "semantic=0.6"),
         "broken image",
     )
+    (entry,) = json.loads((cache / "ledger.json").read_text())
+    assert (entry["what"], entry["where"], entry["reason"], entry["count"]) == ("image left out", "images", "broken", 1)
+    assert "b.png" in entry["examples"][0]
 
 
 @pytest.mark.parametrize(

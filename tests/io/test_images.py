@@ -244,6 +244,12 @@ def test_white_of_a_pnm_is_white(tmp_path: Path, largest: int, ascii: bool) -> N
     assert read_ids(tmp_path / "a.pgm")[0].tolist() == values.tolist()
 
 
+def test_colors_of_a_tiff_that_are_no_rgb_are_refused(tmp_path: Path) -> None:
+    Image.new("LAB", (8, 8), (200, 120, 90)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a.tif has its colors in CIELab, expected gray or RGB; save it as RGB"):
+        read_rgb(tmp_path / "a.tif")
+
+
 def test_a_smaller_copy_in_a_tiff_is_no_other_image(tmp_path: Path) -> None:
     big, small = (Image.fromarray(np.full((side, side, 3), 90, np.uint8)) for side in (40, 20))
     small.encoderinfo = {"tiffinfo": {254: 1}}

@@ -15,8 +15,8 @@ from hydranet.core.spec import SpecError
 from hydranet.core.task import merge
 from hydranet.io.atomic import CheckpointError
 from hydranet.models.heads.dense import full_size
-from hydranet.tasks.depth.losses import LOSSES, berhu, silog
-from hydranet.tasks.depth.task import METRICS, Depth
+from hydranet.tasks.depth.losses import LOSSES, abs_rel, berhu, silog
+from hydranet.tasks.depth.task import METRICS, Depth, metrics
 from toys import toy_recipe
 
 TASK = Depth("depth")
@@ -44,6 +44,12 @@ def test_sums_add_up_over_splits(objective):
     singles = [task(objective).loss(raw[i : i + 1], ScalarMap(meters[i : i + 1], "m")) for i in range(3)]
     torch.testing.assert_close(whole.total, sum(one.total for one in singles), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(whole.count, sum(one.count for one in singles))
+
+
+def test_abs_rel_is_the_score_of_that_name():
+    predicted, wanted = torch.tensor([2.0, 8.0, 30.0]), torch.tensor([4.0, 4.0, 40.0])
+    assert abs_rel(predicted, wanted).item() == pytest.approx(0.5 + 1.0 + 0.25)
+    assert abs_rel(predicted, wanted).item() / 3 == pytest.approx(metrics(predicted.numpy(), wanted.numpy())["abs_rel"])
 
 
 @pytest.mark.parametrize("objective", LOSSES)

@@ -14,7 +14,7 @@ from hydranet.cli.arguments import Allow, Device, Trust
 from hydranet.cli.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hydranet.core.dataset import Dataset
     from hydranet.distillation.pseudo_labels import Progress
@@ -173,12 +173,16 @@ def _spread(how: Spread, index: "Index", out: Path, dataset: "Dataset") -> None:
         raise DataError(f"{failed[0]}{f' (and {len(failed) - 1} more processes)' if len(failed) > 1 else ''}")
 
 
-def _say_left_out(dataset: "Dataset", out: Path) -> None:
-    """Says what the data set leaves out, and writes it beside the labels as predict does: OUT/ledger.json."""
+def _say_left_out(dataset: "Dataset", out: Path, broken: "Sequence[str]" = ()) -> None:
+    """Says what the data set leaves out, and writes it beside the labels as predict does, with what could not be
+    labeled: OUT/ledger.json.
+
+    broken: why images have no label, a sentence each.
+    """
     from hydranet.deploy.writer import save_ledger
 
     ledger = dataset.ledger()
-    save_ledger(out, ledger)
+    save_ledger(out, ledger, broken)
     for line in ledger.sentences():
         say(line)
 
@@ -195,7 +199,7 @@ def _show(steps: "Iterator[Progress]", out: Path, labels: list[str], dataset: "D
             if stop and progress.done < progress.total:
                 raise terminal.Stopped(f"stopped after {progress.done} images; give the command again to go on")
     say(f"{progress.labeled} images labeled, {progress.skipped} were there -> {out} ({', '.join(labels)})")
-    _say_left_out(dataset, out)
+    _say_left_out(dataset, out, progress.broken)
     if progress.broken:
         others = f" (and {len(progress.broken) - 1} more)" if len(progress.broken) > 1 else ""
         raise DataError(f"{progress.broken[0]}{others}")

@@ -22,6 +22,9 @@ TAKEN = {"name": "image", "dtype": "uint8", "layout": "bhwc", "color": "RGB"}
 CHOSEN = ("shrink",)
 """Rules of a fitting that a file may choose; the values are checked with its type."""
 
+DTYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"})
+"""Types of the arrays that a graph gives."""
+
 CLASS_AXES = ("probs",)
 """Arrays whose first axis after the batch counts the classes of the answer, where no step makes another one of it."""
 
@@ -68,6 +71,16 @@ def head_faults(manifest: "Manifest") -> Iterator[str]:
         for color in head.colors:
             if not all(0 <= value <= 255 for value in color):
                 yield f"got color {shown(color)} of head {shown(name)}, expected red, green, blue from 0 to 255; {CURE}"
+        unit = head.metadata.get("unit", "")
+        for output in (f"{name}.{field}" for field in head.fields):
+            given = manifest.outputs[output]
+            if given.dtype not in DTYPES:
+                yield f"got dtype={shown(given.dtype)} of output {shown(output)}, expected a type of numbers; {CURE}"
+            if given.unit not in ("", unit):
+                yield (
+                    f"got unit={shown(given.unit)} of output {shown(output)} in the manifest, and {shown(unit)} of its "
+                    f"head, expected one unit; {CURE}"
+                )
         for field in set(head.fields) & {*CLASS_AXES} if not head.postprocess else ():
             shape = manifest.outputs[f"{name}.{field}"].shape
             count = shape[1] if len(shape) > 1 else None

@@ -30,6 +30,26 @@ def check_graph(manifest: Manifest, inputs: Mapping[str, Sequence[int | None]], 
         )
 
 
+Given = tuple[np.dtype, Sequence[int | None] | None]
+"""Type and shape of an array that a graph gives: None for axes whose length varies, or where the shape is not known."""
+
+
+def check_outputs(manifest: Manifest, outputs: Mapping[str, Given], path: object) -> None:
+    """Raises ManifestError where an array that the manifest names is not there, or holds something else.
+
+    outputs: of the graph, by name.
+    """
+    for name, wanted in manifest.outputs.items():
+        if name not in outputs:
+            raise ManifestError(f"{path} does not give {shown(name)}, which its manifest names; {CURE}")
+        dtype, shape = outputs[name]
+        if dtype.kind != np.dtype(wanted.dtype).kind or (shape is not None and not _alike(shape, wanted.shape)):
+            raise ManifestError(
+                f"{path} gives {shown(name)} as {dtype} {'' if shape is None else _words(shape)}, its manifest says "
+                f"{wanted.dtype} {_words(wanted.shape)}; {CURE}"
+            )
+
+
 def check_count(manifest: Manifest, count: int, path: object) -> None:
     """Raises ManifestError where a graph whose inputs have no names takes more or fewer than the manifest says."""
     if count != len(manifest.inputs):

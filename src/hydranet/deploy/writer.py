@@ -15,7 +15,7 @@ import numpy as np
 
 from hydranet.annotations import Annotation
 from hydranet.core.errors import UserError
-from hydranet.core.ledger import Ledger
+from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.deploy.messages import message
@@ -180,12 +180,15 @@ def _shrunk(image: np.ndarray, predictions: Mapping[str, Annotation]) -> tuple[n
     return small, {name: unwarp(prediction, view, size) for name, prediction in predictions.items()}
 
 
-def save_ledger(folder: Path, ledger: Ledger) -> None:
+def save_ledger(folder: Path, ledger: Ledger, broken: Sequence[str] = ()) -> None:
     """Writes FOLDER/ledger.json, what was not used; where all was used there is none, and one of before goes.
 
+    broken: why images could not be used, a sentence each, of which the file holds the first few and the number.
     Raises DataError where it cannot be written.
     """
     path = folder / f"{LEDGER_STEM}.json"
+    if broken:
+        ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, "images", "broken", *broken)
     if ledger:
         save(path, json.dumps(ledger.to_json(), indent=1).encode())
     else:

@@ -10,18 +10,21 @@ from hydranet.io.files import read_lines
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """One name per line in the order of ids; "0 road", "0: road" and "0,road" are read as "road", ids then in order.
+    """One name per line in the order of ids; "0 road", "0: road" and "0,road" are the class 0, on whatever line.
 
-    Lines that begin with # are comments. Raises DataError for a missing file, numbers out of order, names that are
-    none and names that occur twice.
+    Lines that begin with # are comments. Raises DataError for a missing file, numbers that are not 0, 1, 2, ..., each
+    once, names that are none and names that occur twice.
     """
     lines = [line.strip() for line in read_lines(path) if not line.lstrip().startswith("#")]
     numbered = [re.fullmatch(r"(\d{1,3})\s*[:,;\s=]\s*(\S.*)", line, re.ASCII) for line in lines]
     names = [match[2] if match else line for match, line in zip(numbered, lines, strict=True)]
     if lines and all(numbered):
-        ids = [int(match[1]) for match in numbered if match]
+        by_id = sorted((int(match[1]), match[2]) for match in numbered if match)
+        ids, names = [number for number, _ in by_id], [name for _, name in by_id]
         if ids != list(range(len(ids))):
-            raise DataError(f"{path} numbers its classes {str(ids)[:60]}, expected 0, 1, 2, ...; put them in order")
+            raise DataError(
+                f"{path} numbers its classes {str(ids)[:60]}, expected 0, 1, 2, ..., each once; add the missing ones"
+            )
     else:
         names = lines
     if not names:

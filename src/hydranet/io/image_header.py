@@ -22,7 +22,9 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 ARITHMETIC = 0xC9
 """From this frame marker on the entropy coder is arithmetic, which has no least length of a block."""
 WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG, SUBFILE_TAG = 256, 257, 258, 274, 254
-SAMPLES_TAG, EXTRA_TAG = 277, 338
+SAMPLES_TAG, EXTRA_TAG, COLORS_TAG = 277, 338, 262
+LAB = {8: "CIELab", 9: "ICCLab", 10: "ITULab"}
+"""Color spaces of a TIFF that OpenCV takes for RGB."""
 PREMULTIPLIED, APART = 1, 2
 """What a TIFF calls transparency that its colors are multiplied by, and transparency that left the colors alone."""
 GIF_IMAGE, GIF_EXTENSION = 0x2C, 0x21
@@ -43,6 +45,7 @@ class Header:
     several:     whether other images follow the first one: an animation, or pages.
     white:       the largest value where that is no 2 ** n - 1 from 255; 0 = it is.
     premultiplied: whether colors are stored multiplied by their transparency.
+    odd_colors: the name of a color space that is not read; "" = it is.
     """
 
     format: str
@@ -54,6 +57,7 @@ class Header:
     several: bool = False
     white: int = 0
     premultiplied: bool = False
+    odd_colors: str = ""
 
 
 def read_header(data: bytes) -> Header | None:
@@ -185,7 +189,15 @@ def _tiff(data: bytes) -> Header:
     size = tags.get(HEIGHT_TAG, 0), tags.get(WIDTH_TAG, 0)
     several = bool(following) and _is_page(data, following)
     multiplied = tags.get(EXTRA_TAG) == PREMULTIPLIED and tags.get(SAMPLES_TAG) == 4
-    return Header("TIFF", size, _exif_orientation(data), filled, several=several, premultiplied=multiplied)
+    return Header(
+        "TIFF",
+        size,
+        _exif_orientation(data),
+        filled,
+        several=several,
+        premultiplied=multiplied,
+        odd_colors=LAB.get(tags.get(COLORS_TAG, 0), ""),
+    )
 
 
 def _is_page(data: bytes, place: int) -> bool:

@@ -173,6 +173,8 @@ def _header(path: Path, data: bytes, limit: int) -> Header:
             f"{path} declares {width}x{height} pixels, expected at most {limit / 1e6:g} million; make it smaller, "
             f"leave it out or raise the limit ({PIXELS_VARIABLE} or --max-pixels)"
         )
+    if header.odd_colors:
+        raise DataError(f"{path} has its colors in {header.odd_colors}, expected gray or RGB; save it as RGB")
     if len(data) < header.least_bytes:
         raise DataError(
             f"{path} is cut off ({len(data)} bytes, expected {header.least_bytes} or more for its {width}x{height} "

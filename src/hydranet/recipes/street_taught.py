@@ -7,7 +7,8 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.datasets.pseudo import Pseudo
-from hydranet.recipes.street import street
+from hydranet.recipes.street import HARD_LIGHT, KITTI_WHOLE, street
+from hydranet.tasks.depth.task import Depth
 
 LEAST = {"camvid": 0.5, "idd": 0.6, "culane": 0.5}
 """Least score of a teacher's box by source; below it, neither object nor background. It errs more in IDD."""
@@ -40,15 +41,30 @@ TASK_WEIGHTS = {
 fitted yet: AbsRel .15 and mIoU .57 there."""
 
 
+AS_SCORED = {"kitti": (0.95, 1.3), "kitti-video": (0.95, 1.3), "bdd": (0.9, 1.6)}
+"""Zoom by source whose frames are trained as large and as wide as they are scored: only in a whole frame does the place
+of a piece of road say how far it is, and a network that met crops alone errs most at the lower edge."""
+
+
 def street_taught() -> Recipe:
     """The recipe `street`, where CamVid, IDD and CULane have boxes of Open Model Zoo's crossroad detector (Apache-2.0).
+
+    KITTI and BDD100K come in whole frames or wide strips of them, and depth is trained for AbsRel itself.
 
     Command: benchmarks/street_labels.sh DATA TEACHERS; HYDRANET_DATA=DATA hydranet train street_taught start=street
     fixed_norm_after=0 optim.lr=1e-3 (scores: docs/results.md)
     """
     base = street()
-    data = tuple(_taught(replace(source, weight=WEIGHTS.get(source.name, source.weight))) for source in base.data)
-    return replace(base, name="street_taught", data=data, balancer=Part(Static, weights=TASK_WEIGHTS))
+    tasks = tuple(replace(task, objective="abs_rel") if isinstance(task, Depth) else task for task in base.tasks)
+    weighted = (replace(source, weight=WEIGHTS.get(source.name, source.weight)) for source in base.data)
+    data = tuple(_taught(_as_scored(source)) for source in weighted)
+    return replace(base, name="street_taught", tasks=tasks, data=data, balancer=Part(Static, weights=TASK_WEIGHTS))
+
+
+def _as_scored(source: Source) -> Source:
+    if source.name not in AS_SCORED:
+        return source
+    return replace(source, size=KITTI_WHOLE, augment=replace(HARD_LIGHT, scale=AS_SCORED[source.name]))
 
 
 def _taught(source: Source) -> Source:

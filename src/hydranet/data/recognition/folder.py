@@ -109,19 +109,33 @@ def on_error_of(rule: Pairing, folder: Folder) -> Any:
 
 
 def names_in(folder: Folder) -> tuple[str, ...]:
-    """Names of classes in a file of a usual name, the nearest to the top."""
-    files = [path for path in folder.of(".txt", ".names", ".labels") if path.name in NAME_FILES]
-    for path in sorted(files, key=lambda one: len(one.parts)):
+    """Names of classes in a file of a usual name, the nearest to the top that has some; empty where none has."""
+    for path in _name_files(folder):
         with suppress(DataError):
             return read_class_names(path)
     return ()
+
+
+def _name_files(folder: Folder) -> list[Path]:
+    files = [path for path in folder.of(".txt", ".names", ".labels") if path.name in NAME_FILES]
+    return sorted(files, key=lambda one: len(one.parts))
+
+
+def _why_unnamed(folder: Folder) -> str:
+    """Why the file of names that is there was not read, or that there is none."""
+    for path in _name_files(folder):
+        try:
+            read_class_names(path)
+        except DataError as error:
+            return str(error)
+    return "no file names the classes"
 
 
 def ask_classes(folder: Folder, where: str, count: int, ids: str) -> NoReturn:
     """Raises SpecError with the option that names the classes; `ids` says what is stored."""
     example = ",".join(f"name{i}" for i in range(min(count, 3))) + (",..." if count > 3 else "")
     raise SpecError(
-        f"{where} holds {ids}, and no file names the classes; give --classes {folder.name}={example} in the order of "
+        f"{where} holds {ids}, and {_why_unnamed(folder)}; give --classes {folder.name}={example} in the order of "
         f"ids, or --classes {folder.name}=FILE.txt with a name per line (or put {NAME_FILES[0]} there)"
     )
 

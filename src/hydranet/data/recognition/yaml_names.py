@@ -26,7 +26,8 @@ def names_of(text: str, where: str) -> tuple[str, ...]:
     """`names` of a YAML text in the order of ids: a list, or a table by id. Empty where it has none.
 
     Words are taken as they stand: no, on and 1.0 are names. Raises DataError for a table whose ids are not 0, 1, 2,
-    ... in any order, each once, for names that are none, and for broken YAML that has `names`.
+    ... in any order, each once, for names that are none, for another number of them than `nc` states, and for broken
+    YAML that has `names`.
     """
     if "names" not in text:
         return ()
@@ -48,6 +49,9 @@ def names_of(text: str, where: str) -> tuple[str, ...]:
         check_classes(names, where)
     except SpecError as error:
         raise DataError(str(error)) from error
+    for key, value in _pairs(tree):
+        if key.value == "nc" and str(value.value).strip() != str(len(names)):
+            raise DataError(f"{where} has {len(names)} `names` and nc: {quoted(value.value)}; correct one of them")
     return names
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import KEY, ManifestError, parse
 from hydranet.deploy.manifest_faults import CURE
-from hydranet.deploy.manifest_fit import InputError, check_arrays, check_graph
+from hydranet.deploy.manifest_fit import InputError, check_arrays, check_graph, check_outputs
 from hydranet.deploy.onnx_subgraph import part
 
 SUFFIXES = (".onnx",)
@@ -58,8 +58,10 @@ class Session:
         except UnicodeDecodeError as error:
             raise ManifestError(f"{path} holds a manifest that is no text ({error}); {CURE}") from error
         self.manifest = parse(text, path)
-        shapes = {one.name: [n if isinstance(n, int) else None for n in one.shape] for one in whole.get_inputs()}
+        shapes = {one.name: _sides(one.shape) for one in whole.get_inputs()}
         check_graph(self.manifest, shapes, path)
+        given = {one.name: (_dtype(one.type), _sides(one.shape) or None) for one in whole.get_outputs()}
+        check_outputs(self.manifest, given, path)
         self._sessions: dict[frozenset[str], Any] = {frozenset(self.manifest.outputs): whole}
         self._opening = Lock()
 
@@ -84,3 +86,14 @@ class Session:
             return self._open(model, self._options, providers=self._providers)
         except Exception as error:  # ONNX Runtime's errors have no common base class but this one
             raise ManifestError(f"{self._path} cannot be opened by ONNX Runtime ({error}); {CURE}") from error
+
+
+def _sides(shape: Sequence[object]) -> list[int | None]:
+    """Lengths of axes; None for those that have a name, since they vary."""
+    return [side if isinstance(side, int) else None for side in shape]
+
+
+def _dtype(words: str) -> np.dtype:
+    """numpy's type of what ONNX Runtime calls, for example, "tensor(float)"."""
+    name = words.removeprefix("tensor(").removesuffix(")")
+    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))

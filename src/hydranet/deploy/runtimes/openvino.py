@@ -10,7 +10,7 @@ import numpy as np
 
 from hydranet.core.errors import UserError
 from hydranet.deploy.manifest import KEY, ManifestError, parse
-from hydranet.deploy.manifest_fit import check_arrays, check_graph
+from hydranet.deploy.manifest_fit import check_arrays, check_graph, check_outputs
 
 SUFFIXES = (".xml", ".onnx")
 BESIDE: dict[str, tuple[str, ...]] = {".xml": (".bin",)}
@@ -82,11 +82,13 @@ class Session:
         except RuntimeError as error:
             raise ManifestError(f"{path} cannot be opened by OpenVINO ({error}); export the run again") from error
         self.manifest = parse(_text(self._model), path)
-        shapes = {
-            one.any_name: [side.get_length() if side.is_static else None for side in one.partial_shape]
-            for one in self._model.inputs
+        check_graph(self.manifest, {one.any_name: _sides(one) for one in self._model.inputs}, path)
+        given = {
+            name: (np.dtype(one.element_type.to_dtype()), None if one.partial_shape.rank.is_dynamic else _sides(one))
+            for one in self._model.outputs
+            for name in one.names
         }
-        check_graph(self.manifest, shapes, path)
+        check_outputs(self.manifest, given, path)
         self._compiled: dict[tuple[str, ...], Any] = {}
         self._idle: dict[tuple[str, ...], list[Any]] = {}
         self._compiling = Lock()
@@ -114,6 +116,11 @@ class Session:
         chosen = [copied.output(name) for name in names]
         results = [output.get_node() for output in chosen]
         return self._openvino.Model(results, copied.get_parameters(), self.manifest.name)
+
+
+def _sides(port: Any) -> list[int | None]:
+    """Lengths of the axes of an input or output; None for those that vary."""
+    return [side.get_length() if side.is_static else None for side in port.partial_shape]
 
 
 def _text(model: Any) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hydranet.deploy.manifest import KEY, ManifestError, parse
 from hydranet.deploy.manifest_faults import CURE
-from hydranet.deploy.manifest_fit import check_arrays, check_count
+from hydranet.deploy.manifest_fit import check_arrays, check_count, check_outputs
 
 SUFFIXES = (".torchscript",)
 BESIDE: dict[str, tuple[str, ...]] = {}
@@ -36,7 +36,7 @@ class Session:
             import torch
         except ImportError as error:
             raise ImportError('TorchScript files need PyTorch; pip install "hydranet[train]"') from error
-        self._torch, self._device = torch, device
+        self._torch, self._device, self._path = torch, device, path
         if threads:
             torch.set_num_threads(threads)
         inside = {f"{KEY}.json": ""}
@@ -53,12 +53,13 @@ class Session:
     def __call__(self, arrays: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The outputs asked for (default: all); the whole graph is computed in any case.
 
-        Raises InputError for wrong arrays.
+        Raises InputError for wrong arrays, ManifestError where the file gives others than its manifest says.
         """
         check_arrays(self.manifest, arrays)
         given = [arrays[name] for name in self.manifest.inputs]
         with self._torch.inference_mode():
             tensors = self._module(*(self._torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in given))
-        named = dict(zip(self.manifest.outputs, tensors, strict=True))
+        named = {name: one.cpu().numpy() for name, one in zip(self.manifest.outputs, tensors, strict=False)}
+        check_outputs(self.manifest, {name: (one.dtype, one.shape) for name, one in named.items()}, self._path)
         # copies: an output may be a constant of the graph, which every call would share
-        return {name: np.array(named[name].cpu().numpy()) for name in (outputs or named)}
+        return {name: np.array(named[name]) for name in (outputs or named)}

@@ -55,7 +55,8 @@ class Depth(CameraTask, FixedAfterTraining):
                   input; best about the focal lengths of the data. Images must then say their camera. min_m and max_m
                   stay meters in the scene: labels are chosen and answers clipped there, not in canonical meters.
                   Fixed once the network is trained.
-    objective:    "berhu", "l1", "log_l1", "silog" (see losses.py).    crop: scored part, "none", "garg" or "eigen".
+    objective:    "berhu", "l1", "log_l1", "abs_rel", "silog" (see losses.py).
+    crop:         scored part, "none", "garg" or "eigen".
     """
 
     kind: ClassVar[type[Annotation]] = ScalarMap
