@@ -1,6 +1,7 @@
 """The program of docs/shipping.md, which needs ONNX Runtime, numpy and OpenCV alone, gives what the predictor gives."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from hydranet.annotations import Boxes, ClassMap, ScalarMap
+from hydranet.deploy.camera_input import CameraInput
 from hydranet.deploy.fitting import Fitting
 from hydranet.deploy.manifest import KEY, Head, Input, Manifest, Output
 from hydranet.deploy.predictor import SessionPredictor
@@ -36,8 +38,26 @@ MANIFEST = Manifest(
 )
 
 
-def write_model(path: Path) -> None:
-    """A graph whose depth is the mean color, whose classes are eight shades of it, and whose boxes are fixed."""
+LINE_ARRAYS = {"lines.ids": Output("uint8", (1, 16, 24)), "lines.probs": Output("float32", (1, 2, 16, 24))}
+LINES = Head("ClassMap", ("ids", "probs"), postprocess={"trace_lines": {"cell_px": 4.0}}, score_threshold=0.3)
+WITH_CAMERA = replace(
+    MANIFEST,
+    camera=CameraInput(("far",), usual=1.0),
+    heads={**MANIFEST.heads, "lines": LINES},
+    outputs={
+        **MANIFEST.outputs,
+        "lines.ids": Output("uint8", (1, 16, 24)),
+        "lines.probs": Output("float32", (1, 2, 16, 24)),
+    },
+)
+"""The same with a distance that depends on the camera, and with cells that become lines."""
+
+
+def write_model(path: Path, manifest: Manifest = MANIFEST) -> None:
+    """A graph whose depth is the mean color, whose classes are eight shades of it, and whose boxes are fixed.
+
+    With a camera, depth is the mean color times fx + fy + cx + cy.
+    """
     onnx = pytest.importorskip("onnx")
     make = onnx.helper
 
@@ -54,12 +74,23 @@ def write_model(path: Path) -> None:
         constant("cars.label", np.array([LABEL], np.int64)),
         constant("cars.score", np.array([SCORE], np.float32)),
     ]
+    given = []
+    if manifest.camera is not None:
+        nodes[1] = make.make_node("ReduceMean", ["float"], ["mean"], axes=[3], keepdims=0)
+        nodes.insert(2, make.make_node("ReduceSum", ["camera"], ["sum"], keepdims=0))
+        nodes.insert(3, make.make_node("Mul", ["mean", "sum"], ["far.values"]))
+        nodes[5] = make.make_node("Div", ["mean", "32"], ["shade"])
+        nodes += [
+            constant("lines.ids", np.zeros((1, 16, 24), np.uint8)),
+            constant("lines.probs", np.zeros((1, 2, 16, 24), np.float32)),
+        ]
+        given.append(make.make_tensor_value_info("camera", onnx.TensorProto.FLOAT, (1, 4)))
     types = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8, "int64": onnx.TensorProto.INT64}
-    outputs = [make.make_tensor_value_info(n, types[o.dtype], o.shape) for n, o in MANIFEST.outputs.items()]
+    outputs = [make.make_tensor_value_info(n, types[o.dtype], o.shape) for n, o in manifest.outputs.items()]
     image = make.make_tensor_value_info("image", types["uint8"], (1, HEIGHT, WIDTH, 3))
-    graph = make.make_graph(nodes, "by hand", [image], outputs)
+    graph = make.make_graph(nodes, "by hand", [image, *given], outputs)
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
-    make.set_model_props(model, {KEY: MANIFEST.to_json()})
+    make.set_model_props(model, {KEY: manifest.to_json()})
     onnx.save_model(model, path)
 
 
@@ -98,6 +129,23 @@ def test_the_program_in_the_docs_equals_the_predictor(
     np.testing.assert_array_equal(label[inside], cars.label)
     np.testing.assert_allclose(score[inside], cars.score)
     np.testing.assert_allclose(cut[inside], cars.xyxy, atol=1e-3)
+
+
+def test_the_program_fills_the_camera_and_leaves_lines_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    write_model(Path("model.onnx"), WITH_CAMERA)
+    image = np.random.default_rng(1).integers(0, 256, (128, 150, 3), dtype=np.uint8)
+    cv2.imwrite("frame.png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    (program,) = [code for code in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "fitting" in code]
+    names: dict[str, object] = {}
+    exec(compile(program, "shipping.md", "exec"), names)
+    answers = names["answers"]
+    assert isinstance(answers, dict)
+    assert set(answers) == {"far", "ground", "cars"}
+    far = SessionPredictor(open_session("model.onnx"), heads=["far"], camera=1000.0)(image)["far"]
+    assert isinstance(far, ScalarMap)
+    np.testing.assert_allclose(answers["far"], far.values, rtol=1e-4)
 
 
 def test_the_manifest_says_the_rule_and_older_ones_still_open() -> None:
