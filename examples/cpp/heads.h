@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -32,6 +33,29 @@ inline void refuse_unknown(const Head& head) {
   if (!unknown.empty())
     throw std::runtime_error("head " + head.name + " has " + unknown + ", which this program does not know; export " +
                              "the other heads (--heads), or use hydranet.Predictor");
+}
+
+// The height and width that the graph takes: of a frame that it fits itself (--fit), else its own; 0 0 = any size.
+inline std::pair<int, int> size_of(const std::string& manifest) {
+  const size_t begin = manifest.find("\n  \"input\": {");
+  if (begin == std::string::npos) return {0, 0};
+  const std::string input = manifest.substr(begin, manifest.find("\n  }", begin) - begin);
+  std::smatch found;
+  const auto sides = [&](const std::string& name) {
+    return std::regex_search(input, found, std::regex("\n    \"" + name + "\": \\[\\s*(\\d+),\\s*(\\d+)\\s*\\]"));
+  };
+  const bool any = input.find("\n    \"dynamic\": true") != std::string::npos;
+  if (sides("frame") || (!any && sides("size"))) return {std::stoi(found[1]), std::stoi(found[2])};
+  return {0, 0};
+}
+
+// Throws where a frame has another size than the graph takes.
+inline void refuse_size(const std::string& manifest, int height, int width) {
+  const auto [rows, columns] = size_of(manifest);
+  if (!rows || (rows == height && columns == width)) return;
+  const auto text = [](int a, int b) { return std::to_string(a) + "x" + std::to_string(b); };
+  const std::string given = text(height, width), cure = "; resize it, or export with --fit letterbox --frame ";
+  throw std::runtime_error("got a frame of " + given + " (height x width), expected " + text(rows, columns) + cure + given);
 }
 
 inline std::vector<Head> heads_of(const std::string& manifest) {

@@ -169,6 +169,15 @@ def refuses_a_camera(program: Path, target: str, folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, sentence)
 
 
+def refuses_another_size(program: Path, model: Path, folder: Path) -> None:
+    """A frame that the graph was not made for, in one sentence with the numbers."""
+    tall = np.zeros((SIZE[0] + 32, SIZE[1], 3), np.uint8)
+    ended = run(program, model, save_ppm(folder / "tall.ppm", tall), folder / "out")
+    sizes = [f"{rows}x{columns}" for rows, columns in (tall.shape[:2], SIZE)]
+    sentence = f"got a frame of {sizes[0]} (height x width), expected {sizes[1]}; resize it, or export with "
+    assert (ended.returncode, ended.stderr) == (1, f"error: {sentence}--fit letterbox --frame {sizes[0]}\n")
+
+
 def cuts_out_crops(program: Path, target: str, folder: Path) -> None:
     """A cascade: the boxes, and what the other heads say of each, are those of Python's predictor."""
     recipe, image = cascade_recipe(most=4), np.ascontiguousarray(pictures(1)[0][:64, :96])
@@ -283,9 +292,7 @@ def test_openvino(tmp_path: Path) -> None:
         1,
         f"error: {tmp_path / 'text.ppm'} is no binary 8-bit PPM image (P6)\n",
     )
-    ended = run(program, model, save_ppm(tmp_path / "wide.ppm", np.zeros((32, 320, 3), np.uint8)), tmp_path / "out")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: ")
+    refuses_another_size(program, model, tmp_path)
 
 
 @pytest.mark.slow
@@ -304,7 +311,9 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     refuses_a_camera(program, "torchscript", tmp_path / "camera")
     cuts_out_crops(program, "torchscript", tmp_path / "cascade")
     for suppress in ("outside", "inside"):
-        same(program, exported(tmp_path / suppress, "torchscript", None, suppress), "torchscript", tmp_path / suppress)
+        model = exported(tmp_path / suppress, "torchscript", None, suppress)
+        same(program, model, "torchscript", tmp_path / suppress)
+        refuses_another_size(program, model, tmp_path)
 
 
 TOOL = """

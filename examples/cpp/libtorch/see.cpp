@@ -59,6 +59,7 @@ struct Network {
 
   // The arrays for a frame; they hold until the next one.
   Arrays operator()(Frame& frame, const Limits& limits) {
+    refuse_size(manifest, frame.height, frame.width);
     const auto [least_score, most_overlap] = thresholds_of(heads, limits);
     std::vector<torch::jit::IValue> inputs{
         torch::from_blob(frame.rgb.data(), {1, frame.height, frame.width, 3}, torch::kUInt8)};

@@ -49,6 +49,7 @@ struct Network {
 
   // The arrays for a frame; they hold until the next one.
   Arrays operator()(Frame& frame, const Limits& limits) {
+    refuse_size(manifest, frame.height, frame.width);
     auto [least_score, most_overlap] = thresholds_of(heads, limits);
     const ov::Shape shape{1, static_cast<size_t>(frame.height), static_cast<size_t>(frame.width), 3};
     request.set_tensor("image", ov::Tensor(ov::element::u8, shape, frame.rgb.data()));  // no copy
