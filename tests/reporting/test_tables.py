@@ -26,3 +26,11 @@ def test_names_are_no_markup() -> None:
     assert all(NAME in shown(table) for table in tables.classes(report))
     change = Change("held-out", "a", NAME, 1.0, 2.0, True)
     assert shown(tables.comparison([change], [NAME, "b"])).count(NAME) == 2
+
+
+def test_a_comparison_says_which_is_better_without_colors() -> None:
+    rows = [Change("kitti", "depth", "rmse", 4.0, 3.5, True), Change("kitti", "depth", "delta1", 0.9, 0.8, False)]
+    text = shown(tables.comparison([*rows, Change("kitti", "depth", "n", 1.0, 2.0, None)], ["a", "b"]))
+    assert "-0.5 better" in text
+    assert "-0.1 worse" in text
+    assert text.count("better") + text.count("worse") == 2

@@ -81,11 +81,12 @@ def classes(report: "Report") -> list[Table]:
 
 
 def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
-    """One row per metric: both values, and the difference, green where the second is better."""
+    """One row per metric: both values, the difference, and whether the second is better, in a word and a color."""
     table = Table("source", "task", "metric", *map(cell, names), "difference")
     for row in rows:
         color = {True: "green", False: "red", None: "white"}[row.better]
-        difference = f"[{color}]{row.difference:+.4g}[/{color}]" if math.isfinite(row.difference) else "–"
+        word = {True: " better", False: " worse", None: ""}[row.better]
+        difference = f"[{color}]{row.difference:+.4g}{word}[/{color}]" if math.isfinite(row.difference) else "–"
         where = (cell(row.source), cell(row.task), cell(row.metric))
         table.add_row(*where, number(row.first), number(row.second), difference)
     return table
