@@ -41,6 +41,7 @@ from hydranet.datasets.shift import Shift
 from hydranet.datasets.split import Split
 from hydranet.datasets.subset import Subset
 from hydranet.datasets.table import Table
+from hydranet.datasets.table_part import TablePart
 from hydranet.datasets.thinned import Thinned
 from hydranet.datasets.together import Together
 from hydranet.datasets.tusimple import TuSimple
@@ -521,6 +522,12 @@ def image_list(root: Path) -> ImageList:
     return ImageList(whole, "train.txt")
 
 
+def table_part(root: Path) -> TablePart:
+    whole = masks(root)
+    write(root / "parts.csv", "file,part\na.jpg,train\nimages/deep/er/b.jpg,Train\n")
+    return TablePart(whole, "parts.csv", "file", "part", ("train",))
+
+
 def together(root: Path) -> Together:
     whole = masks(root)
     for name in ("a", "deep/c"):
@@ -579,6 +586,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Thinned: thinned,
     Around: around,
     ImageList: image_list,
+    TablePart: table_part,
     Together: together,
 }
 """A small one of every data set that reads files; one without an entry must be constructible without arguments."""

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from commands import hydranet, refused
-from foreign_layouts import coco_boxes, depth_in_mm, palette_masks, scene, write
-from hydranet.annotations import given
+from foreign_layouts import COLORS, STREET, coco_boxes, depth_in_mm, palette_masks, scene, write
+from hydranet.annotations import ClassMap, given
 from hydranet.checkpoint import resolve
 from hydranet.config.recipe import Recipe
+from hydranet.core.ledger import Omission
 from hydranet.core.spec import Part
 from hydranet.data.draft import LADDER, USUAL, input_size, macs, untrained
 from hydranet.data.pairing import pairing
-from hydranet.data.recognize import Answers, recognize
+from hydranet.data.recognize import Answers, Recognized, recognize
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.masks import Masks
@@ -24,6 +25,7 @@ from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.class_names import read_class_names
 from hydranet.models import profile
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.hydranet import HydraNet
@@ -130,6 +132,48 @@ def test_yolo_voc_and_tables(tmp_path: Path) -> None:
     assert sorted(table.dataset.labels) == ["age", "mood", "sex"]
     assert table.dataset.classes == {"mood": ("glad", "sad"), "sex": ("0", "1")}
     assert float(table.dataset[2].labels["age"].value) == 22.5  # type: ignore[attr-defined]
+
+
+def test_a_column_of_train_and_val_is_the_split_and_no_label(tmp_path: Path) -> None:
+    """Depth in millimeters beside a CSV of all frames, of which some have no depth yet."""
+    depth_in_mm(tmp_path / "rig", 6)
+    images = sorted(path.relative_to(tmp_path / "rig") for path in (tmp_path / "rig").glob("clips/*/rgb/*"))
+    assert len(images) == 6
+    lines = [f"{path.as_posix()},{'Val' if i in (1, 4) else 'Train' if i else 'test'}" for i, path in enumerate(images)]
+    (tmp_path / "rig/frames.csv").write_text("\n".join(["image,subset", *lines, "gone.jpg,train"]) + "\n")
+    (one,) = recognize(tmp_path / "rig", Answers(unit="mm"))
+    assert set(one.dataset[0].labels) == {"depth"}
+    assert "frames.csv splits them by column 'subset': train 3, val 2, test left out" in one.why
+    assert one.validation is not None
+    assert list(one.validation.keys()) == [images[i].as_posix() for i in (1, 4)]
+    assert list(one.dataset.keys()) == [images[i].as_posix() for i in (2, 3, 5)]
+    assert one.dataset.ledger().count(Omission.IMAGE_LEFT_OUT) == 1  # gone.jpg
+    (whole,) = recognize(tmp_path / "rig", Answers(unit="mm", columns={"subset": "skip"}))
+    assert whole.validation is None
+    assert len(whole.dataset) == 6
+
+
+def ids_of(part: Recognized) -> np.ndarray:
+    label = part.dataset[0].labels["semantic"]
+    assert isinstance(label, ClassMap)
+    return label.ids
+
+
+def test_a_labelmap_of_cvat_names_colors_and_unknown_is_no_class(tmp_path: Path) -> None:
+    street = palette_masks(tmp_path / "street", 4)
+    (street / "classes.txt").unlink()
+    order = (2, 0, 1)  # not the order of ids: colors say it
+    lines = [f"{STREET[i]}:{','.join(map(str, COLORS[i]))}::" for i in order]
+    (street / "labelmap.txt").write_text("\n".join(["# label:color_rgb:parts:actions", *lines]) + "\n")
+    (one,) = recognize(street, Answers())
+    assert one.dataset.classes == {"semantic": ("sky", "road", "car")}
+    _, ids, _, _ = scene(0)
+    np.testing.assert_array_equal(ids_of(one), np.array([1, 2, 0])[ids])
+    assert read_class_names(street / "labelmap.txt") == ("sky", "road", "car")
+    (named,) = recognize(street, Answers(classes={"": ("road", "unknown", "void")}))
+    assert named.dataset.classes == {"semantic": ("road", "void")}
+    assert "class 'void' is learned like any other: call it unknown where it means not labeled" in named.why
+    np.testing.assert_array_equal(ids_of(named), np.array([0, 255, 1])[ids])
 
 
 def test_labels_of_the_same_images_become_one_source(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hydranet.config.source import Source
 from hydranet.core.dataset import Dataset
 from hydranet.core.spec import Part
 from hydranet.core.task import Task
+from hydranet.data.check import Report
 from hydranet.data.examine import Examination
 from hydranet.data.finding import Finding, Severity, ranked
 from hydranet.datasets.coco import Coco
@@ -28,6 +29,7 @@ from hydranet.datasets.split import Split
 from hydranet.datasets.yolo import Yolo
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.reporting.doctor_page import write_page
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.semantic.task import Semantic
@@ -312,6 +314,33 @@ def test_a_planted_fault_is_found(root: Path, tmp_path: Path, fault: Callable[[P
     assert all(one.cure for one in findings)
 
 
+def test_images_without_labels_are_said_once_for_both_parts(root: Path, tmp_path: Path) -> None:
+    """A folder of which a tenth has no label yet, split in two: one finding, and it is no harm."""
+    files(root, "masks/gt/**/*.png")[3].unlink()
+    part = masks(root, on_error="skip")
+    split = [Split(part, name, 0.4, similar="apart") for name in ("train", "val")]
+    findings = examined(recipe_for(ROAD, *split), tmp_path / "out")
+    left_out = [one for one in findings if "left out, without a label file" in one.what]
+    assert [(one.severity, one.what) for one in left_out] == [(ODD, "1 images are left out, without a label file")]
+
+
+def test_the_page_holds_its_sheets_as_jpeg(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    write(tmp_path / "cars.png", dice.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+    finding = Finding(ODD, "source cars", "2 images are black", "leave them out", ("a.png", "b.png"))
+    write_page(
+        tmp_path / "page.html",
+        "doctor",
+        [finding],
+        {"cars": Report("cars", "Coco", 2, 2, 1.0, (), {}, 0, (), {})},
+        None,
+    )
+    page = (tmp_path / "page.html").read_text()
+    assert "(a.png, b.png)" in page
+    assert "data:image/jpeg;base64," in page
+    assert len(page) < (tmp_path / "cars.png").stat().st_size
+
+
 def test_first_steps_are_judged() -> None:
     recipe = recipe_for(CARS, Coco("nowhere"))
     well = FirstSteps({"detection": [5.0, 4.8, 4.5, 4.4, 4.1]}, {"detection": 1.0})
@@ -360,7 +389,7 @@ def test_the_command_trains_first_steps_and_writes_a_page(root: Path, tmp_path: 
     assert "nothing to complain about in 10 samples" in ended.out
     page = (tmp_path / "page/doctor.html").read_text()
     assert "First steps" in page
-    assert "data:image/png;base64" in page
+    assert "data:image/jpeg;base64" in page
     worse = tmp_path / "broken_patient.py"
     over(root, "masks/gt/**/*.png", lambda ids: np.where(ids == 1, 255, 0).astype(np.uint8))
     worse.write_text(RECIPE.format(name="patient", root=str(root / "masks"), names=STREET))

@@ -86,7 +86,9 @@ def test_names_come_from_a_file(tmp_path: Path) -> None:
     write(tmp_path / "classes.txt", "# ids\n0: free road\n1: car\n")
     assert Masks(str(tmp_path), names_file="classes.txt").classes == {"semantic": ("free road", "car")}
     write(tmp_path / "classes.txt", "1 car\n0 road\n")
-    with pytest.raises(DataError, match=r"numbers its classes \[1, 0\], expected 0, 1"):
+    assert Masks(str(tmp_path), names_file="classes.txt").classes == {"semantic": ("road", "car")}
+    write(tmp_path / "classes.txt", "2 car\n0 road\n")
+    with pytest.raises(DataError, match=r"numbers its classes \[0, 2\], expected 0, 1"):
         Masks(str(tmp_path), names_file="classes.txt").classes  # noqa: B018
     with pytest.raises(SpecError, match="neither names nor names_file"):
         Masks(str(tmp_path))

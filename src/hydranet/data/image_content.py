@@ -26,11 +26,15 @@ Holds = Literal["photographs", "ids", "binary", "colors", "numbers"]
 
 @dataclass(frozen=True)
 class Content:
-    """What some files hold, and why that is thought. values: ids, or colors as "#rrggbb", that occur."""
+    """What some files hold, and why that is thought.
+
+    values: ids, or colors as "#rrggbb", that occur.    palette: whether ids have a color each, in a palette.
+    """
 
     holds: Holds
     why: str
     values: tuple[int | str, ...] = ()
+    palette: bool = False
 
 
 def content_of(files: Sequence[Path]) -> Content:
@@ -58,7 +62,7 @@ def content_of(files: Sequence[Path]) -> Content:
         palette = all(header is not None and header.color_type == PALETTE for header, _ in opened)
         if len(values) <= MOST_IDS and (palette or _run(arrays) >= LEAST_RUN):
             how = "a palette" if palette else "one channel of 8 bits in areas"
-            return Content("ids", f"{how}, {len(values)} values", tuple(values))
+            return Content("ids", f"{how}, {len(values)} values", tuple(values), palette)
         return Content("photographs", "gray levels")
     packed = [pack(array) for array in arrays if array.ndim == 3]
     colors = sorted({int(value) for array in packed for value in np.unique(array)}) if _run(packed) >= LEAST_RUN else []

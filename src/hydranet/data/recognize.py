@@ -9,6 +9,7 @@ from hydranet.core.sample import DataError
 from hydranet.data.official_layouts import official
 from hydranet.data.recognition import coco, labelme, maps, table, voc, yolo
 from hydranet.data.recognition.folder import Answers, Folder, Recognized
+from hydranet.data.table_split import split_by_table
 from hydranet.datasets.together import Together
 from hydranet.io.images import IMAGES
 from hydranet.io.listing import walk
@@ -50,7 +51,9 @@ def recognize(root: Path, answers: Answers) -> list[Recognized]:
             "JSON, YOLO or VOC files, labelme JSON, a table; labels of another form need a data set of your own "
             "(docs/howto.md)"
         )
-    return _joined_by_images(folder, parts)
+    tables, images = folder.of(".csv", ".tsv", ".jsonl"), folder.of(*IMAGES)
+    sources = _joined_by_images(folder, parts)
+    return [split_by_table(part, tables, images, root, answers.columns) for part in sources]
 
 
 def _joined_by_images(folder: Folder, parts: Sequence[Recognized]) -> list[Recognized]:

@@ -29,6 +29,11 @@ BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh"]], ...] = (
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
+TRAIN = ("train", "training", "trn")
+VALIDATION = ("val", "valid", "validation", "eval", "dev")
+TEST = ("test", "testing", "tst", "holdout")
+"""Words that say what an image is for."""
+
 CLASS_COLUMNS = ("class", "label", "category", "name", "class_name", "object")
 """Usual names of the column of a box's class."""
 
@@ -37,19 +42,21 @@ def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[st
     """A table that names images of a folder, and why it is taken for one; None for other tables.
 
     columns: {column: "tag", "number" or "skip"} where the user says so. Raises SpecError for a column that may be
-    either.
+    either. A column that says which images train is no label (`split_column`).
     """
     try:
         rows = read_table(path)
     except DataError:
         return None
-    image = _image_column(rows, images)
+    image = image_column(rows, images)
     if image is None:
         return None
     folder = _folder_of(rows, image, images, root)
     names = {name.lower(): name for name in rows[0].cells}
     labels: dict[str, Columns] = {}
     used = {image, *(column for column, what in columns.items() if what == "skip")}
+    if (split := split_column(rows)) is not None and split not in columns:
+        used.add(split)
     boxes = _boxes(rows, names)
     if boxes is not None:
         labels[BOXES_LABEL], used = boxes, used | set(boxes.needed())
@@ -70,7 +77,22 @@ def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[st
     return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}"
 
 
-def _image_column(rows: Sequence[Row], images: Sequence[Path]) -> str | None:
+def split_column(rows: Sequence[Row]) -> str | None:
+    """The column whose cells are words such as train and val, and no others; None where there is none."""
+    for column in rows[0].cells if rows else ():
+        words = parts_in(rows, column)
+        if words <= {*TRAIN, *VALIDATION, *TEST} and words & {*TRAIN} and words - {*TRAIN}:
+            return column
+    return None
+
+
+def parts_in(rows: Sequence[Row], column: str) -> set[str]:
+    """The words that stand in a column, in lower case."""
+    words = (word_of(row.cells.get(column)).lower() for row in rows)
+    return {word for word in words if not is_empty(word)}
+
+
+def image_column(rows: Sequence[Row], images: Sequence[Path]) -> str | None:
     """The column whose cells are names of images, for half of the rows at least."""
     if not rows:
         return None

@@ -1,9 +1,8 @@
 """The images of a data set that a text file lists."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.ledger import Ledger, Omission
@@ -11,6 +10,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.wrapper import Selection
 from hydranet.io.box_rows import OnError, quoted
 from hydranet.io.files import FileDataset, check_names, read_lines
+from hydranet.io.path_ends import by_ends, ends_of
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class ImageList(Selection):
         path = Path(self.file).expanduser()
         if isinstance(self.dataset, FileDataset) and not path.is_absolute():
             path = self.dataset.folder / path
-        ends = _ends(self.dataset.keys())
+        ends = by_ends(self.dataset.keys())
         chosen: set[int] = set()
         ledger = Ledger()
         for i, line in enumerate(read_lines(path), start=1):
-            name = line.split()[0].replace("\\", "/").removeprefix("./").strip("/") or "/"
-            matches = ends.get(name) or ends.get(PurePosixPath(name).with_suffix("").as_posix()) or []
+            name = line.split()[0]
+            matches = ends_of(name, ends)
             if len(matches) == 1:
                 chosen.add(matches[0])
                 continue
@@ -59,14 +59,3 @@ class ImageList(Selection):
 
     def ledger(self) -> Ledger:
         return super().ledger() + self._listed[1]
-
-
-def _ends(keys: Sequence[str]) -> dict[str, list[int]]:
-    """Positions by every end of a path, with and without suffix."""
-    ends: dict[str, list[int]] = {}
-    for i, key in enumerate(keys):
-        for whole in dict.fromkeys((key, PurePosixPath(key).with_suffix("").as_posix())):
-            parts = whole.split("/")
-            for start in range(len(parts)):
-                ends.setdefault("/".join(parts[start:]), []).append(i)
-    return ends

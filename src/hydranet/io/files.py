@@ -55,6 +55,18 @@ def folder_of(root: str, what: str) -> Path:
     )
 
 
+def folder_inside(dataset: Dataset) -> Path | None:
+    """The folder that the keys of a data set are relative to: its own, or that of the first one inside; None = none."""
+    waiting = [dataset]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, FileDataset):
+            return one.folder
+        for value in vars(one).values():
+            waiting += [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Dataset)]
+    return None
+
+
 def with_labels(
     images: Sequence[Path], label_of: Callable[[Path], Path], folder: Path, on_error: OnError
 ) -> tuple[list[Path], Ledger]:

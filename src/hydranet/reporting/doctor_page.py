@@ -5,11 +5,15 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
+
 from hydranet.data.check import Report
 from hydranet.data.finding import WORDS, Finding
 from hydranet.io.atomic import write
+from hydranet.io.images import read_rgb
 from hydranet.training.first_steps import FirstSteps
 
+QUALITY = 88
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
 li { margin: .4em 0 } .s0 b { color: #b00020 } .s1 b { color: #b26a00 } .s2 b { color: #555 }
@@ -26,7 +30,7 @@ def write_page(
     """Writes the page; the sheets SOURCE.png beside it go into it, so that it can be sent as one file."""
     items = [
         f'<li class="s{one.severity.value}"><b>{_text(WORDS[one.severity])}</b>: {_text(one.where)}: {_text(one.what)}'
-        f"{_text(f' ({chr(44).join(one.images)})') if one.images else ''}. <i>{_text(one.cure)}</i></li>"
+        f"{_text(f' ({(chr(44) + chr(32)).join(one.images)})') if one.images else ''}. <i>{_text(one.cure)}</i></li>"
         for one in findings
     ]
     parts = [f"<h1>{_text(title)}</h1>", f"<ol>{''.join(items)}</ol>" if items else "<p>Nothing to complain about.</p>"]
@@ -36,11 +40,17 @@ def write_page(
         parts += [_histogram(label, one.classes, one.unit) for label, one in report.labels.items() if one.classes]
         sheet = path.parent / f"{name}.png"
         if sheet.is_file():
-            data = base64.b64encode(sheet.read_bytes()).decode()
-            parts.append(f'<img alt="labels of {_text(name)}" src="data:image/png;base64,{data}">')
+            parts.append(f'<img alt="labels of {_text(name)}" src="data:image/jpeg;base64,{_as_jpeg(sheet)}">')
     head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
     page = f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
     write(path, page.encode())
+
+
+def _as_jpeg(sheet: Path) -> str:
+    """A sheet of photographs as JPEG in base64: a fifth of what its PNG takes, so that the page can be sent."""
+    pixels = cv2.cvtColor(read_rgb(sheet), cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+    return base64.b64encode(data.tobytes()).decode()
 
 
 def _steps(steps: FirstSteps) -> str:

@@ -11,7 +11,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.data.pairing import Pairing, pairing
-from hydranet.io.class_names import read_class_names
+from hydranet.io.class_names import read_class_colors, read_class_names
 from hydranet.io.files import read_json, read_text
 from hydranet.io.images import IMAGES
 from hydranet.io.listing import natural
@@ -27,6 +27,9 @@ NAME_FILES = (
     "_darknet.labels",
 )
 """Files that list names of classes, by common names."""
+
+COLOR_FILES = ("labelmap.txt", "label_colors.txt")
+"""Files that say which color is which class, by common names."""
 
 LARGEST_JSON = 400_000_000
 
@@ -114,6 +117,14 @@ def names_in(folder: Folder) -> tuple[str, ...]:
         with suppress(DataError):
             return read_class_names(path)
     return ()
+
+
+def colors_in(folder: Folder) -> dict[str, str]:
+    """{color: name of its class} in a file of a usual name, as CVAT writes it; empty where there is none."""
+    for path in folder.of(".txt"):
+        if path.name in COLOR_FILES and (table := read_class_colors(path)):
+            return table
+    return {}
 
 
 def _name_files(folder: Folder) -> list[Path]:

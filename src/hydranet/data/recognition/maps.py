@@ -1,14 +1,22 @@
 """Masks and depth maps in image files, recognized."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydranet.core.spec import SpecError
 from hydranet.data.image_content import Content, content_of
 from hydranet.data.pairing import pairing
-from hydranet.data.recognition.folder import Answers, Folder, Recognized, ask_classes, names_in, stems_below
+from hydranet.data.recognition.folder import (
+    Answers,
+    Folder,
+    Recognized,
+    ask_classes,
+    colors_in,
+    names_in,
+    stems_below,
+)
 from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.masks import Masks
 from hydranet.io.images import IMAGES
@@ -18,6 +26,10 @@ from hydranet.io.pairs import PairedFiles, stem_of
 
 Key = tuple[str, str, str, str]
 """What tells labels from photographs: first folder, last folder, suffix, end of the name."""
+
+
+NOT_LABELED = ("void", "ignore", "ignored", "unlabeled", "unlabelled", "not labeled", "don't care", "dontcare")
+"""Names of classes that often mean that nobody labeled these pixels."""
 
 
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
@@ -43,7 +55,8 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
         where = files[0].parent.relative_to(folder.root).as_posix()
         why = f"files as in {where}: {content.why}"
         make = _distances if content.holds == "numbers" else _masks
-        yield Recognized(folder.name, make(folder, answers, content, paired, where), why)
+        dataset = make(folder, answers, content, paired, where)
+        yield Recognized(folder.name, dataset, why + _perhaps_unknown(dataset))
 
 
 def _distances(
@@ -65,25 +78,47 @@ def _masks(folder: Folder, answers: Answers, content: Content, paired: Mapping[s
         values = answers.values or (dict(zip(("0", "255"), names, strict=True)) if len(names) == 2 else {})
         if not values:
             raise SpecError(f"{place} holds masks of 0 and 255; give --values 0=background,255=lane")
-        return Masks(str(folder.root), names=names or _in_order(values), values=_unknowns(values), **paired)
-    if content.holds == "colors" or answers.colors:
-        if not answers.colors:
-            colors = ",".join(f"{color}=NAME" for color in content.values[:3])
+        return Masks(str(folder.root), names=_known(names) or _in_order(values), values=_unknowns(values), **paired)
+    colors = answers.colors or _stated_colors(folder, answers, content)
+    if content.holds == "colors" or colors:
+        if not colors:
+            some = ",".join(f"{color}=NAME" for color in content.values[:3])
             raise SpecError(
                 f"{place} holds {len(content.values)} colors of unknown meaning; give "
-                f"--colors {colors},... (NAME unknown = no class), for all of "
+                f"--colors {some},... (NAME unknown = no class), for all of "
                 f"{', '.join(map(str, content.values[:40]))}"
             )
-        names = names or _in_order(answers.colors)
-        return Masks(str(folder.root), names=names, colors=_unknowns(answers.colors), **paired)
+        return Masks(str(folder.root), names=_known(names) or _in_order(colors), colors=_unknowns(colors), **paired)
     ids = [int(value) for value in content.values if int(value) != 255]
     if answers.values:
-        names = names or _in_order(answers.values)
-        return Masks(str(folder.root), names=names, values=_unknowns(answers.values), **paired)
+        values = answers.values
+        return Masks(str(folder.root), names=_known(names) or _in_order(values), values=_unknowns(values), **paired)
     if not names or (ids and max(ids) >= len(names)):
         given = f", {len(names)} names are given" if names else ""
         ask_classes(folder, place, max(ids, default=0) + 1, f"ids {', '.join(map(str, ids[:30]))}{given}")
+    if "unknown" in names:
+        by_id = _unknowns({str(i): name for i, name in enumerate(names)})
+        return Masks(str(folder.root), names=_known(names), values=by_id, **paired)
     return Masks(str(folder.root), names=names, **paired)
+
+
+def _stated_colors(folder: Folder, answers: Answers, content: Content) -> dict[str, str]:
+    """Colors of classes by a file that lies there, where masks have colors and the user says nothing else."""
+    stated = answers.names(folder.name) or answers.values
+    return {} if stated or not (content.palette or content.holds == "colors") else colors_in(folder)
+
+
+def _known(names: Sequence[str]) -> tuple[str, ...]:
+    """The classes: "unknown" is none."""
+    return tuple(name for name in names if name != "unknown")
+
+
+def _perhaps_unknown(dataset: PairedFiles) -> str:
+    """What is said of a class whose name sounds as if nobody had labeled its pixels."""
+    classes = [name for names in dataset.classes.values() for name in names if name.lower() in NOT_LABELED]
+    if not classes:
+        return ""
+    return f"; class {classes[0]!r} is learned like any other: call it unknown where it means not labeled"
 
 
 def _in_order(table: Mapping[str, str]) -> tuple[str, ...]:
