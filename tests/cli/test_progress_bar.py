@@ -44,3 +44,11 @@ def test_short_work_and_work_with_lines_of_its_own_say_nothing(
         assert capsys.readouterr().err == ""
         bar.update(short, advance=1)
     assert capsys.readouterr().err == "reading: 2 of 5\n"
+
+
+def test_work_that_counts_nothing_says_no_number(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.bar() as bar:
+        job = bar.add_task("quantizing", total=None, note="")
+        clock[0] = 20.0
+        bar.update(job, note="measuring image 1 of 23")
+    assert capsys.readouterr().err == "quantizing: measuring image 1 of 23\n"

@@ -39,7 +39,8 @@ class ProgressBar(Progress):
             return
         if now - self._said >= max(LINE_S, LINE_SHARE * (now - self._began)):
             self._said = now
-            far = f"{task.completed:g}" + (f" of {task.total:g}" if task.total is not None else "")
+            far = f"{task.completed:g} of {task.total:g} " if task.total is not None else ""
+            far = far or f"{task.completed:g} " * bool(task.completed)  # work of unknown length that counts nothing
             with suppress(OSError):  # nobody reads it
-                sys.stderr.write(printable(f"{task.description}: {far} {task.fields['note']}".rstrip()) + "\n")
+                sys.stderr.write(printable(f"{task.description}: {far}{task.fields['note']}".rstrip()) + "\n")
                 sys.stderr.flush()
