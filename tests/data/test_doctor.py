@@ -252,6 +252,15 @@ def a_covered_camera(root: Path) -> Recipe:
     return recipe_for(CARS, boxes(root))
 
 
+def images_that_nobody_labeled_yet(root: Path) -> Recipe:
+    def spoil(tables: dict[str, list[dict[str, object]]]) -> None:
+        late = [image["id"] for image in tables["images"][:4]]
+        tables["annotations"] = [one for one in tables["annotations"] if one["image_id"] not in late]
+
+    with_tables(root, spoil)
+    return recipe_for(CARS, boxes(root))
+
+
 def corners_as_sizes(root: Path) -> Recipe:
     def spoil(tables: dict[str, list[dict[str, object]]]) -> None:
         for image in tables["images"]:
@@ -298,6 +307,7 @@ FAULTS: dict[Callable[[Path], Recipe], tuple[Severity, str]] = {
     masks_full_of_holes: (HARMFUL, r"only 20.0% of the pixels have a class"),
     half_of_the_labels_missing: (HARMFUL, r"5 images are left out, without a label file"),
     a_covered_camera: (HARMFUL, r"images are of one color, as of a covered or broken camera"),
+    images_that_nobody_labeled_yet: (ODD, r"\d of \d+ images have no box: they teach that nothing is there"),
     corners_as_sizes: (POINTLESS, r"of the boxes end at the right or lower border, 0% begin at the left"),
     frames_of_one_clip_in_both: (HARMFUL, r"images,? (are neighbors of|which look like) training images"),
 }

@@ -7,7 +7,7 @@ import pytest
 
 from dataset_folders import coco, coco_tables, noise, write
 from hydranet.core.sample import DataError
-from hydranet.datasets.coco import Coco
+from hydranet.datasets.coco import Coco, parse_annotation
 
 
 def changed(root: Path, **first: object) -> Coco:
@@ -93,3 +93,13 @@ def test_an_annotation_of_no_image_can_be_skipped(tmp_path: Path) -> None:
     dataset = Coco(str(tmp_path), on_error="skip")
     assert len(dataset[0].labels["detection"].label) == 1
     assert "of an image that is not listed" in dataset.ledger().sentences()[0]
+
+
+def test_a_box_that_cvat_turned_becomes_the_upright_one_around_it() -> None:
+    def corners(**attributes: object) -> tuple[float, ...]:
+        given = {"category_id": 3, "bbox": [10, 20, 8, 4], "attributes": {"occluded": False, **attributes}}
+        return parse_annotation(given, {3: 0}, "here").xyxy
+
+    assert corners() == corners(rotation=0.0) == corners(rotation=180) == corners(rotation="?") == (10, 20, 18, 24)
+    assert corners(rotation=90.0) == pytest.approx((12, 18, 16, 26))
+    assert corners(rotation=-30) == corners(rotation=330) == pytest.approx((9.536, 18.268, 18.464, 25.732), abs=1e-3)

@@ -28,6 +28,8 @@ FEW_STEPS = 256
 """Values of 8 bits."""
 AT_BORDER, ONE_SIDED = 0.3, 3.0
 """Boxes at the right or lower border: their share, and how much more often than at the left or upper one."""
+SOME_EMPTY, MOST_EMPTY = 0.05, 0.95
+"""Shares of images without a box: perhaps nobody labeled them; boxes are matched with images by the wrong name."""
 LEAST_KNOWN = 0.3
 """Share of the pixels of maps that somebody labeled."""
 ONE_CLASS = 0.995
@@ -163,7 +165,12 @@ def _boxes(where: str, facts: Sequence[Fact]) -> list[Finding]:
         )
         made.append(Finding(Severity.POINTLESS, where, what, cure, tuple(one.key for one in filled[:3])))
     empty = _mean(facts, "empty")
-    if len(facts) > 3 and empty > 0.95:
+    if len(facts) > 3 and SOME_EMPTY < empty <= MOST_EMPTY:
+        none = [one.key for one in facts if one.shares.get("empty")]
+        what = f"{len(none)} of {len(facts)} images have no box: they teach that nothing is there"
+        cure = "where nobody labeled them yet, take them out of the label file, or out of the folder"
+        made.append(Finding(Severity.ODD, where, what, cure, tuple(none[:3])))
+    if len(facts) > 3 and empty > MOST_EMPTY:
         what = f"{empty:.0%} of the images have no box"
         made.append(
             Finding(Severity.HARMFUL, where, what, "look whether boxes are matched with images by the right name")

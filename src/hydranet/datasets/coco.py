@@ -62,6 +62,8 @@ class Coco(FileDataset):
                  are those of the stored, unturned file, or of a copy in another scale, boxes follow.
     images:      folder of the images, relative to root; a "file_name" is relative to it.
 
+    A box that CVAT turned (`attributes.rotation`) becomes the upright one around it.
+
     Lin et al.: Microsoft COCO, ECCV 2014.
     """
 
@@ -238,4 +240,17 @@ def parse_annotation(annotation: Mapping[str, Any], index_of: Mapping[int, int],
     if width < 0 or height < 0:
         raise DataError(f"{where}: bbox {quoted(box)} has a negative width or height; correct it")
     crowd, ignore = (flag(annotation.get(name), f"{where}: {name}") for name in ("iscrowd", "ignore"))
-    return BoxRow(where, (left, top, left + width, top + height), index_of[int(category)], crowd or ignore)
+    corners = _upright((left, top, left + width, top + height), annotation.get("attributes"))
+    return BoxRow(where, corners, index_of[int(category)], crowd or ignore)
+
+
+def _upright(box: tuple[float, float, float, float], attributes: Any) -> tuple[float, float, float, float]:
+    """The upright box around one that CVAT turned: its `bbox` is unturned, `attributes.rotation` has the degrees."""
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if degrees is None or not is_number(degrees) or not degrees % 180:
+        return box
+    left, top, right, bottom = box
+    sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
+    across, down = (right - left) * cosine + (bottom - top) * sine, (right - left) * sine + (bottom - top) * cosine
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return x - across / 2, y - down / 2, x + across / 2, y + down / 2
