@@ -1,16 +1,21 @@
 """What the columns of a table hold, by their names and cells."""
 
+import os.path
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
+from hydranet.data.recognition.folder import Folder
+from hydranet.data.recognition.image_folder import image_folders, normal
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table, read_table
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
+from hydranet.io.images import IMAGES
 from hydranet.io.table_row import Row, is_empty, word_of
 
 MOST_CLASSES = 200
@@ -38,7 +43,7 @@ CLASS_COLUMNS = ("class", "label", "category", "name", "class_name", "object")
 """Usual names of the column of a box's class."""
 
 
-def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[str, str]) -> tuple[Table, str] | None:
+def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Table, str] | None:
     """A table that names images of a folder, and why it is taken for one; None for other tables.
 
     columns: {column: "tag", "number" or "skip"} where the user says so. Raises SpecError for a column that may be
@@ -48,10 +53,14 @@ def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[st
         rows = read_table(path)
     except DataError:
         return None
+    root, images = place.root, place.of(*IMAGES)
     image = image_column(rows, images)
     if image is None:
         return None
-    folder = _folder_of(rows, image, images, root)
+    named = set(_words_in(rows, image))
+    places = image_folders(named, path, place) or ["."]
+    above = os.path.commonpath(places) or "."
+    folder = min((places[0], above), key=lambda one: len(_unfound(named, images, root / one)))
     names = {name.lower(): name for name in rows[0].cells}
     labels: dict[str, Columns] = {}
     used = {image, *(column for column, what in columns.items() if what == "skip")}
@@ -69,10 +78,7 @@ def table_of(path: Path, root: Path, images: Sequence[Path], columns: Mapping[st
     if not labels:
         return None
     relative = path.relative_to(root).as_posix()
-    missing = {str(row.cells.get(image)) for row in rows} - {
-        word for one in images for word in _words(one, root / folder)
-    }
-    error = "skip" if missing else "refuse"
+    error = "skip" if _unfound(named, images, root / folder) else "refuse"
     dataset = Table(str(root), relative, folder, image, labels, on_error=error)  # type: ignore[arg-type]
     return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}"
 
@@ -105,23 +111,19 @@ def image_column(rows: Sequence[Row], images: Sequence[Path]) -> str | None:
     return None
 
 
+def _unfound(names: set[str], images: Sequence[Path], folder: Path) -> set[str]:
+    """Names that stand for no image below a folder, or for several of which none has this path."""
+    known = Counter(word for one in images for word in dict.fromkeys(_words(one, folder)))
+    paths = {one.relative_to(folder).as_posix() for one in images if one.is_relative_to(folder)}
+    return {name for name in names if known[normal(name)] != 1 and normal(name) not in paths}
+
+
 def _words(path: Path, folder: Path) -> list[str]:
     try:
         relative = path.relative_to(folder)
     except ValueError:
         return []
     return [relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem]
-
-
-def _folder_of(rows: Sequence[Row], image: str, images: Sequence[Path], root: Path) -> str:
-    """The folder that the paths in the table are relative to."""
-    cell = _words_in(rows, image)[0].replace("\\", "/")
-    for path in images:
-        relative = path.relative_to(root)
-        for word in (relative.as_posix(), relative.with_suffix("").as_posix()):
-            if word == cell or word.endswith(f"/{cell}"):
-                return word.removesuffix(cell).strip("/") or "."
-    return "."
 
 
 def _boxes(rows: Sequence[Row], names: Mapping[str, str]) -> BoxColumns | None:

@@ -1,39 +1,55 @@
 """COCO's JSON, recognized."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.data.official_layouts import keypoints
-from hydranet.data.recognition.folder import (
-    Answers,
-    Folder,
-    Recognized,
-    has_keys,
-)
+from hydranet.data.recognition.folder import Answers, Folder, Recognized, has_keys
+from hydranet.data.recognition.image_folder import image_folders, normal, words
 from hydranet.datasets.coco import Coco
 from hydranet.io.box_rows import OnError
 from hydranet.io.files import read_json
-from hydranet.io.images import IMAGES
+from hydranet.io.path_groups import own_names
+
+HELD_OUT = {"val", "test", "dev"}
+"""Words for parts of a data set that no network learns from."""
 
 
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
-    """JSON files with the three tables of COCO; several are splits, named by their files."""
+    """JSON files with the three tables of COCO; several are splits, named by their files or the folders of these."""
     files = [path for path in folder.of(".json") if has_keys(path, ("images", "annotations", "categories"))]
     sets = {path: one for path in files if (one := _coco_of(path, folder)) is not None}
-    held_out = [path for path in sets if re.search(r"val|test|dev", path.stem.lower())]
+    parts = dict(zip(sets, own_names([path.relative_to(folder.root).as_posix() for path in sets]), strict=True))
+    held_out = [path for path in sets if _is_held_out(path, parts[path])]
     training = [path for path in sets if path not in held_out]
+    val = [path for path in held_out if "val" in path.stem.lower() or "val" in words(parts[path])]
     for path in training or held_out:
-        same = [one for one in held_out if one != path and "val" in one.stem.lower()] if training else []
-        own = sets[same[0]] if len(training) == 1 and same else None
-        split = f", validation {same[0].name}" if own else ""
-        what = "" if isinstance(sets[path], Coco) else ", with key points"
-        yield Recognized(folder.name, sets[path], f"{path.name} has the tables of COCO{what}{split}", own)
+        own = val[0] if len(training) == 1 and val else None
+        split = f", validation {_name(own, sets)}" if own else ""
+        dataset, where = sets[path]
+        unused = [_name(one, sets) for one in held_out if training and one != own]
+        aside = f"; not used: {', '.join(unused)}" if unused and path == training[0] else ""
+        what = "" if isinstance(dataset, Coco) else ", with key points"
+        why = f"{_name(path, sets)} has the tables of COCO{what}{where}{split}{aside}"
+        yield Recognized(folder.name, dataset, why, sets[own][0] if own else None)
 
 
-def _coco_of(path: Path, folder: Folder) -> Dataset | None:
+def _is_held_out(path: Path, part: str) -> bool:
+    """Whether a file's name, or what tells its path from those of the others, says that nothing learns from it."""
+    return bool(re.search("|".join(HELD_OUT), path.stem.lower()) or words(part) & HELD_OUT)
+
+
+def _name(path: Path, beside: Iterable[Path]) -> str:
+    """A file's name; with its folder's where another one is called like it."""
+    again = sum(one.name == path.name for one in beside) > 1
+    return f"{path.parent.name}/{path.name}" if again else path.name
+
+
+def _coco_of(path: Path, folder: Folder) -> tuple[Dataset, str] | None:
+    """The data set of a file, and in words which of several folders its images lie in; None without boxes."""
     tree = read_json(path)
     boxes = [one for one in tree["annotations"] if isinstance(one, dict) and isinstance(one.get("bbox"), list)]
     names = [
@@ -41,17 +57,16 @@ def _coco_of(path: Path, folder: Folder) -> Dataset | None:
     ]
     if not boxes or not names:
         return None
-    wanted = names[0].replace("\\", "/").lstrip("/")
-    for image in folder.of(*IMAGES):
-        relative = image.relative_to(folder.root).as_posix()
-        if relative == wanted or relative.endswith(f"/{wanted}"):
-            images = relative.removesuffix(wanted).strip("/") or "."
-            missing = sum(not (folder.root / images / name).is_file() for name in names)
-            error: OnError = "skip" if missing else "refuse"
-            name = path.relative_to(folder.root).as_posix()
-            return keypoints(folder.root, name, images, tree, error) or Coco(
-                str(folder.root), name, images, on_error=error
-            )
-    raise DataError(
-        f"{path} lists images such as {wanted[:80]!r}, which are not in {folder.root}; give the folder of both"
-    )
+    places = image_folders(names, path, folder)
+    if not places:
+        raise DataError(
+            f"{path} lists images such as {normal(names[0])[:80]!r}, which are not in {folder.root}; give the folder "
+            "of both"
+        )
+    images = places[0]
+    missing = sum(not (folder.root / images / normal(name)).is_file() for name in names)
+    error: OnError = "skip" if missing else "refuse"
+    name = path.relative_to(folder.root).as_posix()
+    where = f", images in {images} (of these names there are some in {', '.join(places[1:4])}, too)"
+    dataset = keypoints(folder.root, name, images, tree, error) or Coco(str(folder.root), name, images, on_error=error)
+    return dataset, where if places[1:] else ""
