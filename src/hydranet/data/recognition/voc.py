@@ -1,7 +1,7 @@
 """Pascal VOC's XML files, recognized."""
 
-import re
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 from hydranet.data.recognition.folder import Answers, Folder, Recognized, beginning_of, on_error_of, pairing_of, text_of
 from hydranet.datasets.voc import Voc
@@ -13,10 +13,16 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     rule = pairing_of(folder, files)
     if rule is None or rule.rename or rule.ending:
         return
-    names = sorted(
-        {name.strip() for path in files for name in re.findall(r"<name>([^<]*)</name>", text_of(path))} - {""}
-    )
-    parts = {name.strip() for path in files for name in re.findall(r"<part>\s*<name>([^<]*)</name>", text_of(path))}
-    names = [name for name in names if name not in parts]
+    names = sorted({name for path in files for name in _classes(text_of(path))})
     dataset = Voc(str(folder.root), tuple(names), rule.images, rule.labels, on_error=on_error_of(rule, folder))
     yield Recognized(folder.name, dataset, f"{len(files)} XML files of Pascal VOC beside images of their names")
+
+
+def _classes(text: str) -> set[str]:
+    """Names of the objects of an XML file, and of nothing else: owners, parts and sources have names, too. None where
+    it is broken: that is said when it is read."""
+    try:
+        tree = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError):
+        return set()
+    return {item.findtext("name", "").strip() for item in tree.iterfind("object")} - {""}
