@@ -344,6 +344,17 @@ def test_a_list_chooses_images(tmp_path: Path) -> None:
     assert ImageList(whole, "val.txt").keys() == ["images/c0_1.png", "images/c1_0.png"]
 
 
+def test_a_list_of_names_with_spaces(tmp_path: Path) -> None:
+    for name in ("my image 1", "my image 2", "my"):
+        write(tmp_path / f"images/{name}.png", noise(channels=3))
+        write(tmp_path / f"masks/{name}.png", np.zeros((HEIGHT, WIDTH), np.uint8))
+    whole = Masks(str(tmp_path), names=TWO)
+    write(tmp_path / "val.txt", "my image 2.png\nimages/my image 1.png\tmasks/my image 1.png\n")
+    assert ImageList(whole, "val.txt").keys() == ["images/my image 1.png", "images/my image 2.png"]
+    write(tmp_path / "val.txt", "my image 1 my mask 1\nmy -1\n")
+    assert ImageList(whole, "val.txt").keys() == ["images/my image 1.png", "images/my.png"]
+
+
 def test_images_with_labels_of_several_folders_are_read_once(tmp_path: Path) -> None:
     whole = clips(tmp_path, count=2, frames=1)
     write(tmp_path / "depth/c1_0.png", np.full((2 * HEIGHT, 2 * WIDTH), 4000, np.uint16))

@@ -1,5 +1,7 @@
 """The images of a data set that a text file lists."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +20,9 @@ class ImageList(Selection):
     """A part of a data set, as lists of official splits state it.
 
     dataset:  the whole data set.
-    file:     a text file with an image per line: its path or the end of it, with or without suffix; what follows a
-              space, such as the path of a mask, does not count. Relative to the data set's folder, if it has one.
+    file:     a text file with an image per line: its path or the end of it, with or without suffix. Names may have
+              spaces; what follows a name and a space, such as the path of a mask, does not count. Relative to the data
+              set's folder, if it has one.
     on_error: "refuse" raises for a line that means no image, or several; "skip" leaves it out and counts it.
     """
 
@@ -39,8 +42,7 @@ class ImageList(Selection):
         chosen: set[int] = set()
         ledger = Ledger()
         for i, line in enumerate(read_lines(path), start=1):
-            name = line.split()[0]
-            matches = ends_of(name, ends)
+            name, matches = _meant(line, ends)
             if len(matches) == 1:
                 chosen.add(matches[0])
                 continue
@@ -59,3 +61,13 @@ class ImageList(Selection):
 
     def ledger(self) -> Ledger:
         return super().ledger() + self._listed[1]
+
+
+def _meant(line: str, ends: Mapping[str, Sequence[int]]) -> tuple[str, Sequence[int]]:
+    """The longest beginning of a line, up to a space or its end, that means images, and their positions; where none
+    does, the whole line."""
+    text = line.strip()
+    for end in (len(text), *reversed([space.start() for space in re.finditer(r"\s+", text)])):
+        if matches := ends_of(text[:end], ends):
+            return text[:end], matches
+    return text, []
