@@ -11,7 +11,7 @@ from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import digest
 from hydranet.core.batch import collate
 from hydranet.core.dataset import Dataset
-from hydranet.core.sample import Camera, DataError, Sample
+from hydranet.core.sample import Camera, DataError, Sample, intrinsics
 from hydranet.core.spec import SpecError, unknown
 from hydranet.core.task import to_numpy
 from hydranet.distillation.certainty import certainty
@@ -99,14 +99,15 @@ def label(
     """Labels every image of a data set into a folder; yields after every few images.
 
     A network sees each image letterboxed into `index.size`, a function the whole image; answers go back to the image's
-    own pixels. Files are written whole or not at all; files that exist already, of the same image, are left alone, so
-    that a stopped command can be run again. A broken image is noted and left out.
+    own pixels. Files are written whole or not at all; files that exist already, of the same image and camera, are left
+    alone, so that a stopped command can be run again. A broken image is noted and left out.
     focal_px: of the data set's images, as in `Source.focal_px`.
     share: which of the images this process labels (`distillation.shared_labeling`).
     Raises CheckpointError for a folder with another teacher's labels, or where the disk is full.
     """
     prepare(folder, index)
     known, own = known_images(folder, index), share.folder(folder) / INDEX
+    needing = _needing_camera(teacher_model, index)
     images = dict(known) if share == ALL else {}
     done = labeled = skipped = 0
     broken: list[str] = []
@@ -116,11 +117,11 @@ def label(
     for place in places:
         done += 1
         try:
-            sample = _with_camera(dataset[place], teacher_model, index, focal_px)
+            sample = _with_camera(dataset[place], needing, focal_px)
         except DataError as error:
             broken.append(str(error))
         else:
-            entry = _entry(sample, index)
+            entry = _entry(sample, index, bool(needing))
             if _is_labeled(folder, known.get(sample.key), entry):
                 skipped += 1
             else:
@@ -139,18 +140,22 @@ def label(
     yield Progress(done, total, labeled, skipped, tuple(broken))
 
 
-def _with_camera(
-    sample: Sample, teacher_model: TeacherModel | FunctionTeacher, index: Index, focal_px: float | None
-) -> Sample:
+def _needing_camera(teacher_model: TeacherModel | FunctionTeacher, index: Index) -> list[str]:
+    """The labels that depend on the camera of an image."""
+    if isinstance(teacher_model, FunctionTeacher):
+        return []
+    return [name for name in index.labels if teacher_model.needs_camera(name)]
+
+
+def _with_camera(sample: Sample, needing: Sequence[str], focal_px: float | None) -> Sample:
     """The sample with the camera it has. Raises DataError where the teacher needs one and there is none."""
     if focal_px is not None:
         return sample.but(camera=Camera.centered(focal_px, sample.size))
-    for name in index.labels:
-        if sample.camera is None and isinstance(teacher_model, TeacherModel) and teacher_model.needs_camera(name):
-            raise DataError(
-                f"{sample.key}: the teacher's {name!r} needs the camera, got an image without one; say its focal "
-                "length in pixels: --focal-px, or focal_px of the source"
-            )
+    if needing and sample.camera is None:
+        raise DataError(
+            f"{sample.key}: the teacher's {needing[0]!r} needs the camera, got an image without one; say its focal "
+            "length in pixels: --focal-px, or focal_px of the source"
+        )
     return sample
 
 
@@ -167,14 +172,16 @@ def prepare(folder: Path, index: Index) -> None:
         )
 
 
-def _entry(sample: Sample, index: Index) -> Entry:
+def _entry(sample: Sample, index: Index, needs_camera: bool) -> Entry:
     files = {name: file_of(name, sample.key, made) for name, made in index.labels.items()}
-    return Entry(content(sample.image), perceptual_hash(sample.image), sample.size, files)
+    camera = tuple(intrinsics([sample.camera])[0].tolist()) if needs_camera else ()
+    return Entry(content(sample.image), perceptual_hash(sample.image), sample.size, files, camera)
 
 
 def _is_labeled(folder: Path, before: Entry | None, entry: Entry) -> bool:
-    same = before is not None and before.content == entry.content and before.files == entry.files
-    return same and all(inside(folder, name).is_file() for name in entry.files.values())
+    if before is None or (before.content, before.files, before.camera) != (entry.content, entry.files, entry.camera):
+        return False
+    return all(inside(folder, name).is_file() for name in entry.files.values())
 
 
 def _written(

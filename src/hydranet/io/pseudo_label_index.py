@@ -31,12 +31,16 @@ class Made:
 
 @dataclass(frozen=True)
 class Entry:
-    """One image: fingerprints (`io.fingerprint`), height and width, and a file for each label."""
+    """One image: fingerprints (`io.fingerprint`), height and width, and a file for each label.
+
+    camera: fx, fy, cx, cy in pixels of the image, where the teacher's answers depend on them; else nothing.
+    """
 
     content: str
     look: str
     size: tuple[int, int]
     files: Mapping[str, str]
+    camera: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def _made(value: Mapping[str, Any], path: Path) -> Made:
 
 
 def _entry(value: Mapping[str, Any], folder: Path) -> Entry:
-    entry = Entry(**{**value, "size": _size(value["size"])})
+    camera = tuple(value.get("camera", ()))  # caches of before do not say it
+    entry = Entry(**{**value, "size": _size(value["size"]), "camera": camera})
     _two_words((entry.content, entry.look))
     for file in entry.files.values():
         inside(folder, file, follow_links=True)
