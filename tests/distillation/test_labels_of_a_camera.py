@@ -8,9 +8,13 @@ import pytest
 
 from blocks import SIZE, Blocks, blocks, trained
 from hydranet.annotations import ScalarMap
+from hydranet.checkpoint.checkpoint import load_model
+from hydranet.core.sample import DataError
 from hydranet.datasets.pseudo import Pseudo
 from hydranet.distillation.pseudo_labels import Progress, label, started
 from hydranet.distillation.teacher_model import teacher_model
+from hydranet.export.export import ExportPlan, export
+from hydranet.export.graph import Shape
 from hydranet.tasks.depth.task import Depth
 
 
@@ -52,3 +56,32 @@ def test_a_teacher_that_needs_no_camera_keeps_its_labels(tmp_path: Path) -> None
     teacher, folder = run(tmp_path / "run", None), tmp_path / "cache"
     assert cached(teacher, folder, 40.0).labeled == 3
     assert cached(teacher, folder, 80.0).skipped == 3
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("run"), 50.0)
+
+
+def exported(teacher: Path, folder: Path, focal_px: float | None = None) -> Path:
+    """The teacher as an ONNX file."""
+    pytest.importorskip("onnxscript")
+    model, recipe = load_model(teacher)
+    plan = ExportPlan(["onnx"], Shape(SIZE, batch=None, focal_px=focal_px))
+    _, paths = export(model, recipe, folder, plan, name="far")
+    return next(path for path in paths if path.suffix == ".onnx")
+
+
+@pytest.mark.parametrize("focal_px", [40.0, 80.0])
+def test_an_exported_file_is_told_the_camera(teacher: Path, focal_px: float, tmp_path: Path) -> None:
+    file = exported(teacher, tmp_path / "export")
+    assert cached(file, tmp_path / "file", focal_px).labeled == 3
+    cached(teacher, tmp_path / "run", focal_px)
+    assert meters(tmp_path / "file") == pytest.approx(meters(tmp_path / "run"), rel=1e-3, abs=1.5 / 256)
+
+
+def test_a_file_of_one_camera_labels_no_images_of_another(teacher: Path, tmp_path: Path) -> None:
+    file = exported(teacher, tmp_path / "export", 80.0)
+    with pytest.raises(DataError, match=r"was made for a focal length of 80 px alone, got an image with 40 px"):
+        cached(file, tmp_path / "wrong", 40.0)
+    assert cached(file, tmp_path / "right", 80.0).labeled == 3

@@ -1,5 +1,6 @@
 """A trained network or an exported file as a teacher that predicts labels for images."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +13,18 @@ from torch import Tensor
 from hydranet.annotations import Annotation
 from hydranet.checkpoint.checkpoint import load_model
 from hydranet.core.features import Features, Pyramid
+from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.task import Cameras, Raw, Task, pick
+from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import open_session, runtimes_for
 from hydranet.distillation.certainty import label_of
 from hydranet.distillation.function_teacher import is_function
 from hydranet.postprocess.steps import postprocess
+
+FOCAL_SLACK = 0.01
+"""Focal lengths that differ by less are one: letterboxing rounds sides to whole pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +137,12 @@ class File(TeacherModel):
         raise SpecError(f"{self.path} is an exported file: its features are not to be had; give the run, or features=0")
 
     def needs_camera(self, task: str) -> bool:
-        return False
+        return self.takes_camera and self.manifest.camera is not None and task in self.manifest.camera.heads
+
+    @property
+    def takes_camera(self) -> bool:
+        """Whether cameras are an input of the file."""
+        return CAMERA in self.manifest.inputs
 
     def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
         given, size = self.manifest.input, tuple(image.shape[-2:])
@@ -145,7 +156,12 @@ class File(TeacherModel):
         step = given.batch or len(images)
         if len(images) % step:
             raise SpecError(f"{self.path} takes {step} images at once, got {len(images)}; export it with any batch")
-        parts = [self.session({given.name: images[i : i + step]}, names) for i in range(0, len(images), step)]
+        self._check_fixed(camera, tasks)
+        arrays_in = {given.name: images, **({CAMERA: camera.float().cpu().numpy()} if self.takes_camera else {})}
+        parts = [
+            self.session({name: array[i : i + step] for name, array in arrays_in.items()}, names)
+            for i in range(0, len(images), step)
+        ]
         arrays = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in names}
         heads = self.manifest.heads
         raw = {}
@@ -153,6 +169,19 @@ class File(TeacherModel):
             fields = {field: arrays[f"{task}.{field}"].to(image.device) for field in heads[task].fields}
             raw[task] = heads[task].annotation(fields)
         return TeacherOutput(raw, {}, camera)
+
+    def _check_fixed(self, camera: Cameras, tasks: Sequence[str]) -> None:
+        """Raises DataError for images of another camera than the file was made for, where its answers depend on it."""
+        known = self.manifest.camera
+        if known is None or known.fixed is None or not set(known.heads) & set(tasks):
+            return
+        made_for = math.sqrt(known.fixed[0] * known.fixed[1])
+        for focal in (camera[:, 0] * camera[:, 1]).sqrt().tolist():
+            if abs(focal / made_for - 1) > FOCAL_SLACK:  # NaN, where nobody knows the camera, is not greater
+                raise DataError(
+                    f"{self.path} was made for a focal length of {made_for:.4g} px alone, got an image with "
+                    f"{focal:.4g} px as it sees it; export without --focal-px, or give the run"
+                )
 
     def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
