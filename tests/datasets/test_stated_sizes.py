@@ -11,8 +11,10 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.datasets.camvid import CamVid
 from hydranet.datasets.coco import Coco
+from hydranet.datasets.table import Table
 from hydranet.datasets.voc import Voc
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.columns import BoxColumns, LineColumn, PointColumns
 from hydranet.io.orientation import Extent, turn, turn_box
 
 WIDE = (24, 40)
@@ -56,6 +58,14 @@ def voc(root: Path, xyxy: tuple[float, ...], size: object) -> Voc:
     return Voc(str(root), names=("car",), images="images", annotations="labels")
 
 
+def table(root: Path, xyxy: tuple[float, ...], size: object) -> Table:
+    height, width = size if isinstance(size, tuple) else (size, size)
+    row = ",".join(map(str, ["a.png", width, height, "car", *xyxy]))
+    (root / "labels.csv").write_text(f"image,width,height,class,xmin,ymin,xmax,ymax\n{row}\n")
+    boxes = BoxColumns(("xmin", "ymin", "xmax", "ymax"), column="class", names=("car",))
+    return Table(str(root), labels={"detection": boxes}, size=("height", "width"))
+
+
 def covers_red(dataset: Dataset) -> bool:
     """Whether the one box is the red patch, exactly."""
     sample = dataset[0]
@@ -64,14 +74,14 @@ def covers_red(dataset: Dataset) -> bool:
     return np.array_equal(box, [*red.min(0)[::-1], *(red.max(0)[::-1] + 1)])
 
 
-@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("make", [coco, voc, table])
 @pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
 def test_labels_of_the_stored_image_are_turned_with_it(tmp_path: Path, make, orientation: int) -> None:
     stored_image(tmp_path / "images/a.png", orientation)
     assert covers_red(make(tmp_path, RED, WIDE))
 
 
-@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("make", [coco, voc, table])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_labels_of_the_upright_image_stay(tmp_path: Path, make, orientation: int) -> None:
     extent = stored_image(tmp_path / "images/a.png", orientation)
@@ -93,7 +103,7 @@ def test_shares_are_those_of_the_upright_image(tmp_path: Path, orientation: int)
     np.testing.assert_allclose(box, (left, top, right, bottom), atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("make", [coco, voc, table])
 def test_labels_of_a_larger_copy_are_scaled(tmp_path: Path, make) -> None:
     stored_image(tmp_path / "images/a.png", 1)
     assert covers_red(make(tmp_path, tuple(2 * side for side in RED), (48, 80)))
@@ -101,7 +111,7 @@ def test_labels_of_a_larger_copy_are_scaled(tmp_path: Path, make) -> None:
     assert covers_red(make(tmp_path, tuple(2 * side for side in RED), (48, 80))), "of the stored image, too"
 
 
-@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("make", [coco, voc, table])
 def test_a_size_of_another_shape_is_refused(tmp_path: Path, make) -> None:
     stored_image(tmp_path / "images/a.png", 1)
     with pytest.raises(DataError, match=r"states 40x30 pixels, the image has 40x24; correct the label file"):
@@ -112,7 +122,7 @@ def test_a_size_of_another_shape_is_refused(tmp_path: Path, make) -> None:
         make(tmp_path, RED, ("tall", 40))[0]
 
 
-@pytest.mark.parametrize("make", [coco, voc])
+@pytest.mark.parametrize("make", [coco, voc, table])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 3), (7, 12)])
 def test_a_tiny_size_is_no_copy_of_the_image(tmp_path: Path, make, size: tuple[int, int]) -> None:
     stored_image(tmp_path / "images/a.png", 1)
@@ -154,3 +164,22 @@ def test_a_mask_lies_over_its_image_turned_or_not(tmp_path: Path, orientation: i
 def test_a_mask_whose_shape_cannot_tell_its_turn_is_refused(tmp_path: Path, orientation: int) -> None:
     with pytest.raises(DataError, match=rf"EXIF orientation {orientation}, and the shape of the map cannot tell"):
         masks(tmp_path, orientation, True)[0]
+
+
+@pytest.mark.parametrize("label", [LineColumn("line"), PointColumns("line", count=2)], ids=["line", "points"])
+def test_points_and_lines_of_a_table_are_not_scaled_but_refused(tmp_path: Path, label) -> None:
+    stored_image(tmp_path / "images/a.png", 1)
+    text = "image,h,w,line\na.png,{},{},1 2 3 4\n"
+    (tmp_path / "labels.csv").write_text(text.format(24, 40))
+    assert "line" in Table(str(tmp_path), labels={"line": label}, size=("h", "w"))[0].labels
+    (tmp_path / "labels.csv").write_text(text.format(48, 80))
+    with pytest.raises(DataError, match=r"labels.csv:2: states 80x48 pixels, the image has 40x24 upright"):
+        Table(str(tmp_path), labels={"line": label}, size=("h", "w"))[0]
+
+
+def test_rows_of_an_image_state_one_size(tmp_path: Path) -> None:
+    stored_image(tmp_path / "images/a.png", 1)
+    (tmp_path / "labels.csv").write_text("image,h,w,x1,y1,x2,y2\na.png,24,40,1,2,3,4\na.png,48,80,1,2,3,4\n")
+    boxes = {"detection": BoxColumns(("x1", "y1", "x2", "y2"), names=("car",))}
+    with pytest.raises(DataError, match=r"labels.csv:2: its image has several sizes \[\(24, 40\), \(48, 80\)\]"):
+        Table(str(tmp_path), labels=boxes, size=("h", "w"))[0]

@@ -16,9 +16,10 @@ from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import quoted
 from hydranet.io.columns import Columns
 from hydranet.io.files import FileDataset, read_text
-from hydranet.io.images import IMAGES, read_rgb
+from hydranet.io.images import IMAGES, read_image
 from hydranet.io.listing import natural, walk
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.stated_size import LabeledImage, stated_size
 from hydranet.io.table_row import Row
 
 BOXES, POINTS = "detection", "landmarks"
@@ -39,6 +40,9 @@ class Table(FileDataset):
             where no other image has it.
     labels: {name of a label: its columns}, such as {"sign": TagColumn("class", names=("stop", "yield")),
             "age": NumberColumn("age"), "cars": BoxColumns(("x1", "y1", "x2", "y2"), column="class", names=("car",))}.
+    size:   columns of the height and width of the image that was labeled, where the table has them. Where they are
+            those of a copy in another scale, or of the stored, unturned image, boxes follow; points and lines are
+            refused.
     instances: in JSON, the field of a row that lists its instances, whose own fields then count beside the row's.
 
     An image of the folder that no row names is left out and counted; a row without an image is an error, or counted.
@@ -49,6 +53,7 @@ class Table(FileDataset):
     image: str = "image"
     labels: Mapping[str, Columns] = field(default_factory=dict)
     instances: str = ""
+    size: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +61,8 @@ class Table(FileDataset):
             raise SpecError(
                 "Table got no labels; say which columns hold what: labels={'sign': TagColumn('class', names=...)}"
             )
+        if len(self.size) not in (0, 2):
+            raise SpecError(f"Table got size={self.size}, expected two columns: of the height and of the width")
         for name, columns in self.labels.items():
             if not isinstance(columns, Columns):
                 raise SpecError(
@@ -87,15 +94,28 @@ class Table(FileDataset):
 
     def __getitem__(self, index: int) -> Sample:
         path = self.frames[index]
-        image = read_rgb(path)
+        image = read_image(path)
+        rows = self._rows.of[path]
+        labeled = LabeledImage(image.extent, self._stated(rows), f"{rows[0].where}:")
         labels: dict[str, Annotation] = {}
         ledger = Ledger()
         for name, columns in self.labels.items():
-            label, left_out = columns.label(self._rows.of[path], (image.shape[0], image.shape[1]), self.on_error)
+            label, left_out = columns.label(rows, labeled, self.on_error)
             ledger += left_out
             if label is not None:
                 labels[name] = label
-        return Sample(image, labels, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
+        return Sample(image.rgb, labels, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
+
+    def _stated(self, rows: Sequence[Row]) -> tuple[int, int] | None:
+        """Height and width of an image as its rows state them. Raises DataError where these do not agree."""
+        if not self.size:
+            return None
+        height, width = self.size
+        stated = {stated_size(row.cell(height), row.cell(width), row.where): None for row in rows}
+        sizes = [size for size in stated if size is not None]
+        if len(sizes) > 1:
+            raise DataError(f"{rows[0].where}: its image has several sizes {sizes[:4]} (height, width); correct them")
+        return sizes[0] if sizes else None
 
 
 @dataclass(frozen=True)
@@ -111,7 +131,11 @@ def _read(dataset: Table) -> _Rows:
     rows = _expanded(read_table(file), dataset.instances)
     if not rows:
         raise DataError(f"{file} has no row; restore it")
-    needed = [dataset.image, *(column for columns in dataset.labels.values() for column in columns.needed())]
+    needed = [
+        dataset.image,
+        *dataset.size,
+        *(column for columns in dataset.labels.values() for column in columns.needed()),
+    ]
     absent = [column for column in needed if not any(column in row.cells for row in rows)]
     if absent:
         raise DataError(

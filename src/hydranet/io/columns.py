@@ -15,6 +15,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import Component, SpecError
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, read_rows
 from hydranet.io.point_rows import known_inside
+from hydranet.io.stated_size import LabeledImage, fitted
 from hydranet.io.table_row import Row, class_in
 
 
@@ -24,10 +25,11 @@ class Columns(Component, ABC):
     names: tuple[str, ...]
 
     @abstractmethod
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        """The label of an image of `size` (height, width) from its rows, None where nobody labeled it.
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        """The label of an image from its rows, None where nobody labeled it.
 
-        Raises DataError naming the row; with on_error="skip", instances that mean nothing are counted instead.
+        Raises DataError naming the row, and for an image of another size than is stated unless the label is scaled;
+        with on_error="skip", instances that mean nothing are counted instead.
         """
 
     @abstractmethod
@@ -54,7 +56,7 @@ class TagColumn(Columns):
     def needed(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
         values = {value for row in rows if (value := class_in(row, self.column, self.names, "TagColumn")) is not None}
         if len(values) > 1:
             words = ", ".join(self.names[i] for i in sorted(values))
@@ -72,7 +74,7 @@ class NumberColumn(Columns):
     def needed(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
         values = {value for row in rows if (value := row.number(self.column)) is not None}
         if len(values) > 1:
             raise DataError(
@@ -111,11 +113,12 @@ class BoxColumns(Columns):
     def needed(self) -> tuple[str, ...]:
         return (*self.columns, *([self.column] if self.column else []))
 
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
         filled = [row for row in rows if any(row.cell(column) is not None for column in self.columns)]
         file = rows[0].where.rpartition(":")[0]
-        given, ledger = read_rows(filled, lambda row: self._box(row, size), file, on_error)
-        boxes, outside = boxes_inside(given, size, file, on_error)
+        given, ledger = read_rows(filled, lambda row: self._box(row, image.seen), file, on_error)
+        scaled = fitted(given, image.stated, image.extent, image.where)
+        boxes, outside = boxes_inside(scaled, image.extent.size, file, on_error)
         return boxes, ledger + outside
 
     def _box(self, row: Row, size: tuple[int, int]) -> BoxRow:
@@ -191,12 +194,13 @@ class PointColumns(Columns):
         ]
         return (*columns, *([self.column] if self.column else []))
 
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        image.check_seen()
         read = [(row, points) for row in rows if (points := self._points(row)) is not None]
         table = np.array([points for _, points in read], np.float64).reshape(-1, self.count, 3)
         xy, stated = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
         file = rows[0].where.rpartition(":")[0]
-        known, ledger = known_inside(xy, stated, size, file, [row.where for row, _ in read])
+        known, ledger = known_inside(xy, stated, image.extent.size, file, [row.where for row, _ in read])
         label = None
         if self.names:
             ids = [class_in(row, self.column, self.names, "PointColumns") if self.column else 0 for row, _ in read]
@@ -249,7 +253,8 @@ class LineColumn(Columns):
     def needed(self) -> tuple[str, ...]:
         return (self.column, *([self.class_column] if self.class_column else []))
 
-    def label(self, rows: Sequence[Row], size: tuple[int, int], on_error: OnError) -> tuple[Annotation | None, Ledger]:
+    def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
+        image.check_seen()
         lines, ids = [], []
         for row in rows:
             flat = row.numbers(self.column)

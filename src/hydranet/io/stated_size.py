@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydranet.core.sample import DataError
@@ -16,6 +16,33 @@ LEAST_COPY_PX = 8
 """Shorter side of a copy that boxes may be in: below, one pixel of rounding hides another shape."""
 
 NOT_STATED = ("", "0", "-1", "none", "null", "unspecified")
+
+
+@dataclass(frozen=True)
+class LabeledImage:
+    """The image that labels lie in.
+
+    extent: as it is.    stated: height and width as the label file states them, or None.    where: that file and what
+    it says of which image, for messages.
+    """
+
+    extent: Extent
+    stated: tuple[int, int] | None
+    where: str
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width of what the annotator saw."""
+        return self.stated or self.extent.size
+
+    def check_seen(self) -> None:
+        """Raises DataError where labels that are not scaled lie in an image of another size."""
+        if self.seen != self.extent.size:
+            (height, width), (high, wide) = self.seen, self.extent.size
+            raise DataError(
+                f"{self.where} states {width}x{height} pixels, the image has {wide}x{high} upright, and its labels are "
+                "not scaled; label it again, or restore the image"
+            )
 
 
 def stated_size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
