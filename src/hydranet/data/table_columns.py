@@ -32,6 +32,9 @@ BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh"]], ...] = (
 )
 """Columns of boxes by their usual names."""
 
+SIZES = (("height", "width"), ("image_height", "image_width"), ("img_height", "img_width"), ("img_h", "img_w"))
+"""Columns of the size of the image that was labeled."""
+
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 TRAIN = ("train", "training", "trn")
@@ -39,8 +42,12 @@ VALIDATION = ("val", "valid", "validation", "eval", "dev")
 TEST = ("test", "testing", "tst", "holdout")
 """Words that say what an image is for."""
 
-CLASS_COLUMNS = ("class", "label", "category", "name", "class_name", "object")
-"""Usual names of the column of a box's class."""
+_WORDS = ("class", "label", "category")
+CLASS_COLUMNS = (*_WORDS, "name", "object", *(f"{one}{end}" for one in _WORDS for end in ("name", "id")))
+"""Usual names of the column of a box's class, without what is no letter."""
+
+SHARE_SLACK = 1.01
+"""A box may reach this far where sides are shares of the image: tools round."""
 
 
 def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Table, str] | None:
@@ -66,7 +73,7 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     used = {image, *(column for column, what in columns.items() if what == "skip")}
     if (split := split_column(rows)) is not None and split not in columns:
         used.add(split)
-    boxes = _boxes(rows, names)
+    boxes = _boxes(rows, names, image)
     if boxes is not None:
         labels[BOXES_LABEL], used = boxes, used | set(boxes.needed())
     points = _points(names)
@@ -79,8 +86,19 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
         return None
     relative = path.relative_to(root).as_posix()
     error = "skip" if _unfound(named, images, root / folder) else "refuse"
-    dataset = Table(str(root), relative, folder, image, labels, on_error=error)  # type: ignore[arg-type]
-    return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}"
+    size = _size(rows, names, image, boxes)
+    dataset = Table(str(root), relative, folder, image, labels, size=size, on_error=error)  # type: ignore[arg-type]
+    return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}{_about(boxes, size)}"
+
+
+def _about(boxes: BoxColumns | None, size: Sequence[str]) -> str:
+    """How boxes were read, where that is not plain to see."""
+    if boxes is None:
+        return ""
+    shares = ", boxes as shares of their images" if boxes.relative else ""
+    scaled = f", for images of the size in {' and '.join(size)}" if size else ""
+    single = f", all of one class (no column is called {', '.join(CLASS_COLUMNS[:4])} ...)" if not boxes.column else ""
+    return shares + scaled + single
 
 
 def split_column(rows: Sequence[Row]) -> str | None:
@@ -126,15 +144,41 @@ def _words(path: Path, folder: Path) -> list[str]:
     return [relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem]
 
 
-def _boxes(rows: Sequence[Row], names: Mapping[str, str]) -> BoxColumns | None:
+def _boxes(rows: Sequence[Row], names: Mapping[str, str], image: str) -> BoxColumns | None:
+    by_word = {re.sub(r"\W|_", "", word): name for word, name in names.items() if name != image}
     for words, form in BOXES:
         if all(word in names for word in words):
-            column = next((names[word] for word in CLASS_COLUMNS if word in names), "")
+            column = next((by_word[word] for word in CLASS_COLUMNS if word in by_word), "")
             sides = tuple(names[word] for word in words)
             filled = [row for row in rows if any(row.cell(side) is not None for side in sides)]
             classes = tuple(sorted(set(_words_in(filled, column)))) if column else ("object",)
-            return BoxColumns(sides, form, column=column, names=classes)
+            return BoxColumns(sides, form, _are_shares(filled, sides), column=column, names=classes)
     return None
+
+
+def _are_shares(rows: Sequence[Row], sides: Sequence[str]) -> bool:
+    """Whether boxes are shares of their images: none reaches beyond 1, and not all numbers are whole."""
+    values = [number for row in rows for side in sides if (number := _number(row, side)) is not None]
+    return bool(values) and max(values) <= SHARE_SLACK and any(value % 1 for value in values)
+
+
+def _size(rows: Sequence[Row], names: Mapping[str, str], image: str, boxes: BoxColumns | None) -> tuple[str, ...]:
+    """The columns of the height and width of the image that was labeled; none without boxes by their corners.
+
+    By their usual names, and where they are the same in all rows of an image and hold its boxes: there are tables in
+    which width and height are those of the box.
+    """
+    if boxes is None or boxes.form != "xyxy" or boxes.relative:
+        return ()
+    for words in SIZES:
+        columns = tuple(names.get(word, "") for word in words)
+        stated = {(row.cells.get(image), *(_number(row, one) for one in columns)) for row in rows}
+        if all(columns) and len(stated) == len({row.cells.get(image) for row in rows}):
+            ends = tuple(zip(boxes.columns[3:1:-1], columns, strict=True))  # bottom and height, right and width
+            pairs = [(_number(row, end), _number(row, one)) for row in rows for end, one in ends]
+            if all(limit is not None and (end is None or end <= limit + 1) for end, limit in pairs):
+                return columns
+    return ()
 
 
 def _points(names: Mapping[str, str]) -> PointColumns | None:
@@ -148,6 +192,12 @@ def _points(names: Mapping[str, str]) -> PointColumns | None:
                 first_x, first_y = (names[p.replace("{}", str(first))].replace(str(first), "{}") for p in (x, y))
                 return PointColumns(first_x, first_y, count=count, first=first)
     return None
+
+
+def _number(row: Row, column: str) -> float | None:
+    """The number in a cell; None for anything else."""
+    word = word_of(row.cells.get(column, ""))
+    return float(word) if NUMBER.fullmatch(word) else None
 
 
 def _words_in(rows: Sequence[Row], column: str) -> list[str]:

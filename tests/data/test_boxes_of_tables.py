@@ -1,0 +1,60 @@
+"""Tables of boxes as tools write them: shares or pixels, of this image or of a copy, of which class."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foreign_layouts import HEIGHT, WIDTH, scene, write
+from hydranet.data.recognize import Answers, Recognized, recognize
+from hydranet.datasets.table import Table
+from hydranet.io.columns import BoxColumns
+
+
+def found(root: Path, text: str) -> tuple[Recognized, Table, BoxColumns]:
+    """What is recognized in a folder of two images and this table."""
+    for i in range(2):
+        write(root / f"images/{i}.jpg", scene(i)[0])
+    (root / "train.csv").write_text(text)
+    (one,) = recognize(root, Answers())
+    assert isinstance(one.dataset, Table)
+    boxes = one.dataset.labels["detection"]
+    assert isinstance(boxes, BoxColumns)
+    return one, one.dataset, boxes
+
+
+def test_shares_of_open_images(tmp_path: Path) -> None:
+    rows = "0,xclick,/m/01,1,.25,.75,0.5,1\n1,xclick,/m/02,1,0,1,0,1\n"
+    one, dataset, boxes = found(tmp_path, f"ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n{rows}")
+    assert (boxes.relative, boxes.column, boxes.names) == (True, "LabelName", ("/m/01", "/m/02"))
+    assert "boxes as shares of their images" in one.why
+    box = dataset[0].labels["detection"].xyxy[0]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(box, (WIDTH / 4, HEIGHT / 2, WIDTH * 3 / 4, HEIGHT))
+
+
+def test_pixels_of_a_larger_copy(tmp_path: Path) -> None:
+    rows = "".join(f"{i}.jpg,{2 * WIDTH},{2 * HEIGHT},car,20,40,60,80\n" for i in range(2))
+    one, dataset, boxes = found(tmp_path, f"filename,width,height,class,xmin,ymin,xmax,ymax\n{rows}")
+    assert (dataset.size, boxes.relative) == (("height", "width"), False)
+    assert "for images of the size in height and width" in one.why
+    assert dataset[1].labels["detection"].xyxy.tolist() == [[10, 20, 30, 40]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "0.jpg,40,40,20,40,60,80\n1.jpg,40,40,20,40,60,80\n",  # width and height of the box
+        "0.jpg,80,90,20,40,60,80\n0.jpg,160,96,20,40,60,80\n",  # two sizes of one image
+        "0.jpg,tall,90,20,40,60,80\n1.jpg,tall,90,20,40,60,80\n",
+    ],
+)
+def test_width_and_height_of_something_else(rows: str, tmp_path: Path) -> None:
+    _, dataset, _ = found(tmp_path, f"filename,width,height,xmin,ymin,xmax,ymax\n{rows}")
+    assert dataset.size == ()
+    assert dataset[0].labels["detection"].xyxy[0].tolist() == [20, 40, 60, 80]  # type: ignore[attr-defined]
+
+
+def test_the_name_of_an_image_is_no_class(tmp_path: Path) -> None:
+    one, _, boxes = found(tmp_path, "name,x1,y1,x2,y2\n0.jpg,0,0,1,1\n1.jpg,1,1,2,2\n")
+    assert (boxes.column, boxes.names, boxes.relative) == ("", ("object",), False)
+    assert one.why.endswith("all of one class (no column is called class, label, category, name ...)")
