@@ -20,17 +20,13 @@ from hydranet.core.features import Encoder
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, unknown
 from hydranet.core.task import Task
-from hydranet.data.first_look import spread
-from hydranet.data.reader import read
 from hydranet.data.recognize import Recognized
+from hydranet.data.some_samples import offered, some_samples
 from hydranet.datasets.split import Split
 from hydranet.models import summary
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.encoders.timm import Timm
-
-LOOKED_AT = 24
-"""Images of a source that are opened for sizes, classes and ranges."""
 
 EPOCHS, FEWEST_STEPS, MOST_STEPS = 40, 300, 20_000
 """How often each image is seen, on average, and the bounds of that."""
@@ -99,7 +95,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
 
     Raises DataError for files that cannot be read, SpecError where no task learns from a label.
     """
-    samples = {part.name: _some(part.dataset, part.name) for part in parts}
+    samples = {part.name: some_samples(part.dataset, part.name) for part in parts}
     tasks, unused = _tasks(parts, samples, kinds)
     data, validation, counts = [], [], []
     for part in parts:
@@ -192,19 +188,6 @@ def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start:
     )
 
 
-def _some(dataset: Dataset, name: str) -> list[Sample]:
-    """Some samples, evenly spread; broken ones passed over. Raises DataError where none can be read."""
-    samples, errors = list[Sample](), list[DataError]()
-    for index in spread(len(dataset), LOOKED_AT):
-        try:
-            samples.append(read(dataset, index, name))
-        except DataError as error:
-            errors.append(error)
-    if not samples:
-        raise errors[0] if errors else DataError(f"source {name!r} has no images; check its folder")
-    return samples
-
-
 def _tasks(
     parts: Sequence[Recognized], samples: Mapping[str, Sequence[Sample]], kinds: Sequence[type[Task]]
 ) -> tuple[list[Task], tuple[str, ...]]:
@@ -233,7 +216,9 @@ def _tasks(
             reasons.append(error)
     if not tasks:
         raise reasons[0]
-    return tasks, tuple(map(str, reasons))
+    lacking = sorted({name for part in parts for name in offered(part.dataset)} - labels.keys())
+    absent = [f"label {name!r} is in none of the images that were looked at; look at its files" for name in lacking]
+    return tasks, (*map(str, reasons), *absent)
 
 
 def task_for(name: str, classes: tuple[str, ...], labels: Sequence[Annotation], kinds: Sequence[type[Task]]) -> Task:

@@ -12,10 +12,8 @@ from hydranet.config.source import Source
 from hydranet.core.balancer import GradientBalancer, LossBalancer
 from hydranet.core.spec import Part, SpecError, to_json, unknown
 from hydranet.core.task import Task
+from hydranet.data.first_look import FEW, MANY, spread
 from hydranet.data.reader import Reader
-
-PROBES = 8
-"""Samples of a source that are read to learn whether it labels a task."""
 
 
 def single_task_recipes(recipe: Recipe, labeled: dict[str, bool] | None = None) -> dict[str, Recipe]:
@@ -110,9 +108,11 @@ def _labels(source: Source, task: Task, known: dict[str, bool]) -> bool:
 
 
 def labels(source: Source, task: Task) -> bool:
-    """Whether any of a few evenly spread samples of the source has a label for the task."""
+    """Whether any of some evenly spread samples of the source has a label for the task: of as many as training looks at
+    before it says that a task has none."""
     if source.labels.get(task.name, task.name) is None:
         return False
     reader = Reader(source.only([task.name]), [task])
-    chosen = range(0, len(reader), max(len(reader) // PROBES, 1))
-    return any(task.name in reader[i].labels for i in chosen)
+    chosen = dict.fromkeys((*spread(len(reader), FEW), *spread(len(reader), MANY)))
+    samples = (reader.attempt(i)[0] for i in chosen)
+    return any(sample is not None and task.name in sample.labels for sample in samples)
