@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from commands import hydranet
 from dataset_folders import noise, write
@@ -11,8 +12,10 @@ from foreign_layouts import STREET
 from hydranet.checkpoint import resolve
 from hydranet.config.source import Source
 from hydranet.core.sample import DataError, Sample
+from hydranet.data.recognize import Answers, recognize
 from hydranet.data.some_samples import LOOKED_AT, offered, some_samples
 from hydranet.datasets.table import Table
+from hydranet.datasets.together import Together
 from hydranet.evaluation.single_task_baselines import single_task_recipes
 from hydranet.io.columns import NumberColumn, TagColumn
 from toys import Noise, toy_recipe
@@ -78,3 +81,19 @@ def test_a_source_that_labels_every_second_image_teaches_single_task_networks() 
         "glow": ["noise", "odd"],
     }
     assert [one.batch for one in alone.values()] == [4, 4]
+
+
+@pytest.mark.parametrize(("few", "many"), [("depth", "masks"), ("masks", "depth")])
+def test_labels_of_some_of_the_images_make_no_source_of_their_own(few: str, many: str, tmp_path: Path) -> None:
+    """Split apart, an image that scores one task would train the other."""
+    made = {"depth": np.full(noise().shape, 2000, np.uint16), "masks": np.eye(*noise().shape, dtype=np.uint8)}
+    for i in range(8):
+        write(tmp_path / f"images/{i}.jpg", noise(channels=3))
+        write(tmp_path / f"{many}/{i}.png", made[many])
+        if i in (1, 4):
+            write(tmp_path / f"{few}/{i}.png", made[few])
+    (found,) = recognize(tmp_path, Answers(unit="mm", classes={"": ("road", "car")}))
+    assert isinstance(found.dataset, Together)
+    by_name = {sample.key: set(sample.labels) for sample in map(found.dataset.__getitem__, range(8))}
+    assert by_name["images/1.jpg"] == {"depth", "semantic"}
+    assert len(by_name["images/0.jpg"]) == 1

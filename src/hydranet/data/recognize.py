@@ -68,7 +68,7 @@ def _joined_by_images(folder: Folder, parts: Sequence[Recognized]) -> list[Recog
             if (
                 part.validation is None
                 and group[0].validation is None
-                and len(keys & known) * 2 > len(keys)
+                and len(keys & known) * 2 > min(len(keys), len(known))
                 and not apart
             ):
                 group.append(part)
