@@ -210,6 +210,15 @@ def test_sizes_are_multiples_of_the_stride() -> None:
     dynamic = replace(MANIFEST, input=Input((32, 64), dynamic=True))
     with pytest.raises(PredictorError, match=r"got size \(100, 416\), expected \(height, width\) in multiples of 32"):
         SessionPredictor(Fake(dynamic), size=(100, 416))
+    for size in ([64, 128], np.array([64, 128])):
+        fake = Fake(dynamic)
+        SessionPredictor(fake, ["bright"], size=size)(picture(20, 40))
+        assert fake.given["image"].shape == (1, 64, 128, 3)
+    for wrong in ([64, 128, 3], [64.5, 128], [0, 64], ["64", "128"]):
+        with pytest.raises(PredictorError, match=r"expected \(height, width\) in multiples of 32"):
+            SessionPredictor(Fake(dynamic), size=wrong)
+    with pytest.raises(PredictorError, match=r"got heads='bright', expected a list of names: \['bright'\]"):
+        SessionPredictor(Fake(), "bright")
     with pytest.raises(InputError, match="got images of 100x416, expected height and width in multiples of 32"):
         check_arrays(dynamic, {"image": np.zeros((1, 100, 416, 3), np.uint8)})
 

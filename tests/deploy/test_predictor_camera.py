@@ -69,6 +69,10 @@ def test_a_call_or_a_stream_may_have_another_camera() -> None:
     assert [float(np.nanmedian(one["far"].values)) for one in answers] == [10, 10]
     with pytest.raises(CameraError, match="got 1 cameras for 2 images, expected one for all or one for each"):
         predictor([WIDE, WIDE], camera=[40.0])
+    answers = predictor([WIDE, WIDE], camera=np.array([40.0, 80.0]))
+    assert [float(np.nanmedian(one["far"].values)) for one in answers] == [10, 20]
+    with pytest.raises(CameraError, match=r"got an array of shape \(3, 3\), expected a focal length for each image"):
+        predictor([WIDE] * 3, camera=np.eye(3))
 
 
 def test_without_a_camera_it_answers_for_the_mean_one_of_training_and_says_so_once() -> None:

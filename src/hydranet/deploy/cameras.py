@@ -16,8 +16,8 @@ CameraLike = Camera | float
 """The camera of an image in its own pixels; a number is a focal length, of a camera that looks through the middle."""
 
 
-CamerasGiven = CameraLike | Sequence[CameraLike | None] | None
-"""One camera for all images, or one for each; None = nobody says."""
+CamerasGiven = CameraLike | Sequence[CameraLike | None] | np.ndarray | None
+"""One camera for all images, or one for each, an array of focal lengths too; None = nobody says."""
 
 
 class CameraError(UserError, ValueError):
@@ -67,6 +67,13 @@ class CallersCameras:
 
         Raises CameraError for another number of cameras.
         """
+        if isinstance(given, np.ndarray):
+            if given.ndim > 1:
+                raise CameraError(
+                    f"got an array of shape {given.shape}, expected a focal length for each image; a matrix is "
+                    "Camera(matrix)"
+                )
+            return self.each(given.tolist(), default, count)
         cameras = given if isinstance(given, Sequence) else [given] * count
         if len(cameras) != count:
             raise CameraError(f"got {len(cameras)} cameras for {count} images, expected one for all or one for each")

@@ -52,7 +52,7 @@ class SessionPredictor:
         threshold: float | None = None,
         iou: float | None = None,
         options: HeadOptions | None = None,
-        size: tuple[int, int] | None = None,
+        size: Sequence[int] | None = None,
         camera: CameraLike | None = None,
     ) -> None:
         self.threshold, self.iou = check_share(threshold, "threshold"), check_share(iou, "iou")
@@ -62,12 +62,14 @@ class SessionPredictor:
             raise PredictorError(
                 f"got file {self.manifest.name!r} without heads, expected one at least; export it again"
             )
+        if isinstance(heads, str):
+            raise PredictorError(f"got heads={heads!r}, expected a list of names: [{heads!r}]")
         names = list(dict.fromkeys(heads)) if heads else list(self._known)
         for name in names:
             if name not in self._known:
                 raise PredictorError(unknown(name, self._known, "head of this network"))
         self.every = dict.fromkeys(names, 1)
-        self.options, self.size = dict(options or {}), size
+        self.options, self.size = dict(options or {}), _checked_size(size, self.manifest)
         asked = {name: self._known[name] for name in names}
         self._cascades = self._active(names)
         self._boxes_of = {name: one.cascade.boxes for one in self._cascades for name in one.heads}
@@ -77,7 +79,6 @@ class SessionPredictor:
                 f"got heads {', '.join(alone)}, which see crops in this file; ask for the head of the boxes, too"
             )
         self.heads = chosen_heads(asked, self.threshold, self.iou, self.options)
-        _check_size(size, self.manifest)
         self._cameras = CallersCameras(self.manifest)
         self._camera = self._cameras.allowed(camera)
         self._stream, self._process = Stream(), os.getpid()
@@ -106,7 +107,7 @@ class SessionPredictor:
         for name in other.every:
             if name not in self._known:
                 raise PredictorError(unknown(name, self._known, "head of this network"))
-        if not all(map(_is_rate, other.every.values())) or not set(other.every) <= set(self.every):
+        if not all(map(_is_count, other.every.values())) or not set(other.every) <= set(self.every):
             heads = ", ".join(self.every)
             raise PredictorError(f"got every={every}, expected {{head: 1, 2, ...}} of the heads {heads}")
         other._camera = self._camera if camera is None else self._cameras.allowed(camera)
@@ -283,16 +284,17 @@ class SessionPredictor:
         ]
 
 
-def _check_size(size: tuple[int, int] | None, manifest: Manifest) -> None:
-    """Raises PredictorError for an input size that the network does not take; None = its own choice."""
+def _checked_size(size: Sequence[int] | None, manifest: Manifest) -> tuple[int, int] | None:
+    """Height and width; None = the network's own choice. Raises PredictorError for a size that it does not take."""
     given = manifest.input
-    if size is None or size == given.size:
-        return
+    if size is None or tuple(size) == given.size:
+        return size if size is None else given.size
     if not given.dynamic:
         raise PredictorError(f"got size {size}, expected {given.size}, which this file was made for")
-    if len(size) != 2 or any(side <= 0 or side % given.stride for side in size):
+    if len(size) != 2 or not all(_is_count(side) and side % given.stride == 0 for side in size):
         raise PredictorError(f"got size {size}, expected (height, width) in multiples of {given.stride}")
+    return int(size[0]), int(size[1])
 
 
-def _is_rate(value: object) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1

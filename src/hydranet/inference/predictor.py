@@ -44,7 +44,7 @@ class Predictor(SessionPredictor):
         *,
         threshold: float | None = None,
         iou: float | None = None,
-        size: tuple[int, int] | None = None,
+        size: Sequence[int] | None = None,
         runtime: str | Runtime = "",
         camera: CameraLike | None = None,
     ) -> None:
