@@ -116,7 +116,7 @@ class BoxColumns(Columns):
     def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
         filled = [row for row in rows if any(row.cell(column) is not None for column in self.columns)]
         file = rows[0].where.rpartition(":")[0]
-        given, ledger = read_rows(filled, lambda row: self._box(row, image.seen), file, on_error)
+        given, ledger = read_rows(filled, lambda row: self._box(row, image.labeled), file, on_error)
         scaled = fitted(given, image.stated, image.extent, image.where)
         boxes, outside = boxes_inside(scaled, image.extent.size, file, on_error)
         return boxes, ledger + outside
@@ -195,7 +195,7 @@ class PointColumns(Columns):
         return (*columns, *([self.column] if self.column else []))
 
     def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        image.check_seen()
+        image.check_size()
         read = [(row, points) for row in rows if (points := self._points(row)) is not None]
         table = np.array([points for _, points in read], np.float64).reshape(-1, self.count, 3)
         xy, stated = table[..., :2].astype(np.float32), table[..., 2].astype(np.int64)
@@ -254,7 +254,7 @@ class LineColumn(Columns):
         return (self.column, *([self.class_column] if self.class_column else []))
 
     def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
-        image.check_seen()
+        image.check_size()
         lines, ids = [], []
         for row in rows:
             flat = row.numbers(self.column)

@@ -31,14 +31,14 @@ class LabeledImage:
     where: str
 
     @property
-    def seen(self) -> tuple[int, int]:
+    def labeled(self) -> tuple[int, int]:
         """Height and width of what the annotator saw."""
         return self.stated or self.extent.size
 
-    def check_seen(self) -> None:
+    def check_size(self) -> None:
         """Raises DataError where labels that are not scaled lie in an image of another size."""
-        if self.seen != self.extent.size:
-            (height, width), (high, wide) = self.seen, self.extent.size
+        if self.labeled != self.extent.size:
+            (height, width), (high, wide) = self.labeled, self.extent.size
             raise DataError(
                 f"{self.where} states {width}x{height} pixels, the image has {wide}x{high} upright, and its labels are "
                 "not scaled; label it again, or restore the image"

@@ -24,16 +24,16 @@ def image_folders(names: Iterable[str], labels: Path, folder: Folder) -> list[st
     """
     wanted = {normal(name) for name in names}
     depths = {name.count("/") + 1 for name in wanted}
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for image in folder.of(*IMAGES):
         parts = image.relative_to(folder.root).parts
         for depth in depths:
             if depth <= len(parts) and {_end(parts, depth), _end((*parts[:-1], image.stem), depth)} & wanted:
-                found["/".join(parts[:-depth]) or "."] += 1
-    most = max(found.values(), default=0)
+                counts["/".join(parts[:-depth]) or "."] += 1
+    most = max(counts.values(), default=0)
     own = words(labels.relative_to(folder.root).with_suffix("").as_posix())
-    likely = [place for place, count in found.items() if count >= LEAST * most]
-    return sorted(likely, key=lambda place: (-len(own & words(place)), -found[place]))
+    likely = [place for place, count in counts.items() if count >= LEAST * most]
+    return sorted(likely, key=lambda place: (-len(own & words(place)), -counts[place]))
 
 
 def normal(name: str) -> str:
