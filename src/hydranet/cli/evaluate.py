@@ -55,7 +55,7 @@ def evaluate(
     model.to(available_device(device))
     rows: list[EvaluatedImage] = []
     with terminal.bar() as bar:
-        report = terminal.evaluated(bar, model, recipe, place.name, rows=rows, keep=images if gallery else 0)
+        report = terminal.evaluated(bar, model, recipe, place, rows=rows, keep=images if gallery else 0)
     assert report  # nothing stops this evaluation
     for table in tables.classes(report):
         say(table)

@@ -135,7 +135,7 @@ def evaluated(
     bar: "ProgressBar",
     model: "HydraNet",
     recipe: "Recipe",
-    name: str,
+    folder: "Path",
     *,
     rows: "list[EvaluatedImage] | None" = None,
     keep: int = 0,
@@ -143,20 +143,22 @@ def evaluated(
 ) -> "Report | None":
     """The report, or None where `stop` was filled meanwhile; the first `keep` images of each source go to `rows`.
 
-    Its ledger also says which of the images the recipe trains on.
+    folder: of the run. The report's ledger also says on which of the images the recipe trains, or the run did.
     """
     from dataclasses import replace
 
+    from hydranet.data import run_images
     from hydranet.data.overlap import leaks_if_readable
     from hydranet.evaluation.evaluate import evaluate as run_evaluation
     from hydranet.evaluation.report import Report
 
     job = bar.add_task("evaluating", total=None, note="")
     kept: dict[str, int] = {}
-    for result in run_evaluation(model, recipe.validation, name=name, batch=min(recipe.batch, 4)):
+    for result in run_evaluation(model, recipe.validation, name=folder.name, batch=min(recipe.batch, 4)):
         if isinstance(result, Report):
             bar.remove_task(job)
-            return replace(result, ledger=result.ledger + leaks_if_readable(recipe))
+            leaked = leaks_if_readable(recipe) + run_images.leaked(recipe, folder)
+            return replace(result, ledger=result.ledger + leaked)
         if stop:
             break
         bar.update(job, completed=result.done, total=result.total)

@@ -145,7 +145,7 @@ def run_training_loop(
             stage = progress.run.staging.ended(progress.step)
             due = last or stage or (chosen.evaluate_every and progress.step % chosen.evaluate_every == 0)
             if due and chosen.validation and not stop:
-                report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder.name, stop=stop)
+                report = terminal.evaluated(bar, progress.run.evaluated(), chosen, folder, stop=stop)
                 if report:
                     report.save((folder / "stages" / stage if stage else folder) / "report")
                     if chosen.keep_best:
@@ -219,7 +219,7 @@ def _catch_up(chosen: "Recipe", folder: Path, device: str, bar: "ProgressBar", l
         if not due or not chosen.validation or there:
             return step
         model = load_model(place)[0].to(device)
-        report = terminal.evaluated(bar, model, chosen, folder.name)
+        report = terminal.evaluated(bar, model, chosen, folder)
         assert report  # nothing stops this evaluation
         report.save(place / "report")
         if chosen.keep_best:

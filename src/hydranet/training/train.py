@@ -1,6 +1,7 @@
 """Training, as a generator: the caller's `for` loop takes the place of callbacks."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import nn
 from hydranet.checkpoint import checkpoint, warm_start
 from hydranet.config.recipe import Recipe
 from hydranet.core.batch import Batch
+from hydranet.data import run_images
 from hydranet.data.first_look import first_look
 from hydranet.data.mixture import Mixture, load
 from hydranet.data.observed import Observed
@@ -73,11 +75,14 @@ def _train(
         _claim(folder, recipe, processes)
         if processes.rank == 0:
             leakage.refuse(recipe, folder)
+            run_images.note(recipe, folder)
     looked = first_look(recipe, compare=processes.rank == 0)
     run = Run(recipe, device, processes, fresh=not resume)
     run.first_look = looked
     if resume:
         run.restore(folder)
+        for sentence in run_images.changed(recipe, folder) if processes.rank == 0 else ():
+            warnings.warn(sentence, stacklevel=2)
     if run.started and processes.rank == 0:
         atomic.write(folder / warm_start.FILE, run.started.to_json().encode())
     processes.equalize(run.model)
