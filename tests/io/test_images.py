@@ -14,8 +14,9 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.datasets.folder import Folder
 from hydranet.deploy.video.frames import find_frames
-from hydranet.io.image_header import EXTRA_TAG, read_header, tiff_tags
+from hydranet.io.image_header import read_header
 from hydranet.io.images import ImageWarning, max_pixels, read_ids, read_image, read_map, read_rgb, read_unturned
+from hydranet.io.tiff_tags import EXTRA_TAG, tiff_tags
 
 CORNERS = np.zeros((24, 40, 3), dtype=np.uint8)
 CORNERS[:12, :20], CORNERS[:12, 20:], CORNERS[12:, :20] = (250, 10, 10), (10, 250, 10), (10, 10, 250)

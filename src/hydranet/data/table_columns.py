@@ -13,9 +13,10 @@ from hydranet.data.recognition.folder import Folder
 from hydranet.data.recognition.image_folder import image_folders, normal
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
-from hydranet.datasets.table import Table, read_table
+from hydranet.datasets.table import Table
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
 from hydranet.io.images import IMAGES
+from hydranet.io.table_file import read_table
 from hydranet.io.table_row import Row, is_empty, word_of
 
 MOST_CLASSES = 200

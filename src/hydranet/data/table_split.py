@@ -9,8 +9,8 @@ from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
 from hydranet.data.recognition.folder import Recognized
 from hydranet.data.table_columns import TEST, TRAIN, VALIDATION, image_column, parts_in, split_column
-from hydranet.datasets.table import read_table
 from hydranet.datasets.table_part import TablePart
+from hydranet.io.table_file import read_table
 
 
 def split_by_table(

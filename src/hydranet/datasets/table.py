@@ -1,7 +1,5 @@
 """Labels in one table: CSV, TSV or JSON lines, with a row per image or per instance."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,24 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from hydranet.annotations import Annotation
-from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import quoted
 from hydranet.io.columns import Columns
-from hydranet.io.files import FileDataset, read_text
+from hydranet.io.files import FileDataset
 from hydranet.io.images import IMAGES, read_image
 from hydranet.io.listing import natural, walk
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.stated_size import LabeledImage, stated_size
+from hydranet.io.table_file import read_table
 from hydranet.io.table_row import Row
 
 BOXES, POINTS = "detection", "landmarks"
 """Usual names of labels that are boxes or points."""
-
-MOST_CELL = 10_000_000
-"""Letters of a cell, at most: a quote that nobody closed makes one cell of the rest of a file."""
 
 
 @dataclass(frozen=True)
@@ -218,59 +213,3 @@ def _image(row: Row, column: str, folder: Path, names: Mapping[str, Sequence[Pat
             f"{row.where}: {len(matches)} images are called {quoted(name)}; write the path relative to {folder}"
         )
     raise DataError(f"{row.where}: no image {quoted(name)} in {folder}; correct or remove the row")
-
-
-def read_table(path: Path) -> list[Row]:
-    """The rows of a CSV, TSV, JSON lines or JSON file, with line numbers. Raises DataError."""
-    suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".ndjson"):
-        lines = enumerate(read_text(path).splitlines(), start=1)
-        return [_object(_json(line, f"{path}:{i}"), f"{path}:{i}") for i, line in lines if line.strip()]
-    if suffix == ".json":
-        tree = _json(read_text(path), str(path))
-        if not isinstance(tree, list):
-            raise DataError(f"{path} holds a {type(tree).__name__}, expected a list of rows; convert it")
-        return [_object(row, f"{path}:{i}") for i, row in enumerate(tree, start=1)]
-    if suffix not in (".csv", ".tsv", ".txt"):
-        raise DataError(
-            f"{path} ends in {suffix or 'nothing'}, expected .csv, .tsv, .jsonl or .json; rename or convert it"
-        )
-    return _separated(path, read_text(path))
-
-
-def _separated(path: Path, text: str) -> list[Row]:
-    head = text.split("\n", 1)[0]
-    between = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=head.count)
-    csv.field_size_limit(MOST_CELL)
-    reader = csv.reader(io.StringIO(text), delimiter=between, skipinitialspace=True)
-    rows: list[Row] = []
-    header: list[str] | None = None
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                if len(set(header)) != len(header):
-                    raise DataError(f"{path} has a column twice in its first line; rename one")
-                continue
-            where = f"{path}:{reader.line_num}"
-            if len(cells) != len(header):
-                raise DataError(f"{where}: {len(cells)} cells, expected {len(header)} as in the first line; correct it")
-            rows.append(Row(where, dict(zip(header, cells, strict=True))))
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: {error}; correct it") from error
-    return rows
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return parse_json(text)
-    except BrokenJson as error:
-        raise DataError(f"broken JSON in {where}: {error}; restore the file") from error
-
-
-def _object(value: Any, where: str) -> Row:
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: {quoted(value)}, expected an object with a value per column; correct it")
-    return Row(where, value)

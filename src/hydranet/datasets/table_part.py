@@ -10,10 +10,10 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.core.wrapper import Selection
-from hydranet.datasets.table import read_table
 from hydranet.io.box_rows import quoted
 from hydranet.io.files import folder_inside
 from hydranet.io.path_ends import by_ends, ends_of
+from hydranet.io.table_file import read_table
 from hydranet.io.table_row import word_of
 
 

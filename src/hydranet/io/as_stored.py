@@ -4,7 +4,8 @@ import struct
 
 import numpy as np
 
-from hydranet.io.image_header import APART, EXTRA_TAG, ORIENTATION_TAG, PREMULTIPLIED, pnm_words, tiff_tags
+from hydranet.io.image_header import pnm_words
+from hydranet.io.tiff_tags import APART, EXTRA_TAG, ORIENTATION_TAG, PREMULTIPLIED, tiff_tags
 
 
 def plain_tiff(data: bytes) -> bytes:

@@ -9,6 +9,21 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hydranet.io.tiff_tags import (
+    BITS_TAG,
+    COLORS_TAG,
+    EXTRA_TAG,
+    HEIGHT_TAG,
+    LAB,
+    ORIENTATION_TAG,
+    PREMULTIPLIED,
+    SAMPLES_TAG,
+    SUBFILE_TAG,
+    WIDTH_TAG,
+    tiff_directory,
+    tiff_tags,
+)
+
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 PALETTE, GRAY = 3, 0
 """Color types of PNG: pixels are indices of colors; pixels are gray."""
@@ -21,12 +36,6 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG segments that state the size."""
 ARITHMETIC = 0xC9
 """From this frame marker on the entropy coder is arithmetic, which has no least length of a block."""
-WIDTH_TAG, HEIGHT_TAG, BITS_TAG, ORIENTATION_TAG, SUBFILE_TAG = 256, 257, 258, 274, 254
-SAMPLES_TAG, EXTRA_TAG, COLORS_TAG = 277, 338, 262
-LAB = {8: "CIELab", 9: "ICCLab", 10: "ITULab"}
-"""Color spaces of a TIFF that OpenCV takes for RGB."""
-PREMULTIPLIED, APART = 1, 2
-"""What a TIFF calls transparency that its colors are multiplied by, and transparency that left the colors alone."""
 GIF_IMAGE, GIF_EXTENSION = 0x2C, 0x21
 """What the blocks of a GIF begin with."""
 AVIF_TURNS = ((1, 4, 2), (8, 5, 7), (3, 2, 4), (6, 7, 5))
@@ -124,54 +133,6 @@ def _jpeg(data: bytes) -> Header | None:
     return None if size is None else Header("JPEG", size, orientation, 8, least_bytes=least)
 
 
-@dataclass(frozen=True)
-class Tag:
-    """A whole number in a TIFF: the value, where it lies in the file, and its code for `struct`."""
-
-    value: int
-    place: int
-    code: str
-
-
-def tiff_tags(data: bytes) -> dict[int, Tag]:
-    """The first value of every whole-number tag in the first directory of a TIFF or an EXIF block.
-
-    Raises struct.error or ValueError for a damaged one.
-    """
-    return _tiff_directory(data)[0]
-
-
-def _tiff_directory(data: bytes, begin: int = 0) -> tuple[dict[int, Tag], int]:
-    """The tags of the directory at a place (0 = the first one), and the place of the next one; 0 = there is none."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        raise ValueError("no byte order")
-    (version,) = struct.unpack_from(order + "H", data, 2)
-    big = version == 43
-    place = begin or struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-    place += 8 if big else 2
-    entry, offset = (20, 12) if big else (12, 8)
-    tags = {}
-    for i in range(min(count, (len(data) - place) // entry)):
-        at = place + i * entry
-        tag, kind = struct.unpack_from(order + "HH", data, at)
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-        (number,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + 4)
-        if code is None or not number:
-            continue
-        where, length = at + offset, struct.calcsize(order + code)
-        if length * number > entry - offset:  # the values lie elsewhere
-            (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, where)
-        if where + length <= len(data):
-            (value,) = struct.unpack_from(order + code, data, where)
-            tags[tag] = Tag(value, where, order + code)
-    following = place + count * entry
-    if following + (8 if big else 4) > len(data):
-        return tags, 0
-    return tags, struct.unpack_from(order + ("Q" if big else "I"), data, following)[0]
-
-
 def _exif_orientation(block: bytes) -> int:
     try:
         tags = tiff_tags(block)
@@ -182,7 +143,7 @@ def _exif_orientation(block: bytes) -> int:
 
 
 def _tiff(data: bytes) -> Header:
-    values, following = _tiff_directory(data)
+    values, following = tiff_directory(data)
     tags = {tag: one.value for tag, one in values.items()}
     bits = tags.get(BITS_TAG, 1)
     filled = 16 if 8 < bits < 16 else bits if bits <= 8 else 0  # OpenCV widens 10, 12, 14 bits to 16
@@ -203,7 +164,7 @@ def _tiff(data: bytes) -> Header:
 def _is_page(data: bytes, place: int) -> bool:
     """Whether a directory of a TIFF is another image, not the same one smaller."""
     try:
-        kind = _tiff_directory(data, place)[0].get(SUBFILE_TAG)
+        kind = tiff_directory(data, place)[0].get(SUBFILE_TAG)
     except struct.error:
         return False
     return kind is None or not kind.value & 1
