@@ -24,6 +24,7 @@ from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.distant import Distant
 from hydranet.datasets.face_keypoints import FaceKeypoints
 from hydranet.datasets.folder import Folder
+from hydranet.datasets.folder_part import FolderPart
 from hydranet.datasets.gtsrb import Gtsrb
 from hydranet.datasets.idd_lite import IddLite
 from hydranet.datasets.image_list import ImageList
@@ -528,6 +529,10 @@ def table_part(root: Path) -> TablePart:
     return TablePart(whole, "parts.csv", "file", "part", ("train",))
 
 
+def folder_part(root: Path) -> FolderPart:
+    return FolderPart(masks(root), ("deep",))
+
+
 def together(root: Path) -> Together:
     whole = masks(root)
     for name in ("a", "deep/c"):
@@ -587,6 +592,7 @@ FOLDERS: dict[type[Dataset], Callable[[Path], Dataset]] = {
     Around: around,
     ImageList: image_list,
     TablePart: table_part,
+    FolderPart: folder_part,
     Together: together,
 }
 """A small one of every data set that reads files; one without an entry must be constructible without arguments."""

@@ -50,6 +50,11 @@ def pictures(page: Path) -> list[ElementTree.Element]:
     return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg .*?</svg>", page.read_text(), re.S)]
 
 
+def test_a_page_of_several_runs_leaves_that_of_one_alone(runs: list[Path]) -> None:
+    ended = hydranet("report", runs[0], runs[1], "--look", 0)
+    assert (ended.code, ended.out.strip()) == (0, f"page: {runs[0] / 'comparison.html'}")
+
+
 def test_one_run(runs: list[Path]) -> None:
     ended = hydranet("report", runs[0], "--look", 0)
     assert (ended.code, ended.out.strip()) == (0, f"page: {runs[0] / 'report.html'}")

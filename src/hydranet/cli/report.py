@@ -20,7 +20,12 @@ def report(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of runs or sweeps; several runs are drawn over one another")
     ],
-    out: Annotated[Path | None, typer.Option(help="The page to write; default: report.html in the first run")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page to write; default: report.html in the run, comparison.html in the first of several"
+        ),
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="Also write each figure as PNG into this folder")] = None,
     look: Annotated[
         int | None,
@@ -42,7 +47,7 @@ def report(
     from hydranet.reporting.figure import Figure, save_figures
     from hydranet.reporting.run_page import sections, write_page
 
-    path = out or runs[0] / "report.html"
+    path = out or runs[0] / ("report.html" if len(runs) == 1 else "comparison.html")
     folders = [run for folder in runs for run in runs_in(folder)]
     begun = {run.resolve() for run in folders}
     waiting = [path for folder in runs for path in folder.glob("*/recipe.json") if path.parent.resolve() not in begun]

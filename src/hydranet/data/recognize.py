@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
+from hydranet.data.folder_split import split_by_folders
+from hydranet.data.list_split import split_by_lists
 from hydranet.data.official_layouts import official
 from hydranet.data.recognition import coco, labelme, maps, table, voc, yolo
 from hydranet.data.recognition.folder import Answers, Folder, Recognized
@@ -53,7 +55,8 @@ def recognize(root: Path, answers: Answers) -> list[Recognized]:
         )
     tables, images = folder.of(".csv", ".tsv", ".jsonl"), folder.of(*IMAGES)
     sources = _joined_by_images(folder, parts)
-    return [split_by_table(part, tables, images, root, answers.columns) for part in sources]
+    sources = [split_by_table(part, tables, images, root, answers.columns) for part in sources]
+    return [split_by_folders(split_by_lists(part, folder.of(".txt"), root)) for part in sources]
 
 
 def _joined_by_images(folder: Folder, parts: Sequence[Recognized]) -> list[Recognized]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
+from hydranet.data.part_words import state_a_split
 from hydranet.data.recognition.folder import Folder
 from hydranet.data.recognition.image_folder import image_folders, normal
 from hydranet.datasets.table import BOXES as BOXES_LABEL
@@ -37,11 +38,6 @@ SIZES = (("height", "width"), ("image_height", "image_width"), ("img_height", "i
 """Columns of the size of the image that was labeled."""
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-
-TRAIN = ("train", "training", "trn")
-VALIDATION = ("val", "valid", "validation", "eval", "dev")
-TEST = ("test", "testing", "tst", "holdout")
-"""Words that say what an image is for."""
 
 _WORDS = ("class", "label", "category")
 CLASS_COLUMNS = (*_WORDS, "name", "object", *(f"{one}{end}" for one in _WORDS for end in ("name", "id")))
@@ -106,7 +102,7 @@ def split_column(rows: Sequence[Row]) -> str | None:
     """The column whose cells are words such as train and val, and no others; None where there is none."""
     for column in rows[0].cells if rows else ():
         words = parts_in(rows, column)
-        if words <= {*TRAIN, *VALIDATION, *TEST} and words & {*TRAIN} and words - {*TRAIN}:
+        if state_a_split(words):
             return column
     return None
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
+from hydranet.data.part_words import TRAIN, held_out, unused
 from hydranet.data.recognition.folder import Recognized
-from hydranet.data.table_columns import TEST, TRAIN, VALIDATION, image_column, parts_in, split_column
+from hydranet.data.table_columns import image_column, parts_in, split_column
 from hydranet.datasets.table_part import TablePart
 from hydranet.io.table_file import read_table
 
@@ -30,15 +31,14 @@ def split_by_table(
 
 
 def _split(part: Recognized, table: str, image: str, column: str, words: set[str]) -> Recognized:
-    held_out = VALIDATION if words & {*VALIDATION} else TEST
     one, other = (
-        TablePart(part.dataset, table, image, column, tuple(word for word in some if word in words))
-        for some in (TRAIN, held_out)
+        TablePart(part.dataset, table, image, column, some)
+        for some in (tuple(word for word in TRAIN if word in words), held_out(words))
     )
     with suppress(UserError):  # a table of other images
         if (len(one) + len(other)) * 2 > len(part.dataset):
             rest = f", {'/'.join(other.parts)} {len(other)}"
-            rest += ", test left out" if held_out is VALIDATION and words & {*TEST} else ""
+            rest += f"; {', '.join(unused(words))} not used" if unused(words) else ""
             why = f"{part.why}; {table} splits them by column {column!r}: {'/'.join(one.parts)} {len(one)}{rest}"
             return replace(part, dataset=one, validation=other, why=why)
     return part

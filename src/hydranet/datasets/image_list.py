@@ -11,7 +11,7 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.wrapper import Selection
 from hydranet.io.box_rows import OnError, quoted
-from hydranet.io.files import FileDataset, check_names, read_lines
+from hydranet.io.files import check_names, folder_inside, read_lines
 from hydranet.io.path_ends import by_ends, ends_of
 
 
@@ -36,8 +36,9 @@ class ImageList(Selection):
     @cached_property
     def _listed(self) -> tuple[list[int], Ledger]:
         path = Path(self.file).expanduser()
-        if isinstance(self.dataset, FileDataset) and not path.is_absolute():
-            path = self.dataset.folder / path
+        root = folder_inside(self.dataset)
+        if root is not None and not path.is_absolute():
+            path = root / path
         ends = by_ends(self.dataset.keys())
         chosen: set[int] = set()
         ledger = Ledger()

@@ -1,9 +1,11 @@
 """YOLO's text files, recognized."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from pathlib import Path
 
 from hydranet.core.spec import SpecError
+from hydranet.data.part_words import TEST, TRAIN, VALIDATION
 from hydranet.data.recognition.folder import (
     NAME_FILES,
     Answers,
@@ -17,6 +19,7 @@ from hydranet.data.recognition.folder import (
 )
 from hydranet.data.recognition.yaml_names import names_in_yaml
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.images import IMAGES
 
 FEW = 40
 """Text files of a folder that are opened to see what they are."""
@@ -25,9 +28,15 @@ LINE = re.compile(r"\s*(\d{1,9})(?:\.0*)?(?:\s+[-+.\deE]+){4}\s*", re.ASCII)
 """A class and four numbers."""
 
 
+def _is_list(path: Path, images: Container[str]) -> bool:
+    """Whether a text file lists the images of a part, such as train.txt."""
+    return path.stem.lower() in {*TRAIN, *VALIDATION, *TEST} and path.stem not in images
+
+
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     """Text files with a class and four numbers per line."""
-    files = [path for path in folder.of(".txt") if path.name not in NAME_FILES]
+    images = {path.stem for path in folder.of(*IMAGES)}
+    files = [path for path in folder.of(".txt") if path.name not in NAME_FILES and not _is_list(path, images)]
     opened = [
         line for path in files[:: max(1, len(files) // FEW)] for line in text_of(path).splitlines()[:5] if line.strip()
     ]
