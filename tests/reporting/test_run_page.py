@@ -322,3 +322,11 @@ def test_a_figure_alone_says_what_it_shows() -> None:
     assert Figure("t", chart, ("first",)).html().count("legend") == 0
     assert 'class="legend"' in figure.html()
     assert 'class="legend"' not in replace(figure, shared_key=True).html()
+
+
+def test_a_line_of_which_nothing_was_measured_is_left_out_of_the_image() -> None:
+    nan = float("nan")
+    lines = [Line(f"run {i}", (1.0, 2.0), (nan, nan) if i % 7 == 3 else (0.2, 0.5)) for i in range(16)]  # solid, dashed
+    chart = line_chart(lines)
+    assert chart.count("<polyline") == 14
+    assert rasterize(chart).shape[2] == 3

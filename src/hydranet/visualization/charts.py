@@ -291,6 +291,8 @@ def _path(index: int, points: Sequence[str], name: str) -> str:
     if len(points) == 1:
         x, y = points[0].split(",")
         return f'<circle cx="{x}" cy="{y}" r="3" fill="{color(index)}"><title>{escape(name)}</title></circle>'
+    if not points:  # a network that does not have the task, in the chart of those that have
+        return ""
     return f'<polyline points="{" ".join(points)}" {look}><title>{escape(name)}</title></polyline>'
 
 

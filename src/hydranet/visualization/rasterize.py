@@ -100,8 +100,8 @@ def _points(element: ElementTree.Element, zoom: float) -> list[tuple[float, floa
 def _dashed(points: Sequence[tuple[float, float]], dashes: str, zoom: float) -> list[list[tuple[float, float]]]:
     """The pieces of a dashed line; the line itself where it has no dashes."""
     lengths = [float(one) * zoom for one in dashes.split()]
-    if not lengths:
-        return [list(points)]
+    if not lengths or not points:
+        return [list(points)] if points else []
     pieces, piece, left, on = [], [points[0]], lengths[0], 0
     for (x, y), (to_x, to_y) in pairwise(points):
         far = math.hypot(to_x - x, to_y - y)
