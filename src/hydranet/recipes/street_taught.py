@@ -23,7 +23,7 @@ WEIGHTS = {
     "culane": 0.9,
     "scenes": 1.0,
     "nyu": 0.3,
-    "gtsrb": 6.0,
+    "gtsrb": 9.0,
 }
 """Shares of the sources once scenes have taught what only they label: more of what is scored on real streets."""
 
