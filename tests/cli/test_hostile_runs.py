@@ -14,6 +14,7 @@ import pytest
 
 from commands import hydranet, refused
 from hydranet.checkpoint import checkpoint
+from hydranet.data import run_images
 from hydranet.deploy.manifest import KEY
 
 OLD = Path(__file__).parents[1] / "fixtures" / "v0_1" / "export" / "model.onnx"
@@ -135,7 +136,8 @@ def test_no_command_runs_or_writes_what_a_hostile_run_says(
         refused(ended, sentence)
     out = tmp_path / "out"
     assert {path for path in everything_below(tmp_path) - before if path != out and out not in path.parents} == set()
-    assert {path.name for path in out.rglob("*")} <= {checkpoint.RECIPE}  # of the good run, by "train from it"
+    of_the_good_run = {checkpoint.RECIPE, run_images.FILE}  # by "train from it"
+    assert {path.name for path in out.rglob("*")} <= of_the_good_run
     assert "booby_trap" not in sys.modules
     assert "antigravity" not in sys.modules
 
