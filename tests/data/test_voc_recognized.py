@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from foreign_layouts import scene, write
+from hydranet.annotations import Boxes
 from hydranet.data.recognize import Answers, recognize
 from hydranet.datasets.voc import Voc
 
@@ -20,4 +23,6 @@ def test_classes_are_the_names_of_objects_alone(tmp_path: Path) -> None:
     (found,) = recognize(tmp_path, Answers())
     assert isinstance(found.dataset, Voc)
     assert found.dataset.names == ("black & white cat", "van")
-    assert found.dataset[1].labels["detection"].label.tolist() == [0]  # type: ignore[attr-defined]
+    boxes = found.dataset[1].labels["detection"]
+    assert isinstance(boxes, Boxes)
+    assert np.asarray(boxes.label).tolist() == [0]

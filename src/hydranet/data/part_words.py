@@ -3,6 +3,8 @@
 TRAIN = ("train", "training", "trn")
 VALIDATION = ("val", "valid", "validation", "eval", "dev")
 TEST = ("test", "testing", "tst", "holdout")
+USUAL = {word: words[0] for words in (TRAIN, VALIDATION, TEST) for word in words}
+"""The usual word for the part that each of them means."""
 
 
 def state_a_split(words: set[str]) -> bool:

@@ -15,6 +15,7 @@ from hydranet.data.recognition.image_folder import image_folders, normal
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table
+from hydranet.io.box_rows import OnError
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
 from hydranet.io.images import IMAGES
 from hydranet.io.table_file import read_table
@@ -82,9 +83,9 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     if not labels:
         return None
     relative = path.relative_to(root).as_posix()
-    error = "skip" if _unfound(named, images, root / folder) else "refuse"
+    error: OnError = "skip" if _unfound(named, images, root / folder) else "refuse"
     size = _size(rows, names, image, boxes)
-    dataset = Table(str(root), relative, folder, image, labels, size=size, on_error=error)  # type: ignore[arg-type]
+    dataset = Table(str(root), relative, folder, image, labels, size=size, on_error=error)
     return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}{_about(boxes, size)}"
 
 

@@ -25,7 +25,7 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     parts = dict(zip(sets, own_names([path.relative_to(folder.root).as_posix() for path in sets]), strict=True))
     held_out = [path for path in sets if _is_held_out(path, parts[path])]
     training = [path for path in sets if path not in held_out]
-    val = [path for path in held_out if "val" in path.stem.lower() or "val" in words(parts[path])]
+    val = [path for path in held_out if "val" in path.stem.lower() or words(parts[path]) & HELD_OUT == {"val"}]
     for path in training or held_out:
         own = val[0] if len(training) == 1 and val else None
         split = f", validation {_name(own, sets)}" if own else ""

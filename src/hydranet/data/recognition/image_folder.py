@@ -5,14 +5,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from hydranet.data.part_words import USUAL
 from hydranet.data.recognition.folder import Folder
 from hydranet.io.images import IMAGES
 
 LEAST = 0.5
 """A folder with fewer of the images than this share of the most is none that a label file means."""
-
-SAME = {"valid": "val", "validation": "val", "training": "train", "testing": "test"}
-"""Words for one part of a data set."""
 
 
 def image_folders(names: Iterable[str], labels: Path, folder: Folder) -> list[str]:
@@ -42,8 +40,8 @@ def normal(name: str) -> str:
 
 
 def words(path: str) -> set[str]:
-    """The words and numbers of a path in small letters."""
-    return {SAME.get(word, word) for word in re.findall(r"[a-z]+|\d+", path.lower())}
+    """The words and numbers of a path in small letters, "val" for each word that means that part, and so on."""
+    return {USUAL.get(word, word) for word in re.findall(r"[a-z]+|\d+", path.lower())}
 
 
 def _end(parts: tuple[str, ...], depth: int) -> str:
