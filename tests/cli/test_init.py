@@ -143,7 +143,7 @@ def test_a_column_of_train_and_val_is_the_split_and_no_label(tmp_path: Path) -> 
     (tmp_path / "rig/frames.csv").write_text("\n".join(["image,subset", *lines, "gone.jpg,train"]) + "\n")
     (one,) = recognize(tmp_path / "rig", Answers(unit="mm"))
     assert set(one.dataset[0].labels) == {"depth"}
-    assert "frames.csv splits them by column 'subset': train 3, val 2; test not used" in one.why
+    assert "frames.csv splits them by column 'subset': train 3, val 2; 1 other (test) not used" in one.why
     assert one.validation is not None
     assert list(one.validation.keys()) == [images[i].as_posix() for i in (1, 4)]
     assert list(one.dataset.keys()) == [images[i].as_posix() for i in (2, 3, 5)]

@@ -36,7 +36,7 @@ def test_folders_called_train_and_val(tmp_path: Path) -> None:
     yolo(tmp_path, "train/a", "train/b", "Valid/c", "test/d")
     part = one(tmp_path)
     assert (stems(part.dataset), stems(part.validation)) == (["a", "b"], ["c"])
-    assert "folders split them: train 2, valid 1; test not used" in part.why
+    assert "folders split them: train 2, valid 1; 1 other (test) not used" in part.why
 
 
 def test_without_validation_test_is_scored(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_lists_called_train_and_val(tmp_path: Path) -> None:
     assert isinstance(part.dataset, ImageList)
     assert part.dataset.file == "train.txt"
     assert (stems(part.dataset), stems(part.validation)) == (["a", "b"], ["c"])
-    assert "lists split them: train.txt 2, val.txt 1; test not used" in part.why
+    assert "lists split them: train.txt 2, val.txt 1; 2 others (test) not used" in part.why
     assert part.validation is not None
     assert "1 image left out, a line that means no single image (./images/lost.png)" in str(
         part.validation.ledger().sentences()

@@ -23,7 +23,7 @@ def split_by_folders(part: Recognized) -> Recognized:
                 FolderPart(part.dataset, some)
                 for some in (tuple(word for word in TRAIN if word in words), held_out(words))
             )
-            aside = f"; {', '.join(unused(words))} not used" if unused(words) else ""
+            aside = unused(words, len(paths) - len(one) - len(other))
             why = f"{part.why}; folders split them: {'/'.join(one.folders)} {len(one)}, {'/'.join(other.folders)} "
             return replace(part, dataset=one, validation=other, why=f"{why}{len(other)}{aside}")
     return part

@@ -39,6 +39,6 @@ def split_by_lists(part: Recognized, files: Iterable[Path], root: Path) -> Recog
             apart = not {*one.chosen} & {*other.chosen}
             if apart and (len(one) + len(other)) >= ENOUGH * len(part.dataset):
                 names = f"{by_word[first].name} {len(one)}, {by_word[held_out(words)[0]].name} {len(other)}"
-                aside = f"; {', '.join(unused(words))} not used" if unused(words) else ""
+                aside = unused(words, len(part.dataset) - len(one) - len(other))
                 return replace(part, dataset=one, validation=other, why=f"{part.why}; lists split them: {names}{aside}")
     return part

@@ -18,6 +18,10 @@ def held_out(words: set[str]) -> tuple[str, ...]:
     return tuple(word for word in kind if word in words)
 
 
-def unused(words: set[str]) -> tuple[str, ...]:
-    """Which of the words of a split name images that nobody uses: those of test beside validation."""
-    return tuple(word for word in TEST if word in words) if words & {*VALIDATION} else ()
+def unused(words: set[str], count: int) -> str:
+    """What a split leaves aside, as the end of a sentence: images of test beside validation, and those of no part.
+
+    count: of such images; none, and there is nothing to say.
+    """
+    test = ", ".join(word for word in TEST if word in words) if words & {*VALIDATION} else ""
+    return f"; {count} other{'s' * (count > 1)}{test and f' ({test})'} not used" if count else ""

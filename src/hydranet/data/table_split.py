@@ -38,7 +38,7 @@ def _split(part: Recognized, table: str, image: str, column: str, words: set[str
     with suppress(UserError):  # a table of other images
         if (len(one) + len(other)) * 2 > len(part.dataset):
             rest = f", {'/'.join(other.parts)} {len(other)}"
-            rest += f"; {', '.join(unused(words))} not used" if unused(words) else ""
+            rest += unused(words, len(part.dataset) - len(one) - len(other))
             why = f"{part.why}; {table} splits them by column {column!r}: {'/'.join(one.parts)} {len(one)}{rest}"
             return replace(part, dataset=one, validation=other, why=why)
     return part
