@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fakes import normal_map, picture, scalar_map
-from hydranet.annotations import Annotation, ClassMap, NormalMap, ScalarMap
+from hydranet.annotations import Annotation, Boxes, ClassMap, NormalMap, ScalarMap
 from hydranet.transforms import fast_unletterbox, warp
 from hydranet.transforms.view import View
 from hydranet.transforms.warp import flip, letterbox, random_view, stretch, unwarp
@@ -78,6 +78,32 @@ def test_a_letterboxed_picture_is_that_of_the_general_warp(
     difference = np.abs(fast.astype(int) - image_of(image, view))
     assert difference.max() <= 8  # OpenCV's warps round places to 1/32 of a pixel
     assert difference.mean() < 0.5
+
+
+@pytest.mark.parametrize("make", [letterbox, stretch])
+@pytest.mark.parametrize("count", [0, 1, 50])
+@pytest.mark.parametrize(("size", "to"), SIZES)
+def test_boxes_are_those_of_the_general_warp_to_the_bit(
+    make: type, count: int, size: tuple[int, int], to: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, view = np.random.default_rng(count), make(size, to)
+    corners = rng.uniform(-20, max(to) + 20, (count, 2, 2)).astype(np.float32)
+    xyxy = np.concatenate([corners.min(1), corners.max(1)], 1)  # some reach beyond the image, some lie outside
+    boxes = Boxes(xyxy, rng.integers(0, 3, count), rng.random(count).astype(np.float32))
+    assert fast_unletterbox.unfitted(boxes, view, size) is not None
+    fast = unwarp(boxes, view, size)
+    monkeypatch.setattr(warp, "unfitted", lambda *_: None)
+    general = unwarp(boxes, view, size)
+    for name in ("xyxy", "label", "score"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(general, name))
+        assert getattr(fast, name).dtype == getattr(general, name).dtype
+
+
+def test_equal_sizes_have_one_letterbox_that_nobody_changes() -> None:
+    view = letterbox((75, 240), (64, 160))
+    assert letterbox((75, 240), (64, 160)) is view
+    with pytest.raises(ValueError, match="read-only"):
+        view.matrix[0, 0] = 2
 
 
 def test_what_is_no_plain_fit_takes_the_general_way() -> None:

@@ -62,10 +62,11 @@ class Runner:
         variant = work.variant
         importlib.import_module(PACKAGES.get(variant.runtime, "torch"))
         before = resident()
-        self.threshold = work.threshold
         with np.load(work.frames) as stored:
             self.frames = [stored[name] for name in stored.files]
         self.sessions = [opened(variant, file.graph, work.threads) for file in variant.files]
+        # chosen once, as a predictor does
+        self.heads = [chosen_heads(session.manifest.heads, work.threshold) for session in self.sessions]
         predictions = [self._whole(frame)[1] for frame in self.frames[:3]]
         detections = [a for answers in predictions for a in answers.values() if isinstance(a, Instances)]
         boxes = sum(map(row_count, detections)) / len(predictions)
@@ -103,9 +104,9 @@ class Runner:
         outputs = [session(arrays) for session in self.sessions]
         computed = time.perf_counter()
         answers = {
-            task: answer(first_image(arrays), task, head, view, frame.shape[:2])
-            for session, arrays in zip(self.sessions, outputs, strict=True)
-            for task, head in chosen_heads(session.manifest.heads, self.threshold).items()
+            task: answer(arrays, task, head, view, frame.shape[:2])
+            for heads, arrays in zip(self.heads, map(first_image, outputs), strict=True)
+            for task, head in heads.items()
         }
         done = time.perf_counter()
         return (1e3 * (ready - began), 1e3 * (computed - ready), 1e3 * (done - computed)), answers

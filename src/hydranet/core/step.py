@@ -11,6 +11,9 @@ from hydranet.annotations import Annotation
 from hydranet.core.checks.names import shown
 from hydranet.core.sample import DataError
 
+REAL = (int, float, np.integer, np.floating)
+"""Types of a number; a tuple, since a union is made anew for each question."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -27,7 +30,7 @@ class Option:
     def checked(self, value: object, where: str) -> float:
         """The value as a number. Raises DataError for what is none in the range; `where` names the option."""
         kind = "a whole number" if self.whole else "a number"
-        real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        real = isinstance(value, REAL) and not isinstance(value, bool)
         number: Any = value if real else math.nan
         if self.low <= number <= self.high and not (self.whole and number % 1):  # NaN is in no range
             return int(number) if self.whole else float(number)

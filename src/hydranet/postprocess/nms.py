@@ -59,9 +59,9 @@ def nms(
     Of equal scores the lower class, then the box further left comes first, in whatever order a runtime gives them.
     """
     sure = confidence(boxes)
-    likely = np.flatnonzero(sure >= score)  # few of many candidates: only they are sorted
+    (likely,) = (sure >= score).nonzero()  # few of many candidates: only they are sorted
     if not likely.size:
-        return rows(boxes, likely)
+        return rows(boxes, slice(0))
     xyxy, label = np.asarray(boxes.xyxy)[likely], np.asarray(boxes.label)[likely]
     best = np.lexsort((*xyxy.T[::-1], label, -sure[likely]))[:pre_nms_topk]
     order = likely[best[(np.isfinite(xyxy).all(1) & (label >= 0))[best]]]
@@ -96,7 +96,8 @@ def above(prediction: Annotation, score: float) -> Annotation:
 
 @above.register
 def _(prediction: Boxes | Polylines | Keypoints, score: float) -> Instances:
-    return rows(prediction, np.flatnonzero(confidence(prediction) >= score))
+    sure = confidence(prediction) >= score
+    return prediction if sure.all() else rows(prediction, sure)
 
 
 @above.register

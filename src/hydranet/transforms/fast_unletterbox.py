@@ -22,6 +22,7 @@ from hydranet.annotations import (
     ScalarMap,
     Tag,
     UnknownKind,
+    rows,
 )
 from hydranet.transforms.view import Size, View
 
@@ -31,8 +32,12 @@ CLOSE = 1e-6
 Window = tuple[slice, slice]
 
 
+@lru_cache(64)
 def window(view: View, size: Size) -> Window | None:
-    """Rows and columns of the view that a whole image of `size` (h, w) fills; None where they are no whole pixels."""
+    """Rows and columns of the view that a whole image of `size` (h, w) fills; None where they are no whole pixels.
+
+    Views are told apart as objects: the heads of a frame, and frames of one camera, share the answer.
+    """
     (across, shear, x), (turn, down, y), _ = view.matrix.tolist()  # plain numbers: numpy takes longer to begin
     if shear or turn or across <= 0 or down <= 0:
         return None
@@ -101,8 +106,28 @@ def _(annotation: NormalMap, view: View, size: Size) -> NormalMap | None:
 
 
 @unfitted.register
-def _(annotation: Boxes | Polylines | Keypoints | Tag | Quantity, view: View, size: Size) -> None:
+def _(annotation: Boxes, view: View, size: Size) -> Boxes | None:
+    (across, shear, x), (turn, down, y), _ = view.matrix.tolist()
+    if shear or turn or across <= 0 or down <= 0 or view.zoom != 1:
+        return None
+    corners = np.asarray(annotation.xyxy, np.float64).reshape(-1, 4)
+    hull = corners * ((1 / across, 1 / down) * 2) + (-x / across, -y / down) * 2
+    return clipped(annotation, hull, size)[0]
+
+
+@unfitted.register
+def _(annotation: Polylines | Keypoints | Tag | Quantity, view: View, size: Size) -> None:
     return None
+
+
+def clipped(boxes: Boxes, hull: np.ndarray, size: Size) -> tuple[Boxes, np.ndarray]:
+    """Boxes whose places are `hull` (float64 n 4), cut at the border of an image of `size` (h, w), and which are left.
+
+    Boxes of which nothing lies in the image are dropped.
+    """
+    xyxy = np.minimum(np.maximum(hull, 0), (size[1], size[0]) * 2)
+    keep = (xyxy[:, 2:] > xyxy[:, :2]).all(1)
+    return (replace(boxes, xyxy=xyxy) if keep.all() else replace(rows(boxes, keep), xyxy=xyxy[keep])), keep
 
 
 def _nearest(values: np.ndarray, place: Window, size: Size) -> np.ndarray:

@@ -6,6 +6,7 @@ back to the caller's pixels.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -93,11 +94,19 @@ def letterbox(size: Size, to: Size) -> View:
     """The whole image, centered, as large as it fits into `to`, with padding left and right or above and below.
 
     The fitted image and the padding are whole pixels, so that a resize and a border do the same in any language.
+    Equal sizes give the same object, whose matrix cannot be written to: a camera asks for it with every frame.
     """
+    return _letterbox((size[0], size[1]), (to[0], to[1]))
+
+
+@lru_cache(64)
+def _letterbox(size: Size, to: Size) -> View:
     factor = min(to[0] / size[0], to[1] / size[1])
     height, width = (min(limit, max(1, round(side * factor))) for side, limit in zip(size, to, strict=True))
     left, top = (to[1] - width) // 2, (to[0] - height) // 2
-    return View(_translate(left, top) @ stretch(size, (height, width)).matrix, to)
+    matrix = _translate(left, top) @ stretch(size, (height, width)).matrix
+    matrix.flags.writeable = False
+    return View(matrix, to)
 
 
 def flip(size: Size) -> View:

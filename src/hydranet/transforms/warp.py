@@ -30,7 +30,7 @@ from hydranet.annotations import (
     rows,
 )
 from hydranet.core.sample import Camera, DataError, Sample
-from hydranet.transforms.fast_unletterbox import unfitted
+from hydranet.transforms.fast_unletterbox import clipped, unfitted
 from hydranet.transforms.view import Size, View, crop, flip, letterbox, random_view, rotate, stretch
 from hydranet.transforms.warp_maps import class_map, image_of, normal_map, outside, scalar_map
 
@@ -165,15 +165,12 @@ def _(boxes: Boxes, view: View, source_size: Size, prediction: bool) -> Boxes:
     """
     before = np.asarray(boxes.xyxy, dtype=np.float64).reshape(-1, 4)
     hull = _hull(before, view)
-    clipped = np.minimum(np.maximum(hull, 0), view.size[::-1] * 2)
-    sides = clipped[:, 2:] - clipped[:, :2]
-    keep = (sides > 0).all(1)
-    kept = replace(boxes, xyxy=clipped) if keep.all() else replace(rows(boxes, keep), xyxy=clipped[keep])
+    kept, keep = clipped(boxes, hull, view.size)
     if kept.distance_m is not None:
         kept = replace(kept, distance_m=kept.distance_m / view.zoom)
     if prediction:
         return kept
-    hull, before, sides = hull[keep], before[keep], sides[keep]
+    hull, before, sides = hull[keep], before[keep], kept.xyxy[:, 2:] - kept.xyxy[:, :2]
     visible = sides.prod(1) / (hull[:, 2:] - hull[:, :2]).prod(1)
     thin = (sides.min(1) < SIDE_PX) & (sides.min(1) < (before[:, 2:] - before[:, :2]).min(1))
     lost = thin | (visible < VISIBLE)
