@@ -45,7 +45,7 @@ from hydranet.transforms.augment import Augment
 TALL, WIDE, CROP = (192, 288), (160, 512), (64, 64)
 """What is trained: few sizes, so that images of several sources share a batch and its BatchNorm statistics."""
 
-CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (224, 320), (288, 928), (448, 800)
+CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (224, 320), (320, 1056), (448, 800)
 CARLA_WHOLE, CULANE_WHOLE = (288, 480), (224, 640)
 """What is scored: whole images, in which things are as large as in the zoomed crops that were trained on."""
 
