@@ -193,6 +193,17 @@ def test_unlike_heads_learn_from_decoded_boxes() -> None:
     torch.testing.assert_close(student.distill(own, distilled_target).total, student.loss(own, seen).total)
 
 
+def test_sides_of_boxes_count_from_half_of_the_asked_confidence_and_with_0_everywhere() -> None:
+    task = Detection("x", ("a", "b"))
+    head = task.head(tuple(FeatureSpec(8, stride) for stride in (8, 16, 32)))
+    with torch.no_grad():
+        own, there = (head([torch.randn(2, 8, 64 // s, 64 // s) for s in (8, 16, 32)]) for _ in range(2))
+    belief = there["scores"].sigmoid().amax(-1)
+    for least, cells in ((0.0, belief >= 0), (float(belief.median()) * 2, belief >= belief.median())):
+        target = DistillationTarget("x", torch.arange(2), None, temperature=3.0, raw=there, teacher=task, least=least)
+        assert float(task.distill(own, target).count) == pytest.approx(float((belief * cells).sum()) + 2)
+
+
 def test_features_are_matched_relative_to_the_teachers() -> None:
     own, there = torch.full((2, 3, 1, 1), 1.0), torch.full((2, 3, 1, 1), 4.0)
     assert relative_error(own, there).tolist() == pytest.approx([9 / 16] * 2)

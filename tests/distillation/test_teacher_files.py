@@ -12,6 +12,8 @@ from hydranet.config.teacher import Teacher
 from hydranet.core.batch import collate
 from hydranet.core.spec import SpecError
 from hydranet.distillation.leakage import check
+from hydranet.distillation.pseudo_labels import started
+from hydranet.distillation.teacher_model import teacher_model
 from hydranet.distillation.teachers import Teachers
 from hydranet.export.export import ExportPlan, export
 from hydranet.export.graph import Shape
@@ -31,8 +33,8 @@ def test_a_file_tells_what_its_run_tells(teacher: Path, tmp_path: Path, target: 
     _, (path, *_) = export(model, recipe, tmp_path, ExportPlan([target], Shape(SIZE, batch=None)))
     batch = collate([Blocks(seed=5, labels=())[i] for i in range(3)])
     target = []
-    for teacher_model in (path, teacher):
-        taught = Teacher(str(teacher_model), {"semantic": "semantic", "depth": "depth"}, temperature=0.0)
+    for answering in (path, teacher):
+        taught = Teacher(str(answering), {"semantic": "semantic", "depth": "depth"}, temperature=0.0)
         student = blocks("semantic", tasks=("semantic", "depth"), teachers=(taught,))
         run = Run(student)
         target.append(
@@ -41,7 +43,7 @@ def test_a_file_tells_what_its_run_tells(teacher: Path, tmp_path: Path, target: 
                 for distilled_target in run.teachers(batch, TASKS, run.autocast).distillation
             }
         )
-        assert (check(student)[0].images == -1) == (teacher_model is path)
+        assert (check(student)[0].images == -1) == (answering is path)
     file, network = target
     assert isinstance(file["depth"], ScalarMap)
     assert isinstance(network["depth"], ScalarMap)
@@ -51,5 +53,7 @@ def test_a_file_tells_what_its_run_tells(teacher: Path, tmp_path: Path, target: 
     assert (file["semantic"].ids == network["semantic"].ids).float().mean() > 0.99
     with pytest.raises(SpecError, match="tells decisions without their probabilities"):
         Teachers(blocks("semantic", teachers=(Teacher(str(path), confidence={"semantic": 0.5}),)))
+    with pytest.raises(SpecError, match=r"got confidence 0.5 for 'semantic' of a teacher that is an exported file"):
+        started(teacher_model(str(path), "cpu"), "blocks", path, SIZE, confidence={"semantic": 0.5})
     with pytest.raises(SpecError, match="its features are not to be had"):
         Teachers(blocks("semantic", teachers=(Teacher(str(path), features=1.0),)))

@@ -32,7 +32,12 @@ def label(
     out: Annotated[Path, typer.Option(help="Folder for the pseudo-labels")],
     recipe: Annotated[str, typer.Option(help="The recipe that SOURCE belongs to: a name, file.py, recipe.json")] = "",
     heads: Annotated[str, typer.Option(help="Only these tasks, separated by commas")] = "",
-    confidence: Annotated[str, typer.Option(help="Least confidence by task, such as semantic=0.8,depth=0.9")] = "",
+    confidence: Annotated[
+        str,
+        typer.Option(
+            help="Least confidence by task, such as semantic=0.8,depth=0.9; 0 = all answers; default: the teacher's own"
+        ),
+    ] = "",
     size: Annotated[str, typer.Option(help="What the teacher sees, HEIGHTxWIDTH; default: the source's")] = "",
     device: Device = "cpu",
     allow: Allow = None,

@@ -23,7 +23,7 @@ class Teacher(Component):
     confidence:  {task of the student: least confidence} of answers that are used: the greatest probability of a class
                  map, the score of a box, and for depth and normals the agreement of the answers to the image and to its
                  mirror image (the ratio of the values, or the cosine), for which the teacher runs twice. 0 = all
-                 answers; for boxes the teacher's own threshold.
+                 answers. Of a task that is left out: instances from the teacher's own threshold on, else all answers.
     when:        "unlabeled" = images without a label of the task; "always" = every image, beside its labels.
     sources:     the only sources it teaches on; empty = all.
     features:    weight of a separate loss that matches the pyramid its first task reads through 1x1 projections,

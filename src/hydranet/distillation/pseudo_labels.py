@@ -17,7 +17,7 @@ from hydranet.core.task import to_numpy
 from hydranet.distillation.certainty import certainty
 from hydranet.distillation.function_teacher import FunctionTeacher
 from hydranet.distillation.shared_labeling import ALL, Share, known_images
-from hydranet.distillation.teacher_model import TeacherModel
+from hydranet.distillation.teacher_model import TeacherModel, check_probabilities
 from hydranet.distillation.teachers import labels_of
 from hydranet.io.atomic import CheckpointError, write
 from hydranet.io.fingerprint import content, perceptual_hash
@@ -54,8 +54,9 @@ def started(
 ) -> Index:
     """An empty index for the answers of a teacher model.
 
-    tasks: of the teacher, to write; default all.    confidence: {task: least}, as in `Teacher.confidence`.
-    Raises SpecError for a task that it does not have, or one whose kind has no confidence.
+    tasks: of the teacher, to write; default all.
+    confidence: {task: least}, as in `Teacher.confidence`: 0 = all answers; left out: the teacher's own.
+    Raises SpecError for a task that it does not have, or one whose answers have no confidence.
     """
     confidence = confidence or {}
     chosen = list(tasks) or list(teacher_model.tasks)
@@ -68,14 +69,16 @@ def started(
                 f"got confidence {least} for {task!r} ({teacher_model.kind(task).__name__}), expected 0..1 of a "
                 "class map, numbers, normals or instances"
             )
-    labels = {task: _made(teacher_model, task, confidence.get(task, 0.0), size) for task in chosen}
+        check_probabilities(teacher_model, task, least)
+    kept = {task: confidence.get(task, teacher_model.own_confidence(task)) for task in chosen}
+    labels = {task: _made(teacher_model, task, kept[task], size) for task in chosen}
     return Index(name, digest(path), labels, size=size)
 
 
 def _made(teacher_model: TeacherModel, task: str, least: float, size: tuple[int, int]) -> Made:
-    kind, own = teacher_model.kind(task), teacher_model.task(task)
+    kind = teacher_model.kind(task)
     metadata = _metadata(teacher_model, task, size) if kind.metadata() else {}
-    return Made(kind.__name__, teacher_model.classes(task), metadata, least or (own.score_threshold if own else 0.0))
+    return Made(kind.__name__, teacher_model.classes(task), metadata, least)
 
 
 @torch.no_grad()

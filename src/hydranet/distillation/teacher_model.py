@@ -19,7 +19,7 @@ from hydranet.core.task import Cameras, Raw, Task, pick
 from hydranet.deploy.camera_input import CAMERA
 from hydranet.deploy.manifest import Manifest
 from hydranet.deploy.session import open_session, runtimes_for
-from hydranet.distillation.certainty import label_of
+from hydranet.distillation.certainty import certainty, label_of
 from hydranet.distillation.function_teacher import is_function
 from hydranet.postprocess.steps import postprocess
 
@@ -68,6 +68,11 @@ class TeacherModel(ABC):
         """Whether its answers depend on the camera."""
 
     @abstractmethod
+    def own_confidence(self, task: str) -> float:
+        """The least confidence of answers that count where nobody asks for another: the score from which its boxes,
+        lines or key points are shown; 0 = all."""
+
+    @abstractmethod
     def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
         """Its answers for these tasks alone, at the cost of these alone; `camera` as in `Batch.camera`."""
 
@@ -100,6 +105,9 @@ class Network(TeacherModel):
     def needs_camera(self, task: str) -> bool:
         return self.model.tasks[task].needs_camera
 
+    def own_confidence(self, task: str) -> float:
+        return self.model.tasks[task].score_threshold
+
     def forward(self, image: UInt8[Tensor, "b 3 h w"], camera: Cameras, tasks: Sequence[str]) -> TeacherOutput:
         pyramids = self.model.trunk(image.float() / 255.0, list(tasks))
         return TeacherOutput(self.model.answer(pyramids), pyramids, camera)
@@ -107,7 +115,7 @@ class Network(TeacherModel):
     def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         own = self.model.tasks[task]
         target = own.with_camera(camera).to_label(raw, temperature, least)
-        return label_of(target, own.kind, own.postprocess, least or own.score_threshold)
+        return label_of(target, own.kind, own.postprocess, least)
 
 
 class File(TeacherModel):
@@ -138,6 +146,9 @@ class File(TeacherModel):
 
     def needs_camera(self, task: str) -> bool:
         return self.takes_camera and self.manifest.camera is not None and task in self.manifest.camera.heads
+
+    def own_confidence(self, task: str) -> float:
+        return self.manifest.heads[task].score_threshold
 
     @property
     def takes_camera(self) -> bool:
@@ -186,7 +197,16 @@ class File(TeacherModel):
     def to_label(self, task: str, raw: Raw, camera: Cameras, temperature: float, least: float) -> Annotation:
         head = self.manifest.heads[task]
         steps = head.postprocess
-        return label_of(raw, head.answer_kind, lambda one: postprocess(one, steps), least or head.score_threshold)
+        return label_of(raw, head.answer_kind, lambda one: postprocess(one, steps), least)
+
+
+def check_probabilities(teacher_model: TeacherModel, task: str, least: float) -> None:
+    """Raises SpecError where answers as sure as `least` are asked for, and the model tells decisions alone."""
+    if least and certainty(teacher_model.kind(task)) == "probability" and teacher_model.task(task) is None:
+        raise SpecError(
+            f"got confidence {least} for {task!r} of a teacher that is an exported file, which tells decisions without "
+            "their probabilities; give the run it was exported from, or leave the confidence out"
+        )
 
 
 def teacher_model(path: str, device: torch.device | str) -> TeacherModel:

@@ -22,7 +22,7 @@ from hydranet.data.class_table import ClassTable, class_table
 from hydranet.distillation.certainty import agreed, certainty, mirrored, on_device
 from hydranet.distillation.feature_matching import FeatureMatching
 from hydranet.distillation.joint_code import joint_code
-from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, teacher_model
+from hydranet.distillation.teacher_model import TeacherModel, TeacherOutput, check_probabilities, teacher_model
 from hydranet.io.atomic import CheckpointError
 from hydranet.postprocess.padding import unpadded
 
@@ -31,7 +31,10 @@ Autocast = Callable[[], AbstractContextManager[object]]
 
 @dataclass(frozen=True, eq=False)
 class TaskPair:
-    """What one teacher teaches one task of the student; `table` brings its classes to the student's, if they differ."""
+    """What one teacher teaches one task of the student.
+
+    table: brings its classes to the student's, if they differ.    least: below it the teacher counts as not sure.
+    """
 
     task: str
     of: str
@@ -238,14 +241,10 @@ def _task_pair(
             f"{where} answers {of!r} with a {teacher_model.kind(of).__name__}, the student's {name!r} learns a "
             f"{task.kind.__name__}; choose another task in Teacher.tasks"
         )
-    least = teacher.confidence.get(name, 0.0)
+    least = teacher.confidence.get(name, teacher_model.own_confidence(of))
     if least and certainty(task.kind) == "none":
         raise SpecError(f"{where} got a confidence for {name!r}, but a {task.kind.__name__} has none; leave it out")
-    if least and certainty(task.kind) == "probability" and teacher_model.task(of) is None:
-        raise SpecError(
-            f"{where} is an exported file, which tells decisions without their probabilities; give the run it was "
-            f"exported from, or no confidence for {name!r}"
-        )
+    check_probabilities(teacher_model, of, least)
     own, names = teacher_model.classes(of), teacher.classes.get(name, {})
     same = not names and own == task.classes
     return TaskPair(name, of, None if same else class_table(own, task, names, f"{of!r} of {where}"), least)

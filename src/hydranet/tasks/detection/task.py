@@ -165,8 +165,8 @@ class Detection(Task):
         teacher, head = distilled_target.teacher, self.box_head
         if distilled_target.temperature and isinstance(teacher, Detection) and same_outputs(head, teacher.box_head):
             assert isinstance(head, YoloV8)
-            least = (distilled_target.least or teacher.score_threshold) / 2
             gains = Gains(head.class_gain, head.dfl_gain)
+            least = distilled_target.least / 2
             return by_logits(
                 raw, distilled_target.raw, distilled_target.classes, distilled_target.temperature, least, gains
             )
