@@ -56,7 +56,7 @@ class CuLane(FileDataset):
     @cached_property
     def _listing(self) -> tuple[list[Path], Ledger]:
         file = self.folder / self.listed
-        names = [line.split()[0].lstrip("/") for line in read_lines(file)]
+        names = [line.split()[0].lstrip("/") for _, line in read_lines(file)]
         if not names:
             raise DataError(f"{file} lists no image; check the root and the list")
         once(names, "image", str(file))
@@ -104,6 +104,9 @@ def read_culane_lines(path: Path) -> Polylines:
 
     Raises DataError, naming file and line, for what is none.
     """
-    rows = enumerate(read_lines(path), start=1)
-    lines = [line_of(numbers(row.split(), f"{path}, line {i}"), f"{path}, line {i}: {quoted(row)}") for i, row in rows]
-    return polylines(lines)
+    return polylines(
+        [
+            line_of(numbers(row.split(), f"{path}, line {i}"), f"{path}, line {i}: {quoted(row)}")
+            for i, row in read_lines(path)
+        ]
+    )

@@ -1,7 +1,5 @@
 """Faces with 68 points in one CSV file, split by person."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from hydranet.core.ledger import Ledger, Omission, add_up
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import numbers, once, quoted
+from hydranet.io.csv_rows import csv_rows
 from hydranet.io.files import FileDataset, check_names, read_text
 from hydranet.io.images import read_image
 from hydranet.io.paths import OutsideFolder, inside
@@ -156,11 +155,7 @@ class FaceKeypoints(FileDataset):
 
 def _rows(file: Path) -> Sequence[Row]:
     """The lines of the file that are no header. Raises DataError where there are none or it is no CSV file."""
-    try:
-        table = list(csv.reader(io.StringIO(read_text(file), newline="")))
-    except csv.Error as error:
-        raise DataError(f"{file} is no CSV file: {error}; restore it") from error
-    rows = [(line, words[0].strip(), words[1:]) for line, words in enumerate(table, start=1) if words]
+    rows = [(line, words[0].strip(), words[1:]) for line, words in csv_rows(read_text(file), file, ",")]
     if rows and not rows[0][1]:
         rows = rows[1:]
     if not rows:

@@ -1,6 +1,5 @@
 """GTSRB: images of single German traffic signs with their class."""
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,8 @@ from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import is_whole_number, quoted
-from hydranet.io.files import FileDataset, check_names, read_lines
+from hydranet.io.csv_rows import csv_rows
+from hydranet.io.files import FileDataset, check_names, read_text
 from hydranet.io.images import read_rgb
 from hydranet.io.listing import Listing, as_written, listing
 
@@ -263,19 +263,15 @@ def track_of(path: Path) -> str:
 
 def table_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     """The rows of a table with semicolons, and where each stands. Raises DataError for another head line."""
-    lines = read_lines(path)
-    try:
-        rows = list(csv.reader(lines, delimiter=";"))
-    except csv.Error as error:
-        raise DataError(f"{path} is no table ({error}); restore the file") from error
-    head = rows[0] if rows else []
+    rows = list(csv_rows(read_text(path), path, ";"))
+    head = rows[0][1] if rows else []
     missing = [name for name in ("Filename", *COLUMNS) if name not in head]
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]} (columns: {quoted(' '.join(head))}), expected "
             f"{';'.join(('Filename', *COLUMNS))}; take the table with classes"
         )
-    return [(f"{path}:{i}", dict(zip(head, row, strict=False))) for i, row in enumerate(rows[1:], start=2)]
+    return [(f"{path}:{line}", dict(zip(head, row, strict=False))) for line, row in rows[1:]]
 
 
 def parse_sign(row: Mapping[str, str], where: str) -> Sign:

@@ -42,7 +42,7 @@ class ImageList(Selection):
         ends = by_ends(self.dataset.keys())
         chosen: set[int] = set()
         ledger = Ledger()
-        for i, line in enumerate(read_lines(path), start=1):
+        for i, line in read_lines(path):
             name, matches = _meant(line, ends)
             if len(matches) == 1:
                 chosen.add(matches[0])

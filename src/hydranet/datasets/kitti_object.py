@@ -87,7 +87,7 @@ class KittiObject(FileDataset):
             if not chosen:
                 raise DataError(f"no frame {self.split} in {self.training / 'image_2'}; check the split")
             return chosen
-        names = [line.strip() for line in read_lines(self.folder / self.split)]
+        names = [line.strip() for _, line in read_lines(self.folder / self.split)]
         missing = [name for name in names if name not in paths]
         if missing or not names:
             first = f" (first: {quoted(missing[0])[1:-1]})" if missing else ""

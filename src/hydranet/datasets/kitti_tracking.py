@@ -112,8 +112,9 @@ class KittiTracking(FileDataset):
 
 def read_tracked(path: Path, on_error: OnError = "refuse") -> tuple[list[kitti.ObjectRow], Ledger]:
     """The label file of a sequence, and what was left out. Raises DataError."""
-    lines = enumerate(read_lines(path), start=1)
-    return kitti.keep_objects(lines, lambda line: parse_tracked(line[1], f"{path}:{line[0]}"), path.parent, on_error)
+    return kitti.keep_objects(
+        read_lines(path), lambda line: parse_tracked(line[1], f"{path}:{line[0]}"), path.parent, on_error
+    )
 
 
 def parse_tracked(line: str, where: str) -> kitti.ObjectRow:

@@ -40,7 +40,7 @@ class TuSimple(FileDataset):
         frames, ledger = list[tuple[Path, Polylines]](), Ledger()
         for name in self.annotations:
             file = self.folder / name
-            for i, text in enumerate(read_lines(file), start=1):
+            for i, text in read_lines(file):
                 try:
                     frames.append(self._frame(text, f"{file}, line {i}"))
                 except DataError as error:

@@ -69,7 +69,7 @@ class Yolo(FileDataset):
         """The rows of an image, in shares of it."""
         file = self._labels_of(path)
         return read_rows(
-            enumerate(read_lines(file), start=1),
+            read_lines(file),
             lambda line: parse_line(line[1], len(self.names), f"{file}:{line[0]}"),
             str(self.folder / self.labels),
             self.on_error,

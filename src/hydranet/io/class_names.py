@@ -31,7 +31,7 @@ def read_class_colors(path: Path) -> dict[str, str]:
 
 def _lines(path: Path) -> list[str]:
     """The lines that are no comments."""
-    return [line.strip() for line in read_lines(path) if not line.lstrip().startswith("#")]
+    return [line.strip() for _, line in read_lines(path) if not line.lstrip().startswith("#")]
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

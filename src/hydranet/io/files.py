@@ -1,5 +1,6 @@
 """How files are read, so that the error for a bad one is a sentence that names it."""
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -107,9 +108,13 @@ def read_text(path: Path) -> str:
         raise DataError(f"cannot read {path}: {reason}; check its name, its owner and its disk") from error
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file without empty ones. Raises DataError where it is missing or not text."""
-    return [line for line in read_text(path).splitlines() if line.strip()]
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a text file that are not empty, each with its number from 1 as editors show it: empty ones count.
+
+    Raises DataError where it is missing or not text.
+    """
+    lines = enumerate(io.StringIO(read_text(path), newline=None), start=1)  # None: "\r" and "\r\n" end lines, too
+    return [(number, line.removesuffix("\n")) for number, line in lines if line.strip()]
 
 
 def read_json(path: Path) -> Any:

@@ -62,7 +62,7 @@ class Calibration:
 def read_calibration(path: Path) -> Calibration:
     """Reads object and tracking files (Tr_velo_to_cam, R0_rect; Tr_velo_cam, R_rect). Raises DataError."""
     rows: dict[str, list[float]] = {}
-    for i, line in enumerate(read_lines(path), start=1):
+    for i, line in read_lines(path):
         name, *words = line.replace(":", " ").split() or [""]
         rows[name] = numbers(words, f"{path}:{i}")
     rotation, to_camera = np.eye(4), np.eye(4)
@@ -125,8 +125,9 @@ def parse_object(words: Sequence[str], where: str) -> ObjectRow:
 
 def read_objects(path: Path, on_error: OnError = "refuse") -> tuple[list[ObjectRow], Ledger]:
     """A label file of the object benchmark, and what was left out; an empty one means that there is no object."""
-    lines = enumerate(read_lines(path), start=1)
-    return keep_objects(lines, lambda line: parse_object(line[1].split(), f"{path}:{line[0]}"), path.parent, on_error)
+    return keep_objects(
+        read_lines(path), lambda line: parse_object(line[1].split(), f"{path}:{line[0]}"), path.parent, on_error
+    )
 
 
 def keep_objects(

@@ -1,6 +1,5 @@
 """The rows of a table file: CSV, TSV, JSON lines or JSON."""
 
-import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,13 @@ from typing import Any
 from hydranet.core.checks.json_text import BrokenJson, parse_json
 from hydranet.core.sample import DataError
 from hydranet.io.box_rows import quoted
+from hydranet.io.csv_rows import csv_rows
 from hydranet.io.files import read_text
 from hydranet.io.table_row import Row
 
-MOST_CELL = 10_000_000
-"""Letters of a cell, at most: a quote that nobody closed makes one cell of the rest of a file."""
-
 
 def read_table(path: Path) -> list[Row]:
-    """The rows of a CSV, TSV, JSON lines or JSON file, with line numbers. Raises DataError."""
+    """The rows of a CSV, TSV, JSON lines or JSON file, with line numbers (JSON: places). Raises DataError."""
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         lines = enumerate(read_text(path).split("\n"), start=1)  # a string may hold other ends of lines
@@ -25,7 +22,7 @@ def read_table(path: Path) -> list[Row]:
         tree = _json(read_text(path), str(path))
         if not isinstance(tree, list):
             raise DataError(f"{path} holds a {type(tree).__name__}, expected a list of rows; convert it")
-        return [_object(row, f"{path}:{i}") for i, row in enumerate(tree, start=1)]
+        return [_object(row, f"{path}: row {i}") for i, row in enumerate(tree, start=1)]
     if suffix not in (".csv", ".tsv", ".txt"):
         raise DataError(
             f"{path} ends in {suffix or 'nothing'}, expected .csv, .tsv, .jsonl or .json; rename or convert it"
@@ -34,27 +31,22 @@ def read_table(path: Path) -> list[Row]:
 
 
 def _separated(path: Path, text: str) -> list[Row]:
-    head = text.split("\n", 1)[0]
+    head = next((line for line in io.StringIO(text) if line.strip()), "")
     between = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=head.count)
-    csv.field_size_limit(MOST_CELL)
-    reader = csv.reader(io.StringIO(text), delimiter=between, skipinitialspace=True)
     rows: list[Row] = []
     header: list[str] | None = None
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                if len(set(header)) != len(header):
-                    raise DataError(f"{path} has a column twice in its first line; rename one")
-                continue
-            where = f"{path}:{reader.line_num}"
-            if len(cells) != len(header):
-                raise DataError(f"{where}: {len(cells)} cells, expected {len(header)} as in the first line; correct it")
-            rows.append(Row(where, dict(zip(header, cells, strict=True))))
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: {error}; correct it") from error
+    for line, cells in csv_rows(text, path, between, skip_spaces=True):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            if len(set(header)) != len(header):
+                raise DataError(f"{path} has a column twice in its first line; rename one")
+            continue
+        where = f"{path}:{line}"
+        if len(cells) != len(header):
+            raise DataError(f"{where}: {len(cells)} cells, expected {len(header)} as in the first line; correct it")
+        rows.append(Row(where, dict(zip(header, cells, strict=True))))
     return rows
 
 
