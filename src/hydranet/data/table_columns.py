@@ -18,6 +18,7 @@ from hydranet.datasets.table import Table
 from hydranet.io.box_rows import OnError
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
 from hydranet.io.images import IMAGES
+from hydranet.io.shares import are_shares
 from hydranet.io.table_file import read_table
 from hydranet.io.table_row import Row, is_empty, word_of
 
@@ -43,9 +44,6 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WORDS = ("class", "label", "category")
 CLASS_COLUMNS = (*_WORDS, "name", "object", *(f"{one}{end}" for one in _WORDS for end in ("name", "id")))
 """Usual names of the column of a box's class, without what is no letter."""
-
-SHARE_SLACK = 1.01
-"""A box may reach this far where sides are shares of the image: tools round."""
 
 
 def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Table, str] | None:
@@ -156,8 +154,7 @@ def _boxes(rows: Sequence[Row], names: Mapping[str, str], image: str) -> BoxColu
 
 def _are_shares(rows: Sequence[Row], sides: Sequence[str]) -> bool:
     """Whether boxes are shares of their images: none reaches beyond 1, and not all numbers are whole."""
-    values = [number for row in rows for side in sides if (number := _number(row, side)) is not None]
-    return bool(values) and max(values) <= SHARE_SLACK and any(value % 1 for value in values)
+    return are_shares(number for row in rows for side in sides if (number := _number(row, side)) is not None)
 
 
 def _size(rows: Sequence[Row], names: Mapping[str, str], image: str, boxes: BoxColumns | None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from hydranet.io.files import FileDataset, read_json
 from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.shares import refuse_shares, stated_sides
 
 CLASSES = ("person", "rider", "car", "truck", "bus", "train", "motor", "bike", "traffic light", "traffic sign")
 ALIASES = {"pedestrian": "person", "motorcycle": "motor", "bicycle": "bike"}
@@ -76,6 +77,7 @@ class Bdd100k(FileDataset):
             rows, ledger = _rows(boxes, where, str(file), self.on_error)
             frames.append(BddFrame(path, tuple(rows)))
             ledgers.append(ledger)
+        refuse_shares(stated_sides(row for frame in frames for row in frame.rows), "a box")
         once([frame.path.as_posix() for frame in frames], "frame", str(file))
         if self.on_error == "skip":
             missing = [frame.path.name for frame in frames if not frame.path.is_file()]

@@ -15,6 +15,7 @@ from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.shares import coco_boxes, refuse_shares, where_of
 from hydranet.io.stated_size import fitted, stated_size
 
 LEAST_CORNERS = 1 / 3
@@ -96,6 +97,7 @@ class Coco(FileDataset):
         categories = _categories(tables["categories"], file)
         image_of = {image.id: image for image in images}
         annotations = objects(tables["annotations"], {}, f"{file}: annotations")
+        refuse_shares(coco_boxes(annotations, file), "bbox")
         if _hold_corners(annotations, image_of):
             raise DataError(
                 f"{file}: boxes leave their images as left, top, width, height and fit as left, top, right, bottom; "
@@ -162,9 +164,7 @@ class Coco(FileDataset):
 
 
 def _where(file: Path, item: Numbered) -> str:
-    """An annotation for a message: by its id, or where it has none, by its place in the list."""
-    number, annotation = item
-    return f"{file}: annotation {quoted(annotation['id']) if 'id' in annotation else f'number {number}'}"
+    return where_of(item[1], item[0], file)
 
 
 def _id(value: Any) -> str | None:

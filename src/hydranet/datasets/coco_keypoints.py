@@ -18,6 +18,7 @@ from hydranet.io.images import read_image
 from hydranet.io.missing_file import named_by
 from hydranet.io.paths import OutsideFolder, inside
 from hydranet.io.point_rows import known_inside
+from hydranet.io.shares import coco_boxes, refuse_shares, where_of
 from hydranet.io.stated_size import stated_size
 
 MOST_POINTS = 1024
@@ -110,8 +111,10 @@ class CocoKeypoints(FileDataset):
         number, names = category
         persons: dict[int, list[Person]] = {key: [] for key in images}
         others, ledgers = 0, [Ledger()]
-        for i, entry in enumerate(objects(annotations, {}, f"{file}: annotations"), start=1):
-            where = f"{file}: annotation {quoted(entry['id']) if 'id' in entry else f'number {i}'}"
+        entries = objects(annotations, {}, f"{file}: annotations")
+        refuse_shares(coco_boxes(entries, file), "bbox")
+        for i, entry in enumerate(entries, start=1):
+            where = where_of(entry, i, file)
             try:
                 image = entry.get("image_id")
                 if not isinstance(image, int) or image not in persons:

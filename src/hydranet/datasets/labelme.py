@@ -18,6 +18,7 @@ from hydranet.io.files import ledger_of, read_json
 from hydranet.io.images import read_image
 from hydranet.io.pairs import PairedFiles
 from hydranet.io.polygon import fill
+from hydranet.io.shares import refuse_shares
 from hydranet.io.stated_size import stated_size
 
 Reading = Literal["boxes", "mask", "lines"]
@@ -125,6 +126,7 @@ class Labelme(PairedFiles):
                     raise
                 reason = "a shape that means nothing"
                 ledger = ledger.noted(Omission.LABEL_IGNORED, str(file.parent), reason, str(error)[:160])
+        refuse_shares(((shape.where, shape.points.ravel().tolist()) for shape in shapes), "points")
         stated = stated_size(tree.get("imageHeight"), tree.get("imageWidth"), str(file))
         return shapes, stated, ledger
 

@@ -17,6 +17,7 @@ from hydranet.io.class_map import UNLISTED, IdCoding, check_size
 from hydranet.io.files import FileDataset, check_names, read_json
 from hydranet.io.images import read_map, read_unturned
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.shares import refuse_shares, stated_sides
 
 CLASSES = (
     *("building", "fence", "other", "pedestrian", "pole", "road line", "road", "sidewalk", "vegetation", "vehicle"),
@@ -101,6 +102,7 @@ class Shift(FileDataset):
             rows, ledger = read_rows(items, partial(_box, where), str(file), self.on_error)
             frames.append(ShiftFrame(entry["videoName"], entry["name"], tuple(rows), _camera(entry, where)))
             ledgers.append(ledger)
+        refuse_shares(stated_sides(row for frame in frames for row in frame.rows), "a box")
         once([f"{frame.video}/{frame.name}" for frame in frames], "frame", str(file))
         if self.on_error == "skip":
             missing = [frame for frame in frames if not self._file(frame, "img").is_file()]

@@ -137,6 +137,8 @@ def _read(dataset: Table) -> _Rows:
             f"{file} has no column {quoted(absent[0])}, only "
             f"{', '.join(map(quoted, list(rows[0].cells)[:12]))[:150]}; correct the recipe or the table"
         )
+    for columns in dataset.labels.values():
+        columns.check_table(rows)
     present = sorted((path for path in walk(folder) if path.suffix.lower() in IMAGES), key=natural)
     names = _names(present, folder)
     of: dict[Path, list[Row]] = {}

@@ -14,7 +14,11 @@ from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels
 from hydranet.io.flags import flag
 from hydranet.io.images import read_image
 from hydranet.io.listing import Listing, as_written, check_stems, listing
+from hydranet.io.shares import refuse_shares, stated_sides
 from hydranet.io.stated_size import fitted, stated_size
+
+FROM_ONE = (-1, -1, 0, 0)
+"""What is added to xmin, ymin, xmax and ymax: VOC counts pixels from 1 and includes the last."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def read_objects(path: Path, names: tuple[str, ...], on_error: OnError = "refuse
         str(path.parent),
         on_error,
     )
+    refuse_shares(stated_sides(rows, added=FROM_ONE), "a box")
     stated = stated_size(tree.findtext("size/height"), tree.findtext("size/width"), f"{path}: size")
     return VocObjects(rows, stated, ledger)
 
@@ -120,6 +125,6 @@ def parse_object(item: ElementTree.Element, names: tuple[str, ...], where: str) 
     if item.find("bndbox") is None:
         raise DataError(f"{where} has no bndbox, expected xmin, ymin, xmax, ymax; correct or remove it")
     words = [item.findtext(f"bndbox/{side}", "nothing") for side in ("xmin", "ymin", "xmax", "ymax")]
-    left, top, right, bottom = numbers(words, where)
+    left, top, right, bottom = (side + more for side, more in zip(numbers(words, where), FROM_ONE, strict=True))
     difficult = flag(item.findtext("difficult"), f"{where}: difficult")
-    return BoxRow(where, (left - 1, top - 1, right, bottom), names.index(name), difficult)
+    return BoxRow(where, (left, top, right, bottom), names.index(name), difficult)

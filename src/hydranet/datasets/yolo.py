@@ -12,9 +12,7 @@ from hydranet.io.box_rows import BoxRow, boxes_inside, numbers, quoted, read_row
 from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels
 from hydranet.io.images import read_rgb
 from hydranet.io.listing import Listing, as_written, check_stems, listing
-
-SHARE_SLACK = 1.01
-"""A box may be this much wider or higher than its image: tools round."""
+from hydranet.io.shares import SHARE_SLACK
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Labels in the columns of a table: how one kind of label is read from the rows of an image."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import Component, SpecError
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, read_rows
 from hydranet.io.point_rows import known_inside
+from hydranet.io.shares import IN_PIXELS, SHARE_SLACK, refuse_shares, stated_sides
 from hydranet.io.stated_size import LabeledImage, fitted
 from hydranet.io.table_row import Row, class_in
+
+T = TypeVar("T")
 
 
 class Columns(Component, ABC):
@@ -31,6 +35,9 @@ class Columns(Component, ABC):
         Raises DataError naming the row, and for an image of another size than is stated unless the label is scaled;
         with on_error="skip", instances that mean nothing are counted instead.
         """
+
+    def check_table(self, rows: Sequence[Row]) -> None:
+        """Raises DataError where the rows of a whole table are not in the unit that they should be in."""
 
     @abstractmethod
     def needed(self) -> tuple[str, ...]:
@@ -121,6 +128,11 @@ class BoxColumns(Columns):
         boxes, outside = boxes_inside(scaled, image.extent.size, file, on_error)
         return boxes, ledger + outside
 
+    def check_table(self, rows: Sequence[Row]) -> None:
+        if not self.relative:
+            cure = f"set relative=True in BoxColumns, or {IN_PIXELS}"
+            refuse_shares(stated_sides(_usable(rows, lambda row: self._box(row, (1, 1)))), "a box", cure)
+
     def _box(self, row: Row, size: tuple[int, int]) -> BoxRow:
         if len(self.columns) == 1:
             values = row.numbers(self.columns[0]) or []
@@ -137,7 +149,7 @@ class BoxColumns(Columns):
         elif self.form == "cxcywh":
             one, two, three, four = one - three / 2, two - four / 2, one + three / 2, two + four / 2
         if self.relative:
-            if max(three - one, four - two) > 1.01:
+            if max(three - one, four - two) > SHARE_SLACK:
                 raise DataError(
                     f"{row.where}: a box of {three - one:g} x {four - two:g} images, "
                     "expected shares; set relative=False"
@@ -209,6 +221,12 @@ class PointColumns(Columns):
             label = np.array(ids, np.int64)
         return Keypoints(xy, known, label, mirror=self.mirror), ledger
 
+    def check_table(self, rows: Sequence[Row]) -> None:
+        points = _usable(
+            rows, lambda row: (row.where, [xy for x, y, v in self._points(row) or () for xy in (x, y) if v])
+        )
+        refuse_shares(points, "points")
+
     def _points(self, row: Row) -> list[list[float]] | None:
         """x, y, v of each point; None for a row without any."""
         if not self.y:
@@ -253,6 +271,10 @@ class LineColumn(Columns):
     def needed(self) -> tuple[str, ...]:
         return (self.column, *([self.class_column] if self.class_column else []))
 
+    def check_table(self, rows: Sequence[Row]) -> None:
+        lines = _usable(rows, lambda row: (row.where, [n for n in row.numbers(self.column) or () if n >= 0]))
+        refuse_shares(lines, "a line")
+
     def label(self, rows: Sequence[Row], image: LabeledImage, on_error: OnError) -> tuple[Annotation | None, Ledger]:
         image.check_size()
         lines, ids = [], []
@@ -270,6 +292,13 @@ class LineColumn(Columns):
                 raise DataError(f"{row.where}: a line without a class in {self.class_column!r}; correct it")
             ids.append(id_)
         return polylines_of(lines, np.array(ids, np.int64) if self.names else None), Ledger()
+
+
+def _usable(rows: Sequence[Row], read: Callable[[Row], T]) -> Iterator[T]:
+    """What can be read of rows; the others are named when their image is read."""
+    for row in rows:
+        with suppress(DataError):
+            yield read(row)
 
 
 def polylines_of(lines: Sequence[np.ndarray], label: np.ndarray | None) -> Polylines:

@@ -20,6 +20,7 @@ from hydranet.io.box_rows import BoxRow, OnError, boxes_of, numbers, quoted, rea
 from hydranet.io.class_map import check_size
 from hydranet.io.files import read_lines
 from hydranet.io.images import read_map
+from hydranet.io.shares import refuse_shares, stated_sides
 
 T = TypeVar("T")
 
@@ -142,6 +143,7 @@ def keep_objects(
         return one.box
 
     rows, ledger = read_rows(items, box, str(folder), on_error)
+    refuse_shares(stated_sides(rows, added=(CENTER_PX,) * 4), "a box")
     return [parsed[row.where] for row in rows], ledger
 
 
