@@ -72,7 +72,7 @@ def test_report_survives_json_and_csv() -> None:
     assert again == found
     assert again.protocol_hash == found.protocol_hash
     rows = [line.split(",") for line in found.to_csv().splitlines()]
-    assert rows[0] == ["source", "task", "metric", "value"]
+    assert rows[0] == ["source", "task", "metric", "value", "unit"]
     assert {tuple(row[:3]) for row in rows[1:]} == {
         ("even", "bright", "mae"),
         ("even", "glow", "mae"),

@@ -223,10 +223,10 @@ def _finished(trial: "Trial", run: Path) -> bool:
 
 
 def _headlines(report: "Report") -> str:
-    from hydranet.reporting.tables import number
+    from hydranet.reporting.tables import score
 
     return "  ".join(
-        f"{task} {report.headlines[task][0]} {number(metrics[report.headlines[task][0]])}"
+        f"{task} {(metric := report.headlines[task][0])} {score(report, task, metric, metrics[metric])}"
         for tasks in report.scores.values()
         for task, metrics in tasks.items()
     )

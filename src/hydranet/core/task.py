@@ -142,6 +142,11 @@ class Task(Learner):
         return 0.0
 
     @property
+    def score_units(self) -> Mapping[str, str]:
+        """Units of those of its scores that have one, by metric, such as {"rmse": "m"}; others are shares or ratios."""
+        return {}
+
+    @property
     def range_m(self) -> tuple[float, float] | None:
         """Nearest and farthest distance it can predict, in meters, by which predictions and labels are drawn alike."""
         return None

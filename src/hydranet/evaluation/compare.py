@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydranet.core.errors import UserError
-from hydranet.evaluation.report import Report
+from hydranet.evaluation.report import Report, with_unit
 
 
 class NotComparable(UserError, ValueError):
@@ -15,7 +15,10 @@ class NotComparable(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """One metric in both reports. better: whether the second one is better; None for a metric without a direction."""
+    """One metric in both reports. better: whether the second one is better; None for a metric without a direction.
+
+    unit: of both values; empty where they have none.
+    """
 
     source: str
     task: str
@@ -23,6 +26,12 @@ class Change:
     first: float
     second: float
     better: bool | None
+    unit: str = ""
+
+    @property
+    def named(self) -> str:
+        """The metric with its unit."""
+        return with_unit(self.metric, self.unit)
 
     @property
     def difference(self) -> float:
@@ -71,6 +80,7 @@ def changes(first: Report, second: Report, *, every: bool = False) -> list[Chang
             value,
             second.scores[s][t][metric],
             _better(first, t, metric, second.scores[s][t][metric] - value),
+            first.unit(t, metric) or second.unit(t, metric),
         )
         for s, t in both
         for metric, value in first.scores[s][t].items()

@@ -157,4 +157,5 @@ def evaluate(
         if not any(task in measured for measured in scores.values()):
             ledger = ledger.noted(Omission.NOT_SCORED, f"task {task}", "no validation source labels it", count=1)
     headlines: dict[str, tuple[str, str]] = {task.name: task.headline for task in model.tasks.values()}
-    yield Report(name, scores, protocol, headlines, ledger, confusion)
+    units = {task.name: dict(task.score_units) for task in model.tasks.values() if task.score_units}
+    yield Report(name, scores, protocol, headlines, ledger, confusion, units)

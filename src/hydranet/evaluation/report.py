@@ -38,6 +38,7 @@ class Report:
     ledger: what was not measured or left out; no part of the protocol.
     confusion: source -> task -> how many elements of each class of labels (rows) were predicted as which class; the
     last column counts those without a prediction. Of tasks that count them.
+    units: task -> metric -> unit, of scores that have one; reports of before have none.
     The size the network saw is not part of it: labels and scores have their own resolution.
     """
 
@@ -47,6 +48,15 @@ class Report:
     headlines: dict[str, tuple[str, str]] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     confusion: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
+    units: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def unit(self, task: str, metric: str) -> str:
+        """The unit of a score, or of one class' ("mae/adult"); empty where it has none."""
+        return self.units.get(task, {}).get(metric.partition("/")[0], "")
+
+    def named(self, task: str, metric: str) -> str:
+        """A metric with its unit, for a head: "rmse (m)"."""
+        return with_unit(metric, self.unit(task, metric))
 
     def measured(self, source: str, task: str) -> str:
         """ "1 of 2 classes measured", or nothing where all were or the task has none."""
@@ -73,7 +83,8 @@ class Report:
         clean = {s: {t: {m: finite(v) for m, v in ms.items()} for t, ms in ts.items()} for s, ts in self.scores.items()}
         made = {"protocol_ids": self.protocol_ids, "protocol_hash": self.protocol_hash}
         tree = {"model": self.model, "scores": clean, "protocol": self.protocol, "headlines": self.headlines}
-        return json.dumps({**tree, "confusion": self.confusion, "ledger": self.ledger.to_json(), **made}, indent=2)
+        tree |= {"units": self.units, "confusion": self.confusion}
+        return json.dumps({**tree, "ledger": self.ledger.to_json(), **made}, indent=2)
 
     @staticmethod
     def from_json(text: str) -> "Report":
@@ -96,20 +107,21 @@ class Report:
             raise DataError(f"this is no report of `hydranet evaluate` ({error})") from error
 
     def to_csv(self) -> str:
-        """One line per score: source, task, metric, value; then counts as confusion/LABEL/PREDICTION."""
+        """One line per score: source, task, metric, value, unit; then counts as confusion/LABEL/PREDICTION."""
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(["source", "task", "metric", "value"])
+        writer.writerow(["source", "task", "metric", "value", "unit"])
         for source, tasks in self.scores.items():
             for task, metrics in tasks.items():
                 writer.writerows(
-                    [*map(_cell, (source, task, metric)), f"{value:.6g}"] for metric, value in metrics.items()
+                    [*map(_cell, (source, task, metric)), f"{value:.6g}", _cell(self.unit(task, metric))]
+                    for metric, value in metrics.items()
                 )
         for source, counts in self.confusion.items():
             for task, rows in counts.items():
                 names = [*self.protocol[source][task]["classes"], NO_PREDICTION]
                 writer.writerows(
-                    [*map(_cell, (source, task, f"confusion/{label}/{names[j]}")), count]
+                    [*map(_cell, (source, task, f"confusion/{label}/{names[j]}")), count, ""]
                     for label, row in zip(names, rows, strict=False)
                     for j, count in enumerate(row)
                 )
@@ -119,6 +131,11 @@ class Report:
         """Writes `path`.json and `path`.csv, each whole or not at all. Raises CheckpointError where that fails."""
         write(path.with_name(path.name + ".csv"), self.to_csv().encode())
         write(path.with_name(path.name + ".json"), self.to_json().encode())  # last: where it is, both are
+
+
+def with_unit(metric: str, unit: str) -> str:
+    """ "rmse (m)"; the name alone where there is no unit."""
+    return f"{metric} ({unit})" if unit else metric
 
 
 def read_report(path: Path) -> Report:

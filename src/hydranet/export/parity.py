@@ -49,10 +49,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class MetricPair:
-    """One metric in PyTorch and in a runtime."""
+    """One metric in PyTorch and in a runtime. unit: of both; empty where they have none."""
 
     torch: float
     exported: float
+    unit: str = ""
 
     @property
     def change(self) -> float:
@@ -175,8 +176,10 @@ def measure(
         first, *others = [accumulator.scores() for accumulator in accumulators]
         for parity, scores in zip(parities, others, strict=True):
             for task, metrics in first.items():
+                units = graph.model.tasks[task].score_units
                 for metric, value in metrics.items():
-                    parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric])
+                    unit = units.get(metric.partition("/")[0], "")
+                    parity.metrics[f"{source.name} {task} {metric}"] = MetricPair(value, scores[task][metric], unit)
         for parity, accumulator in zip(parities, accumulators[1:], strict=True):
             for task, stats in accumulators[0].each.items():
                 parity.counts[f"{source.name} {task}"] = len(stats)

@@ -8,6 +8,7 @@ from rich.table import Column, Table
 
 from hydranet.core.checks.printable import cell
 from hydranet.deploy.manifest import TargetFiles
+from hydranet.evaluation.report import with_unit
 from hydranet.export.parity import Parity
 
 
@@ -51,7 +52,7 @@ def metrics(parities: Sequence[Parity]) -> Table:
         if not BY_CLASS.search(name):
             losses = [(parity.metrics[name], parity.bounds.metrics) for parity in parities]
             cells = [_judged(f"{x.exported - x.torch:+.2g}", x.change <= bound) for x, bound in losses]
-            table.add_row(cell(name), f"{first.torch:.4g}", *cells)
+            table.add_row(cell(with_unit(name, first.unit)), f"{first.torch:.4g}", *cells)
     return table
 
 

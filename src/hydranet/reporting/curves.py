@@ -183,7 +183,8 @@ def progress(groups: Sequence[Group]) -> list[Figure]:
     """Headline scores over the steps of runs that were evaluated more than once."""
     made = []
     runs = [run for group in groups for run in group.runs]
-    headlines = {task: headline for run in runs if run.report for task, headline in run.report.headlines.items()}
+    reports = [run.report for run in runs if run.report]
+    headlines = {task: headline for report in reports for task, headline in report.headlines.items()}
     keys = dict.fromkeys((s, t) for run in runs for e in run.evaluations for s, ts in e["scores"].items() for t in ts)
     if max(len(run.evaluations) for run in runs) < 2:
         return []
@@ -194,7 +195,8 @@ def progress(groups: Sequence[Group]) -> list[Figure]:
             for group in groups:
                 series = [_evaluated(run, source, task, metric) for run in group.runs]
                 lines.append(Line(group.name, *series[0], repeats=series[1:]))
-            made.append(figure(f"{source}: {task} {metric} {'↑' if better == 'higher' else '↓'}", lines))
+            named = max((report.named(task, metric) for report in reports), key=len)  # older reports know no unit
+            made.append(figure(f"{source}: {task} {named} {'↑' if better == 'higher' else '↓'}", lines))
     return made
 
 
@@ -210,12 +212,13 @@ def bars(groups: Sequence[Group]) -> list[Figure]:
         return []
     by_metric: dict[tuple[str, str, str], dict[str, dict[str, list[float]]]] = {}
     for group in groups:
-        for run in group.runs:
-            for source, tasks in run.report.scores.items() if run.report else ():
+        for report in (run.report for run in group.runs if run.report):
+            for source, tasks in report.scores.items():
                 for task, metrics in tasks.items():
                     for metric, value in metrics.items():
                         kind, _, label = metric.partition("/")
                         if label:
+                            kind = report.named(task, kind)
                             labels = by_metric.setdefault((source, task, kind), {})
                             labels.setdefault(label, {}).setdefault(group.name, []).append(value)
     made = []

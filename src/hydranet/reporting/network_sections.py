@@ -12,6 +12,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.core.task import Task
 from hydranet.data.balance import SourceBalance, balance
 from hydranet.evaluation.extremes import Extremes, Scored, extremes
+from hydranet.evaluation.report import with_unit
 from hydranet.models.architecture import Architecture, Node, architecture
 from hydranet.models.hydranet import HydraNet
 from hydranet.models.summary import alone
@@ -133,8 +134,9 @@ def _images(every: Sequence[Extremes], model: HydraNet, of: str) -> Section:
     pieces = []
     for one in every:
         arrow = "↑" if one.better == "higher" else "↓"
+        metric = with_unit(one.metric, model.tasks[one.task].score_units.get(one.metric, ""))
         heading = (
-            f"{one.source}: {one.task}, {one.metric} {arrow} of single images, {one.looked_at} of {one.total} looked at"
+            f"{one.source}: {one.task}, {metric} {arrow} of single images, {one.looked_at} of {one.total} looked at"
         )
         best = [scored for scored in one.best if scored.value != one.worst[0].value]
         rows = [*((scored, "worst") for scored in one.worst), *((scored, "best") for scored in best)]

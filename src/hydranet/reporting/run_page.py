@@ -101,7 +101,8 @@ def headlines(groups: Sequence[Group]) -> str:
             for source, tasks in report.scores.items():
                 for task, metrics in tasks.items():
                     metric, better = report.headlines[task]
-                    by_column.setdefault((source, task, metric, better), {}).setdefault(i, []).append(metrics[metric])
+                    column = (source, task, report.named(task, metric), better)
+                    by_column.setdefault(column, {}).setdefault(i, []).append(metrics[metric])
     if not by_column:
         return "<p>No run has been evaluated yet.</p>"
     heads = [

@@ -28,6 +28,12 @@ def number(value: float) -> str:
     return "–" if not math.isfinite(value) else f"{value:.4g}"
 
 
+def score(report: "Report", task: str, metric: str, value: float) -> str:
+    """A score with its unit: "4.21 m"."""
+    unit = report.unit(task, metric)
+    return f"{number(value)} {unit}" if unit and math.isfinite(value) else number(value)
+
+
 def losses(progress: "Progress") -> str:
     """The losses of a step and its speed, in one line."""
     means = "  ".join(f"{name} {value:.3f}" for name, value in progress.result.losses.items())
@@ -49,7 +55,7 @@ def scores(report: "Report") -> Table:
             name, better = report.headlines[task]
             arrow = "↑" if better == "higher" else "↓"
             rest = {k: v for k, v in metrics.items() if k != name and "/" not in k}
-            more = cell("  ".join(f"{k} {number(v)}" for k, v in rest.items()))
+            more = cell("  ".join(f"{k} {score(report, task, k, v)}" for k, v in rest.items()))
             made = report.protocol[source][task].get("labels")
             more = (
                 f"[bold]agreement with a teacher, no ground truth[/bold]: {cell(str(made))}  {more}" if made else more
@@ -60,7 +66,7 @@ def scores(report: "Report") -> Table:
                 cell(source),
                 cell(task),
                 images,
-                f"{cell(name)} {arrow} [bold]{number(metrics[name])}[/bold]",
+                f"{cell(name)} {arrow} [bold]{cell(score(report, task, name, metrics[name]))}[/bold]",
                 more,
             )
     return table
@@ -75,7 +81,7 @@ def classes(report: "Report") -> list[Table]:
             if rows:
                 table = Table("class", "value", title=cell(f"{source}: {task}"))
                 for name, value in rows.items():
-                    table.add_row(cell(name), number(value))
+                    table.add_row(cell(name), cell(score(report, task, name, value)))
                 tables.append(table)
     return tables
 
@@ -87,7 +93,7 @@ def comparison(rows: "Sequence[Change]", names: Sequence[str]) -> Table:
         color = {True: "green", False: "red", None: "white"}[row.better]
         word = {True: " better", False: " worse", None: ""}[row.better]
         difference = f"[{color}]{row.difference:+.4g}{word}[/{color}]" if math.isfinite(row.difference) else "–"
-        where = (cell(row.source), cell(row.task), cell(row.metric))
+        where = (cell(row.source), cell(row.task), cell(row.named))
         table.add_row(*where, number(row.first), number(row.second), difference)
     return table
 

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydranet.core.ledger import Ledger, Omission
@@ -21,12 +21,13 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Metric:
-    """A headline score of the table. better: "higher" or "lower"."""
+    """A headline score of the table. better: "higher" or "lower".    unit: empty where it has none."""
 
     source: str
     task: str
     name: str
     better: str
+    unit: str = field(default="", compare=False)
 
     @property
     def key(self) -> Key:
@@ -128,7 +129,7 @@ def results(plan: Plan, reports: Mapping[str, Report], failed: Mapping[str, str]
 def _metrics(plan: Plan, reports: Mapping[str, Report]) -> list[Metric]:
     """The headline of every source and task that any run measured, by task."""
     measured = {
-        Metric(source, task, *report.headlines[task])
+        Metric(source, task, *report.headlines[task], report.unit(task, report.headlines[task][0]))
         for report in reports.values()
         for source, tasks in report.scores.items()
         for task in tasks

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from hydranet.evaluation.report import with_unit
 from hydranet.evaluation.spread import mean_and_spread, spread
 from hydranet.models.profile import Cost
 from hydranet.sweep.plan import SINGLE
@@ -23,7 +24,7 @@ def columns(results: Results) -> list[str]:
 
 def _head(metric: Metric, with_source: bool) -> str:
     where = f"{metric.source} " if with_source else ""
-    return f"{where}{metric.task} {metric.name} {'↑' if metric.better == 'higher' else '↓'}"
+    return f"{where}{metric.task} {with_unit(metric.name, metric.unit)} {'↑' if metric.better == 'higher' else '↓'}"
 
 
 def lines(results: Results) -> list[list[str]]:

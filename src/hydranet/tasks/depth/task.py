@@ -1,7 +1,7 @@
 """Metric depth: meters along the camera's axis for every pixel."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -175,6 +175,10 @@ class Depth(CameraTask, FixedAfterTraining):
         count = stats["images"]
         means = stats["sums"] / count if count else np.full(len(METRICS), np.nan)
         return dict(zip(METRICS, map(float, means), strict=True))
+
+    @property
+    def score_units(self) -> Mapping[str, str]:
+        return {"sq_rel": "m", "rmse": "m"}
 
     def protocol(self) -> dict[str, Any]:
         return {

@@ -1,5 +1,6 @@
 """Surface normals: a direction for every pixel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -63,6 +64,10 @@ class Normals(Task):
         median = np.searchsorted(np.cumsum(stats["histogram"]), ranks).mean() / BINS_PER_DEGREE
         shares = {name: float(n / count) for name, n in zip(LIMITS_DEG, stats["within"], strict=True)}
         return {"mean_deg": stats["sum_deg"] / count, "median_deg": float(median), **shares}
+
+    @property
+    def score_units(self) -> Mapping[str, str]:
+        return {"mean_deg": "°", "median_deg": "°"}
 
     def protocol(self) -> dict[str, Any]:
         return {"average": "over all known pixels of the set", "median": "lower edge of bins of 0.1 degree"}

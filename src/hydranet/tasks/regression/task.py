@@ -1,7 +1,7 @@
 """Regression: one number for the whole image, such as an age."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -119,6 +119,10 @@ class Regression(Task, FixedAfterTraining):
         absolute, squared, within, count = (float(value) for value in stats["errors"])
         sums = {"mae": absolute, "mse": squared, "within_tolerance": within}
         return {name: total / count if count else math.nan for name, total in sums.items()}
+
+    @property
+    def score_units(self) -> Mapping[str, str]:
+        return {"mae": self.unit, "mse": f"{self.unit}²"} if self.unit else {}
 
     def protocol(self) -> dict[str, Any]:
         how = {"mae": "mean |prediction - label| over images", "mse": "mean squared error", "unit": self.unit or "none"}
