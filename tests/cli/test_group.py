@@ -7,9 +7,10 @@ import pytest
 
 from commands import hydranet, refused
 from hydranet.checkpoint.checkpoint import load_recipe
+from hydranet.config.source import Source
 from hydranet.core.spec import Part
 from hydranet.models.sharing.grouped import Grouped
-from toys import toy_recipe
+from toys import Noise, toy_recipe
 
 
 @pytest.fixture
@@ -60,6 +61,36 @@ def test_two_ways_are_compared_and_a_cut_line_is_no_error(recipe: Path) -> None:
     ended = hydranet("group", recipe, "--by", "lookahead", "--every", 1, "--budget", 2, "--out", "found")
     assert ended.code == 0, ended.err
     assert "rank correlation with cosine, of all pairs: –: fewer than three" in ended.out
+
+
+def test_tasks_that_no_step_can_show_together_are_said_before_training(recipe: Path) -> None:
+    apart = (
+        Source("one", Noise(labels=("bright",)), (32, 64)),
+        Source("other", Noise(seed=2, labels=("glow",)), (32, 64)),
+    )
+    recipe.write_text(toy_recipe(apart, steps=8, batch=1).to_json())
+    call = ("group", recipe, "--by", "cosine", "--every", 1, "--budget", 2, "--out", "found")
+    refused(
+        hydranet(*call),
+        r"no step that is looked at can have labels of both 'bright' and 'glow' \('bright' is labeled by one; 'glow' "
+        r"is labeled by other; batch=1, steps=8, --every 1\); take a larger batch",
+    )
+    assert not Path("found").exists()
+    assert hydranet(*call[:2], "batch=2", *call[2:]).code == 0
+    # what was looked at before counts, whatever is looked at now
+    assert hydranet(*call[:2], "batch=2", "--by", "cosine", "--every", 50, "--budget", 2, "--out", "found").code == 0
+    refused(
+        hydranet(*call[:2], "batch=2", "--by", "lookahead", "--every", 8, "--budget", 2, "--out", "elsewhere"),
+        r"labels of both 'bright' and 'glow' .*--every 8",
+    )
+
+
+def test_a_task_without_labels_in_the_sources_has_no_partner(recipe: Path) -> None:
+    recipe.write_text(toy_recipe((Source("one", Noise(labels=("bright",)), (32, 64)),), steps=8).to_json())
+    refused(
+        hydranet("group", recipe, "--by", "lookahead", "--every", 1, "--out", "found"),
+        r"'bright' is labeled by one; 'glow' is labeled by no source",
+    )
 
 
 def test_what_means_nothing_is_refused(recipe: Path) -> None:

@@ -116,11 +116,13 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
     from hydranet.cli.train import run_training_loop
     from hydranet.data.mixture import Broken, Mixture
     from hydranet.models.device import available_device
+    from hydranet.sweep.grouping.looks import check_meetings
     from hydranet.training.affinity import look
 
     whole = replace(recipe, seed=seed)
     run, place = folder / f"shared-s{seed}", available_device(device)
     mixture, looks = Mixture(whole), run / LOOKS
+    check_meetings(mixture, every, [pair for line in _whole_lines(looks) for pair in _pairs(line["cosine"])])
 
     def each(progress: "Progress") -> None:
         if progress.step % every or progress.step >= progress.steps:
@@ -149,6 +151,11 @@ def _whole_lines(path: Path) -> "list[dict[str, Any]]":
         with suppress(ValueError):
             lines.append(json.loads(text))
     return lines
+
+
+def _pairs(table: "Affinity") -> "list[tuple[str, str]]":
+    """The pairs that a table has, in both orders."""
+    return [(first, second) for first, row in table.items() for second in row]
 
 
 def _mean(tables: "Sequence[Affinity]") -> "dict[str, dict[str, float]]":

@@ -108,11 +108,19 @@ def _labels(source: Source, task: Task, known: dict[str, bool]) -> bool:
 
 
 def labels(source: Source, task: Task) -> bool:
-    """Whether any of some evenly spread samples of the source has a label for the task: of as many as training looks at
-    before it says that a task has none."""
-    if source.labels.get(task.name, task.name) is None:
-        return False
-    reader = Reader(source.only([task.name]), [task])
-    chosen = dict.fromkeys((*spread(len(reader), FEW), *spread(len(reader), MANY)))
-    samples = (reader.attempt(i)[0] for i in chosen)
-    return any(sample is not None and task.name in sample.labels for sample in samples)
+    """Whether any of some evenly spread samples of the source has a label for the task (`labeled`)."""
+    return task.name in labeled(source, [task])
+
+
+def labeled(source: Source, tasks: Sequence[Task]) -> set[str]:
+    """The tasks for which any of some evenly spread samples of the source has a label: of as many samples as training
+    looks at before it says that a task has none."""
+    able = [task for task in tasks if source.labels.get(task.name, task.name) is not None]
+    lacking, wanted = {task.name for task in able}, {task.name for task in able}
+    reader = Reader(source.only(wanted), able)
+    for index in dict.fromkeys((*spread(len(reader), FEW), *spread(len(reader), MANY))):
+        if not lacking:
+            break
+        sample, _ = reader.attempt(index)
+        lacking -= sample.labels.keys() if sample is not None else set()
+    return wanted - lacking
