@@ -19,7 +19,7 @@ from hydranet.datasets.masks import Masks
 from hydranet.datasets.split import Split
 from hydranet.datasets.table import Table
 from hydranet.datasets.together import Together
-from hydranet.io.columns import BoxColumns, PointColumns, TagColumn
+from hydranet.io.columns import BoxColumns, NumberColumn, PointColumns, TagColumn
 
 TWO = ("background", "lane")
 
@@ -214,6 +214,30 @@ def test_points_of_a_table_outside_their_image_are_unknown_and_counted(tmp_path:
     (entry,) = sample.ledger.ranked()
     assert (entry.what, entry.reason, entry.count) == (Omission.LABEL_IGNORED, "a point outside its image", 3)
     assert [name.rpartition("/")[2] for name in entry.examples] == ["labels.csv:3", "labels.csv:4"]
+
+
+@pytest.mark.parametrize(
+    ("images", "name", "depth"),
+    [
+        (".", "rgb/a.png", "depth/a.png"),
+        (".", "rgb/a.png", "a_depth.png"),
+        (".", "rgb\\a.png", ".\\depth\\a.png"),
+        ("shots", "rgb/a.png", "shots/depth/a.png"),
+    ],
+    ids=["path", "name", "windows", "from the data set"],
+)
+def test_files_that_a_table_names_as_labels_are_no_images(tmp_path: Path, images: str, name: str, depth: str) -> None:
+    """A depth map beside its image is a label; the number 1 in another column does not name 1.png."""
+    inside = "depth/a_depth.png" if depth == "a_depth.png" else "depth/a.png"
+    for one in ("rgb/a.png", "rgb/1.png", inside):
+        write(tmp_path / images / one, noise(channels=3))
+    write(tmp_path / "labels.csv", f"image,age,depth\n{name},1,{depth}\n")
+    dataset = Table(str(tmp_path), images=images, labels={"age": NumberColumn("age")})
+    assert len(dataset) == 1
+    (entry,) = dataset.ledger().ranked()
+    left_out = "rgb/1.png" if images == "." else "shots/rgb/1.png"
+    assert (entry.what, entry.count, list(entry.examples)) == (Omission.IMAGE_LEFT_OUT, 1, [left_out])
+    assert entry.reason == "in no row of labels.csv"
 
 
 def test_json_lines_with_instances_inside(tmp_path: Path) -> None:

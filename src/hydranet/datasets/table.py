@@ -40,7 +40,8 @@ class Table(FileDataset):
             refused.
     instances: in JSON, the field of a row that lists its instances, whose own fields then count beside the row's.
 
-    An image of the folder that no row names is left out and counted; a row without an image is an error, or counted.
+    An image of the folder that no row names is left out and counted, but for files that another column names: these are
+    labels, such as depth maps. A row without an image is an error, or counted.
     """
 
     table: str = "labels.csv"
@@ -155,7 +156,8 @@ def _read(dataset: Table) -> _Rows:
     ledger = Ledger()
     if lost:
         ledger = ledger.noted(Omission.LABEL_IGNORED, str(file), "a row without an image", *lost)
-    unnamed = [path.relative_to(dataset.folder).as_posix() for path in present if path not in of]
+    unused = _without_labels([path for path in present if path not in of], dataset, rows)
+    unnamed = [path.relative_to(dataset.folder).as_posix() for path in unused]
     if unnamed:
         ledger = ledger.noted(Omission.IMAGE_LEFT_OUT, str(folder), f"in no row of {file.name}", *unnamed)
     return _Rows(tuple(sorted(of, key=natural)), of, ledger)
@@ -181,6 +183,31 @@ def _expanded(rows: Sequence[Row], field_name: str) -> list[Row]:
     ]
 
 
+def _without_labels(paths: Sequence[Path], dataset: Table, rows: Sequence[Row]) -> list[Path]:
+    """Files without those that rows name in other columns than that of the image, such as depth maps: these are labels.
+
+    A row names a file by its whole name, or by its path from the folder of the images, of the table or of the data set.
+    """
+    named = {
+        _as_path(cell.strip())
+        for row in (rows if paths else ())
+        for column, cell in row.cells.items()
+        if column != dataset.image and isinstance(cell, str)
+    }
+    roots = (dataset.folder / dataset.images, (dataset.folder / dataset.table).parent, dataset.folder)
+    return [
+        path
+        for path in paths
+        if path.name not in named
+        and not any(path.is_relative_to(root) and path.relative_to(root).as_posix() in named for root in roots)
+    ]
+
+
+def _as_path(word: str) -> str:
+    """A path as a table writes it, on whatever system."""
+    return word.replace("\\", "/").removeprefix("./")
+
+
 def _names(images: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
     """Images by every name that a row may use: path, path without suffix, file name, stem."""
     names: dict[str, list[Path]] = {}
@@ -193,13 +220,7 @@ def _names(images: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
 
 def _image(row: Row, column: str, folder: Path, names: Mapping[str, Sequence[Path]]) -> Path:
     value = row.cell(column, names)
-    name = (
-        value.replace("\\", "/").removeprefix("./")
-        if isinstance(value, str)
-        else str(value)
-        if value is not None
-        else ""
-    )
+    name = _as_path(value) if isinstance(value, str) else str(value) if value is not None else ""
     matches = names.get(name, ())
     if len(matches) == 1:
         return matches[0]
