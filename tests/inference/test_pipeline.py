@@ -96,6 +96,26 @@ def test_a_folder_as_a_video(run: Path, tmp_path: Path) -> None:
     assert shown(tmp_path / "seen" / "bright.mp4")[0] == 3
 
 
+@pytest.mark.parametrize(
+    "option", [("--arrays",), ("--files",), ("--track",), ("--draw", "all"), ("--record", "x.mcap"), ("--fps", 10)]
+)
+def test_options_that_change_nothing_for_a_bag_are_refused(run: Path, tmp_path: Path, option: tuple[object]) -> None:
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag/metadata.yaml").write_text("")
+    ended = hydranet("predict", run, tmp_path / "bag", "--out", tmp_path / "seen", *option)
+    refused(ended, f"got {option[0]} for a bag of ROS 2, whose answers are a bag, where it changes nothing")
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_rate_for_a_video_and_a_topic_for_a_folder_are_refused(run: Path, drive: Path, tmp_path: Path) -> None:
+    ended = hydranet("predict", run, drive, "--out", tmp_path / "seen", "--fps", 25)
+    refused(ended, "got --fps for frames that come with times of their own, where it changes nothing; leave it out")
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((32, 64, 3), np.uint8))
+    ended = hydranet("predict", run, tmp_path / "0.png", "--out", tmp_path / "seen", "--topic", "/camera")
+    refused(ended, "got --topic for images that are no bag, where it changes nothing; leave it out")
+    assert not (tmp_path / "seen").exists()
+
+
 def test_each_video_of_a_folder_has_a_folder_of_its_own(run: Path, tmp_path: Path) -> None:
     for name, count in (("a", 2), ("b", 3)):
         video = VideoFile(tmp_path / "videos" / f"{name}.mp4", 10)

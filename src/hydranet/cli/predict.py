@@ -1,6 +1,6 @@
 """hydranet predict"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +73,9 @@ Draw = Annotated[
     typer.Option(help="each = one per task and one of all, all = one of all, none; default: each, for videos all"),
 ]
 Record = Annotated[Path | None, typer.Option(help="Also FILE.mcap for Foxglove or FILE.rrd for Rerun")]
-Fps = Annotated[float, typer.Option(min=0, help="Frame rate, if images are the frames of a video; 0 = they are not")]
+Fps = Annotated[
+    float, typer.Option(min=0, help="Frame rate of still images that are the frames of a video; 0 = they are not")
+]
 Topic = Annotated[str, typer.Option(help="Of a bag: the topic with images; default: its only one")]
 Limit = Annotated[int, typer.Option(min=0, help="End after this many frames; 0 = no limit")]
 Runtime = Annotated[str, typer.Option(help="For exported files: onnx, openvino, torchscript")]
@@ -128,7 +130,14 @@ def predict(
     shape, rates, chosen = parse_size(size), parse_every(every or ()), Runtime(runtime, device, threads, precision)
     bag = is_bag(Path(images))
     _check_out(images, out)
+    no_bag = {"--arrays": arrays, "--files": files, "--track": track, "--draw": draw, "--record": record, "--fps": fps}
+    _refuse(
+        no_bag if bag else {"--topic": topic},
+        "a bag of ROS 2, whose answers are a bag" if bag else "images that are no bag",
+    )
     sources = {} if bag else find_sources(images, stop)
+    if sources and all(source.fps is not None for source in sources.values()):
+        _refuse({"--fps": fps}, "frames that come with times of their own")
     predictor = Predictor(
         best_of(model, best),
         _names(heads),
@@ -190,6 +199,15 @@ def _check_out(images: str, out: Path) -> None:
             f"got --out {out}, where the images are read from: the next run would take drawings for images; choose "
             "another folder"
         )
+
+
+def _refuse(options: Mapping[str, object], images: str) -> None:
+    """Raises SpecError for the first of these options that is given: it would change nothing for such images."""
+    from hydranet.core.spec import SpecError
+
+    for option, given in options.items():
+        if given:
+            raise SpecError(f"got {option} for {images}, where it changes nothing; leave it out")
 
 
 def _replay(
