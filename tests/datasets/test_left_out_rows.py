@@ -320,3 +320,31 @@ def test_points_that_are_not_finite_are_left_out_of_a_scan(tmp_path: Path) -> No
     points.tofile(tmp_path / "training/velodyne/000000.bin")
     depth = KittiObject(str(tmp_path), depth="velodyne", labels=("depth",))[0].labels["depth"]
     assert np.isfinite(depth.values).sum() == 1
+
+
+def ghosts(dataset: Dataset) -> list[tuple[int, tuple[str, ...]]]:
+    entries = dataset.ledger().ranked()
+    return [(one.count, one.examples) for one in entries if one.reason == "a label file without an image"]
+
+
+def test_label_files_without_an_image_are_counted(tmp_path: Path) -> None:
+    boxes = yolo(tmp_path / "yolo")
+    write(tmp_path / "yolo/labels/train/classes.txt", "car\nperson\n")
+    write(tmp_path / "yolo/labels/train/notes.txt", "")
+    write(tmp_path / "yolo/labels/train/deep/c.TXT", "1 0.5 0.5 0.25 0.5\n")
+    assert ghosts(boxes) == [(1, ("deep/c.TXT",))]
+    objects = voc(tmp_path / "voc")
+    write(tmp_path / "voc/Annotations/build.xml", "<project/>")
+    write(tmp_path / "voc/Annotations/c.xml", f"<annotation>{voc_object('car', (1, 1, 4, 4))}</annotation>")
+    assert ghosts(objects) == [(1, ("c.xml",))]
+    labelme(tmp_path / "labelme")
+    shapes = Labelme(str(tmp_path / "labelme"), names=("car", "road", "lane"))
+    write(tmp_path / "labelme/deep/c.json", json.dumps({"shapes": [labelme_shape("car", "rectangle", (1, 1), (4, 4))]}))
+    assert ghosts(shapes) == [(1, ("deep/c.json",))]
+
+
+def test_images_without_labels_are_not_label_files(tmp_path: Path) -> None:
+    boxes = Yolo(yolo(tmp_path).root, names=("car", "person"), on_error="skip")
+    write(tmp_path / "images/train/c.png", noise(channels=3))
+    assert ghosts(boxes) == []
+    assert [one.reason for one in boxes.ledger().ranked()] == ["without a label file"]

@@ -10,10 +10,10 @@ from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import BoxRow, OnError, boxes_inside, numbers, quoted, read_rows
-from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels
+from hydranet.io.files import FileDataset, ledger_of, read_text, with_labels, without_image
 from hydranet.io.flags import flag
 from hydranet.io.images import read_image
-from hydranet.io.listing import Listing, as_written, check_stems, listing
+from hydranet.io.listing import Listing, as_written, check_stems, listing, walk
 from hydranet.io.shares import refuse_shares, stated_sides
 from hydranet.io.stated_size import fitted, stated_size
 
@@ -65,7 +65,14 @@ class Voc(FileDataset):
         objects = ledger_of(
             self.frames, lambda path: read_objects(self._labels_of(path), self.names, self.on_error).ledger
         )
-        return super().ledger() + self._listing.ledger + objects
+        return super().ledger() + self._listing.ledger + self._spare() + objects
+
+    def _spare(self) -> Ledger:
+        """XML files with objects that belong to no image."""
+        used = {self._labels_of(path) for path in listing(self.folder / self.images).images}
+        place = self.folder / self.annotations
+        files = (path for path in walk(place) if path.suffix.lower() == ".xml")
+        return without_image(place, files, used, is_voc)
 
     def _labels_of(self, path: Path) -> Path:
         name = path.relative_to(self.folder / self.images).with_suffix(".xml")
@@ -114,6 +121,14 @@ def read_objects(path: Path, names: tuple[str, ...], on_error: OnError = "refuse
     refuse_shares(stated_sides(rows, added=FROM_ONE), "a box")
     stated = stated_size(tree.findtext("size/height"), tree.findtext("size/width"), f"{path}: size")
     return VocObjects(rows, stated, ledger)
+
+
+def is_voc(path: Path) -> bool:
+    """Whether an XML file is one of Pascal VOC."""
+    try:
+        return "<annotation" in read_text(path)
+    except DataError:
+        return False
 
 
 def parse_object(item: ElementTree.Element, names: tuple[str, ...], where: str) -> BoxRow:

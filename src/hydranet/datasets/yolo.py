@@ -9,9 +9,9 @@ from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.core.spec import SpecError
 from hydranet.io.box_rows import BoxRow, boxes_inside, numbers, quoted, read_rows
-from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels
+from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels, without_image
 from hydranet.io.images import read_rgb
-from hydranet.io.listing import Listing, as_written, check_stems, listing
+from hydranet.io.listing import Listing, as_written, check_stems, listing, walk
 from hydranet.io.shares import SHARE_SLACK
 
 
@@ -57,7 +57,14 @@ class Yolo(FileDataset):
     def ledger(self) -> Ledger:
         """What is left out of all files; reads every label file; a broken one is named when its image is read."""
         rows = ledger_of(self.frames, lambda path: self._rows(path)[1])
-        return super().ledger() + self._listing.ledger + rows
+        return super().ledger() + self._listing.ledger + self._spare() + rows
+
+    def _spare(self) -> Ledger:
+        """Text files with boxes that belong to no image."""
+        used = {self._labels_of(path) for path in listing(self.folder / self.images).images}
+        place = self.folder / self.labels
+        files = (path for path in walk(place) if path.suffix.lower() == ".txt")
+        return without_image(place, files, used, holds_boxes)
 
     def _labels_of(self, path: Path) -> Path:
         name = path.relative_to(self.folder / self.images).with_suffix(".txt")
@@ -90,6 +97,14 @@ class Yolo(FileDataset):
         ]
         boxes, ledger = boxes_inside(rows, (height, width), str(self.folder / self.labels), self.on_error)
         return Sample(image, {"detection": boxes}, key=path.relative_to(self.folder).as_posix(), ledger=ledger)
+
+
+def holds_boxes(path: Path) -> bool:
+    """Whether a text file begins with a class and the four numbers of a box."""
+    try:
+        return any(len(numbers(line.split(), "")) == 5 for line in read_lines(path)[:1])
+    except DataError:
+        return False
 
 
 def parse_line(line: str, classes: int, where: str) -> BoxRow:

@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,9 @@ from hydranet.io.missing_file import MissingFile
 
 DATA_VARIABLE = "HYDRANET_DATA"
 """Environment variable that names the folder of data sets."""
+
+WITHOUT_IMAGE = "a label file without an image"
+"""Why a label file is not used."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,17 @@ def with_labels(
     if not labeled:
         raise DataError(f"none of the {len(images)} images in {folder} has a label file; check the root")
     return labeled, ledger
+
+
+def without_image(
+    folder: Path, files: Iterable[Path], used: Collection[Path], holds_labels: Callable[[Path], bool]
+) -> Ledger:
+    """The label files that belong to no image, counted; other text beside them, such as names of classes, is none.
+
+    used: the label files of all images, whether they exist or not.    holds_labels: of one of the others.
+    """
+    spare = sorted(path.relative_to(folder).as_posix() for path in files if path not in used and holds_labels(path))
+    return Ledger().noted(Omission.LABEL_IGNORED, str(folder), WITHOUT_IMAGE, *spare) if spare else Ledger()
 
 
 def ledger_of(paths: Iterable[Path], read: Callable[[Path], Ledger]) -> Ledger:

@@ -9,12 +9,11 @@ from pathlib import Path
 from hydranet.core.ledger import Ledger, Omission
 from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
-from hydranet.io.files import FileDataset
+from hydranet.io.files import WITHOUT_IMAGE, FileDataset
 from hydranet.io.images import IMAGES
 from hydranet.io.listing import natural, walk
 
 WITHOUT_LABEL = "without a label file"
-WITHOUT_IMAGE = "a label file without an image"
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,9 @@ def paired(dataset: PairedFiles, suffixes: Iterable[str]) -> Pairs:
         images = [path for path, label in zip(images, labels, strict=True) if label]
         labels = [label for label in labels if label]
     kept = {label for label in labels if label}
-    spare = [] if together else [f for files in label_files.values() for f in files if f not in kept]
+    spare = [file for files in label_files.values() for file in files if file not in kept]
+    if together:  # what has an image's suffix there is an image, and counted as such
+        spare = [file for file in spare if file.suffix.lower() not in IMAGES]
     if spare:
         names = sorted(path.relative_to(dataset.folder).as_posix() for path in spare)
         ledger = ledger.noted(Omission.LABEL_IGNORED, str(labels_in), WITHOUT_IMAGE, *names)
