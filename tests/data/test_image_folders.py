@@ -74,6 +74,19 @@ def test_a_part_that_nothing_uses_is_named(tmp_path: Path) -> None:
     assert found.why.endswith("validation valid/_annotations.coco.json; not used: test/_annotations.coco.json")
 
 
+def test_images_that_no_file_lists_are_counted(tmp_path: Path) -> None:
+    images(tmp_path / "images", numbered(9))
+    tables(tmp_path / "instances_train.json", numbered(4))
+    tables(tmp_path / "instances_val.json", numbered(6)[4:])
+    (found,) = recognize(tmp_path, Answers())
+    assert found.why.endswith(
+        "validation instances_val.json; 3 images beside them are in no such file, as images/0006.jpg"
+    )
+    tables(tmp_path / "instances_val.json", numbered(9)[4:])
+    (found,) = recognize(tmp_path, Answers())
+    assert found.why.endswith("validation instances_val.json")
+
+
 def test_a_table_of_one_part(tmp_path: Path) -> None:
     images(tmp_path / "train", numbered(6))
     images(tmp_path / "val", numbered(4))

@@ -1,7 +1,8 @@
 """COCO's JSON, recognized."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydranet.core.dataset import Dataset
@@ -12,6 +13,7 @@ from hydranet.data.recognition.image_folder import image_folders, normal, words
 from hydranet.datasets.coco import Coco
 from hydranet.io.box_rows import OnError
 from hydranet.io.files import read_json
+from hydranet.io.images import IMAGES
 from hydranet.io.path_groups import own_names
 
 HELD_OUT = {"val", "test", "dev"}
@@ -29,12 +31,23 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     for path in training or held_out:
         own = val[0] if len(training) == 1 and val else None
         split = f", validation {_name(own, sets)}" if own else ""
-        dataset, where = sets[path]
+        dataset, where = sets[path].dataset, sets[path].where
         unused = [_name(one, sets) for one in held_out if training and one != own]
         aside = f"; not used: {', '.join(unused)}" if unused and path == training[0] else ""
         what = "" if isinstance(dataset, Coco) else ", with key points"
-        why = f"{_name(path, sets)} has the tables of COCO{what}{where}{split}{aside}"
-        yield Recognized(folder.name, dataset, why, sets[own][0] if own else None)
+        why = f"{_name(path, sets)} has the tables of COCO{what}{where}{split}{aside}{_unlisted(path, sets, folder)}"
+        yield Recognized(folder.name, dataset, why, sets[own].dataset if own else None)
+
+
+def _unlisted(path: Path, sets: Mapping[Path, "_Set"], folder: Folder) -> str:
+    """How many images lie in the folders of those that a file lists, and are in no file themselves."""
+    listed = {image for its in sets.values() for image in its.images}
+    places = {image.parent for image in sets[path].images}
+    others = [one for one in folder.of(*IMAGES) if one.parent in places and one not in listed]
+    if not others:
+        return ""
+    count = "1 image beside them is" if len(others) == 1 else f"{len(others)} images beside them are"
+    return f"; {count} in no such file, as {others[0].relative_to(folder.root).as_posix()}"
 
 
 def _is_held_out(path: Path, part: str) -> bool:
@@ -48,8 +61,17 @@ def _name(path: Path, beside: Iterable[Path]) -> str:
     return f"{path.parent.name}/{path.name}" if again else path.name
 
 
-def _coco_of(path: Path, folder: Folder) -> tuple[Dataset, str] | None:
-    """The data set of a file, and in words which of several folders its images lie in; None without boxes."""
+@dataclass(frozen=True)
+class _Set:
+    """What a file describes. where: in words, which of several folders its images lie in.    images: that it lists."""
+
+    dataset: Dataset
+    where: str
+    images: frozenset[Path]
+
+
+def _coco_of(path: Path, folder: Folder) -> _Set | None:
+    """The data set of a file; None without boxes."""
     tree = read_json(path)
     boxes = [one for one in tree["annotations"] if isinstance(one, dict) and isinstance(one.get("bbox"), list)]
     names = [
@@ -69,4 +91,5 @@ def _coco_of(path: Path, folder: Folder) -> tuple[Dataset, str] | None:
     name = path.relative_to(folder.root).as_posix()
     where = f", images in {images} (of these names there are some in {', '.join(places[1:4])}, too)"
     dataset = keypoints(folder.root, name, images, tree, error) or Coco(str(folder.root), name, images, on_error=error)
-    return dataset, where if places[1:] else ""
+    place = folder.root / images
+    return _Set(dataset, where if places[1:] else "", frozenset(place / normal(name) for name in names))
