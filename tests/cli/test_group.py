@@ -54,6 +54,22 @@ def test_looked_at(recipe: Path, by: str) -> None:
     assert found["affinity"]["glow"]["bright"] == pytest.approx(mean)
 
 
+def test_looks_of_another_number_of_steps_are_none_of_this_command(recipe: Path) -> None:
+    for every, used in ((1, [1, 2, 3]), (2, [2])):
+        ended = hydranet("group", recipe, "--by", "cosine", "--every", every, "--budget", 2, "--out", "found")
+        assert ended.code == 0, ended.err
+        looks = {
+            line["step"]: line["cosine"]["glow"]["bright"]
+            for line in map(json.loads, Path("found/shared-s0/affinity.jsonl").read_text().splitlines())
+        }
+        mean = sum(looks[step] for step in used) / len(used)
+        found = json.loads(Path("found/group-cosine.json").read_text())
+        assert found["affinity"]["glow"]["bright"] == pytest.approx(mean)
+    assert hydranet("group", recipe, "--by", "cosine", "--every", 2, "--budget", 2, "--out", "seldom").code == 0
+    ended = hydranet("group", recipe, "--by", "cosine", "--every", 1, "--budget", 2, "--out", "seldom")
+    refused(ended, "got --every 1, but seldom/shared-s0 was looked at every 2 steps; give --every 2, or train it anew")
+
+
 def test_two_ways_are_compared_and_a_cut_line_is_no_error(recipe: Path) -> None:
     assert hydranet("group", recipe, "--by", "cosine", "--every", 1, "--budget", 2, "--out", "found").code == 0
     with Path("found/shared-s0/affinity.jsonl").open("a") as file:

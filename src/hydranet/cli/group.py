@@ -122,6 +122,7 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
     whole = replace(recipe, seed=seed)
     run, place = folder / f"shared-s{seed}", available_device(device)
     mixture, looks = Mixture(whole), run / LOOKS
+    _check_every(run, _whole_lines(looks), every)
     check_meetings(mixture, every, [pair for line in _whole_lines(looks) for pair in _pairs(line["cosine"])])
 
     def each(progress: "Progress") -> None:
@@ -132,14 +133,27 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
             return  # training names them
         batches = [batch.to(trained.device, channels_last=True) for batch in step.batches]
         now = look(trained.model, batches, trained.autocast, progress.lr, whole.seed + progress.step)
-        line = {"step": progress.step, "lookahead": now.lookahead, "cosine": now.cosine}
+        line = {"step": progress.step, "every": every, "lookahead": now.lookahead, "cosine": now.cosine}
         with looks.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     resume = (run / STATE).is_file()
     run_training_loop(whole, run, device=place, resume=resume, again="the same command", each=each)
     lines = {one["step"]: one for one in _whole_lines(looks)}  # steps after the last checkpoint were looked at again
+    lines = {step: one for step, one in lines.items() if not step % every}
     return {what: _mean([one[what] for one in lines.values()]) for what in ("lookahead", "cosine")}
+
+
+def _check_every(run: Path, lines: "Sequence[dict[str, Any]]", every: int) -> None:
+    """Raises SpecError where a run was begun with fewer looks than are asked for: they cannot be made up for."""
+    from hydranet.core.spec import SpecError
+
+    seldom = {one["every"] for one in lines if every % one.get("every", every)}
+    if seldom:
+        raise SpecError(
+            f"got --every {every}, but {run} was looked at every {max(seldom)} steps; give --every {max(seldom)}, or "
+            "train it anew in another --out"
+        )
 
 
 def _whole_lines(path: Path) -> "list[dict[str, Any]]":
