@@ -229,6 +229,15 @@ def test_one_image_gives_all_messages_with_one_stamp() -> None:
         Perception(SessionPredictor(Toy(), ["cars"]), Outputs(cloud=True))
 
 
+@pytest.mark.parametrize(("threshold", "published"), [(None, 0.25), (0.0, 0.0), (0.5, 0.5)])
+def test_label_info_states_the_threshold_in_use(threshold: float | None, published: float) -> None:
+    perception = Perception(
+        SessionPredictor(Toy(), ["cars"], options={"cars": {"score_threshold": 0.25}}), Outputs(vision=True), threshold
+    )
+    (info,) = [one for one in perception.labels() if one.topic == "cars/label_info"]
+    assert info.message.fields["threshold"] == published
+
+
 def test_the_overlay_leaves_the_image_visible() -> None:
     _, rgb = image_file(4)
 

@@ -54,8 +54,8 @@ class Perception:
         """What class ids mean, to be published once."""
         rows = []
         for name, classes in self.predictor.classes.items():
-            threshold = self.predictor.heads[name].score_threshold
-            rows += label_info(name, classes, self.outputs.vision, self.threshold or threshold)
+            threshold = self.predictor.heads[name].score_threshold if self.threshold is None else self.threshold
+            rows += label_info(name, classes, self.outputs.vision, threshold)
         return rows
 
     def __call__(self, rgb: np.ndarray, stamp: Stamp, camera: Camera | None) -> list[Published]:
