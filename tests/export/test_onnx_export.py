@@ -14,9 +14,11 @@ from commands import hydranet, refused
 from hydranet.checkpoint import checkpoint
 from hydranet.config.source import Source
 from hydranet.datasets.folder import Folder
+from hydranet.datasets.table import Table
 from hydranet.deploy.writer import save_image
 from hydranet.export.targets.onnx import shapes_of_floats
 from hydranet.inference.predictor import Predictor
+from hydranet.io.columns import NumberColumn
 from toys import toy_recipe
 
 onnx = pytest.importorskip("onnx")
@@ -145,6 +147,22 @@ def test_without_pictures_nothing_is_exported(tmp_path: Path) -> None:
     ended = hydranet("export", tmp_path / "run")
     refused(ended, "no data folder.*or prove the export on other images, without scores: --images FOLDER")
     assert not (tmp_path / "run" / "export").exists()
+
+
+def test_broken_images_that_a_source_skips_do_not_end_the_proof(tmp_path: Path) -> None:
+    for i in range(3):
+        save_image(tmp_path / f"data/images/{i}.png", picture())
+    (tmp_path / "data/images/1.png").write_bytes(b"no image")
+    (tmp_path / "data/labels.csv").write_text("image,bright\n0.png,0.5\n1.png,0.5\n2.png,0.25\n")
+    table = Table(str(tmp_path / "data"), labels={"bright": NumberColumn("bright")})
+    recipe = replace(toy_recipe(), validation=(Source("held-out", table, (32, 64), on_error="skip"),))
+    checkpoint.save_model(tmp_path / "run", recipe.build(), recipe)
+    ended = hydranet("export", tmp_path / "run", "--heads", "bright")
+    assert ended.code == 0, ended.err
+    proofs = json.loads((tmp_path / "run/export/parity.json").read_text())
+    assert {(proof["images"], *next(iter(proof["metrics"])).split()[:2]) for proof in proofs} == {
+        (2, "held-out", "bright")
+    }
 
 
 def test_frames_of_other_cameras_are_left_out_of_the_proof(run: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def same(
     first.to(place)
     second.to(place)
     inputs = _named(images, recipe) if images else _held_out(recipe, limit)
-    proofs = compare_outputs(first, second, inputs, tasks.split(",") if tasks else None)
+    proofs = compare_outputs(first, second, inputs, [name.strip() for name in tasks.split(",")] if tasks else None)
     for proof in proofs.values():
         for line in proof.lines():
             say(line)

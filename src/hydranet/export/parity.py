@@ -164,8 +164,8 @@ def measure(
         reader = Reader(source.only(graph.model.tasks), tasks)
         accumulators = [MetricAccumulator(tasks, keep=resample) for _ in range(len(parities) + 1)]
         for index in chosen[source.name]:
-            sample = reader[index]
-            if frame in (None, sample.size):
+            sample, _ = reader.attempt(index)  # a broken one that its source skips is in no score of training, either
+            if sample is not None and frame in (None, sample.size):
                 if not parities[0].images:
                     _other_shapes(graph, list(sessions.values()), parities, sample)
                 each = _predictions(graph, list(sessions.values()), parities, sample)
