@@ -13,8 +13,8 @@ from hydranet.balancers.plain_sum import PlainSum
 from hydranet.balancers.upgrad import UPGrad
 from hydranet.core.spec import Part
 from hydranet.evaluation.report import Report
-from hydranet.reporting.curves import Group, curves, grouped, losses, runs_in
-from hydranet.reporting.run_page import sections, write_page
+from hydranet.reporting.curves import Curves, Group, bars, curves, grouped, losses, runs_in
+from hydranet.reporting.run_page import headlines, sections, write_page
 from hydranet.training.log import RunLog
 from hydranet.training.train import train
 from hydranet.visualization import charts
@@ -76,6 +76,36 @@ def test_several_runs_share_charts(runs: list[Path], tmp_path: Path) -> None:
     text = (tmp_path / "both.html").read_text()
     assert text.count('class="legend') == 1  # one for the whole page
     assert "<td>1</td><td>0.5</td>" in text
+
+
+def measured(name: str, mae: float, road: float, images: int) -> Curves:
+    scores = {"held-out": {"bright": {"mae": mae, "iou/road": road}}}
+    protocol = {"held-out": {"bright": {"images": images}}}
+    return Curves(
+        name, [{"step": 1}], [], Report(name, scores, protocol, {"bright": ("mae", "lower")}), recipe=f"{mae}"
+    )
+
+
+def test_scores_that_were_measured_otherwise_are_not_compared() -> None:
+    groups = grouped([measured("a", 0.5, 0.2, 9), measured("b", 0.4, 0.3, 9), measured("c", 0.1, 0.9, 2)])
+    table = headlines(groups)
+    assert re.findall(r"<td>(.*?)</td>", table) == ["1", "0.5", "–", "1", "<b>0.4</b>", "–", "1", "–", "0.1"]
+    assert [title.split("-")[1] for title in re.findall(r"measured as (\S+?)<", table)] == ["9images", "2images"]
+    assert [figure.title.partition(" measured as mae-")[2][:7] for figure in bars(groups)] == ["9images", "2images"]
+
+
+def test_runs_of_one_name_in_two_folders_are_two() -> None:
+    groups = grouped([measured("a", 0.5, 0.2, 9), measured("a", 0.4, 0.8, 9)])
+    assert [group.name for group in groups] == ["a", "a (2)"]
+    (chart,) = bars(groups)
+    assert chart.key == ("a", "a (2)")
+    assert re.findall(r">(0\.\d+)<", chart.svg) == ["0.2", "0.8"]
+
+
+def test_a_run_given_twice_is_one_measurement(sweep: Path, tmp_path: Path) -> None:
+    ended = hydranet("report", sweep, sweep / "lr-0.01-s0", "--out", tmp_path / "page.html")
+    assert ended.code == 0, ended.err
+    assert "<td>2</td><td>0.11 ± 0.14</td>" in (tmp_path / "page.html").read_text()
 
 
 @pytest.fixture(scope="module")

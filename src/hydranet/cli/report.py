@@ -48,8 +48,8 @@ def report(
     from hydranet.reporting.run_page import sections, write_page
 
     path = out or runs[0] / ("report.html" if len(runs) == 1 else "comparison.html")
-    folders = [run for folder in runs for run in runs_in(folder)]
-    begun = {run.resolve() for run in folders}
+    begun = {run.resolve(): run for folder in runs for run in runs_in(folder)}
+    folders = list(begun.values())  # each once: one run given twice is no second measurement
     waiting = [path for folder in runs for path in folder.glob("*/recipe.json") if path.parent.resolve() not in begun]
     if waiting:
         say(f"{len(waiting)} runs have not begun and are not shown, such as {waiting[0].parent}")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,15 @@ class Group:
 
 
 def grouped(runs: Sequence[Curves]) -> list[Group]:
-    """Runs of equal recipes together, in the order given; each has the part of their names that they share."""
+    """Runs of equal recipes together, in the order given; each has the part of their names that they share, and where
+    two would have one name, a number: charts tell groups apart by their names."""
     by_recipe: dict[str, list[Curves]] = {}
     for i, run in enumerate(runs):
         by_recipe.setdefault(run.recipe or f"run {i}", []).append(run)
-    return [Group(_shared_name([run.name for run in several]), several) for several in by_recipe.values()]
+    names = [_shared_name([run.name for run in several]) for several in by_recipe.values()]
+    again = [names[:i].count(name) for i, name in enumerate(names)]  # folders of equal names in several places
+    unique = [f"{name} ({count + 1})" if count else name for name, count in zip(names, again, strict=True)]
+    return [Group(name, several) for name, several in zip(unique, by_recipe.values(), strict=True)]
 
 
 def _shared_name(names: Sequence[str]) -> str:
@@ -207,10 +212,13 @@ def _evaluated(run: Curves, source: str, task: str, metric: str) -> tuple[list[f
 
 
 def bars(groups: Sequence[Group]) -> list[Figure]:
-    """Per-class scores of the last reports, one chart per source, task and metric; of several runs their mean."""
+    """Per-class scores of the last reports, one chart per source, task and metric; of several runs their mean.
+
+    Scores that were measured in different ways have charts of their own.
+    """
     if not any(run.report for group in groups for run in group.runs):
         return []
-    by_metric: dict[tuple[str, str, str], dict[str, dict[str, list[float]]]] = {}
+    by_metric: dict[tuple[str, str, str, str], dict[str, dict[str, list[float]]]] = {}
     for group in groups:
         for report in (run.report for run in group.runs if run.report):
             for source, tasks in report.scores.items():
@@ -218,16 +226,17 @@ def bars(groups: Sequence[Group]) -> list[Figure]:
                     for metric, value in metrics.items():
                         kind, _, label = metric.partition("/")
                         if label:
-                            kind = report.named(task, kind)
-                            labels = by_metric.setdefault((source, task, kind), {})
+                            kind, how = report.named(task, kind), report.protocol_ids[source][task]
+                            labels = by_metric.setdefault((source, task, kind, how), {})
                             labels.setdefault(label, {}).setdefault(group.name, []).append(value)
-    made = []
-    for (source, task, kind), labels in by_metric.items():
+    made, ways = [], Counter(key[:-1] for key in by_metric)
+    for (source, task, kind, how), labels in by_metric.items():
         means = {
             group.name: [mean_and_deviation(values.get(group.name, ()))[0] for values in labels.values()]
             for group in groups
         }
-        made.append(Figure(f"{source}: {task} {kind}", bar_chart(list(labels), means), tuple(means), shared_key=True))
+        title = f"{source}: {task} {kind}" + (f" measured as {how}" if ways[source, task, kind] > 1 else "")
+        made.append(Figure(title, bar_chart(list(labels), means), tuple(means), shared_key=True))
     return made
 
 

@@ -1,6 +1,7 @@
 """Runs as one page of HTML that opens without a network: scores, curves, figures, and what else a caller adds."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -94,24 +95,30 @@ def _about(group: Group) -> str:
 
 
 def headlines(groups: Sequence[Group]) -> str:
-    """The last headline scores as an HTML table: one row per group, mean and spread over its runs, the best bold."""
-    by_column: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
+    """The last headline scores as an HTML table: one row per group, mean and spread over its runs, the best bold.
+
+    Scores that were measured in different ways (other images, classes, thresholds) have columns of their own.
+    """
+    by_column: dict[tuple[str, str, str, str, str], dict[int, list[float]]] = {}
     for i, group in enumerate(groups):
         for report in (run.report for run in group.runs if run.report):
             for source, tasks in report.scores.items():
                 for task, metrics in tasks.items():
                     metric, better = report.headlines[task]
-                    column = (source, task, report.named(task, metric), better)
+                    column = (source, task, report.named(task, metric), better, report.protocol_ids[source][task])
                     by_column.setdefault(column, {}).setdefault(i, []).append(metrics[metric])
     if not by_column:
         return "<p>No run has been evaluated yet.</p>"
+    ways = Counter(column[:-1] for column in by_column)
     heads = [
-        f"{source}: {task} {metric} {'↑' if better == 'higher' else '↓'}" for source, task, metric, better in by_column
+        f"{source}: {task} {metric} {'↑' if better == 'higher' else '↓'}"
+        + (f" measured as {how}" if ways[source, task, metric, better] > 1 else "")
+        for source, task, metric, better, how in by_column
     ]
     best = {}
     for column, values in by_column.items():
         means = {i: mean for i, several in values.items() if math.isfinite(mean := mean_and_deviation(several)[0])}
-        if means and len(groups) > 1:
+        if len(means) > 1:
             best[column] = (max if column[3] == "higher" else min)(means, key=lambda i: means[i])
     rows = []
     for i, group in enumerate(groups):
