@@ -231,6 +231,50 @@ def test_a_pattern_of_groups_for_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "flip"),
+    [
+        ("x0,y0,x1,y1,x2,y2", 0.0),  # points that nobody named: a flip would call the left eye the right one
+        ("arrow", 0.0),
+        ("age", 0.5),
+    ],
+)
+def test_images_are_not_flipped_where_left_and_right_may_differ(tmp_path: Path, columns: str, flip: float) -> None:
+    rows = {"x0,y0,x1,y1,x2,y2": "{i}.5,3,20.5,3,9,{i}", "arrow": "turn {side}", "age": "{i}.5"}[columns]
+    for i in range(8):
+        write(tmp_path / f"faces/{i}.jpg", scene(i)[0])
+    lines = [f"{i}.jpg," + rows.format(i=i, side=("left", "right")[i % 2]) for i in range(8)]
+    (tmp_path / "faces/table.csv").write_text("\n".join([f"image,{columns}", *lines]) + "\n")
+    ended = hydranet("init", tmp_path / "faces", "--out", tmp_path / "r.yaml")
+    assert ended.code == 0, ended.err
+    assert resolve.recipe(str(tmp_path / "r.yaml")).augment.flip == flip
+    assert ("images are never flipped: left and right may differ in" in ended.out) == (not flip)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--classes", "car,bus"], "got --classes ..., which says nothing about these folders"),
+        (["--classes", "cras=bus"], "got --classes cras=..., which says nothing about these folders"),
+        (["--classes", "cars=bus"], "got --classes cars=..., which says nothing about these folders"),
+        (["--classes", "a,b", "--classes", "b,a"], "got --classes b,a beside others for the same folder"),
+        (["--column", "Age=skip"], "got --column Age=..., which says nothing about these folders"),
+        (["--values", "0=a,255=b"], "got --values..., which says nothing about these folders"),
+        (["--colors", "#000000=a"], "got --colors..., which says nothing about these folders"),
+        (["--unit", "mm"], "got --unit..., which says nothing about these folders"),
+        (
+            ["--group", "{clip}/*", "--group", "{day}/*"],
+            "got --group {clip}/. and {day}/. for one folder, expected one",
+        ),
+    ],
+)
+def test_answers_that_nothing_asks_for_are_refused(tmp_path: Path, options: list[str], told: str) -> None:
+    coco_boxes(tmp_path / "cars", 4)
+    (tmp_path / "cars/times.csv").write_text("name,age\na,1\n")
+    refused(hydranet("init", tmp_path / "cars", "--out", tmp_path / "r.py", *options), told)
+    assert not (tmp_path / "r.py").exists()
+
+
+@pytest.mark.parametrize(
     ("images", "labels", "expected"),
     [
         (["a/1", "a/2"], ["b/1", "b/2"], ("a", "b", {}, "")),

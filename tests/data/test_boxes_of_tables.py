@@ -65,3 +65,14 @@ def test_the_name_of_an_image_is_no_class(tmp_path: Path) -> None:
     one, _, boxes = found(tmp_path, "name,x1,y1,x2,y2\n0.jpg,0,0,1,1\n1.jpg,1,1,2,2\n")
     assert (boxes.column, boxes.names, boxes.relative) == ("", ("object",), False)
     assert one.why.endswith("all of one class (no column is called class, label, category, name ...)")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_points_with_numbers_are_no_boxes(first: int, tmp_path: Path) -> None:
+    for i in range(2):
+        write(tmp_path / f"images/{i}.jpg", scene(i)[0])
+    columns = ",".join(f"x{i},y{i}" for i in range(first, first + 3))  # x1 y1 x2 y2 among them
+    (tmp_path / "train.csv").write_text(f"image,{columns}\n0.jpg,1,2,3,4,5,6\n1.jpg,1,2,3,4,5,7\n")
+    (one,) = recognize(tmp_path, Answers())
+    assert set(one.dataset[0].labels) == {"landmarks"}
+    assert np.asarray(vars(one.dataset[1].labels["landmarks"])["xy"]).tolist() == [[[1, 2], [3, 4], [5, 7]]]

@@ -26,3 +26,8 @@ def test_classes_are_the_names_of_objects_alone(tmp_path: Path) -> None:
     boxes = found.dataset[1].labels["detection"]
     assert isinstance(boxes, Boxes)
     assert np.asarray(boxes.label).tolist() == [0]
+    (named,) = recognize(tmp_path, Answers(classes={"": ("van", "bus", "black & white cat")}))
+    boxes = named.dataset[1].labels["detection"]
+    assert isinstance(boxes, Boxes)
+    assert named.dataset.classes == {"detection": ("van", "bus", "black & white cat")}
+    assert np.asarray(boxes.label).tolist() == [2]

@@ -38,7 +38,7 @@ def add_head(
 ) -> None:
     """Train a new head on a trained network that stays as it is, and prove that the old heads answer as before."""
     from hydranet.checkpoint.checkpoint import load_model
-    from hydranet.cli.init import answers_of, groups_of, task_classes
+    from hydranet.cli.init import answers_of, check_used, groups_of, task_classes
     from hydranet.cli.train import run_training_loop
     from hydranet.data.draft import Wishes, draft, with_head
     from hydranet.data.recognize import recognize
@@ -48,6 +48,7 @@ def add_head(
     old, trained = load_model(run)
     answers = answers_of(classes or [], unit, scale, values, colors, column or [])
     parts = [part for folder in data for part in recognize(folder, answers)]
+    check_used(answers)
     for part in parts:
         say(f"{part.name}: {part.why}; {len(part.dataset)} images")
     groups = groups_of(group or [], [part.name for part in parts])

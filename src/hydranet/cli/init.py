@@ -75,6 +75,7 @@ def init(
         raise SpecError(f"{out} is there already; choose another --out, or replace it with --force")
     answers = answers_of(classes or [], unit, scale, values, colors, column or [])
     parts = [part for folder in folders for part in recognize(folder, answers)]
+    check_used(answers)
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
         raise SpecError(f"got folders called {', '.join(names)}, expected every name once; rename one")
@@ -95,6 +96,8 @@ def init(
     drafted = draft(parts, task_classes(), wishes)
     for reason in drafted.unused:
         say(f"not learned: {reason}")
+    if "augment" in drafted.comments:
+        say(f"images are {drafted.comments['augment']}")
     if out.suffix == ".py":
         about = f"{wishes.name}: written by `hydranet init {' '.join(map(str, folders))}`.\n\n"
         about += "\n".join(f"{part.name}: {part.why}." for part in parts)
@@ -108,12 +111,28 @@ def init(
     say(f"{drafted.comments['encoder']}   |   next: hydranet doctor {out}   |   hydranet train {out}")
 
 
+def check_used(answers: "Answers") -> None:
+    """Raises SpecError for an option that said nothing about any of the folders, such as one for a misspelt folder."""
+    from hydranet.core.spec import SpecError
+
+    for option in answers.unused():
+        raise SpecError(
+            f"got {option}..., which says nothing about these folders: no such folder, column or file, or one that "
+            "says it itself; correct it or leave it out"
+        )
+
+
 def groups_of(given: list[str], names: list[str]) -> dict[str, str]:
-    """Patterns by data set; "" holds for those that are not named."""
+    """Patterns by data set; "" holds for those that are not named. Raises SpecError for two for one data set."""
+    from hydranet.core.spec import SpecError
+
     patterns: dict[str, str] = {}
     for text in given:
         name, equals, pattern = text.partition("=")
-        patterns |= {name: pattern} if equals and name in names else {"": text}
+        source, pattern = (name, pattern) if equals and name in names else ("", text)
+        if source in patterns:
+            raise SpecError(f"got --group {patterns[source]} and {text} for one folder, expected one; leave one out")
+        patterns[source] = pattern
     return patterns
 
 
@@ -147,6 +166,8 @@ def answers_of(classes: list[str], unit: str, scale: float, values: str, colors:
         one = (
             read_class_names(file) if file.suffix in (".txt", ".names") else tuple(w.strip() for w in given.split(","))
         )
+        if source in names:
+            raise SpecError(f"got --classes {text} beside others for the same folder, expected one; leave one out")
         names[source] = one
     kinds = _table(",".join(columns), "--column")
     for column, kind in kinds.items():

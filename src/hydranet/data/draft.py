@@ -1,5 +1,6 @@
 """A first recipe for data sets that were recognized: tasks by kind of label, sizes by images, steps by their number."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from hydranet.models import summary
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.models.encoders.timm import Timm
+from hydranet.transforms.augment import Augment
 
 EPOCHS, FEWEST_STEPS, MOST_STEPS = 40, 300, 20_000
 """How often each image is seen, on average, and the bounds of that."""
@@ -43,6 +45,9 @@ LADDER: tuple[tuple[Part[Encoder], int], ...] = (
     (SMALL, 16),
 )
 """Encoders whose weights come as packages, and widths of the decoder, the costliest first."""
+
+SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])")
+"""A word in the name of a class that a flip makes wrong."""
 
 USUAL = 3
 """The step of the ladder without a budget: trains in minutes on a CPU."""
@@ -113,6 +118,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     batch = max(2, min(wishes.batch, images))
     steps = wishes.steps or int(np.clip(round(EPOCHS * images / batch, -1), FEWEST_STEPS, MOST_STEPS))
     several = len(tasks) > 1
+    sided = _sided(parts, samples)
     recipe = Recipe(
         name=wishes.name,
         tasks=tuple(tasks),
@@ -120,6 +126,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         decoder=Part(LightWeightRefineNet, width=64),
         data=tuple(data),
         validation=tuple(validation),
+        augment=Augment(flip=0.0) if sided else Augment(),
         balancer=Part(StartScale) if several else Part(Uniform),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
         steps=steps,
@@ -141,12 +148,27 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         "data": f"images for training + validation: {whose}",
         "validation": f"scored, never trained on; {never} are never in both{own and f', but {own}: as its files say'}",
         "balancer": "each loss counts as a share of what it was at the start (docs/balancing.md)",
+        **({"augment": f"never flipped: left and right may differ in {', '.join(sided)}"} if sided else {}),
         "steps": f"{steps * batch / images:.0f} times every image" if images else "",
         "precision": "bf16 where the machine computes in it, else fp32",
         "ema": "the averaged weights are scored and kept",
         "optim": "the encoder learns more slowly than the rest",
     }
     return Draft(recipe, comments, unused)
+
+
+def _sided(parts: Sequence[Recognized], samples: Mapping[str, Sequence[Sample]]) -> list[str]:
+    """Labels that would be wrong in a flipped image: points, or classes called left or right, of which nothing says
+    what their mirror images are (`mirror`)."""
+    sided: dict[str, None] = {}
+    for part in parts:
+        named = {name for name, names in part.dataset.classes.items() if SIDE.search("\n".join(names).lower())}
+        for sample in samples[part.name]:
+            for name, label in sample.labels.items():
+                several_points = "xy" in label.arrays() and vars(label)["xy"].shape[-2] > 1
+                if (several_points or name in named) and not vars(label).get("mirror"):
+                    sided[name] = None
+    return list(sided)
 
 
 def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start: str) -> Recipe:
@@ -178,6 +200,7 @@ def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start:
         validation=tuple(replace(source, labels=labels) for source in drafted.validation),
         balancer=Part(Uniform),
         optim=replace(drafted.optim, factors={}),
+        augment=replace(trained.augment, flip=0.0) if not drafted.augment.flip else trained.augment,
         teachers=(),
         stages=(stage,),
         start=start,

@@ -69,12 +69,13 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     used = {image, *(column for column, what in columns.items() if what == "skip")}
     if (split := split_column(rows)) is not None and split not in columns:
         used.add(split)
-    boxes = _boxes(rows, names, image)
-    if boxes is not None:
-        labels[BOXES_LABEL], used = boxes, used | set(boxes.needed())
     points = _points(names)
     if points is not None:
         labels[POINTS_LABEL], used = points, used | set(points.needed())
+        names = {low: name for low, name in names.items() if name not in used}  # x1 y1 x2 y2 of three points: no box
+    boxes = _boxes(rows, names, image)
+    if boxes is not None:
+        labels[BOXES_LABEL], used = boxes, used | set(boxes.needed())
     for column in rows[0].cells:
         if column not in used and (one := _single(path, rows, column, columns.get(column, ""), bool(boxes))):
             labels[re.sub(r"\W+", "_", column).strip("_") or "label"] = one
@@ -85,6 +86,14 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     size = _size(rows, names, image, boxes)
     dataset = Table(str(root), relative, folder, image, labels, size=size, on_error=error)
     return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}{_about(boxes, size)}"
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a table, none of a broken one."""
+    try:
+        return [column for row in read_table(path)[:1] for column in row.cells]
+    except DataError:
+        return []
 
 
 def _about(boxes: BoxColumns | None, size: Sequence[str]) -> str:

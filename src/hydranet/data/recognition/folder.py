@@ -42,6 +42,7 @@ class Answers:
     values:  {stored value: class name, or "unknown"}.    colors: {"#rrggbb": class name, or "unknown"}.
     unit, scale: of stored distances, see `datasets.depth_maps`.
     columns: {column of a table: "tag", "number" or "skip"}.
+    used:    what of it said something about a folder, filled while folders are recognized (`unused`).
     """
 
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -50,10 +51,20 @@ class Answers:
     unit: str = ""
     scale: float = 1.0
     columns: Mapping[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set, compare=False)
 
     def names(self, source: str) -> tuple[str, ...]:
-        """The names that are given for a source."""
+        """The names that are given for a source, which are used thereby."""
+        self.used.add(f"--classes {source}=" if source in self.classes else "--classes ")
         return self.classes.get(source, self.classes.get("", ()))
+
+    def unused(self) -> list[str]:
+        """Options of `hydranet init` that were given and said nothing about any folder, as they begin."""
+        given = [f"--classes {source}{'=' * bool(source)}" for source in self.classes]
+        tables = {"--values": self.values, "--colors": self.colors, "--unit": self.unit}
+        given += [option for option, value in tables.items() if value]
+        given += [f"--column {column}=" for column in self.columns]
+        return [option for option in given if option not in self.used]
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def _distances(
             "--unit mm, or --unit m with --scale 0.001 (one stored step in that unit); KITTI's PNG: --unit m --scale "
             "0.00390625"
         )
+    answers.used.add("--unit")
     return DepthMaps(str(folder.root), unit=answers.unit, scale=answers.scale, **paired)
 
 
@@ -75,12 +76,14 @@ def _masks(folder: Folder, answers: Answers, content: Content, paired: Mapping[s
     names = answers.names(folder.name) or names_in(folder)
     place = f"{folder.root}/{where}"
     if content.holds == "binary":
+        answers.used.add("--values")
         values = answers.values or (dict(zip(("0", "255"), names, strict=True)) if len(names) == 2 else {})
         if not values:
             raise SpecError(f"{place} holds masks of 0 and 255; give --values 0=background,255=lane")
         return Masks(str(folder.root), names=_known(names) or _in_order(values), values=_unknowns(values), **paired)
     colors = answers.colors or _stated_colors(folder, answers, content)
     if content.holds == "colors" or colors:
+        answers.used.add("--colors")
         if not colors:
             some = ",".join(f"{color}=NAME" for color in content.values[:3])
             raise SpecError(
@@ -91,6 +94,7 @@ def _masks(folder: Folder, answers: Answers, content: Content, paired: Mapping[s
         return Masks(str(folder.root), names=_known(names) or _in_order(colors), colors=_unknowns(colors), **paired)
     ids = [int(value) for value in content.values if int(value) != 255]
     if answers.values:
+        answers.used.add("--values")
         values = answers.values
         return Masks(str(folder.root), names=_known(names) or _in_order(values), values=_unknowns(values), **paired)
     if not names or (ids and max(ids) >= len(names)):

@@ -13,8 +13,9 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     rule = pairing_of(folder, files)
     if rule is None or rule.rename or rule.ending:
         return
-    names = sorted({name for path in files for name in _classes(text_of(path))})
-    dataset = Voc(str(folder.root), tuple(names), rule.images, rule.labels, on_error=on_error_of(rule, folder))
+    stated = {name for path in files for name in _classes(text_of(path))}
+    names = answers.names(folder.name) or tuple(sorted(stated))
+    dataset = Voc(str(folder.root), names, rule.images, rule.labels, on_error=on_error_of(rule, folder))
     yield Recognized(folder.name, dataset, f"{len(files)} XML files of Pascal VOC beside images of their names")
 
 
