@@ -17,7 +17,8 @@ from export_toys import SIZE, every_recipe, shaken
 from hydranet.bench import plan
 from hydranet.bench.compare import Pace, measured
 from hydranet.bench.files import ArtifactCache, Candidate, images, prepare, sets, single_head, unchecked
-from hydranet.bench.result import Result, Row, busy, markdown, ratio, rounds_of
+from hydranet.bench.result import Result, busy, markdown
+from hydranet.bench.row import Row, ratio, rounds_of
 from hydranet.bench.runner import STEPS, Opened, Runner, frames_file
 from hydranet.bench.worker import BenchError, Worker
 from hydranet.checkpoint.resolve import recipe as find_recipe

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydranet.bench.plan import Variant, Work
-from hydranet.bench.result import Row, rounds_of
+from hydranet.bench.row import Row, rounds_of
 from hydranet.bench.runner import Times
 from hydranet.bench.worker import BenchError, Worker
 
@@ -54,7 +54,7 @@ def measured(variants: Sequence[Variant], frames: Path, pace: Pace) -> Iterator[
         for worker in workers:
             worker.close()
     yield [
-        Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(turns))
+        Row(v.network, v.runtime, v.precision, worker.opened, rounds_of(turns), any(file.unproven for file in v.files))
         for v, worker, turns in zip(running, workers, times, strict=True)
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydranet.bench import files, plan
 from hydranet.bench.compare import Pace, measured
-from hydranet.bench.result import Row
+from hydranet.bench.row import Row
 from hydranet.bench.runner import frames_file
 from hydranet.bench.worker import BenchError
 from hydranet.config.recipe import Recipe

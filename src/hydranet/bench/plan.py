@@ -21,6 +21,9 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 }
 """Precisions that each runtime has here. int8-bf16: the INT8 file, computed in bf16 where it is not quantized."""
 
+PRECISIONS = ("fp32", "bf16", "int8", "int8-bf16")
+"""All of them, the most exact first."""
+
 BASELINE = ("channels-last", "fp32")
 """What speed-ups are relative to."""
 

@@ -1,52 +1,16 @@
-"""What was measured: medians and ratios of interleaved rounds, as values, JSON and Markdown."""
+"""What was measured, as values, JSON and Markdown."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any
 
+from hydranet.bench.budget import Budget, most_exact
 from hydranet.bench.plan import BASELINE
-from hydranet.bench.runner import STEPS, Opened, Times
+from hydranet.bench.row import Row, dashed, ratio
+from hydranet.bench.runner import STEPS
 from hydranet.evaluation.report import finite
 from hydranet.models.profile import Cost
-
-
-@dataclass(frozen=True)
-class Row:
-    """One variant. rounds: for each step the median of every round in milliseconds, in the order they were run."""
-
-    network: str
-    runtime: str
-    precision: str
-    opened: Opened
-    rounds: Mapping[str, list[float]]
-
-    def ms(self, step: str) -> float:
-        """The median over all rounds; NaN where the step was not measured."""
-        return median(self.rounds[step]) if self.rounds.get(step) else math.nan
-
-    def share(self, above: str, below: str) -> float:
-        """The median over rounds of the time of one step divided by that of another."""
-        return _middle(self.rounds.get(above, []), self.rounds.get(below, []))
-
-
-def ratio(one: Row, other: Row, step: str = "whole") -> float:
-    """The time of `one` divided by that of `other`: the median over rounds of ratios within a round.
-
-    Rounds are interleaved, so that what slows the machine down for a while slows both sides of a ratio alike.
-    """
-    return _middle(one.rounds.get(step, []), other.rounds.get(step, []))
-
-
-def _middle(above: Sequence[float], below: Sequence[float]) -> float:
-    ratios = [a / b for a, b in zip(above, below, strict=False) if b > 0]
-    return median(ratios) if ratios else math.nan
-
-
-def rounds_of(measured: Sequence[Times]) -> dict[str, list[float]]:
-    """The median of each round, by step."""
-    return {step: [median(times[step]) for times in measured if times.get(step)] for step in STEPS}
 
 
 @dataclass(frozen=True)
@@ -55,6 +19,7 @@ class Result:
 
     machine: processor, threads, load average before and after.    settings: size, frames, rounds.
     costs:   parameters, MACs and memory in eager PyTorch by network.    notes: what a reader must know.
+    budget:  what a whole frame may take, if somebody asked.
     """
 
     machine: Mapping[str, Any]
@@ -62,6 +27,7 @@ class Result:
     costs: Mapping[str, Cost]
     rows: Sequence[Row]
     notes: Sequence[str] = field(default_factory=list)
+    budget: Budget | None = None
 
     def find(self, network: str, runtime: str, precision: str) -> Row | None:
         """The row of a variant, if it was measured."""
@@ -86,10 +52,23 @@ class Result:
                 "median_ms": {step: finite(row.ms(step)) for step in STEPS},
                 "speedup": finite(self.speedup(row)),
                 "against": {name: finite(value) for name, value in self.against(row).items()},
+                "within_budget": self.budget.keeps(row) if self.budget else None,
             }
             for row in self.rows
         ]
-        return {**asdict(self), "rows": rows, "readings": self.readings()}
+        return {**asdict(self), "rows": rows, "budget": self._budget(), "readings": self.readings()}
+
+    def _budget(self) -> dict[str, Any] | None:
+        """For each network the quickest and the most exact variant within the budget, or None."""
+        if self.budget is None:
+            return None
+        choices: dict[str, Any] = {}
+        for network in dict.fromkeys(row.network for row in self.rows):
+            fitting = self.budget.fitting(self.rows, network)
+            both = (fitting[0], most_exact(fitting)) if fitting else ()
+            named = ({"runtime": row.runtime, "precision": row.precision} for row in both)
+            choices[network] = dict(zip(("quickest", "most_exact"), named, strict=False)) or None
+        return {"ms": self.budget.ms, "within": choices}
 
     def readings(self) -> list[str]:
         """The comparisons that a reader looks for, in sentences with their numbers."""
@@ -112,6 +91,8 @@ class Result:
             sentences.append(
                 f"{name}: {dashed(value, '{:.2f}x')} the time of {first} in {best.runtime} {best.precision}"
             )
+        if self.budget:
+            sentences += [self.budget.reading(self.rows, name) for name in dict.fromkeys(r.network for r in self.rows)]
         return sentences
 
 
@@ -128,14 +109,10 @@ def busy(before: float | None, after: float | None, threads: int) -> list[str]:
     return [f"others were using the processor (load {' and '.join(loud)}, without our own threads): measure again"]
 
 
-def dashed(value: float, form: str) -> str:
-    """A number in a format such as "{:.1f} ms"; a dash where it was not measured."""
-    return "–" if math.isnan(value) else form.format(value)
-
-
 def markdown(result: Result) -> str:
     """The tables for a file."""
     size, machine = result.settings["size"], result.machine
+    budget = result.budget
     lines = [
         f"{machine['processor']}, {machine['threads']} threads, load average {machine['load_before']} before and "
         f"{machine['load_after']} after; network {size[0]}x{size[1]}, frames {result.settings['frame']} from "
@@ -143,15 +120,16 @@ def markdown(result: Result) -> str:
         f"{result.settings['frames']} frames, medians.",
         "",
         "| network | runtime | pre ms | network + decoding | network alone | post | whole frame "
-        "| faster than channels-last | process MB (network's) |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| faster than channels-last | process MB (network's) |" + (f" within {budget.ms:g} ms |" if budget else ""),
+        "|---|---|---|---|---|---|---|---|---|" + ("---|" if budget else ""),
     ]
     for row in result.rows:
         times = [dashed(row.ms(step), "{:.1f}") for step in ("pre", "network", "bare", "post", "whole")]
         memory = f"{row.opened.peak_bytes / 1e6:.0f} ({row.opened.network_bytes / 1e6:.0f})"
         name = f"{row.runtime} {row.precision}"
         faster = dashed(result.speedup(row), "{:.2f}x")
-        lines.append(f"| {row.network} | {name} | {' | '.join(times)} | {faster} | {memory} |")
+        within = f" {'yes' if budget.keeps(row) else 'no'} |" if budget else ""
+        lines.append(f"| {row.network} | {name} | {' | '.join(times)} | {faster} | {memory} |{within}")
     lines += ["", "| network | parameters M | GMAC | memory MB in PyTorch |", "|---|---|---|---|"]
     for name, cost in result.costs.items():
         lines.append(

@@ -2,7 +2,8 @@
 
 from rich.table import Table
 
-from hydranet.bench.result import Result, Row, dashed
+from hydranet.bench.result import Result
+from hydranet.bench.row import Row, dashed
 from hydranet.core.checks.printable import cell
 
 
@@ -19,6 +20,9 @@ def times(result: Result) -> Table:
     )
     for column in ("pre", "network+decode", "network alone", "post", "whole", "vs channels-last", "process MB"):
         table.add_column(column, justify="right")
+    budget = result.budget
+    if budget:
+        table.add_column(f"within {budget.ms:g} ms", justify="right")
     last = ""
     for row in result.rows:
         if row.network != last:
@@ -31,6 +35,7 @@ def times(result: Result) -> Table:
             *steps,
             faster,
             f"{row.opened.peak_bytes / 1e6:.0f}",
+            *(["yes" if budget.keeps(row) else "no"] if budget else []),
         )
         last = row.network
     return table

@@ -1,7 +1,7 @@
 """hydranet bench"""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from hydranet.bench.compare import Pace
     from hydranet.bench.files import Candidate
-    from hydranet.bench.result import Row
+    from hydranet.bench.result import Result
+    from hydranet.bench.row import Row
 
 
 def bench(
@@ -35,6 +36,12 @@ def bench(
     frames: Annotated[int, typer.Option(min=1, help="Frames that are measured per turn")] = 5,
     separate: Annotated[bool, typer.Option("--separate", help="Also each head of the first as a network")] = False,
     threshold: Annotated[float | None, typer.Option(help="Least score of a box; default: the task's")] = None,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            help="A whole frame may take so long (median); exit code 1 where no variant of the first is within"
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of files and results; default runs/NAME-bench")] = None,
     allow: Allow = None,
     trust: Trust = False,
@@ -45,10 +52,13 @@ def bench(
     two days. Writes bench.json and bench.md. See docs/speed.md.
     """
     from hydranet.bench import files, plan
+    from hydranet.bench.budget import Budget
     from hydranet.bench.compare import Pace
     from hydranet.inference.predictor import parse_size
 
     pairs, notes = plan.chosen(_names(runtimes), _names(precision))
+    asked = tuple((one, other) for one in _names(runtimes) for other in _names(precision))
+    budget = None if budget_ms is None else Budget(budget_ms, asked)
     first, *others = (_candidate(run) for run in runs)
     if heads:
         first = files.single_head(first, _names(heads), first.name)
@@ -58,7 +68,11 @@ def bench(
     folder = out or Path("runs") / f"{first.name}-bench"
     folder.mkdir(parents=True, exist_ok=True)
     notes += files.notes([first, *others], pairs)
-    _compare(networks, pairs, shape, folder, (images, where), Pace(rounds, frames, threads, threshold), notes)
+    pace = Pace(rounds, frames, threads, threshold)
+    result = replace(_compare(networks, pairs, shape, folder, (images, where), pace, notes), budget=budget)
+    _publish(result, folder)
+    if budget is not None:
+        budget.check(result.rows, first.name)
 
 
 def _compare(
@@ -69,12 +83,11 @@ def _compare(
     source: "tuple[list[np.ndarray], str]",
     pace: "Pace",
     notes: list[str],
-) -> None:
-    """Measures, shows and keeps the result; `source` is images and where they come from."""
-    from hydranet.bench import plan, table
+) -> "Result":
+    """Measures; `source` is images and where they come from."""
+    from hydranet.bench import plan
     from hydranet.bench.compare import load
-    from hydranet.bench.result import Result, busy, markdown
-    from hydranet.io.atomic import write
+    from hydranet.bench.result import Result, busy
     from hydranet.models.profile import costs
 
     images, where = source
@@ -85,16 +98,24 @@ def _compare(
     notes += busy(before, after, pace.threads)
     frame = "x".join(map(str, images[0].shape[:2]))
     boxes = {row.network: row.opened.boxes for row in rows}
-    result = Result(
+    return Result(
         {"processor": plan.processor()[0], "threads": pace.threads, "load_before": before, "load_after": after},
         {"size": size, "frame": frame, "images": where, "boxes": boxes, **asdict(pace)},
         spent,
         rows,
         notes,
     )
+
+
+def _publish(result: "Result", folder: Path) -> None:
+    """Shows and keeps it."""
+    from hydranet.bench import table
+    from hydranet.bench.result import markdown
+    from hydranet.io.atomic import write
+
     say(table.times(result))
     say(table.costs(result))
-    for line in (*result.readings(), *(f"note: {note}" for note in notes)):
+    for line in (*result.readings(), *(f"note: {note}" for note in result.notes)):
         say(line)
     write(folder / "bench.json", json.dumps(result.tree(), indent=2).encode())
     write(folder / "bench.md", markdown(result).encode())
