@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "answers.h"
-#include "letterbox.h"
 
 // Which boxes are cut out, how, and which heads answer about each (`hydranet.core.cascade`).
 struct Cascade {
@@ -69,32 +68,31 @@ inline std::vector<Head> whole_heads(const std::vector<Head>& heads, const std::
 
 // A box that is left after suppression, inside the frame, and the part of the frame that is cut out for it.
 struct Crop {
-  std::array<float, 4> xyxy;
-  int64_t label;
+  std::array<double, 4> xyxy;
+  std::string class_text;
   float score;
   Window window;
 };
 
 // The crops of a cascade: boxes of its classes, at most `most`, the best ones, in their order.
 inline std::vector<Crop> crops_of(const Cascade& cascade, const Head& head, const std::vector<Box>& boxes,
-                                  const Frame& frame) {
+                                  const Canvas& canvas) {
   std::vector<Crop> found;
   const auto& wanted = cascade.classes;
   for (const Box& box : boxes) {
     const std::string& name = head.classes.at(static_cast<size_t>(box.label));
     if (!wanted.empty() && !std::count(wanted.begin(), wanted.end(), name)) continue;
-    const float side[2] = {static_cast<float>(frame.width), static_cast<float>(frame.height)};
-    Crop crop{{}, box.label, box.score, {}};
-    for (size_t k = 0; k < 4; ++k) crop.xyxy[k] = std::clamp(box.xyxy[k], 0.0f, side[k % 2]);
+    Crop crop{{}, head.class_text(box.label), box.score, {}};
+    for (size_t k = 0; k < 4; ++k) crop.xyxy[k] = canvas.inside(box.xyxy[k], k % 2);
     if (!(crop.xyxy[2] > crop.xyxy[0] && crop.xyxy[3] > crop.xyxy[1])) continue;
     double low[2], high[2];
     for (size_t axis = 0; axis < 2; ++axis) {
-      const double sides[2] = {double{crop.xyxy[2]} - crop.xyxy[0], double{crop.xyxy[3]} - crop.xyxy[1]};
+      const double sides[2] = {crop.xyxy[2] - crop.xyxy[0], crop.xyxy[3] - crop.xyxy[1]};
       const double longer = std::max(sides[0], sides[1]);
       const double half = (cascade.square ? longer : sides[axis]) / 2 + cascade.margin * longer;
-      const double center = (double{crop.xyxy[axis]} + crop.xyxy[axis + 2]) / 2;
-      low[axis] = std::floor(std::clamp(center - half, 0.0, side[axis] - 1.0));
-      high[axis] = std::max(std::ceil(std::clamp(center + half, 0.0, double{side[axis]})), low[axis] + 1);
+      const double center = (crop.xyxy[axis] + crop.xyxy[axis + 2]) / 2, side = canvas.side(axis);
+      low[axis] = std::floor(std::clamp(center - half, 0.0, side - 1.0));
+      high[axis] = std::max(std::ceil(std::clamp(center + half, 0.0, side)), low[axis] + 1);
     }
     crop.window = {static_cast<int>(low[0]), static_cast<int>(low[1]), static_cast<int>(high[0]),
                    static_cast<int>(high[1])};
@@ -111,14 +109,8 @@ inline void print_crop_points(const Head& head, const Arrays& arrays, const Crop
   if (kept.empty()) return;
   const float* sure = floats(arrays.at(head.name + ".score"));
   const size_t best = *std::max_element(kept.begin(), kept.end(), [&](size_t a, size_t b) { return sure[a] < sure[b]; });
-  const Window& part = crop.window;
-  const Fit fit = fit_of(part, cascade.height, cascade.width);
-  Place place;
-  place.before[0] = -fit.left, place.before[1] = -fit.top;
-  place.factor[0] = static_cast<double>(part.right - part.left) / fit.columns;
-  place.factor[1] = static_cast<double>(part.bottom - part.top) / fit.rows;
-  place.after[0] = part.left, place.after[1] = part.top;
-  print_instance(head.name, arrays, best, place);
+  const Fit fit = fit_of(crop.window, cascade.height, cascade.width);
+  print_instance(head.name, arrays, best, place_of(fit, crop.window));
 }
 
 // What a head says of one crop: a tag is a box of that class, as sure as box times tag; a number stands at the box.
@@ -129,10 +121,10 @@ inline void print_crop(const Head& head, const Arrays& arrays, const Crop& crop,
   if (head.kind != "Tag" && head.kind != "Quantity")
     throw std::runtime_error("head " + task + " gives " + head.kind + " of crops, which this program does not know; " +
                              "use hydranet.Predictor");
-  auto label = static_cast<long long>(crop.label);
+  std::string class_text = crop.class_text;
   double score = crop.score;
   if (head.kind == "Tag") {
-    label = static_cast<long long>(*integers(arrays.at(task + ".label")));
+    class_text = head.class_text(*integers(arrays.at(task + ".label")));
     const auto probs = arrays.find(task + ".probs");
     if (probs != arrays.end()) {
       const float* all = floats(probs->second);
@@ -140,7 +132,7 @@ inline void print_crop(const Head& head, const Arrays& arrays, const Crop& crop,
     }
   }
   const auto [left, top, right, bottom] = crop.xyxy;
-  std::printf("%s class %lld score %.4f box %.2f %.2f %.2f %.2f", task.c_str(), label, score, left, top, right, bottom);
+  std::printf("%s %s score %.4f box %.2f %.2f %.2f %.2f", task.c_str(), class_text.c_str(), score, left, top, right, bottom);
   if (head.kind == "Quantity")
     std::printf(" value %.4f %s", static_cast<double>(*floats(arrays.at(task + ".value"))), head.unit.c_str());
   std::printf("\n");

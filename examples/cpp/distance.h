@@ -13,9 +13,10 @@ struct Meters {
   int height = 0, width = 0;
 };
 
-// How far the object in a box is: the median of the known meters in the middle half of each side, else in all of the
-// box; NaN where none is known. What `hydranet.postprocess.distance.distances` does.
-inline float distance_m(const float* xyxy, const Meters& map) {
+// How far the object in a box (in pixels of the map) is: the median of the known meters in the middle half of each side,
+// else in all of the box; NaN where none is known. What `hydranet.postprocess.distance.distances` does.
+template <class Number>
+float distance_m(const Number* xyxy, const Meters& map) {
   const int sides[2] = {map.width, map.height};
   for (const double share : {0.5, 1.0}) {
     int from[2], to[2];

@@ -53,7 +53,7 @@ inline void write_npy(const std::string& path, const std::string& type, const st
   if (!file) throw std::runtime_error("cannot write " + path);
 }
 
-// One box: left, top, right, bottom in pixels of the frame the network saw; label -1 = none.
+// One box: left, top, right, bottom in pixels of what the network saw; label -1 = none.
 struct Box {
   const float* xyxy;
   int64_t label;
@@ -112,21 +112,4 @@ inline std::vector<Box> suppressed(const float* xyxy, const int64_t* label, cons
     if (std::none_of(kept.begin(), kept.end(), rival)) kept.push_back(box);
   }
   return kept;
-}
-
-// A line for each box, cut off at the frame's border where a frame is given; what lies outside is left out.
-inline void print_boxes(const std::string& task, const std::vector<Box>& boxes, const Meters& meters = {},
-                        const Frame& frame = {}) {
-  const float most = std::numeric_limits<float>::infinity();
-  const float width = frame.width ? static_cast<float>(frame.width) : most;
-  const float height = frame.width ? static_cast<float>(frame.height) : most, least = frame.width ? 0 : -most;
-  for (const Box& b : boxes) {
-    const float left = std::clamp(b.xyxy[0], least, width), top = std::clamp(b.xyxy[1], least, height);
-    const float right = std::clamp(b.xyxy[2], least, width), bottom = std::clamp(b.xyxy[3], least, height);
-    if (frame.width && !(right > left && bottom > top)) continue;
-    std::printf("%s class %lld score %.4f box %.2f %.2f %.2f %.2f", task.c_str(), static_cast<long long>(b.label),
-                b.score, left, top, right, bottom);
-    if (meters.values) std::printf(" distance %.3f m", distance_m(b.xyxy, meters));
-    std::printf("\n");
-  }
 }

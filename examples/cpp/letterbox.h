@@ -39,6 +39,22 @@ inline Fit fit_of(const Window& part, int height, int width) {
   return {(height - rows) / 2, (width - columns) / 2, rows, columns};
 }
 
+// A place in what the network sees as a place in the frame: shifted first, then scaled, then shifted.
+struct Place {
+  double before[2] = {0, 0}, factor[2] = {1, 1}, after[2] = {0, 0};
+  double operator()(double value, size_t axis) const { return (value + before[axis]) * factor[axis] + after[axis]; }
+  double back(double value, size_t axis) const { return (value - after[axis]) / factor[axis] - before[axis]; }
+};
+
+inline Place place_of(const Fit& fit, const Window& part) {
+  Place place;
+  place.before[0] = -fit.left, place.before[1] = -fit.top;
+  place.factor[0] = static_cast<double>(part.right - part.left) / fit.columns;
+  place.factor[1] = static_cast<double>(part.bottom - part.top) / fit.rows;
+  place.after[0] = part.left, place.after[1] = part.top;
+  return place;
+}
+
 // Files of earlier versions were trained on other averages.
 inline void check_fitting(const std::string& manifest) {
   if (manifest.find("\"shrink\": \"blocks\"") == std::string::npos)

@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <map>
 #include <numeric>
 #include <tuple>
 #include <vector>
 
 #include "curve.h"
-
-using Options = std::map<std::string, double>;
+#include "heads.h"
 
 struct Line {
   int64_t label;

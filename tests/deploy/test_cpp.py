@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export_toys import POINTS, SIZE, every_recipe, pictures, shaken
+from export_toys import CLASSES, POINTS, SIZE, every_recipe, pictures, shaken
 from hydranet.annotations import Annotation, Boxes, ClassMap, Keypoints, Polylines, Quantity, Tag
 from hydranet.checkpoint import checkpoint
 from hydranet.core.sample import Sample
-from hydranet.deploy.manifest import IMAGE, IOU, SCORE
+from hydranet.deploy.manifest import IMAGE, IOU, SCORE, Input, Manifest
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.deploy.session import open_session
 from hydranet.export.build_manifest import described
@@ -29,8 +29,10 @@ from hydranet.postprocess.nms import nms
 from hydranet.postprocess.per_box import windows
 from hydranet.postprocess.steps import postprocess
 from hydranet.tasks.depth.task import Depth
+from hydranet.tasks.detection.task import Detection
 from hydranet.tasks.landmarks.task import Landmarks
-from hydranet.transforms.augment import fit
+from hydranet.transforms.augment import fit as fitted
+from hydranet.transforms.view import View, letterbox, stretch
 from toys_cascade import CROP, SIGNS, cascade_recipe
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cpp"
@@ -72,12 +74,12 @@ def run(program: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([program, *map(str, words)], capture_output=True, text=True, env=os.environ | vision)
 
 
-def same(program: Path, model: Path, runtime: str, folder: Path) -> None:
+def same(program: Path, model: Path, runtime: str, folder: Path, image: np.ndarray | None = None) -> None:
     """Every array to the last digit (rounding of threads aside), and the answers that Python's predictor gives."""
-    image = frame()
-    ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", LEAST, MOST, LIMIT, CANDIDATES)
+    image, session = frame() if image is None else image, open_session(model, runtime)
+    words = [LEAST, MOST, LIMIT, CANDIDATES, *({"depth"} & session.manifest.heads.keys())]
+    ended = run(program, model, save_ppm(folder / "frame.ppm", image), folder / "out", *words)
     assert ended.returncode == 0, ended.stderr
-    session = open_session(model, runtime)
     given = {IMAGE: image[None]}
     if session.manifest.thresholds:
         given |= {SCORE: np.array([LEAST], np.float32), IOU: np.array([MOST], np.float32)}
@@ -111,7 +113,9 @@ def printed(answer: Annotation, classes: Sequence[str]) -> list[str]:
 @printed.register
 def _(answer: Boxes, classes: Sequence[str]) -> list[str]:
     rows = zip(answer.label, answer.score, answer.xyxy, strict=True)
-    lines = [f"class {label} score {score:.4f} box {numbers(xyxy)}" for label, score, xyxy in rows]
+    lines = [f"{named(label, classes)} score {score:.4f} box {numbers(xyxy)}" for label, score, xyxy in rows]
+    if answer.distance_m is not None:
+        lines = [f"{line} distance {meters:.3f} m" for line, meters in zip(lines, answer.distance_m, strict=True)]
     if answer.value is None:
         return lines
     return [f"{line} value {value:.4f} {answer.value_unit}" for line, value in zip(lines, answer.value, strict=True)]
@@ -121,7 +125,7 @@ def _(answer: Boxes, classes: Sequence[str]) -> list[str]:
 def _(answer: Polylines, classes: Sequence[str]) -> list[str]:
     label = np.zeros(len(answer.points), int) if answer.label is None else answer.label
     rows = zip(label, answer.score, answer.points, answer.valid, strict=True)
-    return [f"class {k} score {score:.4f} line {numbers(points[valid])}" for k, score, points, valid in rows]
+    return [f"{named(k, classes)} score {score:.4f} line {numbers(points[valid])}" for k, score, points, valid in rows]
 
 
 @printed.register
@@ -132,12 +136,16 @@ def _(answer: Keypoints, classes: Sequence[str]) -> list[str]:
 
 @printed.register
 def _(answer: Tag, classes: Sequence[str]) -> list[str]:
-    return [f"class {answer.label} probability {answer.probs[answer.label]:.4f} {classes[answer.label]}"]
+    return [f"{named(int(answer.label), classes)} probability {answer.probs[answer.label]:.4f}"]
 
 
 @printed.register
 def _(answer: Quantity, classes: Sequence[str]) -> list[str]:
     return [f"value {answer.value:.4f} {answer.unit}"]
+
+
+def named(label: int, classes: Sequence[str]) -> str:
+    return f'class {label} "{classes[label]}"' if classes else f"class {label}"
 
 
 def numbers(values: np.ndarray) -> str:
@@ -191,11 +199,28 @@ def cuts_out_crops(program: Path, target: str, folder: Path) -> None:
     (file,) = export_run(folder, folder / "export", targets=[target])
     ended = run(program, file, save_ppm(folder / "frame.ppm", image), folder / "out", 0, 0.95)
     assert ended.returncode == 0, ended.stderr
-    answers = Predictor(file, threshold=0.0, iou=0.95)(image)
+    see = Predictor(file, threshold=0.0, iou=0.95)
+    answers = see(image)
     assert len(answers["sign"].label) == len(answers["points"].xy) == 4
-    for task, classes in (("detection", ()), ("sign", SIGNS), ("age", ()), ("points", ())):
+    assert {task: see.classes[task] for task in answers} == {
+        "detection": CLASSES,
+        "sign": SIGNS,
+        "age": CLASSES,
+        "points": CLASSES,
+    }
+    for task, classes in see.classes.items():
         lines = [line.removeprefix(f"{task} ") for line in ended.stdout.splitlines() if line.startswith(f"{task} ")]
         same_lines(lines, printed(answers[task], classes), task)
+
+
+def fits_frames(program: Path, target: str, runtime: str, folder: Path) -> None:
+    """Files whose graph brings frames to its size: boxes, lines and points are in pixels of the frame."""
+    image, heads = pictures(1)[0], ["yolov8", "ssd", "lanes", "landmarks", "pose", "classification"]
+    assert image.shape[:2] == (75, 130), "neither the size of the network nor of its shape"
+    for fit in ("letterbox", "stretch"):
+        shape = Shape(SIZE, fit=fit, frame=image.shape[:2])
+        model = export(shaken(every_recipe().build()), every_recipe(), folder / fit, ExportPlan([target], shape, heads))
+        same(program, model[1][0], runtime, folder / fit, image)
 
 
 def exported(
@@ -246,6 +271,26 @@ def test_heads_that_the_programs_do_not_know_are_named_by_the_manifest(tool: Pat
     assert said(tool, "{}", "heads") == "this file holds no manifest; export the run again"
 
 
+def test_classes_have_their_names_whatever_letters_they_are_of(tool: Path) -> None:
+    classes = ("Car", 'Straße "Süd"', "back\\slash \\u00e9", "信号", "🚦 a/b", '"a": {')
+    recipe = replace(every_recipe(), tasks=(Detection("boxes", classes, reads="encoder"),))
+    text = described(shipped(recipe.build(), None, Shape(SIZE)), recipe, "toy").to_json()
+    assert "\\ud83d\\udea6" in text, "what a manifest makes of letters beyond ASCII"
+    wanted = [*(f'class {i} "{name}"' for i, name in enumerate(classes)), f"class {len(classes)}"]
+    assert said(tool, text, "names").splitlines() == wanted
+
+
+@pytest.mark.parametrize("frame", [(75, 130), (720, 1280), (130, 75), (33, 96), SIZE])
+@pytest.mark.parametrize("fit", ["letterbox", "stretch", "none"])
+def test_places_in_the_frame_are_those_of_python(tool: Path, fit: str, frame: tuple[int, int]) -> None:
+    manifest = Manifest("toy", Input(SIZE, fit=fit, frame=frame if fit != "none" else None), {}, {})
+    view = {"letterbox": letterbox, "stretch": stretch, "none": lambda *_: View.identity(SIZE)}[fit](frame, SIZE)
+    found = np.array([line.split() for line in said(tool, manifest.to_json(), "places").splitlines()], float)
+    corners = np.array([(x, y) for x in (0, SIZE[1]) for y in (0, SIZE[0])], float)
+    np.testing.assert_allclose(found[:, :2], view.inverse(frame).points(corners), atol=1e-6)
+    np.testing.assert_allclose(found[:, 2:], corners, atol=1e-6)
+
+
 @pytest.mark.parametrize("smooth", [0, 1, 3])
 def test_lines_are_traced_as_in_python(tool: Path, smooth: int) -> None:
     """Crossing, dashed and broken lines over noise, in one and in two classes; cells that are no numbers."""
@@ -286,6 +331,7 @@ def test_openvino(tmp_path: Path) -> None:
     same(program, model, "openvino", tmp_path)
     refuses_a_camera(program, "onnx", tmp_path / "camera")
     cuts_out_crops(program, "onnx", tmp_path / "cascade")
+    fits_frames(program, "onnx", "openvino", tmp_path / "fit")
     (tmp_path / "text.ppm").write_text("no image")
     ended = run(program, model, tmp_path / "text.ppm", tmp_path / "out")
     assert (ended.returncode, ended.stderr) == (
@@ -310,6 +356,7 @@ def test_libtorch_with_every_head(tmp_path: Path) -> None:
     program = built("libtorch", tmp_path / "build", f"-DTORCH={package('torch')}")
     refuses_a_camera(program, "torchscript", tmp_path / "camera")
     cuts_out_crops(program, "torchscript", tmp_path / "cascade")
+    fits_frames(program, "torchscript", "torchscript", tmp_path / "fit")
     for suppress in ("outside", "inside"):
         model = exported(tmp_path / suppress, "torchscript", None, suppress)
         same(program, model, "torchscript", tmp_path / suppress)
@@ -320,9 +367,30 @@ TOOL = """
 #include <iostream>
 #include <iterator>
 #include "crops.h"
+#include "input.h"
+
+std::string whole_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
+
+void names() {
+  for (const Head& head : heads_of(whole_input()))
+    for (int64_t label = 0; label <= static_cast<int64_t>(head.classes.size()); ++label)
+      std::printf("%s\\n", head.class_text(label).c_str());
+}
+
+// Where the corners of what the network sees lie in the frame, and back.
+void places() {
+  const std::string manifest = whole_input();
+  const Place place = place_in_frame(manifest);
+  const auto [height, width] = sides_of(input_of(manifest), "size");
+  for (const double x : {0.0, 0.0 + width})
+    for (const double y : {0.0, 0.0 + height}) {
+      const double there[2] = {place(x, 0), place(y, 1)};
+      std::printf("%.9f %.9f %.9f %.9f\\n", there[0], there[1], place.back(there[0], 0), place.back(there[1], 1));
+    }
+}
 
 void heads() try {
-  for (const Head& head : heads_of({std::istreambuf_iterator<char>(std::cin), {}})) {
+  for (const Head& head : heads_of(whole_input())) {
     std::printf("%s %s %zu classes ", head.name.c_str(), head.kind.c_str(), head.classes.size());
     for (const auto& [step, options] : head.steps) std::printf("%s %zu options ", step.c_str(), options.size());
     std::printf("threshold %.2f unit %s\\n", head.score_threshold, head.unit.c_str());
@@ -341,7 +409,8 @@ void boxes(const Limits& limits) {
     label.push_back(l);
     score.push_back(s);
   }
-  print_boxes("boxes", suppressed(xyxy.data(), label.data(), score.data(), score.size(), limits));
+  const Head head{"boxes", "Boxes", "", {}, {}, 0};
+  print_boxes(head, suppressed(xyxy.data(), label.data(), score.data(), score.size(), limits));
 }
 
 void lines(int count, char** words) {
@@ -374,16 +443,19 @@ void crops() {
   std::cin >> frame.height >> frame.width >> box[0] >> box[1] >> box[2] >> box[3];
   for (int pixel; std::cin >> pixel;) frame.rgb.push_back(static_cast<uint8_t>(pixel));
   Head head{"detection", "Boxes", "", {"class 0", "class 1", "class 2", "class 3"}, {}, 0};
-  const Crop crop = crops_of(cascade, head, {{box, 1, 0.5f}}, frame).at(0);
+  const Crop crop = crops_of(cascade, head, {{box, 1, 0.5f}}, {&frame}).at(0);
   std::printf("%d %d %d %d\\n", crop.window.left, crop.window.top, crop.window.right, crop.window.bottom);
   const Frame seen = letterboxed(frame, crop.window, cascade.height, cascade.width);
   for (const uint8_t value : seen.rgb) std::printf("%d ", value);
 }
 
 int main(int count, char** words) {
-  if (count == 2 && std::string(words[1]) == "crops") crops();
+  const std::string mode = words[1];
+  if (mode == "crops") crops();
+  else if (mode == "names") names();
+  else if (mode == "places") places();
   else if (count == 2) heads();
-  else if (std::string(words[1]).find('=') == std::string::npos) boxes(read_limits(count, words, 1));
+  else if (mode.find('=') == std::string::npos) boxes(read_limits(count, words, 1));
   else lines(count, words);
 }
 """
@@ -421,7 +493,7 @@ def test_crops_are_those_of_python(tool: Path, box: tuple[float, ...], square: b
     seen = np.clip(np.array([box], np.float32), 0, [width, height, width, height])
     ((left, top, right, bottom),) = windows(Boxes(seen, np.array([1])), (height, width), 0.15, square)
     assert cut == f"{left} {top} {right} {bottom}"
-    wanted = fit(Sample(np.ascontiguousarray(image[top:bottom, left:right]), {}), CROP)[0].image
+    wanted = fitted(Sample(np.ascontiguousarray(image[top:bottom, left:right]), {}), CROP)[0].image
     difference = np.abs(np.array(pixels.split(), int).reshape(wanted.shape) - wanted.astype(int))
     assert difference.max() <= 2
 

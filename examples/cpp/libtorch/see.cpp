@@ -4,8 +4,8 @@
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
 // instances of points, classes, numbers; and what the heads of a cascade say of each box that is cut out. The graph
-// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class
-// ids, meters, boxes in pixels of that frame.
+// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input"). What is printed is in
+// pixels of that frame; the arrays are in pixels of what the network sees, which differ for files of --fit.
 #include <torch/script.h>
 
 #include <dlfcn.h>
@@ -15,6 +15,7 @@
 #include <regex>
 
 #include "../cascades.h"
+#include "../input.h"
 
 // The names of the outputs, in order: the keys of "outputs" in the manifest that travels inside the file.
 std::vector<std::string> output_names(const std::string& manifest) {
@@ -99,8 +100,9 @@ int main(int count, char** words) try {
   std::filesystem::create_directories(out);
   for (const auto& [name, one] : arrays)
     write_npy((out / (name + ".npy")).string(), one.type, one.shape, one.data, one.bytes);
-  print_answers(whole_heads(network.heads, cascades_of(network.manifest)), arrays, limits, meters_of(arrays, depth), frame);
-  print_cascades(network, path, arrays, frame, limits, [](const std::string& file) { return Network(file); });
+  const Canvas canvas{&frame, place_in_frame(network.manifest)};
+  print_answers(whole_heads(network.heads, cascades_of(network.manifest)), arrays, limits, meters_of(arrays, depth), canvas);
+  print_cascades(network, path, arrays, canvas, limits, [](const std::string& file) { return Network(file); });
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';

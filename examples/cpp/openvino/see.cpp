@@ -4,13 +4,14 @@
 //
 // Writes OUT/TASK.FIELD.npy for each array and prints what each head says: boxes that are left after suppression, lines,
 // instances of points, classes, numbers; and what the heads of a cascade say of each box that is cut out. The graph
-// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input") and gives class
-// ids, meters, boxes in pixels of that frame.
+// normalizes and decodes by itself: it takes uint8 RGB in the size that manifest.json names ("input"). What is printed is in
+// pixels of that frame; the arrays are in pixels of what the network sees, which differ for files of --fit.
 #include <filesystem>
 #include <iostream>
 #include <openvino/openvino.hpp>
 
 #include "../cascades.h"
+#include "../input.h"
 
 std::string numpy_type(const ov::element::Type& type) {
   if (type == ov::element::f32) return "<f4";
@@ -83,8 +84,9 @@ int main(int count, char** words) try {
   std::filesystem::create_directories(out);
   for (const auto& [name, one] : arrays)
     write_npy((out / (name + ".npy")).string(), one.type, one.shape, one.data, one.bytes);
-  print_answers(whole_heads(network.heads, cascades_of(network.manifest)), arrays, limits, meters_of(arrays, depth), frame);
-  print_cascades(network, path, arrays, frame, limits, [&](const std::string& file) { return Network(core, file); });
+  const Canvas canvas{&frame, place_in_frame(network.manifest)};
+  print_answers(whole_heads(network.heads, cascades_of(network.manifest)), arrays, limits, meters_of(arrays, depth), canvas);
+  print_cascades(network, path, arrays, canvas, limits, [&](const std::string& file) { return Network(core, file); });
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';
