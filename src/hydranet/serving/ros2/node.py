@@ -68,7 +68,7 @@ class PerceptionNode(Node):
             message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 1
         )
         self.create_timer(1.0, self._diagnose)
-        for one, value in (("threshold", perception.threshold), ("iou", perception.iou)):
+        for one, value in zip(THRESHOLDS, (perception.threshold, perception.iou), strict=True):
             self.declare_parameter(one, -1.0 if value is None else float(value))
         self.add_on_set_parameters_callback(self._change)
         for name_, value in zip(THRESHOLDS, map(self._parameter, THRESHOLDS), strict=True):
