@@ -38,18 +38,23 @@ class Role:
     absent:  what the array holds for an image that lacks it, beside images that have it; None = all images of a batch
              must have it, or none.
     ragged:  its second axis has a length of its own in each image (points of a line) and is padded, too.
+    unit:    what its numbers are in, "px" (of the image that it belongs to), "px^2" or "m"; "" = they have none (ids,
+             shares, directions).    unit_field: the static field that names it instead, where it differs.
     """
 
     per: Literal["image", "instance", "class"] = "image"
     padding: float = 0
     absent: float | None = None
     ragged: bool = False
+    unit: str = ""
+    unit_field: str = ""
 
 
 IMAGE, INSTANCE = Role(), Role("instance")
 CLASS = Role("class", absent=True)
 LABEL, SCORE = Role("instance", padding=NO_BOX), Role("instance", absent=1.0)
 OPTIONAL_LABEL = Role("instance", padding=NO_BOX, absent=0)
+PLACE, UNIT = Role("instance", unit="px"), Role(unit_field="unit")
 IGNORE, TRACK = Role("instance", padding=False, absent=False), Role("instance", padding=NO_BOX, absent=NO_BOX)
 """Roles that several kinds share."""
 
@@ -104,6 +109,12 @@ class Annotation:
         return tuple(name for name, role in cls.roles().items() if per in ("", role.per))
 
     @classmethod
+    def unit_of(cls, name: str, metadata: Mapping[str, Any]) -> str:
+        """What the numbers of an array are in (`Role.unit`), by its name and the values of the static fields."""
+        role = cls.roles()[name]
+        return str(metadata.get(role.unit_field, "")) if role.unit_field else role.unit
+
+    @classmethod
     def metadata(cls) -> tuple[str, ...]:
         """Names of the static fields."""
         return tuple(f.name for f in fields(cls) if f.metadata.get("static"))
@@ -141,7 +152,7 @@ class ScalarMap(Annotation):
             the image: multiplied by it), "" (unchanged).
     """
 
-    values: Array = array(IMAGE)
+    values: Array = array(UNIT)
     unit: str = static("")
 
 
@@ -191,7 +202,7 @@ class Boxes(Instances):
     value: float n or None; a number that a head gives each object, such as an age, in `value_unit`; NaN = unknown.
     """
 
-    xyxy: Array = array(INSTANCE)
+    xyxy: Array = array(PLACE)
     label: Array = array(LABEL)
     score: Array | None = array(SCORE, None)
     ignore: Array | None = array(IGNORE, None)
@@ -199,8 +210,8 @@ class Boxes(Instances):
     occlusion: Array | None = array(Role("instance", padding=3, absent=0), None)
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)
-    distance_m: Array | None = array(Role("instance", padding=math.nan, absent=math.nan), None)
-    value: Array | None = array(Role("instance", padding=math.nan, absent=math.nan), None)
+    distance_m: Array | None = array(Role("instance", padding=math.nan, absent=math.nan, unit="m"), None)
+    value: Array | None = array(Role("instance", padding=math.nan, absent=math.nan, unit_field="value_unit"), None)
     value_unit: str = static("")
 
 
@@ -214,7 +225,7 @@ class Polylines(Instances):
             the right); empty = a flip changes no class.
     """
 
-    points: Array = array(Role("instance", ragged=True))
+    points: Array = array(Role("instance", ragged=True, unit="px"))
     valid: Array = array(Role("instance", padding=False, ragged=True))
     label: Array | None = array(OPTIONAL_LABEL, None)
     score: Array | None = array(SCORE, None)
@@ -240,13 +251,13 @@ class Keypoints(Instances):
     mirror:  for each of the k points the index of its left-right counterpart; empty = no point has another one.
     """
 
-    xy: Array = array(INSTANCE)
+    xy: Array = array(PLACE)
     visible: Array = array(INSTANCE)
     label: Array | None = array(OPTIONAL_LABEL, None)
     score: Array | None = array(SCORE, None)
     point_score: Array | None = array(SCORE, None)
-    area: Array | None = array(INSTANCE, None)
-    xyxy: Array | None = array(Role("instance", absent=math.nan), None)
+    area: Array | None = array(Role("instance", unit="px^2"), None)
+    xyxy: Array | None = array(Role("instance", absent=math.nan, unit="px"), None)
     ignore: Array | None = array(IGNORE, None)
     track: Array | None = array(TRACK, None)
     annotated_classes: Array | None = array(CLASS, None)
@@ -274,7 +285,7 @@ class Quantity(Annotation):
     value: float (0-d) in `unit`; NaN = unknown.    unit: as people write it, such as "years"; "" = not said.
     """
 
-    value: Array = array(IMAGE)
+    value: Array = array(UNIT)
     unit: str = static("")
 
 

@@ -75,6 +75,11 @@ def test_the_manifest_itself_is_read() -> None:
             "got 1 class names of head 'sign', whose sign.probs has 2 classes, expected a",
         ),
         (
+            "outputs/cars.xyxy/unit",
+            "m",
+            "got unit='m' of output 'cars.xyxy' in the manifest, and 'px' of its head, exp",
+        ),
+        (
             "outputs/cars.score/unit",
             "m",
             "got unit='m' of output 'cars.score' in the manifest, and '' of its head, exp",

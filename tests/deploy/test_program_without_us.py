@@ -152,7 +152,7 @@ def test_the_manifest_says_the_rule_and_older_ones_still_open() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
     assert MANIFEST.input.fitting is not None
     assert MANIFEST.input.fitting.padding == 114
-    older = MANIFEST.to_json().replace('"format": 4', '"format": 3')
+    older = replace(MANIFEST, format=3).to_json()
     without = re.sub(r',\s*"fitting": \{[^}]*\}', "", older)
     assert "fitting" not in without
     assert Manifest.from_json(without).input.fitting is None

@@ -22,7 +22,7 @@ from hydranet.deploy.manifest_faults import CURE, head_faults, input_faults, siz
 from hydranet.deploy.moved import modern_manifest
 from hydranet.postprocess.steps import kind_after
 
-FORMAT = 4
+FORMAT = 5
 """Version of this layout; readers refuse a newer one and translate an older one."""
 
 KEY = "hydranet"
@@ -68,7 +68,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """One array that the graph gives: `shape` with None for axes whose length varies; `unit` where it has one."""
+    """One array that the graph gives.
+
+    shape: None for axes whose length varies.
+    unit:  "px" (pixels of what the network sees, which is `Input.size`, also of a graph that fits frames itself),
+           "px^2", or as the head's metadata says, such as "m"; "" = it has none: ids, shares, directions. Up to
+           format 4 only numbers in a unit of the metadata had theirs.
+    """
 
     dtype: str
     shape: tuple[int | None, ...]
@@ -103,6 +109,10 @@ class Head:
             return kind_named(self.kind)(**{name: arrays[name] for name in self.fields}, **_tuples(self.metadata))
         except TypeError as error:
             raise ManifestError(f"got a head that is no {self.kind} ({error}); {CURE}") from error
+
+    def unit_of(self, name: str) -> str:
+        """What the numbers of one of its arrays are in; "" = they have no unit."""
+        return kind_named(self.kind).unit_of(name, self.metadata)
 
     @property
     def answer_kind(self) -> type[Annotation]:

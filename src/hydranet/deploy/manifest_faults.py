@@ -71,8 +71,8 @@ def head_faults(manifest: "Manifest") -> Iterator[str]:
         for color in head.colors:
             if not all(0 <= value <= 255 for value in color):
                 yield f"got color {shown(color)} of head {shown(name)}, expected red, green, blue from 0 to 255; {CURE}"
-        unit = head.metadata.get("unit", "")
-        for output in (f"{name}.{field}" for field in head.fields):
+        for field in head.fields:
+            output, unit = f"{name}.{field}", head.unit_of(field)
             given = manifest.outputs[output]
             if given.dtype not in DTYPES:
                 yield f"got dtype={shown(given.dtype)} of output {shown(output)}, expected a type of numbers; {CURE}"

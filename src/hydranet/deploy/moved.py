@@ -13,7 +13,7 @@ STEPS = {
 
 
 def modern_manifest(tree: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of an older format in today's words; what formats 3 and 4 added has defaults."""
+    """A manifest of an older format in today's words; what formats 3 to 5 added has defaults."""
     if tree["format"] > 1:
         return tree
     heads = {}

@@ -58,9 +58,9 @@ def described(
             for task, annotation in answers.items()
         },
         outputs={
-            f"{task}.{field}": _output(graph, array, annotation)
+            f"{task}.{name}": _output(graph, name, array, annotation)
             for task, annotation in answers.items()
-            for field, array in present(annotation).items()
+            for name, array in present(annotation).items()
         },
         recipe=digest(to_json(recipe)),
         data=tuple(source.name for source in recipe.data),
@@ -108,7 +108,7 @@ def _head(task: Task, annotation: Annotation, inside: bool) -> Head:
     return Head(
         kind=type(annotation).__name__,
         fields=tuple(present(annotation)),
-        metadata={name: getattr(annotation, name) for name in annotation.metadata()},
+        metadata=_metadata(annotation),
         classes=task.classes,
         colors=tuple(class_colors(task.classes)),
         postprocess=task.postprocess_steps(),
@@ -117,10 +117,14 @@ def _head(task: Task, annotation: Annotation, inside: bool) -> Head:
     )
 
 
-def _output(graph: ExportGraph, array: torch.Tensor, annotation: Annotation) -> Output:
+def _metadata(annotation: Annotation) -> dict[str, Any]:
+    return {name: getattr(annotation, name) for name in annotation.metadata()}
+
+
+def _output(graph: ExportGraph, field: str, array: torch.Tensor, annotation: Annotation) -> Output:
     """Axes that hold the input's height or width vary with a dynamic size; the first one with a dynamic batch."""
     moving = set(graph.shape.size) if graph.shape.dynamic else set()
     first = None if graph.shape.batch is None else array.shape[0]
     rest = tuple(None if side in moving else side for side in array.shape[1:])
-    unit = {name: getattr(annotation, name) for name in annotation.metadata()}.get("unit", "")
+    unit = annotation.unit_of(field, _metadata(annotation))
     return Output(str(array.dtype).removeprefix("torch."), (first, *rest), unit)
