@@ -102,7 +102,7 @@ class Yolo(FileDataset):
 def holds_boxes(path: Path) -> bool:
     """Whether a text file begins with a class and the four numbers of a box."""
     try:
-        return any(len(numbers(line.split(), "")) == 5 for line in read_lines(path)[:1])
+        return any(len(numbers(line.split(), "")) == 5 for _, line in read_lines(path)[:1])
     except DataError:
         return False
 
