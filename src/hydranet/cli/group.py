@@ -122,8 +122,10 @@ def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) 
     whole = replace(recipe, seed=seed)
     run, place = folder / f"shared-s{seed}", available_device(device)
     mixture, looks = Mixture(whole), run / LOOKS
-    _check_every(run, _whole_lines(looks), every)
-    check_meetings(mixture, every, [pair for line in _whole_lines(looks) for pair in _pairs(line["cosine"])])
+    before = _whole_lines(looks)
+    _check_every(run, before, every)
+    used = [line for line in before if not line["step"] % every]
+    check_meetings(mixture, every, [pair for line in used for pair in _pairs(line["cosine"])])
 
     def each(progress: "Progress") -> None:
         if progress.step % every or progress.step >= progress.steps:
