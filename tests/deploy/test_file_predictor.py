@@ -246,7 +246,7 @@ def test_what_is_no_picture() -> None:
 
 def test_manifests_survive_json_and_refuse_what_they_do_not_know() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
-    with pytest.raises(ManifestError, match="of format 9, expected at most 4; update hydranet"):
+    with pytest.raises(ManifestError, match="of format 9, expected at most 5; update hydranet"):
         Manifest.from_json(replace(MANIFEST, format=9).to_json())
     with pytest.raises(ManifestError, match="no manifest of a HydraNet export"):
         Manifest.from_json('{"format": 1}')
