@@ -221,8 +221,8 @@ def test_a_pattern_of_groups_for_one_folder(tmp_path: Path) -> None:
         write(tmp_path / f"street/clip{i // 2}/seg/{i}.png", ids)
     coco_boxes(tmp_path / "cars", 8)
     folders = (tmp_path / "street", tmp_path / "cars", "--classes", "street=road,car,sky", "--out", tmp_path / "r.py")
-    told = "cars: 8 images are in 1 groups .*; --group cars=PATTERN is for this data set alone"
-    refused(hydranet("init", *folders, "--group", "{clip}/*"), told)
+    reason = "cars: 8 images are in 1 groups .*; --group cars=PATTERN is for this data set alone"
+    refused(hydranet("init", *folders, "--group", "{clip}/*"), reason)
     done = hydranet("init", *folders, "--group", "street={clip}/*")
     assert done.code == 0, done.err
     sources = resolve.recipe(str(tmp_path / "r.py")).data
@@ -251,7 +251,7 @@ def test_images_are_not_flipped_where_left_and_right_may_differ(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reason"),
     [
         (["--classes", "car,bus"], "got --classes ..., which says nothing about these folders"),
         (["--classes", "cras=bus"], "got --classes cras=..., which says nothing about these folders"),
@@ -267,10 +267,10 @@ def test_images_are_not_flipped_where_left_and_right_may_differ(tmp_path: Path, 
         ),
     ],
 )
-def test_answers_that_nothing_asks_for_are_refused(tmp_path: Path, options: list[str], told: str) -> None:
+def test_answers_that_nothing_asks_for_are_refused(tmp_path: Path, options: list[str], reason: str) -> None:
     coco_boxes(tmp_path / "cars", 4)
     (tmp_path / "cars/times.csv").write_text("name,age\na,1\n")
-    refused(hydranet("init", tmp_path / "cars", "--out", tmp_path / "r.py", *options), told)
+    refused(hydranet("init", tmp_path / "cars", "--out", tmp_path / "r.py", *options), reason)
     assert not (tmp_path / "r.py").exists()
 
 

@@ -1,6 +1,5 @@
 """A first recipe for data sets that were recognized: tasks by kind of label, sizes by images, steps by their number."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from hydranet.core.spec import Part, unknown
 from hydranet.core.task import Task
 from hydranet.data.apart import apart
 from hydranet.data.recognize import Recognized
+from hydranet.data.sided import sided_labels
 from hydranet.data.some_samples import offered, some_samples
 from hydranet.datasets.split import Split
 from hydranet.models import summary
@@ -45,9 +45,6 @@ LADDER: tuple[tuple[Part[Encoder], int], ...] = (
     (SMALL, 16),
 )
 """Encoders whose weights come as packages, and widths of the decoder, the costliest first."""
-
-SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])")
-"""A word in the name of a class that a flip makes wrong."""
 
 USUAL = 3
 """The step of the ladder without a budget: trains in minutes on a CPU."""
@@ -118,7 +115,7 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
     batch = max(2, min(wishes.batch, images))
     steps = wishes.steps or int(np.clip(round(EPOCHS * images / batch, -1), FEWEST_STEPS, MOST_STEPS))
     several = len(tasks) > 1
-    sided = _sided(parts, samples)
+    sided = sided_labels(parts, samples)
     recipe = Recipe(
         name=wishes.name,
         tasks=tuple(tasks),
@@ -155,20 +152,6 @@ def draft(parts: Sequence[Recognized], kinds: Sequence[type[Task]], wishes: Wish
         "optim": "the encoder learns more slowly than the rest",
     }
     return Draft(recipe, comments, unused)
-
-
-def _sided(parts: Sequence[Recognized], samples: Mapping[str, Sequence[Sample]]) -> list[str]:
-    """Labels that would be wrong in a flipped image: points, or classes called left or right, of which nothing says
-    what their mirror images are (`mirror`)."""
-    sided: dict[str, None] = {}
-    for part in parts:
-        named = {name for name, names in part.dataset.classes.items() if SIDE.search("\n".join(names).lower())}
-        for sample in samples[part.name]:
-            for name, label in sample.labels.items():
-                several_points = "xy" in label.arrays() and vars(label)["xy"].shape[-2] > 1
-                if (several_points or name in named) and not vars(label).get("mirror"):
-                    sided[name] = None
-    return list(sided)
 
 
 def with_head(trained: Recipe, drafted: Recipe, names: Mapping[str, str], start: str) -> Recipe:

@@ -36,7 +36,7 @@ Window = tuple[slice, slice]
 def window(view: View, size: Size) -> Window | None:
     """Rows and columns of the view that a whole image of `size` (h, w) fills; None where they are no whole pixels.
 
-    Views are told apart as objects: the heads of a frame, and frames of one camera, share the answer.
+    Kept for each view as an object: the heads of a frame, and frames of one camera, share the answer.
     """
     (across, shear, x), (turn, down, y), _ = view.matrix.tolist()  # plain numbers: numpy takes longer to begin
     if shear or turn or across <= 0 or down <= 0:
