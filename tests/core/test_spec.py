@@ -9,6 +9,7 @@ import torch
 from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import Part, SpecError, override, to_json
+from hydranet.transforms.augment import Augment
 from toys import Brightness, Glow, Noise, ToyEncoder, toy_recipe
 
 
@@ -27,6 +28,8 @@ def test_round_trip() -> None:
         ("ema=none", ("ema",), None),
         ("encoder.dropout=0.5", ("encoder", "dropout"), 0.5),
         ("optim.factors.heads=3", ("optim", "factors", "heads"), 3),
+        ("data.noise.augment.scale=[1, 2]", ("data", 0, "augment", "scale"), [1, 2]),
+        ('data.noise.augment={"noise": 0.1}', ("data", 0, "augment", "noise"), 0.1),
     ],
 )
 def test_override(setting: str, key: tuple, value: object) -> None:
@@ -45,6 +48,8 @@ def test_override(setting: str, key: tuple, value: object) -> None:
         ("steps", "expected key=value"),
         ("steps.x=1", "'steps' holds 6, which has no 'x' inside"),
         ("encoder.dropuot=1", "did you mean 'dropout'"),
+        ("data.noise.augment.scal=1", "no key in 'data.noise.augment' is called 'scal'; did you mean 'scale'"),
+        ("ema.x=1", "'ema' holds None, which has no 'x' inside"),
         ("steps=0", "got steps=0, expected a whole number >= 1"),
         ("batch=5 ", None),
         ("precision=fp8", "expected auto, fp32, bf16 or fp16"),
@@ -58,6 +63,12 @@ def test_wrong_override(setting: str, said: str | None) -> None:
         return
     with pytest.raises(SpecError, match=said):
         toy_recipe().changed([setting])
+
+
+def test_an_augmentation_of_one_source_begins_as_by_default() -> None:
+    changed = toy_recipe().changed(["data.noise.augment.scale=[1, 2]", "data.noise.augment.flip=0"])
+    assert changed.data[0].augment == Augment(scale=(1, 2), flip=0)
+    assert changed.augment == toy_recipe().augment
 
 
 def test_a_recipe_names_parts_only() -> None:

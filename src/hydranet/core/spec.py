@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from hydranet.core.checks.class_lookup import Allowed, ForeignClass, resolve_class
 from hydranet.core.checks.json_text import BrokenJson, parse_json
@@ -165,8 +165,9 @@ Swap = Callable[[str, Json, Json], Json]
 def override(tree: Json, settings: Iterable[str], swap: Swap = lambda key, old, new: new) -> Json:
     """A copy of a JSON tree with "a.b.c=value" applied; values are JSON, else numbers such as 1e-3, else text.
 
-    List items are chosen by index or by their `name` field. Raises SpecError with a suggestion for a key that is
-    neither in the tree nor an option of the class at that place.
+    List items are chosen by index or by their `name` field. A field that holds nothing, but could hold one class of
+    ours, is filled with that class as by default before a field of it is set. Raises SpecError with a suggestion for a
+    key that is neither in the tree nor an option of the class at that place.
     """
     tree = json.loads(json.dumps(tree))
     for setting in settings:
@@ -176,12 +177,26 @@ def override(tree: Json, settings: Iterable[str], swap: Swap = lambda key, old, 
         *parents, last = path.strip().split(".")
         node, so_far = tree, ""
         for key in parents:
-            node = node[_key(node, key, so_far)]
+            place = _key(node, key, so_far)
+            node[place] = node[place] if node[place] is not None else _begun(node, place)
+            node = node[place]
             so_far = f"{so_far}.{key}" if so_far else key
         place = _key(node, last, so_far, new=True)
         old = node.get(place) if isinstance(node, dict) else node[place]
-        node[place] = swap(path.strip(), old, _value(text.strip()))
+        value = _value(text.strip())
+        if old is None and isinstance(value, dict) and "class" not in value:
+            value = {**(_begun(node, place) or {}), **value}
+        node[place] = swap(path.strip(), old, value)
     return tree
+
+
+def _begun(node: Json, key: Any) -> Json:
+    """For a field that holds nothing, but may hold one class of ours: that class as by default; else None."""
+    if not isinstance(node, dict) or "class" not in node:
+        return None
+    wanted = _parameters(resolve_class(node["class"], lambda _: True))[key].annotation
+    kinds = [kind for kind in get_args(wanted) if is_dataclass(kind)]
+    return {"class": dotted(kinds[0])} if len(kinds) == 1 and isinstance(kinds[0], type) else None
 
 
 def _key(node: Json, key: str, where: str, new: bool = False) -> Any:
