@@ -20,7 +20,7 @@ from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
-from hydranet.recipes.detectors import KITTI_TO_ROAD, ROAD_OBJECTS
+from hydranet.recipes.detectors import KITTI_TO_ROAD
 from hydranet.recipes.road import CAMVID_WEIGHTS
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
@@ -29,19 +29,21 @@ from hydranet.tasks.semantic.task import Semantic
 from hydranet.transforms.augment import Augment
 
 TALL, WIDE = (144, 192), (96, 320)
+VEHICLES = {name: as_road for name, as_road in KITTI_TO_ROAD.items() if as_road == "vehicle"}
+"""Persons and cyclists are ignored: they are smaller than a cell in images of this size."""
 
 
 def real() -> Recipe:
     """CamVid labels classes, KITTI depth and boxes: no image has all three."""
     camvid = CamVid("camvid")
-    kitti = Source("kitti", KittiObject("kitti_object", split="0-59"), WIDE, classes={"detection": KITTI_TO_ROAD})
-    video = Source("kitti-video", KittiTracking("kitti_tracking"), WIDE, classes={"detection": KITTI_TO_ROAD})
+    kitti = Source("kitti", KittiObject("kitti_object", split="0-44"), WIDE, classes={"detection": VEHICLES})
+    video = Source("kitti-video", KittiTracking("kitti_tracking"), WIDE, classes={"detection": VEHICLES})
     return Recipe(
         name="sharing-real",
         tasks=(
             Semantic("semantic", camvid.classes["semantic"], class_weights=CAMVID_WEIGHTS),
             Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1"),
-            Detection("detection", ROAD_OBJECTS),
+            Detection("detection", ("vehicle",)),
         ),
         encoder=Part(MobileNetV2, weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=64),
@@ -52,16 +54,17 @@ def real() -> Recipe:
         ),
         validation=(
             Source("camvid", CamVid("camvid", split="val"), TALL),
-            replace(kitti, dataset=KittiObject("kitti_object", split="60-70")),
+            replace(kitti, dataset=KittiObject("kitti_object", split="45-70")),
         ),
         balancer=Part(StartScale),
         optim=Optim(lr=2e-3, factors={"encoder": 0.5}),
-        steps=300,
+        steps=600,
         batch=8,
         precision="auto",
         ema=0.98,
         fixed_norm=True,
-        evaluate_every=100,
+        fixed_norm_after=200,
+        evaluate_every=150,
         save_every=50,
         workers=1,
     )
@@ -74,6 +77,9 @@ def made() -> Recipe:
     return replace(
         real(),
         name="sharing-made",
+        steps=500,
+        fixed_norm_after=0,
+        evaluate_every=125,
         tasks=(
             Semantic("semantic", scenes.classes["semantic"]),
             Depth("depth", min_m=1.0, max_m=80.0, objective="log_l1"),

@@ -47,6 +47,8 @@ def structures(tasks: tuple[str, ...]) -> dict[str, list[str]]:
         "mtan": ["sharing=mtan"],
         "cross_task_attention": ["sharing=cross_task_attention"],
         "gated_adapters": ["sharing=gated_adapters"],
+        "norms_after": ["sharing=task_norms"],
+        "norms_before": ["sharing=task_norms", "sharing.at=taps"],
     }
 
 

@@ -1,6 +1,7 @@
 """Folders of other people's layouts: which files belong together, and what their numbers mean."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -256,6 +257,10 @@ def test_json_lines_with_instances_inside(tmp_path: Path) -> None:
     assert boxes.xyxy.tolist() == [[1, 2, 9, 8], [0, 0, 4, 4]]
     assert boxes.label.tolist() == [1, 0]
     assert len(nothing.label) == 0
+    for wrong in (0, "", False, {}):
+        write(tmp_path / "labels.jsonl", "\n".join(map(json.dumps, [rows[0], {"file": "b.png", "objects": wrong}])))
+        with pytest.raises(DataError, match=r"labels.jsonl:2: 'objects' is .*, expected a list of objects; correct it"):
+            len(replace(dataset))
 
 
 @pytest.mark.parametrize(

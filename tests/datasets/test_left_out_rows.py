@@ -13,11 +13,13 @@ from dataset_folders import (
     camvid,
     coco,
     coco_tables,
+    idd_lite,
     kitti_object,
     kitti_tracking,
     labelme,
     labelme_shape,
     noise,
+    nyuv2,
     shift,
     voc,
     voc_object,
@@ -341,6 +343,22 @@ def test_label_files_without_an_image_are_counted(tmp_path: Path) -> None:
     shapes = Labelme(str(tmp_path / "labelme"), names=("car", "road", "lane"))
     write(tmp_path / "labelme/deep/c.json", json.dumps({"shapes": [labelme_shape("car", "rectangle", (1, 1), (4, 4))]}))
     assert ghosts(shapes) == [(1, ("deep/c.json",))]
+
+
+@pytest.mark.parametrize(
+    ("make", "file"),
+    [
+        (camvid, "trainannot/zz.png"),
+        (idd_lite, "gtFine/train/zz/9_label.png"),
+        (kitti_object, "training/label_2/009999.txt"),
+        (nyuv2, "train/label40/9999.png"),
+    ],
+)
+def test_so_are_those_of_official_layouts(tmp_path: Path, make: Callable[[Path], Dataset], file: str) -> None:
+    assert ghosts(make(tmp_path / "whole")) == []
+    make(tmp_path)
+    write(tmp_path / file, "" if file.endswith("txt") else noise())
+    assert ghosts(make(tmp_path)) == [(1, (file,))]
 
 
 def test_images_without_labels_are_not_label_files(tmp_path: Path) -> None:

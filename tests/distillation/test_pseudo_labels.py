@@ -340,6 +340,9 @@ def test_caches_that_are_none_are_refused(tmp_path: Path, teacher: Path) -> None
     cached(teacher, Blocks(count=1, labels=()), tmp_path)
     with pytest.raises(SpecError, match=r"label again with --confidence semantic=0.9"):
         Pseudo(Blocks(), str(tmp_path), confidence={"semantic": 0.9}).classes  # noqa: B018
+    cached(teacher, Blocks(count=1, labels=()), tmp_path / "sure", {"semantic": 0.6})
+    with pytest.raises(SpecError, match=r"holds no 'semantic' below the confidence of 0.6 .*, got 0.5; say at least 0"):
+        Pseudo(Blocks(), str(tmp_path / "sure"), confidence={"semantic": 0.5}).classes  # noqa: B018
     with pytest.raises(SpecError, match="did you mean 'depth'"):
         Pseudo(Blocks(), str(tmp_path), {"depth": "dept"}).classes  # noqa: B018
     (tmp_path / INDEX).write_text('{"format": 1}')

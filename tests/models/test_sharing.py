@@ -29,11 +29,13 @@ from hydranet.models.sharing.grouped import Grouped
 from hydranet.models.sharing.hard import HardSharing
 from hydranet.models.sharing.mtan import Mtan
 from hydranet.models.sharing.split import SplitDecoders
+from hydranet.models.sharing.task_norms import TaskNorms
 from hydranet.training.feature_gradients import parameter_users
 from hydranet.training.train import train
 from toys import Brightness, Noise, ToyEncoder, toy_recipe
 
 READS: Mapping[str, Any] = {"a": "decoder", "b": "decoder", "c": "encoder"}
+NORMS = "hydranet.models.sharing.task_norms.TaskNorms"
 PATHS = [found.path for found in catalog.members("sharing")]
 
 
@@ -106,6 +108,8 @@ ADAPTER = (2 * 4 + 4) + (4 * 2 + 2) + 2
         ),
         (lambda: CrossTaskAttention(READS, Chain, Twice, width=4), ENCODER + DECODER + 2 * EXCHANGE),
         (lambda: GatedAdapters(READS, Chain, Twice, width=4), ENCODER + DECODER + 2 * 2 * ADAPTER),
+        (lambda: TaskNorms(READS, Chain, Twice), ENCODER + DECODER + 2 * (2 + 2) * 2),
+        (lambda: TaskNorms(READS, Chain, Twice, at="taps"), ENCODER + DECODER + 2 * (2 + 3) * 2),
     ],
 )
 def test_parameters_equal_a_count_by_hand(made: Any, parameters: int) -> None:
@@ -291,6 +295,22 @@ def test_gates_decide_what_a_task_sees_of_its_adapter() -> None:
     ]
 
 
+@pytest.mark.parametrize(("at", "value"), [("taps", 48.0), ("levels", 96.0)])
+def test_a_tasks_norm_has_the_statistics_of_its_own_images(at: Any, value: float) -> None:
+    """The encoder's level 0 of a constant image x is 48 x; the decoder adds its two channels."""
+    trunk = TaskNorms(READS, Chain, Twice, at=at).train()
+    constant(trunk.encoder, 1.0)
+    constant(trunk.get_submodule("decoder"), 1.0)
+    half, full = torch.full((1, 3, 16, 16), 0.5), torch.ones(1, 3, 16, 16)
+    for task, image in (("a", half), ("b", full)):
+        trunk(image, [task])
+    means = {task: trunk.state_dict()[f"norms.{task}.0.running_mean"].tolist() for task in ("a", "b")}
+    assert means == {"a": pytest.approx([0.1 * value * 0.5] * 2), "b": pytest.approx([0.1 * value] * 2)}
+    assert parameter_users(trunk).owned("a") == [
+        name for name, _ in trunk.named_parameters() if name.startswith("norms.a.")
+    ]
+
+
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
@@ -314,6 +334,7 @@ def test_gates_decide_what_a_task_sees_of_its_adapter() -> None:
         (lambda: Mtan(READS, Chain, Twice, reduction=0), "got sharing.reduction=0"),
         (lambda: CrossTaskAttention(READS, Chain, Twice, width=0), "got sharing.width=0"),
         (lambda: GatedAdapters(READS, Chain, Twice, width=0), "got sharing.width=0"),
+        (lambda: built(NORMS, at="heads"), "got sharing.at='heads', expected 'levels' or 'taps'"),
     ],
 )
 def test_what_means_nothing_is_refused(made: Any, sentence: str) -> None:

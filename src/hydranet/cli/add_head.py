@@ -42,6 +42,7 @@ def add_head(
     from hydranet.cli.train import run_training_loop
     from hydranet.data.draft import Wishes, draft, with_head
     from hydranet.data.recognize import recognize
+    from hydranet.data.whole_images import WholeImages
     from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs
     from hydranet.models.device import available_device
 
@@ -64,12 +65,10 @@ def add_head(
         recipe, folder, device=place, resume=False, again=f"hydranet train {folder} --resume --out {folder}"
     )
     new, _ = load_model(folder)
-    images = (
-        (source.dataset[index], source.size)
-        for source in recipe.validation
-        for index in range(min(len(source.dataset), PROVEN_ON))
-    )
+    images = WholeImages(recipe.validation, PROVEN_ON)
     proofs = compare_outputs(old.to(place), new.to(place), images)
+    for line in images.left_out.sentences():
+        say(line)
     for proof in proofs.values():
         for line in proof.lines():
             say(line)

@@ -10,6 +10,7 @@ import typer
 from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, Trust
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,12 +57,13 @@ def bench(
     from hydranet.bench.compare import Pace
     from hydranet.inference.predictor import parse_size
 
-    pairs, notes = plan.chosen(_names(runtimes), _names(precision))
-    asked = tuple((one, other) for one in _names(runtimes) for other in _names(precision))
+    formats, precisions = list(listed_names(runtimes, "--runtimes")), list(listed_names(precision, "--precision"))
+    pairs, notes = plan.chosen(formats, precisions)
+    asked = tuple((one, other) for one in formats for other in precisions)
     budget = None if budget_ms is None else Budget(budget_ms, asked)
     first, *others = (_candidate(run) for run in runs)
     if heads:
-        first = files.single_head(first, _names(heads), first.name)
+        first = files.single_head(first, list(listed_names(heads, "--heads")), first.name)
     shape = parse_size(size) or (first.recipe.validation or first.recipe.data)[0].size
     networks = files.sets(first, separate) | {one.name: [one] for one in others}
     images, where = files.images(first, parse_size(frame, 1))
@@ -120,10 +122,6 @@ def _publish(result: "Result", folder: Path) -> None:
     write(folder / "bench.json", json.dumps(result.tree(), indent=2).encode())
     write(folder / "bench.md", markdown(result).encode())
     say(f"the same as Markdown and JSON: {folder / 'bench.md'}, bench.json")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _candidate(run: str) -> "Candidate":

@@ -120,13 +120,13 @@ def _widened(recipe: "Recipe", choice: "TreeChoice", run: Path, limit: float, st
 def _prove(model: "HydraNet", recipe: "Recipe") -> None:
     """Raises OutputsDiffer where the widened network, before training, answers otherwise than the run."""
     from hydranet.checkpoint.warm_start import load_pretrained
+    from hydranet.data.whole_images import WholeImages
     from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs
 
     widened = recipe.build()
     load_pretrained(widened, recipe)
-    source = (recipe.validation or recipe.data)[0]
-    samples = [source.dataset[index] for index in range(min(len(source.dataset), PROVEN_ON))]
-    proofs = compare_outputs(model, widened.eval(), [(sample, source.size) for sample in samples])
+    images = WholeImages((recipe.validation or recipe.data)[:1], PROVEN_ON)
+    proofs = compare_outputs(model, widened.eval(), images)
     if differ := [name for name, proof in proofs.items() if not proof.same]:
         raise OutputsDiffer(
             f"{', '.join(differ)} of the branched network do not answer as in {recipe.start}; report this: it must not "

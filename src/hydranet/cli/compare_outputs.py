@@ -8,6 +8,7 @@ import typer
 
 from hydranet.cli.arguments import Allow, Device, RunPath
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from hydranet.config.recipe import Recipe
@@ -28,6 +29,7 @@ def same(
     For example, that training another head left the old ones as they were: hydranet compare-outputs runs/old runs/new
     """
     from hydranet.checkpoint.checkpoint import load_model
+    from hydranet.data.whole_images import WholeImages
     from hydranet.evaluation.bit_equality import OutputsDiffer, compare_outputs
     from hydranet.models.device import available_device
 
@@ -35,8 +37,11 @@ def same(
     place = available_device(device)
     first.to(place)
     second.to(place)
-    inputs = _named(images, recipe) if images else _held_out(recipe, limit)
-    proofs = compare_outputs(first, second, inputs, [name.strip() for name in tasks.split(",")] if tasks else None)
+    held_out = WholeImages(recipe.validation, limit)
+    inputs = _named(images, recipe) if images else held_out
+    proofs = compare_outputs(first, second, inputs, listed_names(tasks, "--tasks") or None)
+    for line in held_out.left_out.sentences():
+        say(line)
     for proof in proofs.values():
         for line in proof.lines():
             say(line)
@@ -45,12 +50,6 @@ def same(
     differ = [name for name, proof in proofs.items() if not proof.same]
     if differ:
         raise OutputsDiffer(f"{', '.join(differ)} of {new} do not answer as in {old}; freeze what they are made of")
-
-
-def _held_out(recipe: "Recipe", limit: int) -> "Iterator[tuple[Sample, tuple[int, int]]]":
-    for source in recipe.validation:
-        for index in range(min(len(source.dataset), limit or len(source.dataset))):
-            yield source.dataset[index], source.size
 
 
 def _named(images: str, recipe: "Recipe") -> "Iterator[tuple[Sample, tuple[int, int]]]":

@@ -12,6 +12,7 @@ import typer
 from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, Best, RunPath, best_of
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,11 +113,11 @@ def export(
     shape = replace(_shape(recipe, size, dynamic_size, batch, fit, frame, nms), focal_px=focal_px)
     proof_images, bounds = _images(recipe, images, limit), Bounds(array_bound, metric_bound)
     whole = exporting.ExportPlan(
-        targets=list(dict.fromkeys([*_names(to), *(NVIDIA if nvidia else ())])),
+        targets=list(dict.fromkeys([*listed_names(to, "--to"), *(NVIDIA if nvidia else ())])),
         shape=shape,
-        heads=_names(heads),
+        heads=list(listed_names(heads, "--heads")),
         precision=precision,
-        confidence=_names(confidence) or (),
+        confidence=listed_names(confidence, "--confidence"),
     )
     compare_with_torch = partial(_prove, recipe=recipe, images=proof_images, bounds=bounds, limit=limit)
     for below, plan in plans(whole, recipe):
@@ -154,10 +155,6 @@ def _proven(
         proofs = compare_with_torch(graph, drafts)
         failed = {parity.file for parity in proofs if parity.failures}
         return settle(Path(place), folder, [path for path in drafts if path.name not in failed]), proofs
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _images(recipe: "Recipe", images: str, limit: int) -> "list[Sample] | None":

@@ -12,6 +12,7 @@ import typer
 from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, Device, Trust
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ def label(
     from hydranet.io.pseudo_label_index import Index
     from hydranet.models.device import available_device
 
-    names = [name.strip() for name in heads.split(",") if name.strip()]
+    names = list(listed_names(heads, "--heads"))
     options = {"--recipe": recipe, "--heads": heads, "--confidence": confidence, "--size": size}
     options |= {"--device": device, "--focal-px": "" if focal_px is None else str(focal_px)}
     words = [word for option, value in options.items() if value for word in (option, value)]

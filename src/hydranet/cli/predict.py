@@ -10,6 +10,7 @@ import typer
 from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, Best, Device, MaxPixels, Trust, best_of
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from hydranet.core.ledger import Ledger
@@ -140,7 +141,7 @@ def predict(
         _refuse({"--fps": fps}, "frames that come with times of their own")
     predictor = Predictor(
         best_of(model, best),
-        _names(heads),
+        listed_names(heads, "--heads") or None,
         threshold=threshold,
         iou=iou,
         size=shape,
@@ -274,10 +275,6 @@ def _end(out: Path, broken: "Sequence[DataError]", ledgers: "Iterable[Ledger]", 
         raise broken[-1]
     if stopped_after:
         raise terminal.Stopped(f"stopped after {stopped_after}")
-
-
-def _names(heads: str) -> list[str] | None:
-    return [name.strip() for name in heads.split(",") if name.strip()] or None
 
 
 def parse_every(words: Iterable[str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import typer
 from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, RunPath
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from hydranet.quantization.sensitivity import Scan
@@ -41,7 +42,7 @@ def quantize(
 
     recipe = load_recipe(run)
     folder = out or results_of(run, "int8")
-    names = tuple(name.strip() for name in to.split(",") if name.strip())
+    names = listed_names(to, "--to")
     shape = parse_size(size) or (recipe.validation or recipe.data)[0].size
     options = Options(shape, calibration, limit, names or ("openvino",), tuple(budget or ()), qat)
     for note in other_sizes(recipe, shape):

@@ -18,6 +18,7 @@ from hydranet.cli.predict import (
     Threshold,
     parse_every,
 )
+from hydranet.core.checks.names import listed_names
 from hydranet.core.extras import needing
 
 Image = Annotated[str, typer.Option(help="Topic with sensor_msgs/Image")]
@@ -69,7 +70,7 @@ def ros2(
     from hydranet.inference.predictor import Predictor, parse_size
     from hydranet.serving.ros2.pipeline import Outputs, Perception
 
-    chosen = [word.strip() for word in heads.split(",") if word.strip()] or None
+    chosen = listed_names(heads, "--heads") or None
     rates, shape = parse_every(every or ()), parse_size(size)
     predictor = Predictor(
         best_of(model, best), chosen, size=shape, runtime=Runtime(runtime, device, threads, precision)

@@ -9,6 +9,7 @@ from hydranet.cli import terminal
 from hydranet.cli.arguments import Allow, Best, Device, Trust, best_of
 from hydranet.cli.predict import Heads, Iou, Options, Precision, Runtime, Size, Threads, Threshold
 from hydranet.cli.terminal import say
+from hydranet.core.checks.names import listed_names
 
 if TYPE_CHECKING:
     from hydranet.inference.predictor import Predictor
@@ -81,7 +82,7 @@ def serve(
     chosen, shape, names = (
         Runtime(runtime, device, threads, precision),
         parse_size(size),
-        [name.strip() for name in heads.split(",") if name.strip()] or None,
+        listed_names(heads, "--heads") or None,
     )
     for word in models:
         name, path = split_name(word)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Sample
 from hydranet.io.class_map import IdCoding, Values, read_class_map
-from hydranet.io.files import FileDataset, with_labels
+from hydranet.io.files import FileDataset, with_labels, without_image
 from hydranet.io.images import read_image
 from hydranet.io.listing import Listing, as_written, check_stems, listing
 
@@ -55,6 +55,8 @@ class CamVid(FileDataset):
         files = listing(self.folder / self.split, "*")
         check_stems(files.images, self.folder)
         images, ledger = with_labels(files.images, self._mask_of, self.folder, self.on_error)
+        masks = (self.folder / f"{self.split}annot").glob("*.png")
+        ledger += without_image(self.folder, masks, {self._mask_of(path) for path in files.images})
         return Listing(tuple(images), files.ledger + ledger)
 
     @property

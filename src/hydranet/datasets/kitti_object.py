@@ -12,7 +12,7 @@ from hydranet.core.ledger import Ledger
 from hydranet.core.sample import DataError, Sample
 from hydranet.io import kitti
 from hydranet.io.box_rows import quoted
-from hydranet.io.files import FileDataset, check_names, in_ranges, ledger_of, read_lines, with_labels
+from hydranet.io.files import FileDataset, check_names, in_ranges, ledger_of, read_lines, with_labels, without_image
 from hydranet.io.images import read_unturned
 from hydranet.io.listing import Listing, as_written, check_stems, listing
 
@@ -57,6 +57,8 @@ class KittiObject(FileDataset):
         if "detection" not in self.labels:
             return Listing(tuple(chosen), files.ledger)
         images, ledger = with_labels(chosen, self._labels_of, self.folder, self.on_error)
+        rows = (self.training / "label_2").glob("*.txt")
+        ledger += without_image(self.folder, rows, {self._labels_of(path) for path in files.images})
         return Listing(tuple(images), files.ledger + ledger)
 
     @property

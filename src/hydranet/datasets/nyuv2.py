@@ -11,7 +11,7 @@ from hydranet.annotations import Annotation, NormalMap, ScalarMap
 from hydranet.core.ledger import Ledger
 from hydranet.core.sample import Camera, DataError, Sample
 from hydranet.io.class_map import IdCoding, check_size, read_class_map
-from hydranet.io.files import FileDataset, check_names, with_labels
+from hydranet.io.files import FileDataset, check_names, with_labels, without_image
 from hydranet.io.images import read_map, read_unturned
 from hydranet.io.listing import Listing, as_written, check_stems, listing
 from hydranet.io.normals_from_depth import normals_from_depth
@@ -71,8 +71,10 @@ class NyuV2(FileDataset):
         images, ledger = list(files.images), files.ledger
         needed = {"label40": {"semantic"}, "depth8": {"depth", "normals"}}
         for name in (name for name, labels in needed.items() if labels & set(self.labels)):
-            images, missing = with_labels(images, partial(self._beside, name), self.folder, self.on_error)
-            ledger += missing
+            label_of = partial(self._beside, name)
+            images, missing = with_labels(images, label_of, self.folder, self.on_error)
+            stored = (self.folder / self.split / name).glob("*.png")
+            ledger += missing + without_image(self.folder, stored, set(map(label_of, files.images)))
         return Listing(tuple(images), ledger)
 
     @property

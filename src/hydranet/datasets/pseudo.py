@@ -45,7 +45,8 @@ class Pseudo(Wrapper):
     labels:     {label of this data set: label of the cache}; empty = all of the cache under their own names.
     classes_of: {label: {class of the teacher: class of the data set}}, for a label that both have, where their class
                 names differ; classes without a counterpart become unknown pixels and ignored boxes.
-    confidence: {label: least confidence}; boxes below it are ignored. Maps keep the confidence of `hydranet label`.
+    confidence: {label: least confidence}, not below that of `hydranet label`; boxes below it are ignored. Maps keep the
+                confidence of `hydranet label`.
     replace:    let pseudo-labels replace the data set's own labels, too.
 
     An image is recognized by its name and its pixels. Images that the cache does not know are counted.
@@ -75,6 +76,12 @@ class Pseudo(Wrapper):
             if name not in (self.labels or index.labels):
                 raise SpecError(unknown(name, self.labels or index.labels, "pseudo-label (in confidence)"))
             made = index.labels[self.labels.get(name, name)]
+            if least < made.confidence:
+                raise SpecError(
+                    f"{self.folder} holds no {name!r} below the confidence of {made.confidence} that it was labeled "
+                    f"with, got {least}; say at least {made.confidence}, or label again with "
+                    f"--confidence {name}={least}"
+                )
             if least > made.confidence and not has_scores(made):
                 raise SpecError(
                     f"{self.folder} was labeled with confidence {made.confidence} for {name!r}, got {least}; label "
@@ -115,7 +122,7 @@ class Pseudo(Wrapper):
         for name, of in self.added.items():
             if of in entry.files and (self.replace or name not in sample.labels):
                 made = self.index.labels[of]
-                least = max(self.confidence.get(name, 0.0), made.confidence)
+                least = self.confidence.get(name, made.confidence)
                 label = unpack(inside(self.folder, entry.files[of], follow_links=True), made, sample.size, least)
                 pseudo_labels[name] = self._in_own_classes(label, name, made.classes)
         return sample.but(labels={**sample.labels, **pseudo_labels})

@@ -169,7 +169,8 @@ def _expanded(rows: Sequence[Row], field_name: str) -> list[Row]:
         return list(rows)
     listed: list[list[dict[str, Any]]] = []
     for row in rows:
-        inner = row.cells.get(field_name) or []
+        inner = row.cells.get(field_name)
+        inner = [] if inner is None else inner
         if not isinstance(inner, list) or not all(isinstance(one, dict) for one in inner):
             raise DataError(
                 f"{row.where}: {quoted(field_name)} is {quoted(inner)}, expected a list of objects; correct it"

@@ -88,11 +88,14 @@ def with_labels(
 
 
 def without_image(
-    folder: Path, files: Iterable[Path], used: Collection[Path], holds_labels: Callable[[Path], bool]
+    folder: Path,
+    files: Iterable[Path],
+    used: Collection[Path],
+    holds_labels: Callable[[Path], bool] = lambda _: True,
 ) -> Ledger:
     """The label files that belong to no image, counted; other text beside them, such as names of classes, is none.
 
-    used: the label files of all images, whether they exist or not.    holds_labels: of one of the others.
+    used: the label files of all images, whether they exist or not.    holds_labels: of one of the others; default: yes.
     """
     spare = sorted(path.relative_to(folder).as_posix() for path in files if path not in used and holds_labels(path))
     return Ledger().noted(Omission.LABEL_IGNORED, str(folder), WITHOUT_IMAGE, *spare) if spare else Ledger()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hydranet.core.checks.names import check_classes, check_name, is_name
+from hydranet.core.checks.names import check_classes, check_name, is_name, listed_names
 from hydranet.core.errors import SpecError
 
 
@@ -28,3 +28,11 @@ def test_class_names_are_free_but_one_line_and_different() -> None:
             check_classes(["car", wrong], "task 'a'")
     with pytest.raises(SpecError, match="got two classes named 'car', expected every name once"):
         check_classes(["car", "bus", "car"], "task 'a'")
+
+
+def test_names_with_commas_between() -> None:
+    assert listed_names("", "--heads") == ()
+    assert listed_names(" lanes, cars ,", "--heads") == ("lanes", "cars")
+    for nothing in (",", " ", ", ,"):
+        with pytest.raises(SpecError, match=r"got --heads '.*', expected names such as lanes,cars"):
+            listed_names(nothing, "--heads")

@@ -34,6 +34,18 @@ def check_names(values: Iterable[object], what: str) -> None:
         check_name(value, what)
 
 
+def listed_names(text: str, what: str) -> tuple[str, ...]:
+    """The names in a text such as "lanes, cars"; none in an empty one.
+
+    what: where it was given, such as "--heads". Raises SpecError for a text that holds commas or spaces alone, which
+    would otherwise mean all.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if text and not names:
+        raise SpecError(f"got {what} {shown(text)}, expected names such as lanes,cars; leave it out for the usual ones")
+    return names
+
+
 def check_classes(names: Iterable[object], whose: str) -> None:
     """Raises SpecError where names of classes are no text of one line, or not all different.
 

@@ -17,6 +17,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from hydranet.annotations import Annotation
+from hydranet.core.checks.names import listed_names
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
 from hydranet.core.spec import unknown
@@ -104,7 +105,7 @@ def create_app(models: Models, limits: Limits, metrics: Metrics) -> FastAPI:
     ) -> Response:
         _check_query(request)
         chosen = named(model)
-        wanted = tuple(dict.fromkeys(one.strip() for one in heads.split(",") if one.strip()))
+        wanted = tuple(dict.fromkeys(listed_names(heads, "heads")))
         question = Question(wanted, threshold, iou, focal_px)
         chosen.check(question)
         name, data = await _upload(request)
