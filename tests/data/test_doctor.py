@@ -26,12 +26,15 @@ from hydranet.datasets.coco import Coco
 from hydranet.datasets.depth_maps import DepthMaps
 from hydranet.datasets.masks import Masks
 from hydranet.datasets.split import Split
+from hydranet.datasets.table import Table
 from hydranet.datasets.yolo import Yolo
+from hydranet.io.columns import PointColumns
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
 from hydranet.reporting.doctor_page import write_page
 from hydranet.tasks.depth.task import Depth
 from hydranet.tasks.detection.task import Detection
+from hydranet.tasks.landmarks.task import Landmarks
 from hydranet.tasks.semantic.task import Semantic
 from hydranet.training.first_steps import FirstSteps, judged
 
@@ -283,6 +286,14 @@ def frames_of_one_clip_in_both(root: Path) -> Recipe:
     return recipe_for(ROAD, Split(whole, "train", 0.4, similar="apart"), Split(whole, "val", 0.4, similar="apart"))
 
 
+def points_without_mirror_images(root: Path) -> Recipe:
+    rows = [f"{path.name},{i},5,{20 + i},{9 + i}" for i, path in enumerate(files(root, "boxes/images/*.jpg"))]
+    (root / "boxes/points.csv").write_text("\n".join(["image,x0,y0,x1,y1", *rows]))
+    columns = PointColumns("x{}", "y{}", count=2)
+    table = Table(str(root / "boxes"), "points.csv", labels={"eyes": columns})
+    return recipe_for(Landmarks("eyes", points=2), table)
+
+
 FAULTS: dict[Callable[[Path], Recipe], tuple[Severity, str]] = {
     binary_masks: (POINTLESS, r"cannot be used: .*values=\{0: 'background', 255: 'car'\}"),
     turned_by_exif: (HARMFUL, r"images are stored turned and are turned upright as their EXIF tag says"),
@@ -309,6 +320,7 @@ FAULTS: dict[Callable[[Path], Recipe], tuple[Severity, str]] = {
     a_covered_camera: (HARMFUL, r"images are of one color, as of a covered or broken camera"),
     images_that_nobody_labeled_yet: (ODD, r"\d of \d+ images have no box: they teach that nothing is there"),
     corners_as_sizes: (POINTLESS, r"of the boxes end at the right or lower border, 0% begin at the left"),
+    points_without_mirror_images: (HARMFUL, r"label 'eyes': left and right differ, images are flipped in training"),
     frames_of_one_clip_in_both: (HARMFUL, r"images,? (are neighbors of|which look like) training images"),
 }
 
@@ -322,6 +334,16 @@ def test_a_planted_fault_is_found(root: Path, tmp_path: Path, fault: Callable[[P
     assert matching[0].severity is severity
     assert [one.severity for one in findings] == sorted(one.severity for one in findings), "the worst first"
     assert all(one.cure for one in findings)
+
+
+def test_points_are_not_named_where_nothing_is_flipped_or_a_mirror_is_given(root: Path, tmp_path: Path) -> None:
+    recipe = points_without_mirror_images(root)
+    table = Table(
+        str(root / "boxes"), "points.csv", labels={"eyes": PointColumns("x{}", "y{}", count=2, mirror=(1, 0))}
+    )
+    whole = recipe_for(Landmarks("eyes", points=2, mirror=(1, 0)), table)
+    for sound in (recipe.changed(["augment.flip=0"]), recipe.changed(["data.data.augment.flip=0"]), whole):
+        assert not [one for one in examined(sound, tmp_path / "out") if "mirror" in one.cure]
 
 
 def test_images_without_labels_are_said_once_for_both_parts(root: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hydranet.data.clip_neighbors import clip_neighbors
 from hydranet.data.finding import Finding, Severity
 from hydranet.data.overlap import SHARED
 from hydranet.data.peculiar import Fact, fact, peculiarities
+from hydranet.data.sided import is_sided
 from hydranet.io.files import folder_inside
 from hydranet.io.image_header import read_header
 
@@ -37,6 +38,7 @@ class Kept:
     labels: dict[str, list[Fact]] = field(default_factory=dict)
     flat: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
+    sided: dict[str, None] = field(default_factory=dict)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
@@ -80,6 +82,12 @@ class Examination:
             kept.turned.append(sample.key)
         for name, label in sample.labels.items():
             kept.labels.setdefault(name, []).append(fact(sample.key, label, sample.size))
+            if given is not None and self._flips(given) and is_sided(label, given.dataset.classes.get(name, ())):
+                kept.sided[name] = None
+
+    def _flips(self, source: Source) -> bool:
+        """Whether training flips images of a source."""
+        return source in self.recipe.data and (source.augment or self.recipe.augment).flip > 0
 
     def _of_source(self, report: Report) -> Iterator[Finding]:
         name, kept = report.source, self.kept.get(report.source, Kept())
@@ -107,6 +115,10 @@ class Examination:
             what = f"{len(kept.turned)} images are stored turned and are turned upright as their EXIF tag says"
             cure = "look at the drawn labels: if they were made on the unturned image, save the images upright"
             yield Finding(Severity.HARMFUL, f"source {name}", what, cure, tuple(kept.turned[:3]))
+        for label in kept.sided:
+            what = "left and right differ, images are flipped in training, and nothing says what the mirror images are"
+            cure = "give the data set's label and the task a mirror, or flip nothing: augment.flip=0"
+            yield Finding(Severity.HARMFUL, f"source {name}, label {label!r}", what, cure)
         for label, facts in kept.labels.items():
             yield from peculiarities(f"source {name}, label {label!r}", facts)
         yield from self._classes(report)
