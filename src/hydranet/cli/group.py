@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOOKS = "affinity.jsonl"
 """One line per look at a run: what its step did to other tasks."""
+SHOWN = 4
+"""Settings in which two ways differ that are named."""
 
 
 def group(
@@ -88,10 +90,10 @@ def group(
     say(tables.affinity(names, affinity, by, spread))
     say(tables.groups(choices, cost))
     for other in (way for way in ways if way != by and (folder / f"group-{way}.json").is_file()):
-        known = read_json(folder / f"group-{other}.json")["affinity"]
-        value = table.rank_correlation(affinity, known)
+        known = read_json(folder / f"group-{other}.json")
+        value = table.rank_correlation(affinity, known["affinity"])
         shown = "–: fewer than three, or all alike" if math.isnan(value) else f"{value:+.2f}"
-        say(f"rank correlation with {other}, of all pairs: {shown}")
+        say(f"rank correlation with {other}, of all pairs: {shown}{_otherwise(known, chosen)}")
     _write(folder, chosen, by, affinity, gains, choices)
 
 
@@ -106,6 +108,17 @@ def numbers(text: str) -> list[float]:
     if not numbers or not all(0 < number < 1e6 for number in numbers):
         raise SpecError(f"got --budget {text!r}, expected numbers above 0 by commas, such as 1,1.5,2")
     return numbers
+
+
+def _otherwise(known: "Mapping[str, Any]", recipe: "Recipe") -> str:
+    """In what the recipe of another way's table differs, but for its seed; "" where in nothing."""
+    from dataclasses import replace
+
+    if "settings" not in known:
+        return " (its file does not say with which settings it was made)"
+    theirs = recipe.from_json(json.dumps(known["settings"]))
+    differing = replace(theirs, seed=recipe.seed).difference(recipe)
+    return f" (made with other settings: {', '.join(differing[:SHOWN])})" if differing else ""
 
 
 def _looked(recipe: "Recipe", seed: int, folder: Path, every: int, device: str) -> "dict[str, Affinity]":
@@ -218,6 +231,7 @@ def _write(
     tree = {
         "recipe": recipe.name,
         "by": by,
+        "settings": json.loads(recipe.to_json()),
         "affinity": affinity,
         "gains": {" + ".join(subset): by_task for subset, by_task in gains.items()},
         "choices": {
