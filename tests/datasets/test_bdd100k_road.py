@@ -158,6 +158,7 @@ def test_a_label_with_a_broken_path_is_refused_or_left_out_whole(tmp_path: Path)
         ({"category": "road curb", "poly2d": [{"vertices": [[1, 2]], "types": "L"}]}, "a path of 1 vertices"),
         ({"category": "road curb", "poly2d": [[1, 2, "L"], [1, True, "L"]]}, r"vertex \[1, True\]"),
         ({"category": "road curb", "poly2d": [[1, 2, "L"], [1, 2e6, "L"]]}, "expected pixels of the image"),
+        ({"category": "road curb", "poly2d": [[0.1, 0.2, "L"], [0.1, 0.9, "L"]]}, "within one pixel, shares of the"),
         ({"category": "road curb", "poly2d": [[1, 2, "L"], [1, 2, "X"]]}, "expected L or C for each"),
         ({"category": "pavement", "poly2d": [LANE]}, "category 'pavement' of a poly2d, expected an area or a lane"),
     ],

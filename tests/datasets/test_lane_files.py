@@ -26,6 +26,10 @@ def test_culane_lines_run_near_to_far_at_centers_of_pixels(tmp_path: Path) -> No
     [
         ("1 2 3", "line 1: '1 2 3' has 3 numbers, expected pairs x y"),
         ("1 2 3 x", "line 1: got 'x'; expected a number"),
+        (
+            ".3 .9 .4 .5",
+            r"line 1: '.3 .9 .4 .5': points \(0.3, 0.9, 0.4, 0.5, ...\) within one pixel, shares of the im",
+        ),
         ("1 2\n1 nan", "line 2: '1 nan' has coordinates beyond 1e.06 px"),
     ],
 )
@@ -65,6 +69,7 @@ def test_tusimple_keeps_the_rows_without_a_point(tmp_path: Path) -> None:
         ({"lanes": [[1, 2]]}, "x: lanes .*, expected lists of 3 x, one per row"),
         ({"lanes": [[1, 2, None]]}, "x: lanes "),
         ({"h_samples": [1, 1, 2]}, "x: h_samples .*, expected rows of the image, each once"),
+        ({"h_samples": [0.3, 0.4, 0.5]}, "x: h_samples: points .* within one pixel, shares of the image, expected pix"),
         ({"h_samples": []}, "x: h_samples "),
     ],
 )

@@ -149,6 +149,7 @@ def test_files_hold_every_value() -> None:
         ("b", "mae"): 1.5,
         ("b", "delta_m"): 22.5,
     }
+    assert {row["unit"] for row in rows if row["metric"] == "delta_m"} == {"%"}
     tree = json.loads(made.to_json())
     assert tree["rows"][1]["delta_m"] == {
         "mean": pytest.approx(22.5),

@@ -17,6 +17,7 @@ from hydranet.io.files import FileDataset, read_lines
 from hydranet.io.images import read_image
 from hydranet.io.line_rows import FAR_PX
 from hydranet.io.paths import OutsideFolder, inside
+from hydranet.io.shares import refuse_path_of_shares
 
 ANNOTATIONS = ("label_data_0313.json", "label_data_0531.json", "label_data_0601.json")
 
@@ -82,6 +83,7 @@ def read_tusimple_lanes(row: Mapping[str, Any], where: str) -> Polylines:
     lanes, rows = row.get("lanes"), row.get("h_samples")
     if not isinstance(rows, list) or not _numbers(rows) or len(set(rows)) != len(rows) or not rows:
         raise DataError(f"{where}: h_samples {quoted(rows)}, expected rows of the image, each once; correct it")
+    refuse_path_of_shares(rows, f"{where}: h_samples")
     if not isinstance(lanes, list) or not all(_numbers(lane) and len(lane) == len(rows) for lane in lanes):
         raise DataError(f"{where}: lanes {quoted(lanes)}, expected lists of {len(rows)} x, one per row; correct it")
     order = np.argsort(-np.array(rows, np.float64), kind="stable")

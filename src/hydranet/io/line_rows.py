@@ -6,6 +6,7 @@ import numpy as np
 
 from hydranet.annotations import Polylines
 from hydranet.core.sample import DataError
+from hydranet.io.shares import refuse_path_of_shares
 
 FAR_PX = 1e6
 """Coordinates beyond this are no pixels of an image."""
@@ -21,6 +22,7 @@ def line_of(values: Sequence[float], where: str) -> np.ndarray:
     points = np.array(values, np.float64).reshape(-1, 2)
     if not (np.abs(points) <= FAR_PX).all():  # NaN is in no range
         raise DataError(f"{where} has coordinates beyond {FAR_PX:g} px, expected pixels of the image; correct it")
+    refuse_path_of_shares(values, where)
     return (points[np.argsort(-points[:, 1], kind="stable")] + 0.5).astype(np.float32)
 
 

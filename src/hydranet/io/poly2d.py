@@ -8,6 +8,7 @@ import numpy as np
 from hydranet.core.sample import DataError
 from hydranet.io.box_rows import is_number, quoted
 from hydranet.io.line_rows import FAR_PX
+from hydranet.io.shares import refuse_path_of_shares
 
 STEPS = 16
 """Straight pieces of a Bezier curve."""
@@ -49,6 +50,7 @@ def _path(vertices: list[Any], types: Any, closed: bool, where: str) -> np.ndarr
     if len(vertices) < least:
         raise DataError(f"{where}: a path of {len(vertices)} vertices, expected at least {least}; remove it")
     corners = np.array([_vertex(one, where) for one in vertices], np.float64)
+    refuse_path_of_shares(corners.ravel().tolist(), where)
     if closed:
         corners, types = np.concatenate([corners, corners[:1]]), [*types, "L"]
     pieces, place = [corners[:1]], 1

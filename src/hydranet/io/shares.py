@@ -46,6 +46,15 @@ def refuse_shares(places: Places, what: str, cure: str = IN_PIXELS) -> None:
         )
 
 
+def refuse_path_of_shares(numbers: Sequence[float], where: str) -> None:
+    """Raises DataError for a line or an outline, x y x y ..., that would lie within one pixel."""
+    if len(numbers) > 2 and are_shares(numbers):
+        listed = ", ".join(f"{number:g}" for number in numbers[:4])
+        raise DataError(
+            f"{where}: points ({listed}, ...) within one pixel, shares of the image, expected pixels; {IN_PIXELS}"
+        )
+
+
 def stated_sides(
     rows: Iterable[BoxRow], added: Sequence[float] = (0, 0, 0, 0)
 ) -> Iterator[tuple[str, Sequence[float]]]:

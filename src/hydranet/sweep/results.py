@@ -85,14 +85,14 @@ class Results:
         """One line per group, seed and metric, delta-m among them."""
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(["group", "equal", "seed", "source", "task", "metric", "value"])
+        writer.writerow(["group", "equal", "seed", "source", "task", "metric", "value", "unit"])
         for row in self.rows:
             for metric in self.metrics:
                 for seed, value in row.scores.get(metric.key, {}).items():
                     where = (metric.source, metric.task, metric.name)
-                    writer.writerow([row.label, row.equal, seed, *where, f"{value:.6g}"])
+                    writer.writerow([row.label, row.equal, seed, *where, f"{value:.6g}", metric.unit])
             writer.writerows(
-                [row.label, row.equal, seed, "", "", "delta_m", f"{v:.6g}"] for seed, v in row.delta_m.items()
+                [row.label, row.equal, seed, "", "", "delta_m", f"{v:.6g}", "%"] for seed, v in row.delta_m.items()
             )
         return text.getvalue()
 
