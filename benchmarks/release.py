@@ -1,9 +1,11 @@
-"""Puts a trained and evaluated run into the package as a released network: weights in half precision, and a model card.
+"""Puts a trained run into the package as a released network: weights in half precision, their scores, a model card.
 
-    python benchmarks/release.py runs/street street --card benchmarks/cards/street.md
+    HYDRANET_DATA=DATA python benchmarks/release.py runs/street street --card benchmarks/cards/street.md
 
-The card is Markdown; a line that is just `{scores}` becomes the table of the run's report.json (the headline of each
-task on each source, with its protocol), `{sources}` the table of what was trained on.
+What is scored is what is handed out: the rounded weights, at the sizes that the recipe evaluates and with the options
+that its tasks have after the network (`--recipe` may have others than the run). The card is Markdown; a line that is
+just `{scores}` becomes the table of scores (the headline of each task on each source, with its protocol), `{sources}`
+the table of what was trained on.
 """
 
 import argparse
@@ -18,8 +20,10 @@ from hydranet.checkpoint.released import names
 from hydranet.config.recipe import Recipe
 from hydranet.core.spec import to_json
 from hydranet.data.overlap import wrapped
-from hydranet.evaluation.report import Report, read_report
+from hydranet.evaluation.evaluate import evaluate
+from hydranet.evaluation.report import Report
 from hydranet.io.atomic import write
+from hydranet.models.hydranet import HydraNet
 
 MOST_BYTES = 10_000_000
 
@@ -29,15 +33,15 @@ def main() -> None:
     given.add_argument("run", type=Path)
     given.add_argument("name")
     given.add_argument("--card", type=Path, required=True)
-    given.add_argument("--recipe", help="written into the file in place of the run's: the same with other places")
+    given.add_argument("--recipe", help="its sources, sizes and tasks are written, not the run's")
     asked = given.parse_args()
     folder = Path(names.__file__).parent / asked.name
     model, trained = load_model(asked.run)
     if asked.recipe:
-        named = resolve.recipe(asked.recipe).data
-        if _without_places(to_json(named)) != _without_places(to_json(trained.data)):
+        named = resolve.recipe(asked.recipe)
+        if _without_places(to_json(named.data)) != _without_places(to_json(trained.data)):
             raise SystemExit(f"{asked.recipe} learns from other sources than {asked.run}; name the recipe of the run")
-        trained = replace(trained, data=named)
+        trained = replace(trained, data=named.data, validation=named.validation, tasks=named.tasks)
     recipe = replace(trained, name=asked.name, start=None)  # nobody else has the file that it began with
     halves = {
         name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
@@ -48,13 +52,22 @@ def main() -> None:
     if len(data) > MOST_BYTES:
         raise SystemExit(f"got {len(data)} bytes of weights, expected at most {MOST_BYTES}; take a smaller network")
     write(folder / MODEL, data)
-    report = read_report(asked.run)
+    again, _ = load_model(folder)
+    report = measured(again, recipe)
     report.save(folder / "report")
     card = asked.card.read_text().replace("{scores}", scores(report)).replace("{sources}", sources(recipe))
     write(folder / names.CARD, card.encode())
-    again, _ = load_model(folder)
     print(f"{folder}: {len(data) / 1e6:.2f} MB, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
     print(f"largest relative change of a weight: {_change(model, again):.1e}")
+
+
+def measured(model: HydraNet, recipe: Recipe) -> Report:
+    """What the network scores on the recipe's validation sources."""
+    for one in evaluate(model, recipe.validation, name=recipe.name):
+        if isinstance(one, Report):
+            return one
+        print(f"\r{one.done} of {one.total} images scored", end="", flush=True)
+    raise AssertionError("an evaluation ends with a report")
 
 
 def scores(report: Report) -> str:

@@ -45,8 +45,8 @@ from hydranet.transforms.augment import Augment
 TALL, WIDE, CROP = (192, 288), (160, 512), (64, 64)
 """What is trained: few sizes, so that images of several sources share a batch and its BatchNorm statistics."""
 
-CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (224, 320), (320, 1056), (448, 800)
-CARLA_WHOLE, CULANE_WHOLE = (288, 480), (224, 640)
+CAMVID_WHOLE, IDD_WHOLE, KITTI_WHOLE, BDD_WHOLE = (288, 384), (320, 448), (320, 1056), (512, 896)
+CARLA_WHOLE, CULANE_WHOLE = (288, 480), (192, 544)
 """What is scored: whole images, in which things are as large as in the zoomed crops that were trained on."""
 
 REGION_WEIGHTS = (0.6, 2.0, 2.5, 1.15, 1.0, 0.65, 0.75)
@@ -128,7 +128,7 @@ def street() -> Recipe:
             Normals("normals"),
             Detection("detection", ROAD_OBJECTS, detector=YoloV8(separable=True)),
             Semantic("drivable", DRIVABLE, block_px=2),
-            Lanes("lanes"),
+            Lanes("lanes", least_rows=10),
             Edges("edges"),
             Classification("sign", SIGNS, smoothing=0.1, mirror=MIRROR, hidden=(256,), probabilities=False),
         ),
