@@ -20,6 +20,8 @@ from hydranet.datasets.kitti_tracking import KittiTracking
 from hydranet.datasets.scenes.dataset import Scenes
 from hydranet.models.decoders.lw_refinenet import LightWeightRefineNet
 from hydranet.models.encoders.mobilenetv2 import MobileNetV2
+from hydranet.models.sharing.hard import HardSharing
+from hydranet.models.sharing.split import SplitDecoders
 from hydranet.recipes.detectors import KITTI_TO_ROAD
 from hydranet.recipes.road import CAMVID_WEIGHTS
 from hydranet.tasks.depth.task import Depth
@@ -34,7 +36,7 @@ VEHICLES = {name: as_road for name, as_road in KITTI_TO_ROAD.items() if as_road 
 
 
 def real() -> Recipe:
-    """CamVid labels classes, KITTI depth and boxes: no image has all three."""
+    """CamVid labels classes, KITTI depth and boxes: no image has all three. Each task has a decoder of its own."""
     camvid = CamVid("camvid")
     kitti = Source("kitti", KittiObject("kitti_object", split="0-44"), WIDE, classes={"detection": VEHICLES})
     video = Source("kitti-video", KittiTracking("kitti_tracking"), WIDE, classes={"detection": VEHICLES})
@@ -47,6 +49,7 @@ def real() -> Recipe:
         ),
         encoder=Part(MobileNetV2, weights="imagenet"),
         decoder=Part(LightWeightRefineNet, width=64),
+        sharing=Part(SplitDecoders),
         data=(
             Source("camvid", camvid, TALL, augment=Augment(scale=(0.9, 2.0))),
             replace(kitti, weight=0.7),
@@ -77,6 +80,7 @@ def made() -> Recipe:
     return replace(
         real(),
         name="sharing-made",
+        sharing=Part(HardSharing),
         steps=500,
         fixed_norm_after=0,
         evaluate_every=125,

@@ -9,6 +9,7 @@ from hydranet.config.recipe import Recipe
 from hydranet.config.source import Source
 from hydranet.core.spec import SpecError
 from hydranet.evaluation.single_task_baselines import single_task_recipes, with_equal_compute
+from hydranet.models.sharing.hard import HardSharing
 from hydranet.sweep.axes import axes, combinations
 from hydranet.sweep.plan import SINGLE, plan
 from toys import Noise, toy_recipe
@@ -131,6 +132,13 @@ def test_where_every_image_has_one_label_equal_images_are_equal_compute() -> Non
 def test_what_a_plan_refuses(options: dict, sentence: str) -> None:
     with pytest.raises(SpecError, match=sentence):
         plan(toy_recipe(), **options)
+
+
+def test_single_task_networks_are_plain_whatever_is_shared() -> None:
+    made = plan(half_labeled(), ["sharing=hard_sharing,split_decoders,mtan"], baseline=SINGLE, equal="compute")
+    assert [trial.name for trial in made.trials[:2]] == ["single-bright-s0", "single-glow-s0"]
+    assert len(made.trials) == 2 + 3
+    assert {trial.recipe.sharing.cls for trial in made.trials[:2]} == {HardSharing}
 
 
 def test_a_recipe_without_validation_or_with_one_task_is_refused() -> None:

@@ -14,14 +14,15 @@ from hydranet.core.spec import Part, SpecError, to_json, unknown
 from hydranet.core.task import Task
 from hydranet.data.first_look import FEW, MANY, spread
 from hydranet.data.reader import Reader
+from hydranet.models.sharing.hard import HardSharing
 
 
 def single_task_recipes(recipe: Recipe, labeled: dict[str, bool] | None = None) -> dict[str, Recipe]:
     """One recipe for each task alone; they see as many labeled images of it, step by step, as the recipe itself does.
 
     A source that does not label a task is left out, and the batch is what is left of it: with half of the images from
-    each of two sources, a task of one of them trains on half a batch. One task needs no balancer, so it has none, and
-    it learns from labels, without teachers.
+    each of two sources, a task of one of them trains on half a batch. One task has nothing to share or to balance: it
+    is a plain network without a balancer, whatever the recipe's structure, and it learns from labels, without teachers.
     labeled: filled with which source labels which task, so that recipes with the same data are looked at once.
     Raises SpecError for a recipe of one task, for a task without labels, and for one with stages.
     """
@@ -43,7 +44,8 @@ def with_equal_compute(recipe: Recipe, singles: Iterable[Recipe]) -> Recipe:
 
 
 def _alone(recipe: Recipe, task: Task, known: dict[str, bool]) -> Recipe:
-    return replace(subset_recipe(recipe, [task.name], known), balancer=Part(Uniform), teachers=())
+    alone = subset_recipe(recipe, [task.name], known)
+    return replace(alone, sharing=Part(HardSharing), balancer=Part(Uniform), teachers=())
 
 
 def subset_recipe(recipe: Recipe, names: Sequence[str], labeled: dict[str, bool] | None = None) -> Recipe:

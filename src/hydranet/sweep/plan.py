@@ -14,6 +14,9 @@ from hydranet.sweep.axes import SEED, axes, combinations
 SINGLE = "single"
 """The baseline that consists of one network per task."""
 
+OF_SEVERAL = ("balancer", "sharing")
+"""Fields of a recipe that mean nothing to a network of one task."""
+
 Equal = Literal["images", "compute", "both"]
 """What shared and single-task networks have in common: labeled images per task, or images through a trunk in all."""
 
@@ -126,11 +129,11 @@ def _beside_singles(
     runs: _Runs, whole: Recipe, chosen: Mapping[str, str], seeds: Sequence[int], equal: Equal
 ) -> list[Group]:
     """One combination, once for each of the two meanings of equal where both are asked for."""
-    unbalanced = {key: value for key, value in chosen.items() if key.partition(".")[0] != "balancer"}
+    alone = {key: value for key, value in chosen.items() if key.partition(".")[0] not in OF_SEVERAL}
     recipes = single_task_recipes(whole, runs.labeled)
     singles = {
         seed: {
-            task: runs.add(run_stem(unbalanced, SINGLE, task), replace(recipe, seed=seed))
+            task: runs.add(run_stem(alone, SINGLE, task), replace(recipe, seed=seed))
             for task, recipe in recipes.items()
         }
         for seed in seeds
