@@ -67,6 +67,7 @@ def test_delta_m_is_the_mean_relative_gain_seed_by_seed() -> None:
     assert b.kept[("val", "down")] == pytest.approx({0: 2 / 1.5, 1: 1 / 1.1})
     assert spread(b.delta_m.values()) == pytest.approx((2.5, 40 / math.sqrt(2)))
     assert mean_and_spread(b.scores[("val", "up")].values()) == "0.45 ± 0.21"
+    assert mean_and_spread(b.delta_m.values(), "+.1f") == "+2.5 ± 28.3", "a spread has no sign"
     assert not made.ledger
 
 

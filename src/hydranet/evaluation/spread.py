@@ -17,6 +17,5 @@ def mean_and_spread(values: Iterable[float], form: str = ".4g") -> str:
     mean, deviation = spread(values)
     if not math.isfinite(mean):
         return "–"
-    return f"{mean:{form}}" + (
-        f" ± {deviation:{'.2g' if form.endswith('g') else form}}" if math.isfinite(deviation) else ""
-    )
+    around = ".2g" if form.endswith("g") else form.removeprefix("+")  # a spread has no sign
+    return f"{mean:{form}}" + (f" ± {deviation:{around}}" if math.isfinite(deviation) else "")
