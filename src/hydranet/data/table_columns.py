@@ -4,6 +4,7 @@ import os.path
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from hydranet.core.sample import DataError
 from hydranet.core.spec import SpecError
 from hydranet.data.part_words import state_a_split
 from hydranet.data.recognition.folder import Folder
-from hydranet.data.recognition.image_folder import image_folders, normal
+from hydranet.data.recognition.image_folder import also_in, image_folders, normal
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table
@@ -20,7 +21,7 @@ from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns,
 from hydranet.io.images import IMAGES
 from hydranet.io.shares import are_shares
 from hydranet.io.table_file import read_table
-from hydranet.io.table_row import Row, is_empty, word_of
+from hydranet.io.table_row import DECIMAL_COMMA, Row, is_empty, word_of
 
 MOST_CLASSES = 200
 MOST_IDS = 20
@@ -85,7 +86,9 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     error: OnError = "skip" if _unfound(named, images, root / folder) else "refuse"
     size = _size(rows, names, image, boxes)
     dataset = Table(str(root), relative, folder, image, labels, size=size, on_error=error)
-    return dataset, f"{relative} names images in column {image!r}, labels in {', '.join(labels)}{_about(boxes, size)}"
+    where = also_in(places) if folder == places[0] else ""
+    why = f"{relative} names images in column {image!r}{where}, labels in {', '.join(labels)}{_about(boxes, size)}"
+    return dataset, why
 
 
 def columns_of(path: Path) -> list[str]:
@@ -200,7 +203,7 @@ def _points(names: Mapping[str, str]) -> PointColumns | None:
 
 def _number(row: Row, column: str) -> float | None:
     """The number in a cell; None for anything else."""
-    word = word_of(row.cells.get(column, ""))
+    word = word_of(row.with_point(row.cells.get(column, "")))
     return float(word) if NUMBER.fullmatch(word) else None
 
 
@@ -212,8 +215,13 @@ def _words_in(rows: Sequence[Row], column: str) -> list[str]:
 
 def _single(path: Path, rows: Sequence[Row], column: str, stated: str, boxed: bool) -> Columns | None:
     """A column of a class or of a number for the whole image; None for one that tells images apart, such as ids."""
-    cells = _words_in(rows, column)
+    cells = _words_in([replace(row, cells={column: row.with_point(row.cells.get(column))}) for row in rows], column)
     known = [cell for cell in cells if not is_empty(cell)]
+    if not stated and known and all(map(DECIMAL_COMMA.fullmatch, known)):  # of a table with commas between cells
+        raise SpecError(
+            f"{path}: column {column!r} holds {known[0]}, with a decimal comma or one between thousands; write it with "
+            f"a decimal point, or give --column {column}=tag or --column {column}=skip"
+        )
     numbers = bool(known) and all(map(NUMBER.fullmatch, known))
     if numbers:
         cells = known  # between numbers, a word such as "nan" is a number that nobody knows

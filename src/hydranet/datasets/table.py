@@ -29,7 +29,8 @@ class Table(FileDataset):
     """A table of labels beside a folder of images.
 
     root:   the folder.
-    table:  .csv (, or ; between), .tsv, .jsonl, or .json (a list of rows), relative to root.
+    table:  .csv (, or ; between; with ; 12,5 is a number, too), .tsv, .jsonl, or .json (a list of rows), relative to
+            root.
     images: folder of the images, relative to root; folders inside count.
     image:  column of the image's path relative to `images`, with or without its suffix; a bare file name is enough
             where no other image has it.
@@ -178,7 +179,7 @@ def _expanded(rows: Sequence[Row], field_name: str) -> list[Row]:
         listed.append(inner)
     blank = {key: None for inner in listed for one in inner for key in one}
     return [
-        Row(row.where, {**blank, **{k: v for k, v in row.cells.items() if k != field_name}, **one})
+        Row(row.where, {**blank, **{k: v for k, v in row.cells.items() if k != field_name}, **one}, row.commas)
         for row, inner in zip(rows, listed, strict=True)
         for one in (inner or [{}])
     ]

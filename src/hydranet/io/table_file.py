@@ -46,7 +46,7 @@ def _separated(path: Path, text: str) -> list[Row]:
         where = f"{path}:{line}"
         if len(cells) != len(header):
             raise DataError(f"{where}: {len(cells)} cells, expected {len(header)} as in the first line; correct it")
-        rows.append(Row(where, dict(zip(header, cells, strict=True))))
+        rows.append(Row(where, dict(zip(header, cells, strict=True)), commas=between == ";"))
     return rows
 
 

@@ -13,16 +13,25 @@ from hydranet.io.box_rows import is_number, number_of, quoted
 EMPTY = ("", "none", "null", "nan", "na", "n/a")
 """Words that stand in a cell where nobody knows, unless they name something there."""
 
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?", re.ASCII)
+"""12,5 as half of Europe writes 12.5."""
+
 LARGEST = 1e9
 """A number beyond is no label."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table. where: file and line, for messages."""
+    """One row of a table.
+
+    where:  file and line, for messages.
+    commas: whether 12,5 is a number: spreadsheets that write it so put semicolons between cells. Lists of numbers have
+            commas between.
+    """
 
     where: str
     cells: Mapping[str, Any]
+    commas: bool = False
 
     def cell(self, column: str, names: Container[str] = ()) -> Any:
         """What stands in a column; None for an empty cell. Raises DataError where the row has no such column.
@@ -42,10 +51,16 @@ class Row:
         value = self.cell(column)
         if value is None:
             return None
-        number = _number(value)
+        number = _number(self.with_point(value))
         if number is None:
             raise DataError(f"{self.where}: {quoted(column)} is {quoted(value)}, expected a number; correct it")
         return number
+
+    def with_point(self, value: Any) -> Any:
+        """A cell, 12,5 as 12.5 where it is a number."""
+        if self.commas and isinstance(value, str) and DECIMAL_COMMA.fullmatch(value.strip()):
+            return value.replace(",", ".")
+        return value
 
     def numbers(self, column: str) -> list[float] | None:
         """A list of numbers: JSON, or numbers with spaces, commas or semicolons between. None for an empty cell."""
