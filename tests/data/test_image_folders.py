@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from foreign_layouts import scene, write
+from foreign_layouts import STREET, scene, write
+from hydranet.core.spec import SpecError
 from hydranet.data.recognize import Answers, recognize
 from hydranet.datasets.coco import Coco
 from hydranet.datasets.table import Table
@@ -105,3 +107,47 @@ def test_a_table_of_images_in_folders_inside(tmp_path: Path) -> None:
     (found,) = recognize(tmp_path, Answers())
     assert isinstance(found.dataset, Table)
     assert (found.dataset.images, found.dataset.on_error, len(found.dataset)) == ("images", "refuse", 4)
+
+
+def masks(folder: Path, names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        write(folder / name, scene(i)[1])
+
+
+@pytest.mark.parametrize("labels", ["boxes.csv", "boxes.json"])
+def test_masks_with_the_names_of_images_are_no_images(labels: str, tmp_path: Path) -> None:
+    names = [f"{i:03d}.png" for i in range(4)]
+    images(tmp_path / "images", names)
+    masks(tmp_path / "annots", names)  # first in the alphabet
+    tables(tmp_path / "boxes.json", names)
+    if labels.endswith("csv"):
+        (tmp_path / "boxes.json").unlink()
+        (tmp_path / labels).write_text("image,class,x1,y1,x2,y2\n" + "".join(f"{n},car,1,2,31,22\n" for n in names))
+    (found,) = recognize(tmp_path, Answers({"": STREET}))  # boxes and masks of the same images
+    assert list(found.dataset.keys()) == [f"images/{name}" for name in names]
+    first = found.dataset[0]
+    np.testing.assert_array_equal(first.image, scene(sum(map(ord, "images")))[0])
+    assert set(first.labels) == {"detection", "semantic"}
+
+
+@pytest.mark.parametrize("labels", ["labels.csv", "labels.json"])
+def test_two_folders_of_equal_names_are_no_guess(labels: str, tmp_path: Path) -> None:
+    for camera in ("left", "right"):
+        images(tmp_path / camera, numbered(3))
+    if labels.endswith("json"):
+        tables(tmp_path / labels, numbered(3))
+    else:
+        rows = "".join(f"{name},car,1,2,31,22\n{name},bus,1,2,31,22\n" for name in numbered(3))
+        (tmp_path / labels).write_text(f"image,class,x1,y1,x2,y2\n{rows}")
+    with pytest.raises(SpecError, match=r"such as '0000.*', which lie in left and in right; write the folder"):
+        recognize(tmp_path, Answers())
+
+
+def test_a_table_says_which_of_two_folders_it_means(tmp_path: Path) -> None:
+    images(tmp_path / "left", numbered(4))
+    images(tmp_path / "right", numbered(3))
+    (tmp_path / "labels.csv").write_text(
+        "file,class\n" + "".join(f"{n},{'ab'[i % 2]}\n" for i, n in enumerate(numbered(4)))
+    )
+    (found,) = recognize(tmp_path, Answers())
+    assert "column 'file', images in left (of these names there are some in right, too), labels in class" in found.why

@@ -9,7 +9,7 @@ from hydranet.core.dataset import Dataset
 from hydranet.core.sample import DataError
 from hydranet.data.official_layouts import keypoints
 from hydranet.data.recognition.folder import Answers, Folder, Recognized, has_keys
-from hydranet.data.recognition.image_folder import image_folders, normal, words
+from hydranet.data.recognition.image_folder import also_in, image_folders, normal, words
 from hydranet.datasets.coco import Coco
 from hydranet.io.box_rows import OnError
 from hydranet.io.files import read_json
@@ -89,7 +89,6 @@ def _coco_of(path: Path, folder: Folder) -> _Set | None:
     missing = sum(not (folder.root / images / normal(name)).is_file() for name in names)
     error: OnError = "skip" if missing else "refuse"
     name = path.relative_to(folder.root).as_posix()
-    where = f", images in {images} (of these names there are some in {', '.join(places[1:4])}, too)"
     dataset = keypoints(folder.root, name, images, tree, error) or Coco(str(folder.root), name, images, on_error=error)
     place = folder.root / images
-    return _Set(dataset, where if places[1:] else "", frozenset(place / normal(name) for name in names))
+    return _Set(dataset, also_in(places), frozenset(place / normal(name) for name in names))
