@@ -164,12 +164,24 @@ def test_options_serve_run_folders_and_exported_files_alike(run: Path, good: Pat
     network = run if kind == "run" else file
     twin = good.with_name("twin.png")
     save_image(twin, picture(32, 64) // 2)
-    options = ("--every", "bright=2", "--iou", "0.5", "--threads", "1", "--draw", "none", "--arrays")
+    options = ("--every", "bright=2", "--threads", "1", "--draw", "none", "--arrays")
     ended = hydranet("predict", network, good.parent, "--out", tmp_path / "seen", *options)
     assert ended.code == 0, ended.err
     first, second = (np.load(tmp_path / "seen" / f"{one.stem}.npz") for one in (good, twin))
     assert first["bright.value"] == second["bright.value"]  # repeated
     assert not np.array_equal(first["glow.values"], second["glow.values"])
+
+
+def test_options_that_change_no_answer_are_refused(run: Path, good: Path) -> None:
+    glow = ("predict", run, good, "--heads", "glow")
+    refused(hydranet(*glow, "--threshold", 0.9), r"got --threshold for head 'glow', which has no scores of boxes, l")
+    refused(
+        hydranet(*glow, "--track"), r"got --track for head 'glow', which has no boxes: it changes nothing; leave it"
+    )
+    refused(hydranet("predict", run, good, "--iou", 0), r"got --iou for heads that have no suppression of boxes that")
+    refused(hydranet("predict", run, good, "--focal-px", 9), r"got --focal-px for heads that have no use for a camera")
+    ended = hydranet("predict", run, good, "--threshold", 0, "--track", "--out", good.parent / "seen", "--draw", "none")
+    assert ended.code == 0, ended.err
 
 
 def test_options_that_a_kind_of_network_does_not_have(run: Path, good: Path) -> None:

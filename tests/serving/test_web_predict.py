@@ -140,6 +140,9 @@ BOMB = PNG[:16] + struct.pack(">II", 60_000, 60_000) + PNG[24:]
         ("/predict?iou=-1", PNG, 400, "expected a number from 0 to 1"),
         ("/predict?format=gif", PNG, 400, "format"),
         ("/predict?focal_px=0", PNG, 400, "expected a focal length"),
+        ("/predict?heads=area&threshold=.9", PNG, 400, "got threshold for head 'area', which has no scores of boxes"),
+        ("/predict?heads=area,lines&iou=.9", PNG, 400, "got iou for heads that have no suppression of boxes"),
+        ("/predict?focal_px=900", PNG, 400, "got focal_px for heads that have no use for a camera: it changes nothing"),
         ("/predict?treshold=0.5", PNG, 400, "no query parameter is called 'treshold'; did you mean 'threshold'?"),
         ("/predict?iou=0.5&iou=0.9", PNG, 400, "got query parameter 'iou' 2 times, expected it once"),
         ("/predict?model=third", PNG, 404, "there are"),
@@ -213,7 +216,10 @@ def test_metrics_page_data_and_openapi(port: int) -> None:
         "background": [False, False],
         "unit": "",
         "score_threshold": 0.3,
+        "takes": ["threshold", "iou"],
     }
+    taken = {name: head["takes"] for name, head in toy["heads"].items()}
+    assert (taken["lines"], taken["area"], taken["far"]) == (["threshold"], [], [])
     assert len(toy["scale"]["colors"]) == 256
     document = ask(port, "/openapi.json").json()
     assert {"/predict", "/v2/models/{name}/infer", "/v2/health/ready"} <= set(document["paths"])

@@ -148,6 +148,7 @@ def predict(
         runtime=chosen,
     )
     predictor = predictor.with_options(parse_options(option or ()))
+    predictor.check_useful({"--threshold": threshold, "--iou": iou, "--focal-px": focal_px, "--track": track})
     if bag:
         _replay(Path(images), topic, predictor.stream(rates, focal_px), out, (stop, limit))
         return

@@ -75,6 +75,7 @@ def ros2(
     predictor = Predictor(
         best_of(model, best), chosen, size=shape, runtime=Runtime(runtime, device, threads, precision)
     ).with_options(parse_options(option or ()))
+    predictor.check_useful({"--threshold": threshold, "--iou": iou})
     outputs = Outputs(has_vision(), millimeters, overlay, cloud)
     perception = Perception(predictor.stream(rates), outputs, threshold, iou)
     spin(perception, Topics(image, compressed, camera_info), ros_args or (), name)

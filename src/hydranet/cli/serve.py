@@ -61,7 +61,7 @@ def serve(
 
     A page for the browser, POST /predict with an image, the Open Inference Protocol under /v2, /openapi.json, /metrics.
     """
-    from hydranet.deploy.options import parse_options
+    from hydranet.deploy.options import check_useful, parse_options
     from hydranet.deploy.session import Runtime
     from hydranet.inference.predictor import Predictor, parse_size
     from hydranet.serving.web.limits import Limits, read_key
@@ -90,6 +90,8 @@ def serve(
             best_of(Path(path), best), names, threshold=threshold, iou=iou, size=shape, runtime=chosen
         ).with_options(parse_options(option or ()))
         _add(opened, name or address_name(predictor.manifest.name), predictor)
+    served = {f"{name}.{head}": one for name, own in opened.items() for head, one in own.heads.items()}
+    check_useful(served, (), {"--threshold": threshold, "--iou": iou})
     with address.bind() as bound:
         server = web_server(opened, address, limits, key)
         stop = terminal.stop_on_signal("stopped\n")

@@ -1,9 +1,10 @@
 """What callers may choose for a head while it runs: thresholds, and the options of the steps after its network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from numbers import Real
 
+from hydranet.annotations import Boxes
 from hydranet.core.checks.names import shown
 from hydranet.core.errors import UserError
 from hydranet.core.sample import DataError
@@ -25,6 +26,39 @@ def check_share(value: float | None, what: str) -> float | None:
     if value is None or (isinstance(value, Real) and 0 <= value <= 1):  # NaN is in no range
         return value
     raise PredictorError(f"got {what} {value!r}, expected a number from 0 to 1")
+
+
+def check_useful(heads: Mapping[str, Head], cameras: Collection[str], given: Mapping[str, object]) -> None:
+    """Raises PredictorError for an option that is given and changes the answer of none of the heads.
+
+    cameras: heads whose answers depend on the camera.
+    given:   by option, spelled as its user does ("--focal-px" or "focal_px"); None and False = not given. Known are
+             threshold, iou, focal_px and track.
+    """
+    for option, value in given.items():
+        if value is not None and value is not False:
+            word = option.strip("-").replace("-", "_")
+            if not any(has_use(word, name, head, cameras) for name, head in heads.items()):
+                whom = f"head {next(iter(heads))!r}, which has" if len(heads) == 1 else "heads that have"
+                raise PredictorError(f"got {option} for {whom} no {USES[word]}: it changes nothing; leave it out")
+
+
+USES = {
+    "threshold": "scores of boxes, lines or points",
+    "iou": "suppression of boxes that overlap",
+    "focal_px": "use for a camera",
+    "track": "boxes",
+}
+"""What a head must have for an option to change its answers."""
+
+
+def has_use(option: str, name: str, head: Head, cameras: Collection[str]) -> bool:
+    """Whether an option of `USES` changes the answers of a head."""
+    if option == "focal_px":
+        return name in cameras
+    if option == "iou":
+        return any(IOU in step_named(step).options for step in head.postprocess)
+    return issubclass(head.answer_kind, Boxes) if option == "track" else "score" in head.answer_kind.arrays()
 
 
 def chosen_heads(

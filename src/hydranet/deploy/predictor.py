@@ -16,7 +16,7 @@ from hydranet.deploy.crops import ActiveCascade, crop_sessions, heads_of
 from hydranet.deploy.fitting_hint import SeenShapes
 from hydranet.deploy.graph_arrays import answer, checked, nearest_size, prepared, thresholds
 from hydranet.deploy.manifest import IMAGE, Head, Manifest
-from hydranet.deploy.options import HeadOptions, PredictorError, check_share, chosen_heads
+from hydranet.deploy.options import HeadOptions, PredictorError, check_share, check_useful, chosen_heads
 from hydranet.deploy.session import Session
 from hydranet.deploy.stream import Stream
 from hydranet.postprocess.distance import with_distances
@@ -130,6 +130,13 @@ class SessionPredictor:
         """Class names of each task; empty for tasks without classes. Numbers per box have those of the boxes."""
         own = {name: self._known[name].classes for name in self.every}
         return {name: classes or own.get(self._boxes_of.get(name, name), ()) for name, classes in own.items()}
+
+    def check_useful(self, given: Mapping[str, object]) -> None:
+        """Raises PredictorError for an option that changes none of the answers, such as a threshold for a map alone.
+
+        given: by option, see `hydranet.deploy.options.check_useful`.
+        """
+        check_useful(self.heads, self.manifest.camera.heads if self.manifest.camera else (), given)
 
     def _active(self, names: Sequence[str]) -> list[ActiveCascade]:
         """The cascades whose boxes are asked for, with those of their heads that are, too."""

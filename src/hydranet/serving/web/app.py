@@ -202,7 +202,9 @@ def _add_page(app: FastAPI, models: Models) -> None:
     for path, (file, kind) in PAGE.items():
         add(path, file, kind)
 
-    known = [page_data(model.described, name, model.manifest.input.size) for name, model in models.items()]
+    known = [
+        page_data(model.described, model.cameras, name, model.manifest.input.size) for name, model in models.items()
+    ]
 
     @app.get("/models", summary="The served models, their heads, classes and colors")
     async def served() -> Response:

@@ -12,7 +12,7 @@ from hydranet.annotations import Annotation
 from hydranet.core.spec import unknown
 from hydranet.deploy.manifest import IMAGE, Head, Manifest
 from hydranet.deploy.manifest_fit import check_arrays
-from hydranet.deploy.options import PredictorError, check_share
+from hydranet.deploy.options import PredictorError, check_share, check_useful
 from hydranet.deploy.predictor import SessionPredictor
 from hydranet.serving.web.batching import Batcher
 from hydranet.serving.web.limits import Refusal
@@ -79,6 +79,11 @@ class ServedModel:
         return self._whole.heads
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """Heads whose answers depend on the camera."""
+        return self.manifest.camera.heads if self.manifest.camera else ()
+
+    @property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Class names of each head."""
         return self._whole.classes
@@ -93,7 +98,8 @@ class ServedModel:
         self._batcher.close()
 
     def check(self, question: Question) -> None:
-        """Raises PredictorError for a head that is not served, and for thresholds that are none."""
+        """Raises PredictorError for a head that is not served, for thresholds that are none, and for what is said of
+        heads that it does not change."""
         for name in question.heads:
             if name not in self.heads:
                 raise PredictorError(unknown(name, self.heads, f"head of {self.name}"))
@@ -101,6 +107,9 @@ class ServedModel:
         check_share(question.iou, "iou")
         if question.focal_px is not None and not 1e-3 <= question.focal_px <= 1e9:
             raise PredictorError(f"got focal_px {question.focal_px!r}, expected a focal length in pixels")
+        asked = {name: self.described[name] for name in question.heads or self.heads}
+        given = {"threshold": question.threshold, "iou": question.iou, "focal_px": question.focal_px}
+        check_useful(asked, self.cameras, given)
 
     async def predict(self, image: np.ndarray, question: Question) -> dict[str, Annotation]:
         """The predictions for an image (uint8 h w 3 RGB), by head in the order asked for. Raises what `check` does."""

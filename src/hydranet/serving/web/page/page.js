@@ -40,10 +40,11 @@ function unpacked(buffer, length) {
 }
 
 async function ask(blob) {
-  const query = new URLSearchParams({ model: $("model").value, format: "arrays", threshold: LEAST_SCORE });
-  const focal = Number($("focal").value);
-  if (focal > 0 && state.focalScale) query.set("focal_px", focal * state.focalScale);
-  const heads = chosen();
+  const query = new URLSearchParams({ model: $("model").value, format: "arrays" });
+  const focal = Number($("focal").value), heads = chosen();
+  const takes = (word) => heads.some((name) => model().heads[name].takes.includes(word));  // others are refused
+  if (takes("threshold")) query.set("threshold", LEAST_SCORE);
+  if (takes("focal_px") && focal > 0 && state.focalScale) query.set("focal_px", focal * state.focalScale);
   if (heads.length) query.set("heads", heads.join(","));
   const response = await answered(await fetch(`predict?${query}`, { method: "POST", body: blob, headers: headers() }));
   const length = Number(response.headers.get("inference-header-content-length"));
