@@ -14,6 +14,25 @@ def test_boxes_have_corner_sides_and_area() -> None:
     assert box_rows(boxes) == [{"category_id": 2, "score": 0.5, "bbox": [1, 2, 3.5, 2], "area": 7.0}]
 
 
+def test_what_coco_has_no_words_for_is_kept() -> None:
+    boxes = Boxes(
+        np.float32([[1, 2, 4, 4], [0, 0, 9, 9]]),
+        np.array([0, 1]),
+        score=np.float32([0.5, 0.25]),
+        track=np.array([7, 3]),
+        distance_m=np.float32([12.3456, np.nan]),
+        value=np.float32([np.inf, 31]),
+        value_unit="years",
+    )
+    first, second = box_rows(boxes)
+    assert (first["track_id"], first["distance_m"], first["value"], first["value_unit"]) == (7, 12.346, None, "years")
+    assert (second["track_id"], second["distance_m"], second["value"]) == (3, None, 31.0)
+    answer = json.loads(json.dumps(coco({"cars": boxes}, {"cars": ("car", "bus")}, (20, 30), "a.png"), allow_nan=False))
+    assert [row["distance_m"] for row in answer["annotations"]] == [12.346, None]
+    points = Keypoints(np.float32([[[0, 0], [2, 2]]]), np.array([[2, 2]]), track=np.array([5]))
+    assert point_rows(points)[0]["track_id"] == 5
+
+
 def test_unknown_points_are_zeros_and_not_part_of_the_box() -> None:
     nan = np.nan
     points = Keypoints(np.float32([[[5, 6], [nan, nan], [8, 10]], [[nan, nan]] * 3]), np.array([[2, 0, 1], [0, 0, 0]]))

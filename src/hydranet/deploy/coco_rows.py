@@ -8,12 +8,31 @@ from hydranet.annotations import Boxes, Keypoints
 
 
 def box_rows(prediction: Boxes) -> list[dict[str, Any]]:
-    """An annotation per box, in pixels to three decimals; `category_id` is the class index, from 0."""
+    """An annotation per box, in pixels to three decimals; `category_id` is the class index, from 0.
+
+    What COCO has no words for stands beside, where the prediction has it: `track_id`, `distance_m`, and `value` with
+    `value_unit`; null where it is not known.
+    """
     rows = []
     for i, (left, top, right, bottom) in enumerate(np.asarray(prediction.xyxy, np.float64).round(3).tolist()):
         box = [left, top, round(right - left, 3), round(bottom - top, 3)]
-        rows.append({**_named(prediction, i), "bbox": box, "area": round(box[2] * box[3], 3)})
+        rows.append({**_named(prediction, i), "bbox": box, "area": round(box[2] * box[3], 3), **_more(prediction, i)})
     return rows
+
+
+def _more(prediction: Boxes, i: int) -> dict[str, Any]:
+    more: dict[str, Any] = {}
+    if prediction.distance_m is not None:
+        more["distance_m"] = _known(prediction.distance_m[i])
+    if prediction.value is not None:
+        more |= {"value": _known(prediction.value[i])}
+        more |= {"value_unit": prediction.value_unit} if prediction.value_unit else {}
+    return more
+
+
+def _known(value: float) -> float | None:
+    """To three decimals; None for what is no finite number, as JSON has none."""
+    return round(float(value), 3) if np.isfinite(value) else None
 
 
 def point_rows(prediction: Keypoints) -> list[dict[str, Any]]:
@@ -39,4 +58,5 @@ def point_rows(prediction: Keypoints) -> list[dict[str, Any]]:
 def _named(prediction: Boxes | Keypoints, i: int) -> dict[str, Any]:
     label = 0 if prediction.label is None else int(prediction.label[i])
     score = 1.0 if prediction.score is None else round(float(np.nan_to_num(prediction.score[i])), 4)
-    return {"category_id": label, "score": score}
+    track = {} if prediction.track is None else {"track_id": int(prediction.track[i])}
+    return {"category_id": label, "score": score, **track}
