@@ -47,7 +47,13 @@ def test_every_kind_has_its_file(tmp_path: Path) -> None:
     assert read["far"][0].tolist() == [0, 65535, 640, 640, 640, 640]
     assert read["up"][0, 0].tolist() == [0, 0, 0]
     assert read["up"][1, 1].tolist() == [0, 128, 128], "blue, green, red of (0, 0, -1)"
-    assert json.loads((tmp_path / "far/format.json").read_text())["scale"] == 1 / 256
+    said = json.loads((tmp_path / "far/format.json").read_text())
+    assert (said["pixels"], said["unit"], said["scale"]) == ("value in m x 256 in 16 bits, 0 = unknown", "m", 1 / 256)
+    assert (said["least"], said["greatest"], said["pixels_beyond"]) == (1 / 256, 65535 / 256, 2)
+    (line,) = (line for line in lines if "/far/" in line)
+    assert line.endswith(
+        "0 = unknown; 2 pixels were cut to 0.004 .. 255.996 m, which is all that 16 bits hold: --arrays keeps them"
+    )
     coco = json.loads((tmp_path / "cars.coco.json").read_text())
     assert [image["file_name"] for image in coco["images"]] == ["a", "deep/b"]
     assert coco["categories"][1] == {"id": 2, "name": "bus"}
@@ -79,3 +85,14 @@ def test_pycocotools_reads_the_boxes(tmp_path: Path) -> None:
     files.add("a", (4, 6), {"cars": Boxes(np.array([[1.0, 2, 4, 6]]), np.array([1]), np.array([0.75]))})
     files.close()
     assert COCO(str(tmp_path / "cars.coco.json")).loadAnns([1])[0]["category_id"] == 2
+
+
+def test_disparities_beyond_the_steps_and_below_zero_are_counted(tmp_path: Path) -> None:
+    files = StandardFiles(tmp_path, {})
+    values = np.array([[-0.5, 0.0, 0.001, 255.996, 256.0, 400.0, np.nan, np.inf]], np.float32)
+    files.add("a", (1, 8), {"shift": ScalarMap(values, "px")})
+    (line,) = files.close()
+    stored = cv2.imread(str(tmp_path / "shift/a.png"), cv2.IMREAD_UNCHANGED)
+    assert stored.tolist() == [[1, 1, 1, 65535, 65535, 65535, 0, 0]]
+    assert "value in px x 256" in line
+    assert "3 pixels were cut to 0.004 .. 255.996 px" in line

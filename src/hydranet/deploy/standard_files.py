@@ -30,7 +30,10 @@ from hydranet.deploy.coco_rows import box_rows, point_rows
 from hydranet.io.atomic import CheckpointError, write
 
 STEPS = 256
-"""Steps per unit in a map of numbers, as in KITTI's depth: 1/256 m, up to 255.99 m."""
+"""Steps per unit in a map of numbers, as in KITTI's depth: 1/256 m, up to 255.996 m."""
+
+LEAST, GREATEST = 1, 65535
+"""Stored numbers; 0 is unknown."""
 
 LINE_COLUMNS = ("image", "class", "score", "points")
 """Of a table of curves, also where none was found."""
@@ -50,6 +53,8 @@ class StandardFiles:
         self.images: list[dict[str, Any]] = []
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.kinds: dict[str, type[Annotation]] = {}
+        self.units: dict[str, str] = {}
+        self.beyond: dict[str, int] = {}
 
     def add(self, name: str, size: ImageSize, predictions: Mapping[str, Annotation], file: str = "") -> None:
         """One image: name, (height, width), predictions. Raises DataError naming a file that cannot be written.
@@ -60,8 +65,10 @@ class StandardFiles:
         self.images.append({"id": number, "file_name": file or name, "height": size[0], "width": size[1]})
         for task, prediction in predictions.items():
             self.kinds[task] = type(prediction)
+            self.units[task] = str(vars(prediction).get("unit", ""))
             names = self.classes.get(task, ())
             pixels = as_pixels(prediction)
+            self.beyond[task] = self.beyond.get(task, 0) + _beyond(prediction, pixels)
             if pixels is not None:
                 good, data = cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[..., ::-1])
                 assert good
@@ -77,9 +84,9 @@ class StandardFiles:
             if issubclass(kind, ClassMap | ScalarMap | NormalMap):
                 _save(
                     self.folder / task / "format.json",
-                    json.dumps(_format(kind, self.classes.get(task, ())), indent=1).encode(),
+                    json.dumps(self._format(task), indent=1).encode(),
                 )
-                lines.append(f"{self.folder / task}/*.png: {_format(kind, ())['pixels']}")
+                lines.append(f"{self.folder / task}/*.png: {self._format(task)['pixels']}{self._cut(task)}")
             elif issubclass(kind, Boxes | Keypoints):
                 path = self.folder / f"{task}.coco.json"
                 _save(path, json.dumps(self._coco(task), allow_nan=False).encode())
@@ -104,14 +111,34 @@ class StandardFiles:
         categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
         return {"images": self.images, "categories": categories, "annotations": annotations}
 
+    def _format(self, task: str) -> dict[str, Any]:
+        """What the pixels of a map's PNG mean."""
+        if issubclass(self.kinds[task], ClassMap):
+            return {"pixels": "class ids, 255 = unknown", "classes": list(self.classes.get(task, ()))}
+        if issubclass(self.kinds[task], ScalarMap):
+            unit = self.units[task]
+            pixels = f"value{' in ' * bool(unit)}{unit} x {STEPS} in 16 bits, 0 = unknown"
+            limits = {"least": LEAST / STEPS, "greatest": GREATEST / STEPS, "pixels_beyond": self.beyond[task]}
+            return {"pixels": pixels, "unit": unit, "scale": 1 / STEPS, "unknown": 0, **limits}
+        return {"pixels": "red, green, blue = (x + 1, y + 1, z + 1) x 127.5 of the camera's axes, black = unknown"}
 
-def _format(kind: type[Annotation], names: Sequence[str]) -> dict[str, Any]:
-    """What the pixels of a map's PNG mean."""
-    if issubclass(kind, ClassMap):
-        return {"pixels": "class ids, 255 = unknown", "classes": list(names)}
-    if issubclass(kind, ScalarMap):
-        return {"pixels": f"value x {STEPS} in 16 bits, 0 = unknown", "scale": 1 / STEPS, "unknown": 0}
-    return {"pixels": "red, green, blue = (x + 1, y + 1, z + 1) x 127.5 of the camera's axes, black = unknown"}
+    def _cut(self, task: str) -> str:
+        """That some values do not fit, in words; empty where all do."""
+        count, unit = self.beyond[task], f" {self.units[task]}".rstrip()
+        if not count:
+            return ""
+        return (
+            f"; {count} pixels were cut to {LEAST / STEPS:.3f} .. {GREATEST / STEPS:.3f}{unit}, which is all that 16 "
+            "bits hold: --arrays keeps them"
+        )
+
+
+def _beyond(annotation: Annotation, pixels: np.ndarray | None) -> int:
+    """How many known numbers of a map do not fit into its `pixels` of 16 bits; 0 for other kinds."""
+    if pixels is None or pixels.dtype != np.uint16:
+        return 0
+    steps = np.round(np.asarray(vars(annotation)["values"], np.float64) * STEPS)
+    return int(np.count_nonzero(np.isfinite(steps) & ((steps < 0) | (steps > GREATEST))))
 
 
 @singledispatch
@@ -128,7 +155,7 @@ def _(annotation: ClassMap) -> np.ndarray:
 @as_pixels.register
 def _(annotation: ScalarMap) -> np.ndarray:
     steps = np.round(np.asarray(annotation.values, np.float64) * STEPS)
-    return np.where(np.isfinite(steps), steps.clip(1, 65535), 0).astype(np.uint16)
+    return np.where(np.isfinite(steps), steps.clip(LEAST, GREATEST), 0).astype(np.uint16)
 
 
 @as_pixels.register
