@@ -123,11 +123,31 @@ def on_error_of(rule: Pairing, folder: Folder) -> Any:
 
 
 def names_in(folder: Folder) -> tuple[str, ...]:
-    """Names of classes in a file of a usual name, the nearest to the top that has some; empty where none has."""
-    for path in _name_files(folder):
+    """Names of classes in a file of a usual name, the nearest to the top that has some; empty where none has.
+
+    Raises SpecError where files beside each other name others.
+    """
+    stated: dict[Path, tuple[str, ...]] = {}
+    for path in name_files(folder):
         with suppress(DataError):
-            return read_class_names(path)
-    return ()
+            stated[path] = read_class_names(path)
+    top = {path: names for path, names in stated.items() if path.parent == next(iter(stated)).parent}
+    return one_list(folder, top)
+
+
+def one_list(folder: Folder, stated: Mapping[Path, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names of classes that all of these files have; empty for no file.
+
+    Raises SpecError for other names, or another order: ids would mean another class.
+    """
+    for path, names in stated.items():
+        first, wanted = next(iter(stated.items()))
+        if names != wanted:
+            raise SpecError(
+                f"{first} names the classes {', '.join(wanted)[:80]}, {path} names {', '.join(names)[:80]}: ids would "
+                f"mean other classes; remove the wrong one, or give --classes {folder.name}=FILE.txt"
+            )
+    return next(iter(stated.values()), ())
 
 
 def colors_in(folder: Folder) -> dict[str, str]:
@@ -138,14 +158,15 @@ def colors_in(folder: Folder) -> dict[str, str]:
     return {}
 
 
-def _name_files(folder: Folder) -> list[Path]:
+def name_files(folder: Folder) -> list[Path]:
+    """Files of usual names for lists of classes, the nearest to the top first."""
     files = [path for path in folder.of(".txt", ".names", ".labels") if path.name in NAME_FILES]
     return sorted(files, key=lambda one: len(one.parts))
 
 
 def _why_unnamed(folder: Folder) -> str:
     """Why the file of names that is there was not read, or that there is none."""
-    for path in _name_files(folder):
+    for path in name_files(folder):
         try:
             read_class_names(path)
         except DataError as error:

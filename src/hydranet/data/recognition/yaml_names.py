@@ -1,6 +1,7 @@
 """Names of classes in the YAML file that YOLO's tools write, as a list or by id."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from hydranet.core.checks.names import check_classes
@@ -13,13 +14,13 @@ from hydranet.io.box_rows import is_whole_number, quoted
 LINE = re.compile(r"""^[\s{"']*names["']?\s*:""", re.MULTILINE)
 
 
-def names_in_yaml(folder: Folder) -> tuple[str, ...]:
+def names_in_yaml(folder: Folder) -> dict[Path, tuple[str, ...]]:
     """`names` of the first YAML file that has them, in the order of ids; empty where none does. Raises DataError."""
     for path in folder.of(".yaml", ".yml"):
         names = names_of(text_of(path), str(path))
         if names:
-            return names
-    return ()
+            return {path: names}
+    return {}
 
 
 def names_of(text: str, where: str) -> tuple[str, ...]:

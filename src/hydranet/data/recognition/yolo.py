@@ -12,8 +12,10 @@ from hydranet.data.recognition.folder import (
     Folder,
     Recognized,
     ask_classes,
+    name_files,
     names_in,
     on_error_of,
+    one_list,
     pairing_of,
     text_of,
 )
@@ -33,6 +35,12 @@ def _is_list(path: Path, images: Container[str]) -> bool:
     return path.stem.lower() in {*TRAIN, *VALIDATION, *TEST} and path.stem not in images
 
 
+def _stated(folder: Folder) -> tuple[str, ...]:
+    """Names of the classes in text files or YAML. Raises SpecError where these differ."""
+    names, described = names_in(folder), names_in_yaml(folder)
+    return one_list(folder, {name_files(folder)[0]: names, **described} if names else described)
+
+
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
     """Text files with a class and four numbers per line."""
     images = {path.stem for path in folder.of(*IMAGES)}
@@ -47,7 +55,7 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
         return
     lines = (LINE.fullmatch(line) for path in files for line in text_of(path).splitlines())
     highest = max(int(line[1]) for line in lines if line)  # others are named when their image is read
-    names = answers.names(folder.name) or names_in(folder) or names_in_yaml(folder)
+    names = answers.names(folder.name) or _stated(folder)
     if 0 < len(names) <= highest:
         raise SpecError(
             f"YOLO's text files have ids up to {highest}, and {len(names)} classes named ({', '.join(names)[:80]}); "
