@@ -1,7 +1,7 @@
 """Boxes in the text files of YOLO, one per image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from hydranet.io.box_rows import BoxRow, boxes_inside, numbers, quoted, read_row
 from hydranet.io.files import FileDataset, ledger_of, read_lines, with_labels, without_image
 from hydranet.io.images import read_rgb
 from hydranet.io.listing import Listing, as_written, check_stems, listing, walk
+from hydranet.io.pairs import label_stem
 from hydranet.io.shares import SHARE_SLACK
 
 
@@ -25,6 +26,8 @@ class Yolo(FileDataset):
     labels: folder of the text files, relative to root, with the same folders inside. A line is "class x y width
             height", the center and size of a box as shares of the upright image. An empty file says that nothing is
             there; a missing one is an error.
+    rename: {part of an image's path: what stands there in the path of its text file}, both relative to the two folders:
+            {"images/": "labels/"} with images="." and labels="." for train/images and train/labels.
 
     Redmon et al.: You Only Look Once, CVPR 2016 (the layout of its code, Darknet).
     """
@@ -32,6 +35,7 @@ class Yolo(FileDataset):
     names: tuple[str, ...] = ()
     images: str = "images/train"
     labels: str = "labels/train"
+    rename: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,8 +71,8 @@ class Yolo(FileDataset):
         return without_image(place, files, used, holds_boxes)
 
     def _labels_of(self, path: Path) -> Path:
-        name = path.relative_to(self.folder / self.images).with_suffix(".txt")
-        return as_written(self.folder / self.labels / name)
+        stem = path.relative_to(self.folder / self.images).with_suffix("").as_posix()
+        return as_written(self.folder / self.labels / f"{label_stem(stem, self.rename, '')}.txt")
 
     def _rows(self, path: Path) -> tuple[list[BoxRow], Ledger]:
         """The rows of an image, in shares of it."""

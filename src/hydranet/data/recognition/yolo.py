@@ -1,11 +1,9 @@
 """YOLO's text files, recognized."""
 
 import re
-from collections.abc import Container, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from hydranet.core.spec import SpecError
-from hydranet.data.part_words import TEST, TRAIN, VALIDATION
 from hydranet.data.recognition.folder import (
     NAME_FILES,
     Answers,
@@ -29,10 +27,8 @@ FEW = 40
 LINE = re.compile(r"\s*(\d{1,9})(?:\.0*)?(?:\s+[-+.\deE]+){4}\s*", re.ASCII)
 """A class and four numbers."""
 
-
-def _is_list(path: Path, images: Container[str]) -> bool:
-    """Whether a text file lists the images of a part, such as train.txt."""
-    return path.stem.lower() in {*TRAIN, *VALIDATION, *TEST} and path.stem not in images
+OUTLINE = re.compile(r"\s*\d{1,9}(?:\s+[-+.\deE]+){6,}\s*", re.ASCII)
+"""A class and the corners of a polygon."""
 
 
 def _stated(folder: Folder) -> tuple[str, ...]:
@@ -42,16 +38,21 @@ def _stated(folder: Folder) -> tuple[str, ...]:
 
 
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
-    """Text files with a class and four numbers per line."""
+    """Text files with a class and four numbers per line, called like images; others are lists and readmes."""
     images = {path.stem for path in folder.of(*IMAGES)}
-    files = [path for path in folder.of(".txt") if path.name not in NAME_FILES and not _is_list(path, images)]
+    files = [path for path in folder.of(".txt") if path.name not in NAME_FILES and path.stem in images]
     opened = [
         line for path in files[:: max(1, len(files) // FEW)] for line in text_of(path).splitlines()[:5] if line.strip()
     ]
-    if not opened or not all(map(LINE.fullmatch, opened)):
+    if not opened or not all(LINE.fullmatch(line) or OUTLINE.fullmatch(line) for line in opened):
         return
+    if not all(map(LINE.fullmatch, opened)):
+        raise SpecError(
+            f"{folder.root} holds text files with a class and the corners of outlines (YOLO's segmentation), such as "
+            f"{files[0]}, which are not read; export boxes, masks or COCO JSON"
+        )
     rule = pairing_of(folder, files)
-    if rule is None or rule.rename or rule.ending:
+    if rule is None or rule.ending or not all(old.endswith("/") for old in rule.rename):
         return
     lines = (LINE.fullmatch(line) for path in files for line in text_of(path).splitlines())
     highest = max(int(line[1]) for line in lines if line)  # others are named when their image is read
@@ -63,5 +64,6 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
         )
     if not names:
         ask_classes(folder, "YOLO's text files", highest + 1, f"ids up to {highest}")
-    dataset = Yolo(str(folder.root), names, rule.images, rule.labels, on_error=on_error_of(rule, folder))
+    error = on_error_of(rule, folder)
+    dataset = Yolo(str(folder.root), names, rule.images, rule.labels, rule.rename, on_error=error)
     yield Recognized(folder.name, dataset, f"{len(files)} text files with a class and four numbers per line (YOLO)")
