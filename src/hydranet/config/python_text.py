@@ -42,7 +42,7 @@ class _Text:
         if is_dataclass(value) and not isinstance(value, type):
             return self._call(self.named(type(value)), list(_changed(value)), depth, comments)
         if isinstance(value, Mapping):
-            items = [f"{k!r}: {self.value(v, depth + 1)}" for k, v in value.items()]
+            items = [f"{self.value(k, depth)}: {self.value(v, depth + 1)}" for k, v in value.items()]
             return self._wrapped("{", items, "}", depth)
         if isinstance(value, list | tuple):
             items = [self.value(one, depth + 1) for one in value]
