@@ -7,6 +7,8 @@ import pytest
 
 from foreign_layouts import HEIGHT, WIDTH, scene, write
 from hydranet.annotations import Boxes
+from hydranet.core.sample import DataError
+from hydranet.core.spec import SpecError
 from hydranet.data.recognize import Answers, Recognized, recognize
 from hydranet.datasets.table import Table
 from hydranet.io.columns import BoxColumns
@@ -76,3 +78,36 @@ def test_points_with_numbers_are_no_boxes(first: int, tmp_path: Path) -> None:
     (one,) = recognize(tmp_path, Answers())
     assert set(one.dataset[0].labels) == {"landmarks"}
     assert np.asarray(vars(one.dataset[1].labels["landmarks"])["xy"]).tolist() == [[[1, 2], [3, 4], [5, 7]]]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "words"),
+    [
+        ("x,y,w,h", "10,12,30,20", "left, top, width, height"),
+        ("x,y,width,height", "10,12,30,20", "left, top, width, height"),
+        ("xmin,ymin,width,height", "10,12,30,20", "left, top, width, height"),
+        ("x_center,y_center,width,height", "25,22,30,20", "middle, width, height"),
+        ("cx,cy,w,h", "25,22,30,20", "middle, width, height"),
+        ("bbox", '"[10, 12, 30, 20]"', "left, top, width, height"),
+    ],
+)
+def test_a_corner_or_the_middle_and_sizes(header: str, row: str, words: str, tmp_path: Path) -> None:
+    other = '"[60, 50, 9, 11]"' if header == "bbox" else "60,50,9,11"
+    one, dataset, _ = found(tmp_path, f"file,class,{header}\n0.jpg,car,{row}\n1.jpg,bus,{other}\n")
+    assert f"boxes as {words}" in one.why
+    assert boxes_of(dataset, 0) == [[10, 12, 40, 32]]
+
+
+def test_four_numbers_that_may_be_either_are_asked_for(tmp_path: Path) -> None:
+    rows = '0.jpg,car,"10 12 30 20"\n1.jpg,car,"60 50 90 70"\n'
+    with pytest.raises(SpecError, match=r"column 'bbox' may hold left, top, right, bottom, or left, top, width, heig"):
+        found(tmp_path, f"file,class,bbox\n{rows}")
+    with pytest.raises(DataError, match="no labels that are recognized"):  # the same class for all images is none
+        recognize(tmp_path, Answers(columns={"bbox": "skip"}))
+    with pytest.raises(SpecError, match=r"column 'box' holds '7', expected four numbers in every row"):
+        found(tmp_path, "file,class,box\n0.jpg,car,7\n1.jpg,bus,8\n")
+
+
+def test_sizes_of_images_are_no_boxes(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="column 'x' holds whole numbers"):
+        found(tmp_path, f"file,x,y,width,height\n0.jpg,5,6,{WIDTH},{HEIGHT}\n1.jpg,7,8,{WIDTH},{HEIGHT}\n")

@@ -16,7 +16,7 @@ from hydranet.data.recognition.image_folder import also_in, image_folders, norma
 from hydranet.datasets.table import BOXES as BOXES_LABEL
 from hydranet.datasets.table import POINTS as POINTS_LABEL
 from hydranet.datasets.table import Table
-from hydranet.io.box_rows import OnError
+from hydranet.io.box_rows import OnError, quoted
 from hydranet.io.columns import BoxColumns, Columns, NumberColumn, PointColumns, TagColumn
 from hydranet.io.images import IMAGES
 from hydranet.io.shares import are_shares
@@ -27,15 +27,31 @@ MOST_CLASSES = 200
 MOST_IDS = 20
 """Whole numbers of at most so many different values may be ids of classes, or a quantity: nobody can tell."""
 
-BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh"]], ...] = (
+BOXES: tuple[tuple[tuple[str, ...], Literal["xyxy", "xywh", "cxcywh"]], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
     (("x1", "y1", "x2", "y2"), "xyxy"),
     (("x_min", "y_min", "x_max", "y_max"), "xyxy"),
     (("left", "top", "right", "bottom"), "xyxy"),
     (("left", "top", "width", "height"), "xywh"),
     (("bbox_x", "bbox_y", "bbox_width", "bbox_height"), "xywh"),
+    (("xmin", "ymin", "width", "height"), "xywh"),
+    (("x_min", "y_min", "width", "height"), "xywh"),
+    (("x_center", "y_center", "width", "height"), "cxcywh"),
+    (("cx", "cy", "w", "h"), "cxcywh"),
+    (("x", "y", "w", "h"), "xywh"),
+    (("x", "y", "width", "height"), "xywh"),
 )
 """Columns of boxes by their usual names."""
+
+LISTS = ("bbox", "box", "bounding_box", "boundingbox")
+"""Usual names of a column that holds the four numbers of a box."""
+
+MEANING = {
+    "xyxy": "left, top, right, bottom",
+    "xywh": "left, top, width, height",
+    "cxcywh": "middle, width, height",
+}
+"""By form of a box, its numbers."""
 
 SIZES = (("height", "width"), ("image_height", "image_width"), ("img_height", "img_width"), ("img_h", "img_w"))
 """Columns of the size of the image that was labeled."""
@@ -65,7 +81,7 @@ def table_of(path: Path, place: Folder, columns: Mapping[str, str]) -> tuple[Tab
     places = image_folders(named, path, place) or ["."]
     above = os.path.commonpath(places) or "."
     folder = min((places[0], above), key=lambda one: len(_unfound(named, images, root / one)))
-    names = {name.lower(): name for name in rows[0].cells}
+    names = {name.lower(): name for name in rows[0].cells if columns.get(name) != "skip"}
     labels: dict[str, Columns] = {}
     used = {image, *(column for column, what in columns.items() if what == "skip")}
     if (split := split_column(rows)) is not None and split not in columns:
@@ -106,7 +122,8 @@ def _about(boxes: BoxColumns | None, size: Sequence[str]) -> str:
     shares = ", boxes as shares of their images" if boxes.relative else ""
     scaled = f", for images of the size in {' and '.join(size)}" if size else ""
     single = f", all of one class (no column is called {', '.join(CLASS_COLUMNS[:4])} ...)" if not boxes.column else ""
-    return shares + scaled + single
+    form = f", boxes as {MEANING[boxes.form]}" if boxes.form != "xyxy" else ""
+    return form + shares + scaled + single
 
 
 def split_column(rows: Sequence[Row]) -> str | None:
@@ -154,18 +171,45 @@ def _words(path: Path, folder: Path) -> list[str]:
 
 def _boxes(rows: Sequence[Row], names: Mapping[str, str], image: str) -> BoxColumns | None:
     by_word = {re.sub(r"\W|_", "", word): name for word, name in names.items() if name != image}
-    for words, form in BOXES:
+    for words, form in (*BOXES, *(((word,), _form_in(rows, names[word])) for word in LISTS if word in names)):
         if all(word in names for word in words):
-            column = next((by_word[word] for word in CLASS_COLUMNS if word in by_word), "")
             sides = tuple(names[word] for word in words)
+            if form == "xywh" and _of_all_images(rows, sides[2:]):
+                continue
+            column = next((by_word[word] for word in CLASS_COLUMNS if word in by_word), "")
             filled = [row for row in rows if any(row.cell(side) is not None for side in sides)]
             classes = tuple(sorted(set(_words_in(filled, column)))) if column else ("object",)
             return BoxColumns(sides, form, _are_shares(filled, sides), column=column, names=classes)
     return None
 
 
+def _form_in(rows: Sequence[Row], column: str) -> Literal["xyxy", "xywh"]:
+    """What four numbers in one cell are. Raises SpecError where they may be either, and for other cells."""
+    boxes = [numbers for row in rows if (numbers := row.numbers(column)) is not None]
+    if not boxes or any(len(box) != 4 for box in boxes):
+        raise SpecError(
+            f"{rows[0].where}: column {column!r} holds {quoted(rows[0].cells.get(column))}, expected four numbers in "
+            f"every row, as its name says; correct it, or give --column {column}=skip"
+        )
+    if all(right > left and bottom > top for left, top, right, bottom in boxes):
+        raise SpecError(
+            f"{rows[0].where}: column {column!r} may hold left, top, right, bottom, or left, top, width, height: every "
+            "row allows both; write four columns (xmin, ymin, xmax, ymax, or left, top, width, height), or give "
+            f"--column {column}=skip"
+        )
+    return "xywh"
+
+
+def _of_all_images(rows: Sequence[Row], sides: Sequence[str]) -> bool:
+    """Whether two columns hold the same in all of several rows: the size of the images rather than of boxes."""
+    stated = {tuple(_number(row, side) for side in sides) for row in rows}
+    return len(sides) == 2 and sides[0].lower() == "width" and len(rows) > 1 and len(stated) == 1
+
+
 def _are_shares(rows: Sequence[Row], sides: Sequence[str]) -> bool:
     """Whether boxes are shares of their images: none reaches beyond 1, and not all numbers are whole."""
+    if len(sides) == 1:
+        return are_shares(number for row in rows for number in row.numbers(sides[0]) or ())
     return are_shares(number for row in rows for side in sides if (number := _number(row, side)) is not None)
 
 
