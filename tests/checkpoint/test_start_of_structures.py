@@ -23,7 +23,7 @@ from toys import Brightness, Glow, ToyStages, toy_recipe
 
 TREE = ((("bright", "glow", "more"),), (("bright",), ("glow", "more")), (("bright",), ("glow",), ("more",)))
 COPIES = [Part(Branched, tree=TREE), Part(SplitDecoders), Part(Grouped, groups=(("bright",), ("glow", "more")))]
-OWN = {"mix", "attention", "exchange", "adapters"}
+OWN = {"mix", "attention", "exchange", "adapters", "norms"}
 """Parts that a hard-shared network does not have."""
 
 
