@@ -32,7 +32,7 @@ from hydranet.transforms.augment import Augment
 
 TALL, WIDE = (144, 192), (96, 320)
 VEHICLES = {name: as_road for name, as_road in KITTI_TO_ROAD.items() if as_road == "vehicle"}
-"""Persons and cyclists are ignored: they are smaller than a cell in images of this size."""
+"""Persons and cyclists are ignored: they are few, and a few pixels wide in images of this size."""
 
 
 def real() -> Recipe:

@@ -42,5 +42,5 @@ def test_parts_with_images_and_labels_inside(tmp_path: Path) -> None:
 
 
 def test_outlines_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"corners of outlines \(YOLO's segmentation\).*export boxes, masks or COCO"):
+    with pytest.raises(SpecError, match=r"more than four numbers per line \(YOLO's outlines or points\).*export"):
         recognize(by_parts(tmp_path, "{} 0.1 0.1 0.5 0.1 0.5 0.6"), Answers())

@@ -127,6 +127,8 @@ def _prove(model: "HydraNet", recipe: "Recipe") -> None:
     load_pretrained(widened, recipe)
     images = WholeImages((recipe.validation or recipe.data)[:1], PROVEN_ON)
     proofs = compare_outputs(model, widened.eval(), images)
+    for line in images.left_out.sentences():
+        say(line)
     if differ := [name for name, proof in proofs.items() if not proof.same]:
         raise OutputsDiffer(
             f"{', '.join(differ)} of the branched network do not answer as in {recipe.start}; report this: it must not "

@@ -127,12 +127,16 @@ def names_in(folder: Folder) -> tuple[str, ...]:
 
     Raises SpecError where files beside each other name others.
     """
+    return one_list(folder, lists_in(folder))
+
+
+def lists_in(folder: Folder) -> dict[Path, tuple[str, ...]]:
+    """Names of classes by file, of the files of usual names nearest to the top that have some."""
     stated: dict[Path, tuple[str, ...]] = {}
-    for path in name_files(folder):
+    for path in _name_files(folder):
         with suppress(DataError):
             stated[path] = read_class_names(path)
-    top = {path: names for path, names in stated.items() if path.parent == next(iter(stated)).parent}
-    return one_list(folder, top)
+    return {path: names for path, names in stated.items() if path.parent == next(iter(stated)).parent}
 
 
 def one_list(folder: Folder, stated: Mapping[Path, tuple[str, ...]]) -> tuple[str, ...]:
@@ -158,7 +162,7 @@ def colors_in(folder: Folder) -> dict[str, str]:
     return {}
 
 
-def name_files(folder: Folder) -> list[Path]:
+def _name_files(folder: Folder) -> list[Path]:
     """Files of usual names for lists of classes, the nearest to the top first."""
     files = [path for path in folder.of(".txt", ".names", ".labels") if path.name in NAME_FILES]
     return sorted(files, key=lambda one: len(one.parts))
@@ -166,7 +170,7 @@ def name_files(folder: Folder) -> list[Path]:
 
 def _why_unnamed(folder: Folder) -> str:
     """Why the file of names that is there was not read, or that there is none."""
-    for path in name_files(folder):
+    for path in _name_files(folder):
         try:
             read_class_names(path)
         except DataError as error:

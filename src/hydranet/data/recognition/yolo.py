@@ -10,8 +10,7 @@ from hydranet.data.recognition.folder import (
     Folder,
     Recognized,
     ask_classes,
-    name_files,
-    names_in,
+    lists_in,
     on_error_of,
     one_list,
     pairing_of,
@@ -28,13 +27,12 @@ LINE = re.compile(r"\s*(\d{1,9})(?:\.0*)?(?:\s+[-+.\deE]+){4}\s*", re.ASCII)
 """A class and four numbers."""
 
 OUTLINE = re.compile(r"\s*\d{1,9}(?:\s+[-+.\deE]+){6,}\s*", re.ASCII)
-"""A class and the corners of a polygon."""
+"""A class, and the corners of a polygon or the points of an instance."""
 
 
 def _stated(folder: Folder) -> tuple[str, ...]:
     """Names of the classes in text files or YAML. Raises SpecError where these differ."""
-    names, described = names_in(folder), names_in_yaml(folder)
-    return one_list(folder, {name_files(folder)[0]: names, **described} if names else described)
+    return one_list(folder, {**lists_in(folder), **names_in_yaml(folder)})
 
 
 def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
@@ -48,8 +46,8 @@ def recognized(folder: Folder, answers: Answers) -> Iterator[Recognized]:
         return
     if not all(map(LINE.fullmatch, opened)):
         raise SpecError(
-            f"{folder.root} holds text files with a class and the corners of outlines (YOLO's segmentation), such as "
-            f"{files[0]}, which are not read; export boxes, masks or COCO JSON"
+            f"{folder.root} holds text files with a class and more than four numbers per line (YOLO's outlines or "
+            "points), which are not read; export boxes, masks or COCO JSON, or take them away"
         )
     rule = pairing_of(folder, files)
     if rule is None or rule.ending or not all(old.endswith("/") for old in rule.rename):
